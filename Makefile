@@ -1,0 +1,45 @@
+# Muniment. `make help` lists what there is; everything is safe to repeat.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test lint format bench lock servers
+
+BIN := .venv/bin
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
+CODE := muniment workers scheduler tests bench
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## virtual environment with the locked dependencies
+	@tools/setup.sh python
+
+demo: setup  ## archive a generated mail server, search it, export it, verify it
+	@tools/setup.sh packages dovecot-imapd
+	$(BIN)/muniment demo
+
+test: setup servers  ## all tests; PYTEST_ARGS="-k words" narrows them down
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup  ## style, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+format: setup  ## format the code, mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## the benchmark against mbsync
+	@tools/setup.sh packages dovecot-imapd isync
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+servers:  ## real mail servers for the tests: Dovecot and Cyrus
+	@tools/setup.sh packages dovecot-imapd
+	@tools/setup.sh cyrus
+
+lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock
+	@test -x $(CACHE)/uv/bin/uv || { $(BIN)/python -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv; }
+	$(CACHE)/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras \
+		--no-emit-index-url --no-header -o requirements.lock pyproject.toml

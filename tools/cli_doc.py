@@ -1,0 +1,104 @@
+"""Writes docs/cli.md from the command line itself: `python -m tools.cli_doc`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from muniment.cli import archive, profile, quarantine, run_view, status, user
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.program import root
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+
+_WIDTH = 100
+
+#: What `--json` prints; each function's docstring lists its keys.
+SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
+    "user list": ("a list of", user.user_shape),
+    "profile list": ("a list of", profile.profile_shape),
+    "profile show": ("one object", profile.profile_shape),
+    "profile test": ("one object", profile.probe_shape),
+    "run list": ("a list of", run_view.run_shape),
+    "run show": ("one object", run_view.report_shape),
+    "search": ("a list of", archive.hit_shape),
+    "export": ("one object", archive.export_shape),
+    "verify": ("one object", archive.verify_shape),
+    "quarantine list": ("a list of", quarantine.quarantined_shape),
+    "status": ("one object", status.status_shape),
+}
+
+_HEAD = """\
+# The command line
+
+*Generated from muniment/cli by `python -m tools.cli_doc`; a test compares.*
+
+`muniment` talks to the `muniment up` that runs on the same data folder (`--data` or `MUNIMENT_DATA`),
+or to the servers named by `MUNIMENT_DATABASE_URL` and `MUNIMENT_REDIS_URL`. All settings are in
+[settings.md](settings.md).
+
+Results go to standard output; progress, warnings and errors to standard error. An error is a line
+`error: …`, often followed by `hint: …` with what to do.
+
+**Passwords** are never given on the command line: `--password-file FILE`, `--password-stdin`, or a
+prompt that does not echo. One line break at the end is not part of the password.
+
+**Completion** for bash: `eval "$(_MUNIMENT_COMPLETE=bash_source muniment)"`; `zsh_source` and
+`fish_source` do the same for those shells.
+
+## Exit codes
+
+| code | name | meaning |
+|---|---|---|
+"""
+
+_JSON = """\
+
+## JSON
+
+`--json` prints one JSON value on standard output and nothing else there. Keys stay; new ones may come.
+Times are ISO 8601 in UTC, ids and sizes (in bytes) are numbers, `[]` marks a list.
+
+| command | prints | keys |
+|---|---|---|
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    codes = "".join(f"| {int(code)} | `{code.name}` | {code.meaning} |\n" for code in ExitCode)
+    shapes = "".join(f"| `{name}` | {how} | {_keys(shape)} |\n" for name, (how, shape) in SHAPES.items())
+    return _HEAD + codes + _JSON + shapes + "\n## Commands\n" + "".join(_sections())
+
+
+def commands() -> Iterator[tuple[str, click.Context]]:
+    """Yield every command with its full name, groups before their commands."""
+    yield from _walk(root, "muniment", None)
+
+
+def _walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, click.Context]]:
+    settings = {"terminal_width": _WIDTH, "max_content_width": _WIDTH, **command.context_settings}
+    context = click.Context(command, parent=parent, info_name=name, **settings)
+    yield context.command_path, context
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            assert found is not None
+            yield from _walk(found, inner, context)
+
+
+def _sections() -> Iterator[str]:
+    for path, context in commands():
+        help_text = "\n".join(line.rstrip() for line in context.command.get_help(context).splitlines())
+        yield f"\n### {path}\n\n```\n{help_text}\n```\n"
+
+
+def _keys(shape: Callable[..., dict[str, object]]) -> str:
+    return " ".join(inspect.cleandoc(shape.__doc__ or "").split())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), "utf-8")
