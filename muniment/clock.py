@@ -1,0 +1,14 @@
+"""Time, asked for in one place so that tests can pass their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+#: Returns the current time as an aware datetime in UTC.
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return datetime.now(UTC)

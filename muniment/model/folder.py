@@ -1,0 +1,53 @@
+"""Folders of a mailbox: as the server lists them and as the archive knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class FolderStatus:
+    """STATUS of a folder (RFC 9051 §6.3.11, RFC 7162 §3.1.2.1); what did not come is None."""
+
+    uidvalidity: int
+    uidnext: int | None
+    messages: int | None
+    highestmodseq: int | None
+
+
+@dataclass(frozen=True)
+class ServerFolder:
+    """A folder that can be selected, as LIST (and LIST-STATUS, RFC 5819) showed it.
+
+    `wire_name` is the name exactly as the server sent it (mUTF-7 or UTF-8 bytes) and the
+    only thing ever sent back; `path` is decoded and split at the server's delimiter.
+    """
+
+    wire_name: bytes
+    path: tuple[str, ...]
+    attributes: frozenset[str]
+    status: FolderStatus | None  # None: the server has no LIST-STATUS, ask with STATUS or EXAMINE
+
+
+@dataclass(frozen=True)
+class FolderState:
+    """What the archive knows of a folder: identity, cursor and the last completeness proof.
+
+    `proven` is the time of the last proof and `status` what the server said then, None before the
+    first; `complete` tells whether nothing was missing then. A complete folder whose status did
+    not move needs no EXAMINE. `renumbered`: it holds entries of an older UIDVALIDITY.
+    `refusal`: why the server did not open it in this run, empty if it did.
+    """
+
+    id: int
+    wire_name: bytes
+    path: tuple[str, ...]
+    uidvalidity: int
+    last_uid: int
+    status: FolderStatus | None
+    renumbered: bool
+    proven: datetime | None
+    complete: bool
+    quarantined: int
+    refusal: str

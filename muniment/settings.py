@@ -1,0 +1,160 @@
+"""Settings: read once from the environment into one frozen value.
+
+Every field is one environment variable, `MUNIMENT_` + its name in capitals,
+and carries its own documentation; docs/settings.md is generated from here.
+A secret may be given as a file instead: `MUNIMENT_REDIS_URL_FILE` names the
+file that holds what would be in `MUNIMENT_REDIS_URL`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from muniment.errors import Misconfigured
+from muniment.secrecy import Secret
+
+PREFIX = "MUNIMENT_"
+_FILE = "_FILE"
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+
+def _setting(default: object, parse: Callable[[str], object], doc: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "doc": doc})
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+    except KeyError:
+        raise ValueError("expected true or false") from None
+
+
+def _level(text: str) -> str:
+    if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("expected DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise ValueError("expected a number above 0")
+        return value
+
+    return parse
+
+
+_count = _positive(int)
+_amount = _positive(float)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator can set. URLs are secrets because they may hold passwords."""
+
+    data: Path = _setting(
+        Path(platformdirs.user_data_dir("muniment")), Path, "Folder of the embedded servers, the key and the spool."
+    )
+    database_url: Secret | None = _setting(None, Secret, "PostgreSQL, `postgresql://…`. Unset: the embedded one.")
+    redis_url: Secret | None = _setting(None, Secret, "Redis or Valkey, `redis://…`. Unset: the embedded one.")
+    opensearch_url: Secret | None = _setting(None, Secret, "OpenSearch. Reserved: search runs in PostgreSQL for now.")
+    secret_key_file: Path | None = _setting(
+        None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
+    )
+    archive_concurrency: int = _setting(20, _count, "Mailboxes archived at once by an archive worker.")
+    index_concurrency: int = _setting(1, _count, "Processes of an index worker.")
+    tick_seconds: float = _setting(1.0, _amount, "Seconds between two rounds of the scheduler.")
+    lease_seconds: float = _setting(60.0, _amount, "A job whose worker is silent for so long is given to another.")
+    slice_seconds: float = _setting(120.0, _amount, "A job hands its worker back after this time.")
+    slice_bytes: int = _setting(1024 * _MIB, _count, "… or after archiving so many bytes.")
+    batch_messages: int = _setting(500, _count, "Messages per FETCH and per transaction, at most.")
+    batch_bytes: int = _setting(8 * _MIB, _count, "Bytes per FETCH and per transaction; one larger message goes alone.")
+    memory_budget_bytes: int = _setting(128 * _MIB, _count, "Message bytes in flight in one worker process.")
+    spool_bytes: int = _setting(4 * _MIB, _count, "A message above this size waits in a file, not in memory.")
+    max_message_bytes: int = _setting(2048 * _MIB, _count, "A message above this size goes to quarantine unread.")
+    job_attempts: int = _setting(10, _count, "Attempts at a mailbox without progress before its job fails.")
+    retry_first_seconds: float = _setting(2.0, _amount, "Wait before the second attempt; doubles with each.")
+    retry_cap_seconds: float = _setting(300.0, _amount, "Longest wait between two attempts.")
+    stale_hours: float = _setting(48.0, _amount, "A mailbox whose last completeness proof is older shows as stale.")
+    index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
+    flower_port: int = _setting(5555, _count, "Port of Flower on 127.0.0.1.")
+    flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")
+    flower_user: str = _setting("admin", str, "User name for Flower.")
+    flower_password_file: Path | None = _setting(
+        None, Path, "Password for Flower. Unset: `flower.password` in the data folder, made on first use."
+    )
+    log_level: str = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR.")
+    log_json: bool = _setting(False, _flag, "Log lines as JSON.")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read every `MUNIMENT_*` variable; Misconfigured names one that is unknown or malformed."""
+        known = {variable(f) for f in fields(cls)} | {file_variable(f) for f in fields(cls)}
+        for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
+            raise Misconfigured(f"unknown setting {name}", hint="docs/settings.md lists every setting.")
+        return cls(**{f.name: _parse(f, text) for f in fields(cls) if (text := _text(f, environ))})
+
+    @property
+    def key_file(self) -> Path:
+        """The key file in force."""
+        return self.secret_key_file or self.data / "secret.key"
+
+    @property
+    def spool(self) -> Path:
+        """Folder for messages too large for memory."""
+        return self.data / "spool"
+
+
+def variable(setting: Field[Any]) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + setting.name.upper()
+
+
+def file_variable(setting: Field[Any]) -> str | None:
+    """Return the variable that names a file with this setting's value; only secrets have one."""
+    return variable(setting) + _FILE if setting.metadata["parse"] is Secret else None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment that makes a child process read exactly these settings."""
+    values = {variable(f): getattr(settings, f.name) for f in fields(Settings)}
+    return {name: v.reveal() if isinstance(v, Secret) else str(v) for name, v in values.items() if v is not None}
+
+
+def _parse(setting: Field[Any], text: str) -> Any:
+    try:
+        return setting.metadata["parse"](text)
+    except ValueError as error:
+        raise Misconfigured(f"{variable(setting)}={text!r} is not valid: {error}") from error
+
+
+def _text(setting: Field[Any], environ: Mapping[str, str]) -> str:
+    """Return the text of a setting, from its variable or its file; empty when it is not set."""
+    name, from_file = variable(setting), file_variable(setting)
+    if from_file is None or not environ.get(from_file):
+        return environ.get(name, "")
+    if environ.get(name):
+        raise Misconfigured(f"both {name} and {from_file} are set", hint="Keep one of them.")
+    return _read(Path(environ[from_file]), from_file)
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        text = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}, named by {name}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # Not chained: the error holds the file's bytes, which are a secret.
+        raise Misconfigured(f"{path}, named by {name}, is not text in UTF-8") from None
+    if not text:
+        raise Misconfigured(f"{path}, named by {name}, is empty")
+    return text
