@@ -1,0 +1,190 @@
+"""MIME structure: the parts of a message, in one pass and linear time (RFC 2045, RFC 2046).
+
+`email.parser` nests a generator per level and checks every line against every open boundary:
+a hostile message of 250 KB takes seconds, and deeper ones end in RecursionError. Here one scan
+over the lines that begin with `--` drives a stack of open multiparts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+
+from muniment.mail.charsets import decode
+from muniment.mail.words import decode_words, unfold
+
+#: Bounds against MIME bombs.
+MAX_PARTS = 5000
+MAX_DEPTH = 100
+
+_HEADER_BYTES = 256 * 1024
+_FIELD_BYTES = 8 * 1024
+_NAME_CHARACTERS = 512
+_BOUNDARY_BYTES = 250  # RFC 2046 §5.1.1 allows 70
+
+_FIRST_EOL = re.compile(rb"\r\n|\r|\n")
+_DELIMITER = re.compile(rb"\n--([^\n]{0,256})")
+_HEADER_END = re.compile(rb"\n(?:\r?\n|--)")
+_FIELD = re.compile(
+    rb"\n(content-type|content-disposition|content-transfer-encoding)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
+)
+_TYPE = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,120}")
+_LABEL = re.compile(r"[\w.:()+-]+")
+_MESSAGES = {"message/rfc822", "message/global"}
+_OPAQUE = {"base64", "quoted-printable", "x-uuencode"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A leaf, or a nested message: what its MIME headers say, and where its bytes are in `Walk.raw`.
+
+    `start` and `end` span a leaf's body, still encoded. Of a nested message that is not encoded
+    they span the header block, and the message's own parts follow.
+    """
+
+    type: str
+    encoding: str
+    charset: str
+    name: str
+    start: int
+    end: int
+
+    @property
+    def is_open_message(self) -> bool:
+        """Whether this is a nested message whose parts follow."""
+        return self.type in _MESSAGES and self.encoding not in _OPAQUE
+
+
+@dataclass(frozen=True)
+class _Entity:
+    """An entity's MIME headers; `boundary` is empty unless it is a multipart, `body` an offset."""
+
+    type: str
+    encoding: str
+    charset: str
+    name: str
+    boundary: bytes
+    body: int
+
+
+@dataclass(frozen=True)
+class _Multipart:
+    level: int
+    depth: int
+    default_type: str
+
+
+class Walk:
+    """Iterates over the parts of a message; then `problems` says where it had to give up."""
+
+    def __init__(self, raw: bytes) -> None:
+        first = _FIRST_EOL.search(raw, 0, _HEADER_BYTES)
+        if first is not None and first[0] == b"\r":
+            raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self.raw = b"\n" + raw
+        self.problems: list[str] = []
+        self._open: dict[bytes, _Multipart] = {}  # in the order of nesting
+        self._leaf: _Entity | None = None
+
+    def __iter__(self) -> Iterator[Part]:
+        yield from self._enter(0)
+        count = 0
+        for line in _DELIMITER.finditer(self.raw):
+            text = line[1].rstrip()
+            closes = text not in self._open
+            multipart = self._open.get(text[:-2] if closes and text.endswith(b"--") else text)
+            if multipart is None or (self._leaf is not None and line.start() < self._leaf.body - 1):
+                continue
+            yield from self._finish_leaf(line.start())
+            while len(self._open) > multipart.level + (not closes):
+                self._open.popitem()
+            if closes:
+                continue
+            count += 1
+            if count > MAX_PARTS:
+                self.problems.append(f"more than {MAX_PARTS} parts")
+                return
+            yield from self._enter(line.end())
+        yield from self._finish_leaf(len(self.raw))
+
+    def _enter(self, position: int) -> Iterator[Part]:
+        """Read the entity whose headers follow the line feed at `position`; go into nested messages."""
+        enclosing = next(reversed(self._open.values()), None)
+        depth = enclosing.depth if enclosing else 0
+        entity = _read_entity(self.raw, position, enclosing.default_type if enclosing else "text/plain")
+        while entity.type in _MESSAGES and entity.encoding not in _OPAQUE and depth < MAX_DEPTH:
+            inner = _read_entity(self.raw, entity.body - 1, "text/plain")
+            yield Part(entity.type, entity.encoding, "", entity.name, entity.body, inner.body)
+            entity, depth = inner, depth + 1
+        if depth >= MAX_DEPTH:
+            self.problems.append(f"nested deeper than {MAX_DEPTH} levels")
+        elif entity.boundary and entity.boundary not in self._open:
+            default_type = "message/rfc822" if entity.type == "multipart/digest" else "text/plain"
+            self._open[entity.boundary] = _Multipart(len(self._open), depth + 1, default_type)
+        else:
+            self._leaf = entity
+
+    def _finish_leaf(self, end: int) -> Iterator[Part]:
+        leaf, self._leaf = self._leaf, None
+        if leaf is not None:
+            kind = "text/plain" if leaf.type.startswith("multipart/") else leaf.type
+            yield Part(kind, leaf.encoding, leaf.charset, leaf.name, leaf.body, max(leaf.body, end))
+
+
+def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
+    found = _HEADER_END.search(raw, position, position + _HEADER_BYTES)
+    if found is None:
+        end = body = min(len(raw), position + _HEADER_BYTES)
+    else:
+        # A delimiter in the midst of headers: there is no body.
+        end, body = found.start(), found.start() if found[0].endswith(b"--") else found.end()
+    # Reversed: of repeated fields the first counts.
+    fields = {name.lower(): value[:_FIELD_BYTES] for name, value in reversed(_FIELD.findall(raw, position, end))}
+    kind, parameters = _parameters(fields.get(b"content-type", b""))
+    _, disposition = _parameters(fields.get(b"content-disposition", b""))
+    kind = kind if _TYPE.fullmatch(kind) else default_type
+    boundary = parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+    label = _LABEL.search(parameters.get("charset", ""))
+    return _Entity(
+        type=kind,
+        encoding=_parameters(fields.get(b"content-transfer-encoding", b""))[0],
+        charset=label[0] if label else "",
+        name=_file_name(disposition.get("filename", "") or parameters.get("name", "")),
+        boundary=boundary if kind.startswith("multipart/") and len(boundary) <= _BOUNDARY_BYTES else b"",
+        body=body,
+    )
+
+
+def _parameters(value: bytes) -> tuple[str, dict[str, str]]:
+    """Return a structured field's value in lower case and its parameters (RFC 2045 §5.1, RFC 2231)."""
+    text, _ = unfold(value)
+    kind, _, rest = text.partition(";")
+    kind = kind.strip().lower()
+    if not rest:
+        return kind, {}
+    message = Message()
+    message["Content-Type"] = text
+    try:
+        pairs = message.get_params([])
+    except (ValueError, TypeError, LookupError, AttributeError):  # the library's answer to broken RFC 2231
+        pairs = [(name.strip(), value.strip(' "')) for name, _, value in (p.partition("=") for p in rest.split(";"))]
+    # Reversed: of repeated parameters the first counts.
+    return kind, {name.lower(): _extended(value) for name, value in reversed(pairs)}
+
+
+def _extended(value: str | tuple[str | None, str | None, str]) -> str:
+    """Return a parameter's value; one with a charset (RFC 2231 §4) holds bytes as ISO-8859-1."""
+    if isinstance(value, str):
+        return value
+    charset, _, text = value
+    try:
+        return decode(text.encode("latin-1"), charset or "")[0]
+    except UnicodeEncodeError:
+        return text
+
+
+def _file_name(text: str) -> str:
+    """Return a file name as people wrote it; it may hold slashes and must never be used as a path."""
+    return decode_words(text.strip())[0][:_NAME_CHARACTERS].strip()
