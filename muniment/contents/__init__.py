@@ -1,0 +1,1 @@
+"""Contents: how and where the bytes of messages are stored."""

@@ -1,0 +1,1 @@
+"""The only door to asyncpg: a pool, migrations, and one typed module per file of SQL."""

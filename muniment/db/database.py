@@ -1,0 +1,213 @@
+"""Connections to PostgreSQL: a pool, transactions, and foreign errors translated at the door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self, TypeVar
+
+import asyncpg
+
+from muniment.errors import Conflict, Damaged, DatabaseUnavailable, Misconfigured, MunimentError, Unstorable
+from muniment.process import process_name
+from muniment.secrecy import Secret
+
+Row = TypeVar("Row")
+
+#: asyncpg's errors and ours; the most specific wins (longest method resolution order).
+ERRORS: dict[type[BaseException], type[MunimentError]] = {
+    asyncpg.UniqueViolationError: Conflict,
+    asyncpg.ForeignKeyViolationError: Conflict,
+    asyncpg.ExclusionViolationError: Conflict,
+    asyncpg.RestrictViolationError: Conflict,
+    asyncpg.ObjectNotInPrerequisiteStateError: Conflict,  # in use
+    asyncpg.IntegrityConstraintViolationError: Unstorable,  # a CHECK or NOT NULL says no
+    asyncpg.DataError: Unstorable,
+    UnicodeEncodeError: Unstorable,  # a lone surrogate, that asyncpg cannot send
+    asyncpg.UntranslatableCharacterError: Unstorable,
+    asyncpg.ProgramLimitExceededError: Unstorable,
+    asyncpg.PostgresConnectionError: DatabaseUnavailable,
+    asyncpg.OperatorInterventionError: DatabaseUnavailable,  # shutdown, crash, cannot connect now, cancelled
+    asyncpg.InsufficientResourcesError: DatabaseUnavailable,  # too many connections, disk full, out of memory
+    asyncpg.TransactionRollbackError: DatabaseUnavailable,  # deadlock, serialization
+    asyncpg.LockNotAvailableError: DatabaseUnavailable,
+    asyncpg.InternalClientError: DatabaseUnavailable,
+    asyncpg.InterfaceError: DatabaseUnavailable,  # connection or pool is closed
+    asyncpg.InvalidAuthorizationSpecificationError: DatabaseUnavailable,
+    asyncpg.InvalidCatalogNameError: DatabaseUnavailable,
+    asyncpg.InvalidTransactionStateError: DatabaseUnavailable,  # read-only after a fail-over, time-outs
+    asyncpg.InvalidCachedStatementError: DatabaseUnavailable,  # a migration ran meanwhile
+    asyncpg.SnapshotTooOldError: DatabaseUnavailable,
+    asyncpg.PostgresSystemError: DatabaseUnavailable,  # its disk
+    asyncpg.ConfigFileError: DatabaseUnavailable,
+    asyncpg.FatalPostgresError: DatabaseUnavailable,
+    asyncpg.DataCorruptedError: Damaged,
+    asyncpg.IndexCorruptedError: Damaged,
+    asyncpg.UndefinedTableError: Misconfigured,
+    asyncpg.UndefinedColumnError: Misconfigured,
+    asyncpg.UndefinedFunctionError: Misconfigured,
+    asyncpg.InvalidSchemaNameError: Misconfigured,
+    asyncpg.InsufficientPrivilegeError: Misconfigured,
+    ConnectionError: DatabaseUnavailable,
+    TimeoutError: DatabaseUnavailable,
+    OSError: DatabaseUnavailable,
+}
+# asyncpg raises its client-side DataError as an InterfaceError, too.
+_FOREIGN = tuple(ERRORS)
+#: A COPY goes on for as long as a huge message takes; the job's lease watches over it.
+_COPY_SECONDS = 3600.0
+_SCHEMA_HINT = "Run `muniment migrate` with the version that is installed, as the owner of the tables."
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Raise Muniment's errors instead of asyncpg's."""
+    try:
+        yield
+    except _FOREIGN as error:
+        known = [theirs for theirs in ERRORS if isinstance(error, theirs)]
+        ours = ERRORS[max(known, key=lambda theirs: len(theirs.__mro__))]
+        hint = _SCHEMA_HINT if ours is Misconfigured else None
+        raise ours(f"database: {str(error) or type(error).__name__}", hint=hint) from error
+
+
+class Session:
+    """One connection; knows queries by their text and rows as dataclasses."""
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    async def rows(self, kind: type[Row], query: LiteralString, *args: object) -> list[Row]:
+        """Return every row of `query` as a `kind`."""
+        with database_errors():
+            return [kind(**record) for record in await self._connection.fetch(query, *args)]
+
+    async def row(self, kind: type[Row], query: LiteralString, *args: object) -> Row | None:
+        """Return the first row of `query` as a `kind`, or None."""
+        with database_errors():
+            record = await self._connection.fetchrow(query, *args)
+        return None if record is None else kind(**record)
+
+    async def values(self, query: LiteralString, *args: object) -> list[Any]:
+        """Return the first column of every row."""
+        with database_errors():
+            return [record[0] for record in await self._connection.fetch(query, *args)]
+
+    async def value(self, query: LiteralString, *args: object) -> Any:
+        """Return the first column of the first row, or None."""
+        with database_errors():
+            return await self._connection.fetchval(query, *args)
+
+    async def execute(self, query: LiteralString, *args: object) -> None:
+        """Run `query` for its effect."""
+        with database_errors():
+            await self._connection.execute(query, *args)
+
+    async def copy(
+        self,
+        table: LiteralString,
+        columns: Sequence[str],
+        records: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]],
+    ) -> None:
+        """Append `records` to `table` with binary COPY, streaming."""
+        with database_errors():
+            await self._connection.copy_records_to_table(table, columns=columns, records=records, timeout=_COPY_SECONDS)
+
+    async def stream(self, kind: type[Row], query: LiteralString, *args: object) -> AsyncIterator[Row]:
+        """Yield the rows of `query` one by one with a server-side cursor; needs a transaction."""
+        with database_errors():
+            async for record in self._connection.cursor(query, *args, prefetch=100):
+                yield kind(**record)
+
+    @asynccontextmanager
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Self]:
+        """Commit at the end of the block, or nothing; `snapshot`: read-only, one view of all tables."""
+        isolation: Literal["repeatable_read"] | None = "repeatable_read" if snapshot else None
+        with database_errors():
+            transaction = self._connection.transaction(isolation=isolation, readonly=snapshot)
+            await transaction.start()
+        try:
+            yield self
+        except BaseException:
+            # The connection may be gone, and what happened first is what matters.
+            with suppress(MunimentError), database_errors():
+                await transaction.rollback()
+            raise
+        with database_errors():
+            await transaction.commit()
+
+
+if TYPE_CHECKING:
+    _AnyConnection = asyncpg.Connection[asyncpg.Record]
+else:
+    _AnyConnection = asyncpg.Connection  # generic for type checkers only
+
+
+class _Connection(_AnyConnection):
+    """A connection that goes back into the pool without the usual clean-up, a round trip for every loan.
+
+    There is nothing to clean up: settings change by SET LOCAL only, cursors and locks end with their
+    transaction, and the one session lock (`migrate`) is given back by whoever took it. An open
+    transaction is rolled back all the same.
+    """
+
+    def get_reset_query(self) -> str:
+        """Return nothing to run."""
+        return ""
+
+
+class Database:
+    """The pool of one process."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: Secret, *, connections: int = 10) -> Database:
+        """Connect; DatabaseUnavailable when PostgreSQL does not answer."""
+        with database_errors():
+            pool = await asyncpg.create_pool(
+                url.reveal(),
+                min_size=0,
+                max_size=connections,
+                timeout=20,
+                command_timeout=300,
+                init=_prepare,
+                connection_class=_Connection,
+                server_settings={
+                    "application_name": process_name(),  # `db.jobs.end_stuck` looks for it
+                    # A process that was stopped within a transaction must not keep its locks for ever.
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+            )
+            database = cls(pool)
+        async with database.session() as session:
+            await session.value("SELECT 1")
+        return database
+
+    async def close(self) -> None:
+        """Close every connection, waiting a moment for those in use."""
+        with database_errors():
+            await self._pool.close()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Lend a connection; each statement is its own transaction."""
+        with database_errors():
+            connection = await self._pool.acquire(timeout=60)
+        try:
+            yield Session(connection)
+        finally:
+            with database_errors():
+                await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Session]:
+        """Lend a connection within a transaction."""
+        async with self.session() as session, session.transaction(snapshot=snapshot):
+            yield session
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

@@ -1,0 +1,140 @@
+"""Folders: cursors and completeness proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.errors import LeaseLost
+from muniment.model.folder import FolderState, FolderStatus
+from muniment.model.run import Lease
+
+_SQL = load("folders")
+_SEPARATOR = "\x01"  # no server delivers it within a name; see _joined
+
+
+@dataclass(frozen=True)
+class ArchiveFolder:
+    """A folder of a user's archive: root folder (the mailbox's address) and the path below it."""
+
+    id: int
+    address: str
+    path: list[str]
+
+
+@dataclass(frozen=True)
+class Uids:
+    """UIDs of one numbering of a folder, in no order."""
+
+    archived: list[int]
+    quarantined: list[int]
+
+
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    wire_name: bytes
+    path: list[str]
+    uidvalidity: int
+    last_uid: int
+    uidnext: int | None
+    messages: int | None
+    highestmodseq: int | None
+    renumbered: bool
+    missing: int
+    proven: datetime | None
+    refusal: str
+    quarantined: int
+
+    def state(self) -> FolderState:
+        status = FolderStatus(self.uidvalidity, self.uidnext, self.messages, self.highestmodseq)
+        return FolderState(
+            id=self.id,
+            wire_name=self.wire_name,
+            path=tuple(self.path),
+            uidvalidity=self.uidvalidity,
+            last_uid=self.last_uid,
+            status=status if self.proven else None,
+            renumbered=self.renumbered,
+            proven=self.proven,
+            complete=self.proven is not None and self.missing == 0,
+            quarantined=self.quarantined,
+            refusal=self.refusal,
+        )
+
+
+async def ensure(session: Session, mailbox_id: int, folders: Sequence[tuple[bytes, tuple[str, ...]]]) -> None:
+    """Create the folders (wire name, path) that the mailbox lacks."""
+    names = [name for name, _ in folders]
+    await session.execute(_SQL["ensure"], mailbox_id, names, [_joined(path) for _, path in folders])
+
+
+async def of_mailbox(session: Session, mailbox_id: int, since: datetime) -> list[FolderState]:
+    """Return what the archive knows of each folder; `quarantined` counts messages not tried since then."""
+    return [row.state() for row in await session.rows(_Row, _SQL["of_mailbox"], mailbox_id, since)]
+
+
+async def renumber(session: Session, lease: Lease, folder_id: int, uidvalidity: int) -> None:
+    """Start a new numbering: the cursor goes to 0, what is archived stays. LeaseLost when the lease is another's."""
+    _own(await session.value(_SQL["renumber"], lease.job_id, lease.fence, folder_id, uidvalidity))
+
+
+async def uids(session: Session, folder_id: int, uidvalidity: int, since: datetime) -> Uids:
+    """Return the UIDs of this numbering that are archived, and those in quarantine that were tried since then."""
+    row = await session.row(Uids, _SQL["uids"], folder_id, uidvalidity, since)
+    if row is None:  # a SELECT without FROM always returns a row
+        raise AssertionError
+    return row
+
+
+async def prove(
+    session: Session, lease: Lease, folder_id: int, status: FolderStatus, *, on_server: int, missing: int
+) -> None:
+    """Store the completeness proof: UIDs on the server, and how many of them are not archived.
+
+    LeaseLost when the lease is another's.
+    """
+    numbers = (on_server, missing, status.uidnext, status.messages, status.highestmodseq)
+    _own(await session.value(_SQL["prove"], lease.job_id, lease.fence, folder_id, *numbers))
+
+
+async def still_proven(session: Session, lease: Lease, folder_ids: Sequence[int]) -> None:
+    """Renew the proof of one or more folders whose STATUS did not move; LeaseLost when the lease is another's."""
+    _own(await session.value(_SQL["still_proven"], lease.job_id, lease.fence, list(folder_ids)))
+
+
+async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) -> None:
+    """Remember that the server does not open the folder; LeaseLost when the lease is another's."""
+    _own(await session.value(_SQL["refuse"], lease.job_id, lease.fence, folder_id, reason.replace("\0", "")))
+
+
+async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: str, uidvalidity: int) -> bool:
+    """Remember which server and account the mailbox's UIDs belong to; needs a transaction.
+
+    When they belonged to another until now, every folder starts a new numbering, its entries get
+    `uidvalidity` (below 0, no server has it), and True is returned.
+    """
+    if not await session.value(_SQL["adopt_source"], lease.job_id, lease.fence, mailbox_id, source):
+        return False
+    await session.execute(_SQL["renumber_entries"], mailbox_id, uidvalidity)
+    await session.execute(_SQL["renumber_folders"], mailbox_id)
+    return True
+
+
+async def of_user(session: Session, user_id: int) -> list[ArchiveFolder]:
+    """Return the folders of a user's archive in order."""
+    return await session.rows(ArchiveFolder, _SQL["of_user"], user_id)
+
+
+def _joined(path: tuple[str, ...]) -> str:
+    """Join a path for string_to_array; PostgreSQL text holds neither NUL nor lone surrogates."""
+    parts = (part.replace("\0", "\ufffd").replace(_SEPARATOR, "\ufffd") for part in path)
+    return _SEPARATOR.join(parts).encode("utf-8", "replace").decode()
+
+
+def _own(answer: int | None) -> None:
+    if answer is None:
+        raise LeaseLost

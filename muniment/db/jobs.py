@@ -1,0 +1,181 @@
+"""Jobs: leases with fencing, hand-over, recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.errors import Conflict, LeaseLost, MailboxBusy
+from muniment.model.run import JobState, Lease, LeasedJob, MessageCounts, RunState
+
+_SQL = load("jobs")
+_NEVER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class _Leased:
+    job_id: int
+    fence: int
+    run_id: int
+    profile_id: int | None
+    mailbox_id: int
+    address: str
+    attempt: int
+    breaks: int
+    run_started: datetime
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one commit stores: messages, `size` bytes of originals, and how far the folder's cursor moves (0: not).
+
+    `breaks`: messages among them that were given up because the connection broke at each try.
+    """
+
+    counts: MessageCounts
+    size: int
+    folder_id: int
+    cursor: int
+    breaks: int = 0
+
+
+async def in_flight(session: Session, run_id: int) -> int:
+    """Return how many jobs of the run are sent or running."""
+    count: int = await session.value(_SQL["in_flight"], run_id)
+    return count
+
+
+async def send_waiting(session: Session, run_id: int, limit: int, seconds: float) -> list[int]:
+    """Mark up to `limit` due jobs as sent, for `seconds`, and return their ids; publish them after the commit."""
+    return await session.values(_SQL["send_waiting"], run_id, limit, seconds)
+
+
+async def lease(session: Session, job_id: int, worker: str, seconds: float) -> LeasedJob | None:
+    """Take a sent job; None when it is not to be had; MailboxBusy when another run archives the mailbox."""
+    try:
+        row = await session.row(_Leased, _SQL["lease"], job_id, worker, seconds)
+    except Conflict as error:
+        raise MailboxBusy from error
+    if row is None:
+        return None
+    return LeasedJob(
+        lease=Lease(row.job_id, row.fence),
+        run_id=row.run_id,
+        run_started=row.run_started,
+        profile_id=row.profile_id,
+        mailbox_id=row.mailbox_id,
+        address=row.address,
+        attempt=row.attempt,
+        breaks=row.breaks,
+    )
+
+
+async def extend(session: Session, lease: Lease, seconds: float) -> RunState:
+    """Keep the lease for `seconds` more and return the run's state; LeaseLost when it is another's."""
+    return RunState(_own(await session.value(_SQL["extend"], lease.job_id, lease.fence, seconds)))
+
+
+async def progress(session: Session, lease: Lease, progress: Progress, seconds: float) -> RunState:
+    """Guard a commit, count what it stores, and move the cursor; LeaseLost when the lease is another's.
+
+    Keeps the lease for `seconds` more. Returns how the run stands, so that a cancelled one ends with
+    this commit.
+    """
+    counts = progress.counts
+    numbers = (counts.seen, counts.archived, counts.known, counts.quarantined, progress.size)
+    cursor = (progress.folder_id, progress.cursor, progress.breaks)
+    return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursor)))
+
+
+async def yield_slice(session: Session, lease: Lease) -> None:
+    """Give the job back: there is more to do."""
+    _own(await session.value(_SQL["yield_slice"], lease.job_id, lease.fence))
+
+
+async def complete(session: Session, lease: Lease, warnings: Sequence[str]) -> None:
+    """End the job well."""
+    _own(await session.value(_SQL["complete"], lease.job_id, lease.fence, list(warnings)))
+
+
+@dataclass(frozen=True)
+class Setback:
+    """Why a slice failed, when to try again, and after how many such failures in a row to give up (0: never)."""
+
+    error: str
+    hint: str
+    seconds: float
+    limit: int
+
+
+async def postpone(session: Session, lease: Lease, setback: Setback) -> JobState:
+    """Let the job wait for another try, or end it badly at the limit; return which."""
+    counted = int(setback.limit > 0)
+    last = (setback.seconds, setback.error, setback.hint, setback.limit or _NEVER)
+    return JobState(_own(await session.value(_SQL["postpone"], lease.job_id, lease.fence, counted, *last)))
+
+
+async def fail(session: Session, lease: Lease, *, error: str, hint: str) -> None:
+    """End the job badly."""
+    _own(await session.value(_SQL["fail"], lease.job_id, lease.fence, error, hint))
+
+
+async def stop_cancelled(session: Session, lease: Lease) -> None:
+    """End the job because its run was cancelled."""
+    _own(await session.value(_SQL["stop_cancelled"], lease.job_id, lease.fence))
+
+
+async def delay_busy(session: Session, job_id: int, seconds: float) -> None:
+    """Let a sent job wait because its mailbox is busy."""
+    await session.execute(_SQL["delay_busy"], job_id, seconds)
+
+
+async def count_sent(session: Session, run_ids: Sequence[int]) -> int:
+    """Return how many jobs of these runs should be in the broker."""
+    count: int = await session.value(_SQL["count_sent"], list(run_ids))
+    return count
+
+
+async def resend_lost(session: Session, run_ids: Sequence[int]) -> int:
+    """Let sent jobs wait again whose time ran out; return how many."""
+    return len(await session.values(_SQL["resend_lost"], list(run_ids)))
+
+
+async def prolong_sent(session: Session, run_ids: Sequence[int], seconds: float) -> None:
+    """Give sent jobs whose time ran out more of it."""
+    await session.execute(_SQL["prolong_sent"], list(run_ids), seconds)
+
+
+async def end_stuck(session: Session, run_ids: Sequence[int], seconds: float) -> int:
+    """End the transactions older than `seconds` of workers whose lease ran out; return how many."""
+    count: int = await session.value(_SQL["end_stuck"], list(run_ids), seconds)
+    return count
+
+
+async def release_silent(session: Session, run_ids: Sequence[int], losses: int) -> int:
+    """Take running jobs from silent workers; at the `losses`th time without progress they fail. Return how many."""
+    return len(await session.values(_SQL["release_silent"], list(run_ids), losses))
+
+
+async def set_fingerprint(session: Session, lease: Lease, fingerprint: bytes) -> None:
+    """Remember which mailbox the server opened for this job."""
+    _own(await session.value(_SQL["set_fingerprint"], lease.job_id, lease.fence, fingerprint))
+
+
+async def same_fingerprint(session: Session, run_id: int, fingerprint: bytes, job_id: int) -> str | None:
+    """Return the address of another job of the run for which the server opened the same mailbox."""
+    address: str | None = await session.value(_SQL["same_fingerprint"], run_id, fingerprint, job_id)
+    return address
+
+
+async def mark_proven(session: Session, mailbox_id: int) -> None:
+    """Remember that every folder of the mailbox was just proven complete."""
+    await session.execute(_SQL["mark_proven"], mailbox_id)
+
+
+def _own(answer: str | int | None) -> str:
+    if answer is None:
+        raise LeaseLost
+    return str(answer)

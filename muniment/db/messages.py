@@ -1,0 +1,248 @@
+"""Messages, their contents and where they are filed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.model.message import Headers
+
+_SQL = load("messages")
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message for the store: identity, size in bytes, headers."""
+
+    sha256: bytes
+    size: int
+    headers: Headers
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """A message filed in a folder under its UID."""
+
+    uid: int
+    message_id: int
+    internal_date: datetime | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A filed message with the identity of its content; `sha256` None: the message is missing, which is damage."""
+
+    store_id: int
+    message_id: int
+    uidvalidity: int
+    uid: int
+    internal_date: datetime | None
+    flags: list[str]
+    sha256: bytes | None
+    size: int
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """A message of any store."""
+
+    store_id: int
+    message_id: int
+    sha256: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stored piece of a message's content."""
+
+    part: int
+    codec: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """A stored piece of the content of one of several messages."""
+
+    message_id: int
+    part: int
+    codec: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Filed:
+    """One place where a message stands."""
+
+    user_name: str
+    address: str
+    path: list[str]
+    uid: int
+
+
+@dataclass(frozen=True)
+class _Id:
+    id: int
+    sha256: bytes
+
+
+@dataclass(frozen=True)
+class _Quarantined:
+    id: int
+    first: bool
+
+
+#: A row of contents: message id, part, codec, data.
+PartRow = tuple[int, int, int, bytes]
+
+
+async def current_store(session: Session) -> int:
+    """Return the id of the current archive store and keep it current until the transaction ends."""
+    store_id: int = await session.value(_SQL["current_store"])
+    return store_id
+
+
+async def known(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
+    """Return those of `hashes` that the current store holds."""
+    if not hashes:
+        return set()
+    return set(await session.values(_SQL["known"], list(hashes)))
+
+
+async def add(session: Session, store_id: int, messages: Sequence[NewMessage]) -> dict[bytes, int]:
+    """Add what the store lacks and return hash → id of those that were added; write their contents next."""
+    headers = [message.headers for message in messages]
+    rows = await session.rows(
+        _Id,
+        _SQL["add"],
+        store_id,
+        [message.sha256 for message in messages],
+        [message.size for message in messages],
+        [h.message_id for h in headers],
+        [h.subject for h in headers],
+        [h.sender for h in headers],
+        [h.recipients for h in headers],
+        [h.date for h in headers],
+        [h.raw or None for h in headers],
+    )
+    return {row.sha256: row.id for row in rows}
+
+
+async def ids(session: Session, store_id: int, hashes: Sequence[bytes]) -> dict[bytes, int]:
+    """Return hash → id of messages in the store."""
+    if not hashes:
+        return {}
+    return {row.sha256: row.id for row in await session.rows(_Id, _SQL["ids"], store_id, list(hashes))}
+
+
+async def write_parts(session: Session, store_id: int, parts: AsyncIterable[PartRow]) -> None:
+    """Append contents, streaming."""
+    columns = ("store_id", "message_id", "part", "codec", "data")
+
+    async def rows() -> AsyncIterator[tuple[int, int, int, int, bytes]]:
+        async for part in parts:
+            yield (store_id, *part)
+
+    await session.copy("contents", columns, rows())
+
+
+async def claim_renumbered(
+    session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int], hashes: Sequence[bytes]
+) -> set[int]:
+    """Give entries of older numberings their new UID when the content is the same; return the UIDs recognised."""
+    return set(
+        await session.values(_SQL["claim_renumbered"], folder_id, uidvalidity, list(uids), list(hashes)),
+    )
+
+
+async def add_entries(
+    session: Session,
+    store_id: int,
+    folder_id: int,
+    uidvalidity: int,
+    entries: Sequence[NewEntry],
+    unindexed: Sequence[int],
+) -> None:
+    """File messages in a folder, and tell the index of those it has not heard of."""
+    await session.execute(
+        _SQL["add_entries"],
+        store_id,
+        folder_id,
+        uidvalidity,
+        [entry.uid for entry in entries],
+        [entry.message_id for entry in entries],
+        [entry.internal_date for entry in entries],
+        [" ".join(entry.flags) for entry in entries],
+        list(unindexed),
+    )
+
+
+async def quarantine(
+    session: Session, folder_id: int, uidvalidity: int, uid: int, reason: str, parts: Iterable[tuple[int, bytes]] | None
+) -> bool:
+    """Put a message aside with its reason and raw (codec, data) parts; True when it is the first time.
+
+    Without `parts`, those of an earlier try stay: they may be the only copy.
+    """
+    row = await session.row(_Quarantined, _SQL["quarantine"], folder_id, uidvalidity, uid, reason.replace("\0", ""))
+    if row is None:  # INSERT … RETURNING always returns
+        raise AssertionError
+    if parts is None:
+        return row.first
+    await session.execute(_SQL["drop_quarantine_parts"], row.id)
+    columns = ("quarantine_id", "part", "codec", "data")
+    records = ((row.id, number, codec, data) for number, (codec, data) in enumerate(parts))
+    await session.copy("quarantine_parts", columns, records)
+    return row.first
+
+
+async def forget_quarantine(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
+    """Take messages out of quarantine that are archived now."""
+    await session.execute(_SQL["forget_quarantine"], folder_id, uidvalidity, list(uids))
+
+
+async def forget_gone(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
+    """Take messages out of quarantine that left the server, unless their bytes are here: the only copy stays."""
+    await session.execute(_SQL["forget_gone"], folder_id, uidvalidity, list(uids))
+
+
+def entries_of_folder(session: Session, folder_id: int) -> AsyncIterator[Entry]:
+    """Yield a folder's entries by UID; needs a transaction."""
+    return session.stream(Entry, _SQL["entries_of_folder"], folder_id)
+
+
+async def parts(session: Session, store_id: int, message_id: int) -> AsyncIterator[Part]:
+    """Yield the stored pieces of a message, a few at a time, so that a huge one is never whole in memory."""
+    few, first = 2, 0
+    while True:
+        rows = await session.rows(Part, _SQL["parts"], store_id, message_id, first, few)
+        for row in rows:
+            yield row
+        if len(rows) < few:
+            return
+        first = rows[-1].part + 1
+
+
+async def parts_of(session: Session, store_id: int, message_ids: Sequence[int]) -> list[PartOf]:
+    """Return all stored pieces of several messages, each message's in order; for small ones."""
+    return await session.rows(PartOf, _SQL["parts_of"], store_id, list(message_ids))
+
+
+def all_messages(session: Session) -> AsyncIterator[StoredMessage]:
+    """Yield every message of every store; needs a transaction."""
+    return session.stream(StoredMessage, _SQL["all_messages"])
+
+
+async def where_filed(session: Session, store_id: int, message_id: int) -> list[Filed]:
+    """Return every place where a message stands."""
+    return await session.rows(Filed, _SQL["where_filed"], store_id, message_id)
+
+
+async def entries_without_message(session: Session) -> list[Filed]:
+    """Return entries that point at no message: damage."""
+    return await session.rows(Filed, _SQL["entries_without_message"])

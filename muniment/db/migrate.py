@@ -1,0 +1,102 @@
+"""Brings the schema up to date: numbered SQL files, each in one transaction.
+
+A file is named NNNN_PHASE_NAME.sql; phase `pre` works with the code before it, `post` may
+only run when no older code does. What ran is remembered with its checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import LiteralString
+
+from muniment import log
+from muniment.db.database import Database, Session
+from muniment.errors import Misconfigured
+
+_log = log.get(__name__)
+_LOCK = 0x4D554E49  # "MUNI": one migration at a time over all processes
+
+_HISTORY: LiteralString = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version  integer PRIMARY KEY,
+    name     text NOT NULL,
+    checksum text NOT NULL,
+    applied  timestamptz NOT NULL DEFAULT now()
+)"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of SQL."""
+
+    version: int
+    name: str
+    sql: LiteralString
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, so that a file changed after it ran is noticed."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Return all migrations in order."""
+    folder = files("muniment.db").joinpath("migrations")
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
+    return [Migration(int(name[:4]), name, texts[name]) for name in sorted(texts)]
+
+
+async def migrate(database: Database) -> int:
+    """Run what has not run yet and return how many files that was; Misconfigured if history differs."""
+    async with database.session() as session:
+        await session.value("SELECT pg_advisory_lock($1)", _LOCK)
+        try:
+            await session.execute(_HISTORY)
+            return await _apply_missing(session)
+        finally:
+            await session.value("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def pending(database: Database) -> int:
+    """Return how many migrations have not run yet."""
+    async with database.session() as session:
+        if await session.value("SELECT to_regclass('schema_migrations')") is None:
+            return len(migrations())
+        done = await session.values("SELECT version FROM schema_migrations")
+        return sum(migration.version not in done for migration in migrations())
+
+
+async def _apply_missing(session: Session) -> int:
+    history = dict(await session.values("SELECT (version, checksum) FROM schema_migrations"))
+    applied = 0
+    for migration in migrations():
+        if migration.version not in history:
+            await _apply(session, migration)
+            applied += 1
+        elif history[migration.version] != migration.checksum:
+            raise Misconfigured(
+                f"migration {migration.name} was changed after it ran on this database",
+                hint="This database belongs to another version of Muniment; install that version.",
+            )
+    if unknown := sorted(set(history) - {migration.version for migration in migrations()}):
+        raise Misconfigured(
+            f"the database has newer migrations than this Muniment knows ({unknown[0]:04d} and up)",
+            hint="Install the newer version of Muniment.",
+        )
+    return applied
+
+
+async def _apply(session: Session, migration: Migration) -> None:
+    async with session.transaction():
+        # A migration that waits for a lock blocks everybody behind it: better to fail and be repeated.
+        await session.execute("SET LOCAL lock_timeout = '4s'")
+        await session.execute(migration.sql)
+        await session.execute(
+            "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.checksum,
+        )
+    _log.info("migrated", migration=migration.name)

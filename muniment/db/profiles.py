@@ -1,0 +1,182 @@
+"""Profiles and the mailboxes that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.errors import Conflict, NotFound
+from muniment.model.profile import Access, LoginMethod, Profile, ProfileKind, Server
+
+_SQL = load("profiles")
+
+
+@dataclass(frozen=True)
+class ProfileMailbox:
+    """A mailbox of a profile; csv profiles have a login of its own for each."""
+
+    mailbox_id: int
+    address: str
+    login_user: str | None
+    password: bytes | None
+
+
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    name: str
+    kind: str
+    host: str
+    port: int
+    access: str
+    accept_all_certificates: bool
+    timeout_seconds: float
+    login: str
+    login_user: str
+    all_mailboxes: bool
+    max_jobs: int
+    allow_same_mailbox: bool
+
+    def profile(self) -> Profile:
+        access = Access(self.access)
+        return Profile(
+            id=self.id,
+            name=self.name,
+            kind=ProfileKind(self.kind),
+            server=Server(self.host, self.port, access, self.accept_all_certificates, self.timeout_seconds),
+            login=LoginMethod.parse(self.login),
+            user=self.login_user,
+            all_mailboxes=self.all_mailboxes,
+            max_jobs=self.max_jobs,
+            allow_same_mailbox=self.allow_same_mailbox,
+        )
+
+
+@dataclass(frozen=True)
+class _MailboxId:
+    user_id: int
+    address: str
+    id: int
+
+
+async def add(session: Session, profile: Profile, sealed_password: bytes) -> int:
+    """Store a profile (its id is ignored) and return its id; Conflict when the name is taken."""
+    try:
+        profile_id: int = await session.value(
+            _SQL["add"], profile.name, profile.kind.value, *_columns(profile, sealed_password)
+        )
+    except Conflict as error:
+        raise Conflict(
+            f"profile {profile.name} exists already", hint="Use --replace to change it, or choose another name."
+        ) from error
+    return profile_id
+
+
+async def replace(session: Session, profile: Profile, sealed_password: bytes) -> None:
+    """Overwrite the profile with this id; name and kind stay."""
+    await session.execute(_SQL["replace"], profile.id, *_columns(profile, sealed_password))
+
+
+def _columns(profile: Profile, sealed_password: bytes) -> tuple[object, ...]:
+    server = profile.server
+    return (
+        server.host,
+        server.port,
+        server.access.value,
+        server.accept_all_certificates,
+        server.timeout_seconds,
+        str(profile.login),
+        profile.user,
+        sealed_password,
+        profile.all_mailboxes,
+        profile.max_jobs,
+        profile.allow_same_mailbox,
+    )
+
+
+async def find(session: Session, name: str) -> Profile:
+    """Return the profile of this name; NotFound says how to list them."""
+    row = await session.row(_Row, _SQL["find"], name)
+    if row is None:
+        raise NotFound(f"there is no profile {name}", hint="`muniment profile list` shows all profiles.")
+    return row.profile()
+
+
+async def get(session: Session, profile_id: int) -> Profile:
+    """Return the profile of this id, or NotFound."""
+    row = await session.row(_Row, _SQL["get"], profile_id)
+    if row is None:
+        raise NotFound("the profile was removed")
+    return row.profile()
+
+
+async def list_all(session: Session) -> list[Profile]:
+    """Return every profile, by name."""
+    return [row.profile() for row in await session.rows(_Row, _SQL["list_all"])]
+
+
+async def sealed_password(session: Session, profile_id: int) -> bytes:
+    """Return the encrypted password of the profile's login."""
+    sealed: bytes = await session.value(_SQL["sealed_password"], profile_id)
+    return sealed
+
+
+async def open_run(session: Session, profile_id: int) -> int | None:
+    """Return the id of the profile's open run, if it has one."""
+    run_id: int | None = await session.value(_SQL["open_run"], profile_id)
+    return run_id
+
+
+async def lock(session: Session, profile_id: int) -> None:
+    """Keep everybody else from starting a run of the profile until the transaction ends."""
+    await session.execute(_SQL["lock"], profile_id)
+
+
+async def remove(session: Session, profile_id: int) -> None:
+    """Delete a profile; its runs and everything archived stay."""
+    await session.execute(_SQL["remove"], profile_id)
+
+
+async def count_mailboxes(session: Session, profile_id: int) -> int:
+    """Return how many mailboxes a run of the profile would have now."""
+    count: int = await session.value(_SQL["count_mailboxes"], profile_id)
+    return count
+
+
+async def ensure_mailboxes(session: Session, owners: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Return the mailbox id for each (user id, address), as given, creating what is missing."""
+    users, addresses = [user for user, _ in owners], [address for _, address in owners]
+    await session.execute(_SQL["ensure_mailboxes"], users, addresses)
+    rows = await session.rows(_MailboxId, _SQL["mailbox_ids"], users, addresses)
+    return {(row.user_id, row.address): row.id for row in rows}
+
+
+async def set_mailboxes(
+    session: Session, profile_id: int, mailboxes: Sequence[tuple[int, str | None, bytes | None]]
+) -> None:
+    """Replace the mailboxes of a profile: (mailbox id, login name, sealed password)."""
+    await session.execute(_SQL["clear_mailboxes"], profile_id)
+    columns = ("profile_id", "mailbox_id", "login_user", "password")
+    await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
+
+
+async def mailbox_login(session: Session, profile_id: int, mailbox_id: int) -> ProfileMailbox | None:
+    """Return the login of a mailbox of its own, or None when the profile does not name it."""
+    return await session.row(ProfileMailbox, _SQL["mailbox_login"], profile_id, mailbox_id)
+
+
+async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:
+    """Return a mailbox to test the profile with: the one named, else the first; NotFound when there is none."""
+    if profile.all_mailboxes:
+        found: str | None = await session.value(_SQL["first_primary_address"], address)
+        mailbox = ProfileMailbox(0, found, None, None) if found else None
+    else:
+        mailbox = await session.row(ProfileMailbox, _SQL["first_mailbox"], profile.id, address)
+    if mailbox is None:
+        raise NotFound(
+            f"profile {profile.name} has no mailbox {address}" if address else f"profile {profile.name} has no mailbox",
+            hint="Add users with addresses (`muniment user add`) or name mailboxes with --mailboxes.",
+        )
+    return mailbox

@@ -1,0 +1,131 @@
+"""Runs: opening, counting, cancelling, finishing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.errors import NotFound
+from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
+
+_SQL = load("runs")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the pump needs to know of a run."""
+
+    state: str
+    max_jobs: int
+
+
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    profile: str
+    state: str
+    started: datetime
+    finished: datetime | None
+    warnings: list[str]
+    total: int
+    done: int
+    failed: int
+    running: int
+    queued: int
+    cancelled: int
+    seen: int
+    archived: int
+    known: int
+    quarantined: int
+    bytes: int
+
+    def run(self) -> Run:
+        return Run(
+            id=self.id,
+            profile=self.profile,
+            state=RunState(self.state),
+            started=self.started,
+            finished=self.finished,
+            mailboxes=MailboxCounts(self.total, self.done, self.failed, self.running, self.queued, self.cancelled),
+            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined),
+            bytes=self.bytes,
+            warnings=self.warnings,
+        )
+
+
+async def add(session: Session, profile_id: int, profile_name: str, warnings: Sequence[str]) -> int:
+    """Open a run; Conflict when the profile has an open one."""
+    run_id: int = await session.value(_SQL["add"], profile_id, profile_name, list(warnings))
+    return run_id
+
+
+async def add_jobs(session: Session, run_id: int, profile_id: int, *, everybody: bool) -> None:
+    """Write one job per mailbox of the profile, or per user with an address."""
+    if everybody:
+        await session.execute(_SQL["ensure_primary_mailboxes"])
+        await session.execute(_SQL["add_jobs_of_everybody"], run_id)
+    else:
+        await session.execute(_SQL["add_jobs_of_profile"], run_id, profile_id)
+
+
+async def get(session: Session, run_id: int) -> Run:
+    """Return a run with its counts; NotFound says how to list them."""
+    row = await session.row(_Row, _SQL["summaries"], run_id, 1)
+    if row is None:
+        raise NotFound(f"there is no run {run_id}", hint="`muniment run list` shows the latest runs.")
+    return row.run()
+
+
+async def latest(session: Session, limit: int) -> list[Run]:
+    """Return the newest runs, newest first."""
+    return [row.run() for row in await session.rows(_Row, _SQL["summaries"], None, limit)]
+
+
+async def failures(session: Session, run_id: int) -> list[Failure]:
+    """Return the mailboxes that failed, and why."""
+    return await session.rows(Failure, _SQL["failures"], run_id)
+
+
+async def notices(session: Session, run_id: int) -> list[Notice]:
+    """Return mailboxes with warnings, and those that wait for another try."""
+    return await session.rows(Notice, _SQL["notices"], run_id)
+
+
+async def cancel(session: Session, run_id: int) -> None:
+    """Ask a running run to stop."""
+    await session.execute(_SQL["cancel"], run_id)
+
+
+async def cancel_jobs(session: Session, run_id: int) -> None:
+    """End the jobs of the run that no worker holds."""
+    await session.execute(_SQL["cancel_jobs"], run_id)
+
+
+async def open_ids(session: Session) -> list[int]:
+    """Return the ids of all runs that are not finished."""
+    return await session.values(_SQL["open_ids"])
+
+
+async def lock(session: Session, run_id: int, *, wait: bool) -> Gate | None:
+    """Lock the run until the transaction ends; None: another has it and `wait` is False, or there is no such run."""
+    return await session.row(Gate, _SQL["lock"] if wait else _SQL["try_lock"], run_id)
+
+
+async def finish(session: Session, run_id: int) -> RunState | None:
+    """Close the run if no job is left and return its final state."""
+    state: str | None = await session.value(_SQL["finish"], run_id)
+    return None if state is None else RunState(state)
+
+
+async def master_fingerprint(session: Session, run_id: int) -> bytes | None:
+    """Return the fingerprint of the privileged user's own mailbox; b"" = he has none; None = look (again)."""
+    fingerprint: bytes | None = await session.value(_SQL["master_fingerprint"], run_id)
+    return fingerprint
+
+
+async def set_master_fingerprint(session: Session, run_id: int, fingerprint: bytes, *, for_good: bool) -> None:
+    """Remember the fingerprint for a minute, or `for_good`, which is for this run."""
+    await session.execute(_SQL["set_master_fingerprint"], run_id, fingerprint, for_good)

@@ -1,0 +1,49 @@
+-- claim --
+-- Take messages that the index has not heard of; the rows stay locked until the transaction ends.
+-- Chosen before anything is joined: the outbox may hold millions.
+WITH due AS MATERIALIZED (
+    SELECT store_id, message_id, attempts FROM index_outbox
+    WHERE not_before <= now() ORDER BY not_before, message_id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+SELECT due.store_id, due.message_id, attempts, size, subject, sender, recipients
+FROM due JOIN messages ON messages.id = due.message_id AND messages.store_id = due.store_id;
+
+-- drop_orphans --
+-- Rows whose message is gone have nothing to index
+DELETE FROM index_outbox WHERE not_before <= now() AND NOT EXISTS (
+    SELECT FROM messages WHERE messages.id = index_outbox.message_id AND messages.store_id = index_outbox.store_id);
+
+-- done --
+DELETE FROM index_outbox USING unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
+WHERE index_outbox.store_id = given.store_id AND index_outbox.message_id = given.message_id;
+
+-- set_aside --
+-- What cannot be indexed stays, with its reason, and is tried again later
+UPDATE index_outbox SET attempts = attempts + 1, error = $3, not_before = now() + make_interval(secs => $4)
+WHERE store_id = $1 AND message_id = $2;
+
+-- put_documents --
+-- Weights: A subject, B people, C text and attachment names
+INSERT INTO search_documents (store_id, message_id, document, problem)
+SELECT store_id, message_id,
+       setweight(to_tsvector('simple', subject), 'A') || setweight(to_tsvector('simple', people), 'B')
+       || setweight(to_tsvector('simple', text), 'C'), problem
+FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
+  AS given (store_id, message_id, subject, people, text, problem)
+ON CONFLICT (message_id, store_id) DO UPDATE SET document = excluded.document, problem = excluded.problem;
+
+-- search --
+-- Newest first. The matches are found by the index before anything is sorted or joined.
+WITH hits AS MATERIALIZED (
+    SELECT store_id, message_id FROM search_documents WHERE document @@ websearch_to_tsquery('simple', $1)
+)
+SELECT users.name AS user_name, mailboxes.address, folders.path, entries.uid, messages.date, messages.subject,
+       messages.sender, messages.size, messages.sha256
+FROM hits
+JOIN messages ON messages.id = hits.message_id AND messages.store_id = hits.store_id
+JOIN entries ON entries.message_id = hits.message_id AND entries.store_id = hits.store_id
+JOIN folders ON folders.id = entries.folder_id
+JOIN mailboxes ON mailboxes.id = folders.mailbox_id
+JOIN users ON users.id = mailboxes.user_id
+WHERE $2::bigint IS NULL OR users.id = $2
+ORDER BY messages.date DESC NULLS LAST, messages.id DESC, entries.folder_id LIMIT $3;

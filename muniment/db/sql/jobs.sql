@@ -1,0 +1,114 @@
+-- in_flight --
+SELECT count(*) FROM jobs WHERE run_id = $1 AND state IN ('sent', 'running');
+
+-- send_waiting --
+-- Mark the next jobs as sent to the broker; the caller publishes them after the commit
+UPDATE jobs SET state = 'sent', lease_until = now() + make_interval(secs => $3)
+WHERE id IN (
+    SELECT id FROM jobs WHERE run_id = $1 AND state = 'waiting' AND not_before <= now()
+    ORDER BY not_before, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
+-- lease --
+-- Give a sent job to a worker; nothing when it is not (or no longer) to be had
+UPDATE jobs SET state = 'running', fence = fence + 1, worker = $2, started = coalesce(jobs.started, now()),
+                lease_until = now() + make_interval(secs => $3)
+FROM runs, mailboxes
+WHERE jobs.id = $1 AND jobs.state = 'sent' AND runs.id = run_id AND runs.state = 'running'
+  AND mailboxes.id = mailbox_id
+RETURNING jobs.id AS job_id, fence, run_id, profile_id, mailbox_id, mailboxes.address, attempt, breaks,
+          runs.started AS run_started;
+
+-- extend --
+-- Keep the lease and hear whether the run goes on; nothing when the lease is lost
+UPDATE jobs SET lease_until = clock_timestamp() + make_interval(secs => $3)
+FROM runs WHERE jobs.id = $1 AND fence = $2 AND jobs.state = 'running' AND runs.id = run_id
+RETURNING runs.state;
+
+-- progress --
+-- The guard of every commit: counts what the transaction stores, and only for the newest fence; tells how the run stands.
+-- The folder's cursor ($9, $10) moves with it.
+WITH moved AS (UPDATE folders SET last_uid = $10 WHERE id = $9 AND last_uid < $10)
+UPDATE jobs SET seen = seen + $3, archived = archived + $4, known = known + $5, quarantined = quarantined + $6,
+                bytes = bytes + $7, attempt = 0, strikes = 0, losses = 0, breaks = breaks + $11, error = NULL, hint = NULL,
+                -- not now(): that is when the transaction began, and a huge message takes its time
+                lease_until = clock_timestamp() + make_interval(secs => $8)
+FROM runs WHERE jobs.id = $1 AND fence = $2 AND jobs.state = 'running' AND runs.id = run_id RETURNING runs.state;
+
+-- yield_slice --
+-- The slice is over and there is more to do
+UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now(), worker = NULL
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
+-- complete --
+UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
+-- postpone --
+-- Try again later, and say why; a failure that counts ($3 = 1) for the $7th time in a row is the last one
+UPDATE jobs SET state = CASE WHEN strikes + $3 >= $7 THEN 'failed' ELSE 'waiting' END,
+                finished = CASE WHEN strikes + $3 >= $7 THEN now() END,
+                lease_until = NULL, worker = NULL, attempt = attempt + 1, strikes = strikes + $3,
+                not_before = now() + make_interval(secs => $4), error = $5, hint = $6
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING state;
+
+-- fail --
+UPDATE jobs SET state = 'failed', lease_until = NULL, finished = now(), attempt = attempt + 1, error = $3, hint = $4
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
+-- stop_cancelled --
+UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished = now()
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
+-- delay_busy --
+-- The mailbox is being archived by another run: come back later
+UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now() + make_interval(secs => $2)
+WHERE id = $1 AND state = 'sent';
+
+-- count_sent --
+SELECT count(*) FROM jobs WHERE state = 'sent' AND run_id = ANY ($1::bigint[]);
+
+-- resend_lost --
+-- Jobs that the broker must have lost wait again
+UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now()
+WHERE state = 'sent' AND run_id = ANY ($1::bigint[]) AND lease_until < now() RETURNING id;
+
+-- prolong_sent --
+-- The broker still holds as many tasks as were sent: a long queue is no loss
+UPDATE jobs SET lease_until = now() + make_interval(secs => $2)
+WHERE state = 'sent' AND run_id = ANY ($1::bigint[]) AND lease_until < now();
+
+-- end_stuck --
+-- A worker that was stopped in the middle of a COPY keeps its locks, and no time-out of PostgreSQL ends it: end the
+-- transactions that are older than a lease of workers whose leases all ran out
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND xact_start < now() - make_interval(secs => $2) AND application_name IN (
+    SELECT worker FROM jobs WHERE state = 'running' AND run_id = ANY ($1::bigint[])
+    GROUP BY worker HAVING max(lease_until) < now());
+
+-- release_silent --
+-- Jobs whose worker fell silent wait again, or fail when that happened too often without progress. A job that is
+-- locked is left for the next time: its worker is committing, or was stopped within a commit.
+UPDATE jobs SET losses = losses + 1, lease_until = NULL, worker = NULL,
+    not_before = now(),
+    state = CASE WHEN runs.state = 'cancelling' THEN 'cancelled' WHEN losses + 1 >= $2 THEN 'failed' ELSE 'waiting' END,
+    finished = CASE WHEN runs.state = 'cancelling' OR losses + 1 >= $2 THEN now() END,
+    error = CASE WHEN losses + 1 >= $2 THEN 'the worker died ' || losses + 1 || ' times at this mailbox' END,
+    hint = CASE WHEN losses + 1 >= $2 THEN 'Look at the archive workers'' logs; is their memory limit too low?' END
+FROM runs
+WHERE runs.id = run_id AND jobs.id IN (
+    SELECT id FROM jobs WHERE state = 'running' AND run_id = ANY ($1::bigint[]) AND lease_until < now()
+    FOR UPDATE SKIP LOCKED)
+RETURNING jobs.id;
+
+-- set_fingerprint --
+UPDATE jobs SET fingerprint = $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
+-- same_fingerprint --
+-- Another mailbox of this run that opened the same mailbox on the server
+SELECT address FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE run_id = $1 AND fingerprint = $2 AND jobs.id <> $3 ORDER BY jobs.id LIMIT 1;
+
+-- mark_proven --
+-- Every folder of the mailbox was proven complete at this moment
+UPDATE mailboxes SET proven = now() WHERE id = $1;

@@ -1,0 +1,98 @@
+-- current_store --
+-- The share lock keeps the store current until the transaction ends
+SELECT id FROM stores WHERE state = 'current' FOR SHARE;
+
+-- known --
+-- Which of these hashes the current store holds
+SELECT sha256 FROM messages
+WHERE store_id = (SELECT id FROM stores WHERE state = 'current') AND sha256 = ANY ($1::bytea[]);
+
+-- add --
+-- Messages that the store lacks; sorted by hash, so that two workers never wait for each other in a circle
+INSERT INTO messages (store_id, sha256, size, message_id, subject, sender, recipients, date, raw_headers)
+SELECT $1, given.* FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+                               $8::timestamptz[], $9::jsonb[])
+  AS given (sha256, size, message_id, subject, sender, recipients, date, raw_headers)
+ORDER BY given.sha256
+ON CONFLICT DO NOTHING RETURNING id, sha256;
+
+-- ids --
+SELECT id, sha256 FROM messages WHERE store_id = $1 AND sha256 = ANY ($2::bytea[]);
+
+-- claim_renumbered --
+-- After a change of UIDVALIDITY: entries of older numbering whose content is the same get the new number,
+-- each at most once; returns the UIDs that were recognised
+WITH given AS (
+    SELECT uid, sha256, row_number() OVER (PARTITION BY sha256 ORDER BY uid) AS nth
+    FROM unnest($3::bigint[], $4::bytea[]) AS given (uid, sha256)
+), old AS (
+    SELECT entries.store_id, entries.uidvalidity, entries.uid, messages.sha256,
+           row_number() OVER (PARTITION BY messages.sha256 ORDER BY entries.uidvalidity DESC, entries.uid) AS nth
+    FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
+    WHERE entries.folder_id = $1 AND entries.uidvalidity <> $2 AND messages.sha256 = ANY ($4::bytea[])
+)
+UPDATE entries SET uidvalidity = $2, uid = given.uid FROM given JOIN old USING (sha256, nth)
+WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
+  AND entries.uidvalidity = old.uidvalidity AND entries.uid = old.uid
+RETURNING given.uid;
+
+-- add_entries --
+-- File messages; the index hears of those that are new to the store ($8)
+WITH outbox AS (
+    INSERT INTO index_outbox (store_id, message_id) SELECT $1, unnest($8::bigint[]) ON CONFLICT DO NOTHING
+)
+INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
+SELECT $1, $2, $3, uid, message_id, internal_date, string_to_array(flags, ' ')
+FROM unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[])
+  AS given (uid, message_id, internal_date, flags);
+
+-- quarantine --
+INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)
+ON CONFLICT (folder_id, uidvalidity, uid)
+DO UPDATE SET reason = excluded.reason, last_tried = now(), attempts = quarantine.attempts + 1
+RETURNING id, attempts = 1 AS first;
+
+-- forget_quarantine --
+-- What was archived leaves the quarantine
+DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]);
+
+-- forget_gone --
+-- What left the server leaves the quarantine, unless its bytes are here: the only copy stays
+DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[])
+  AND NOT EXISTS (SELECT FROM quarantine_parts WHERE quarantine_id = quarantine.id);
+
+-- drop_quarantine_parts --
+DELETE FROM quarantine_parts WHERE quarantine_id = $1;
+
+-- entries_of_folder --
+-- An entry whose message is missing comes without its hash
+SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date, flags, sha256, coalesce(size, 0) AS size
+FROM entries LEFT JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
+WHERE folder_id = $1 ORDER BY uidvalidity, uid;
+
+-- parts --
+SELECT part, codec, data FROM contents WHERE message_id = $2 AND store_id = $1 AND part >= $3 ORDER BY part LIMIT $4;
+
+-- parts_of --
+-- Everything that is stored of several messages of one store
+SELECT message_id, part, codec, data FROM contents
+WHERE store_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id, part;
+
+-- all_messages --
+-- In the order of the primary keys: the stores are merged, nothing is sorted
+SELECT store_id, id AS message_id, sha256, size FROM messages ORDER BY id, store_id;
+
+-- where_filed --
+-- Everywhere that a message stands: user, mailbox, folder, UID
+SELECT users.name AS user_name, mailboxes.address, path, uid
+FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+JOIN users ON users.id = mailboxes.user_id
+WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
+
+-- entries_without_message --
+SELECT users.name AS user_name, mailboxes.address, path, uid
+FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+JOIN users ON users.id = mailboxes.user_id
+WHERE NOT EXISTS (SELECT FROM messages
+                  WHERE messages.id = entries.message_id AND messages.store_id = entries.store_id)
+ORDER BY 1, 2, 3, 4;

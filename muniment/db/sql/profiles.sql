@@ -1,0 +1,76 @@
+-- add --
+INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
+                      login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id;
+
+-- replace --
+UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
+                    login = $7, login_user = $8, password = $9, all_mailboxes = $10, max_jobs = $11,
+                    allow_same_mailbox = $12
+WHERE id = $1;
+
+-- find --
+SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
+       all_mailboxes, max_jobs, allow_same_mailbox
+FROM profiles WHERE lower(name) = lower($1);
+
+-- get --
+SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
+       all_mailboxes, max_jobs, allow_same_mailbox
+FROM profiles WHERE id = $1;
+
+-- list_all --
+SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
+       all_mailboxes, max_jobs, allow_same_mailbox
+FROM profiles ORDER BY lower(name);
+
+-- sealed_password --
+SELECT password FROM profiles WHERE id = $1;
+
+-- lock --
+-- Whoever starts a run of the profile waits, or is waited for
+SELECT id FROM profiles WHERE id = $1 FOR UPDATE;
+
+-- remove --
+DELETE FROM profiles WHERE id = $1;
+
+-- open_run --
+SELECT id FROM runs WHERE profile_id = $1 AND state IN ('running', 'cancelling');
+
+-- ensure_mailboxes --
+-- The mailboxes of these users and addresses, created where missing
+INSERT INTO mailboxes (user_id, address)
+SELECT DISTINCT ON (user_id, lower(address)) user_id, address
+FROM unnest($1::bigint[], $2::text[]) AS given (user_id, address)
+ON CONFLICT DO NOTHING;
+
+-- mailbox_ids --
+SELECT given.user_id, given.address, id FROM mailboxes
+JOIN unnest($1::bigint[], $2::text[]) AS given (user_id, address)
+  ON mailboxes.user_id = given.user_id AND lower(mailboxes.address) = lower(given.address);
+
+-- clear_mailboxes --
+DELETE FROM profile_mailboxes WHERE profile_id = $1;
+
+-- count_mailboxes --
+-- Mailboxes that a run of the profile would have now
+SELECT CASE WHEN all_mailboxes
+            THEN (SELECT count(*) FROM user_addresses WHERE position = 0)
+            ELSE (SELECT count(*) FROM profile_mailboxes WHERE profile_id = profiles.id) END
+FROM profiles WHERE id = $1;
+
+-- first_mailbox --
+-- A mailbox to test the profile with: the named one, else the first
+SELECT mailboxes.id AS mailbox_id, mailboxes.address, profile_mailboxes.login_user, profile_mailboxes.password
+FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2))
+ORDER BY mailboxes.id LIMIT 1;
+
+-- first_primary_address --
+SELECT address FROM user_addresses
+WHERE position = 0 AND ($1::text IS NULL OR lower(address) = lower($1)) ORDER BY user_id LIMIT 1;
+
+-- mailbox_login --
+-- The login that a csv profile has for a mailbox of its own
+SELECT mailbox_id, '' AS address, login_user, password FROM profile_mailboxes
+WHERE profile_id = $1 AND mailbox_id = $2;

@@ -1,0 +1,87 @@
+-- add --
+INSERT INTO runs (profile_id, profile_name, warnings) VALUES ($1, $2, $3) RETURNING id;
+
+-- add_jobs_of_profile --
+INSERT INTO jobs (run_id, mailbox_id) SELECT $1, mailbox_id FROM profile_mailboxes WHERE profile_id = $2;
+
+-- ensure_primary_mailboxes --
+-- Every user with an address has a mailbox named by the primary one
+INSERT INTO mailboxes (user_id, address) SELECT user_id, address FROM user_addresses WHERE position = 0
+ON CONFLICT DO NOTHING;
+
+-- add_jobs_of_everybody --
+INSERT INTO jobs (run_id, mailbox_id)
+SELECT $1, mailboxes.id FROM user_addresses JOIN mailboxes
+  ON mailboxes.user_id = user_addresses.user_id AND lower(mailboxes.address) = lower(user_addresses.address)
+WHERE position = 0;
+
+-- summaries --
+-- Runs with their counts, newest first; all, or one
+SELECT runs.id, runs.profile_name AS profile, runs.state, runs.started, runs.finished, runs.warnings,
+       count(jobs.id) AS total,
+       count(*) FILTER (WHERE jobs.state = 'done') AS done,
+       count(*) FILTER (WHERE jobs.state = 'failed') AS failed,
+       count(*) FILTER (WHERE jobs.state = 'running') AS running,
+       count(*) FILTER (WHERE jobs.state IN ('waiting', 'sent')) AS queued,
+       count(*) FILTER (WHERE jobs.state = 'cancelled') AS cancelled,
+       coalesce(sum(jobs.seen), 0)::bigint AS seen,
+       coalesce(sum(jobs.archived), 0)::bigint AS archived,
+       coalesce(sum(jobs.known), 0)::bigint AS known,
+       coalesce(sum(jobs.quarantined), 0)::bigint AS quarantined,
+       coalesce(sum(jobs.bytes), 0)::bigint AS bytes
+FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id
+WHERE runs.id IN (SELECT id FROM runs WHERE $1::bigint IS NULL OR id = $1 ORDER BY id DESC LIMIT $2)
+GROUP BY runs.id ORDER BY runs.id DESC;
+
+-- failures --
+SELECT address AS mailbox, coalesce(error, '') AS error, coalesce(hint, '') AS hint
+FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE run_id = $1 AND jobs.state = 'failed' ORDER BY address;
+
+-- notices --
+-- Mailboxes with warnings, and those waiting for another try with what went wrong
+SELECT address AS mailbox, warnings, CASE WHEN jobs.state = 'failed' THEN '' ELSE coalesce(error, '') END AS error
+FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE run_id = $1 AND (warnings <> '{}' OR (error IS NOT NULL AND jobs.state <> 'failed')) ORDER BY address;
+
+-- cancel --
+UPDATE runs SET state = 'cancelling' WHERE id = $1 AND state = 'running';
+
+-- cancel_jobs --
+-- Jobs that no worker holds are cancelled at once; the others at their next heartbeat
+UPDATE jobs SET state = 'cancelled', finished = now(), lease_until = NULL
+WHERE run_id = $1 AND state IN ('waiting', 'sent');
+
+-- open_ids --
+SELECT id FROM runs WHERE state IN ('running', 'cancelling') ORDER BY id;
+
+-- lock --
+-- Serialises the pumps of a run; returns its state and how many jobs may be in flight
+SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs
+FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs;
+
+-- try_lock --
+-- Like lock, but returns nothing when another pump is at work, or a worker that stopped within one
+SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs
+FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs SKIP LOCKED;
+
+-- finish --
+-- Close the run when no job is left; failed as soon as one mailbox failed
+UPDATE runs SET finished = now(), state = CASE
+    WHEN state = 'cancelling' THEN 'cancelled'
+    WHEN EXISTS (SELECT FROM jobs WHERE run_id = $1 AND state = 'failed') THEN 'failed'
+    ELSE 'succeeded' END
+WHERE id = $1 AND state IN ('running', 'cancelling')
+  -- In the order of the partial indexes: for EXISTS the planner hopes to meet such a job soon, and reads
+  -- 100,000 that are done.
+  AND (SELECT id FROM jobs WHERE run_id = $1 AND state = 'waiting' ORDER BY not_before, id LIMIT 1) IS NULL
+  AND (SELECT id FROM jobs WHERE run_id = $1 AND state IN ('sent', 'running') ORDER BY lease_until LIMIT 1) IS NULL
+RETURNING state;
+
+-- master_fingerprint --
+-- Only a fresh one: his mailbox may get its first message in the middle of a run
+SELECT master_fingerprint FROM runs WHERE id = $1 AND master_looked > now() - interval '1 minute';
+
+-- set_master_fingerprint --
+UPDATE runs SET master_fingerprint = $2, master_looked = CASE WHEN $3::boolean THEN 'infinity' ELSE now() END
+WHERE id = $1;

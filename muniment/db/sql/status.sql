@@ -1,0 +1,46 @@
+-- report_process --
+INSERT INTO processes (name, kind, host, pid, concurrency) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO UPDATE SET seen = now(), concurrency = excluded.concurrency, pid = excluded.pid,
+    started = CASE WHEN processes.pid = excluded.pid THEN processes.started ELSE now() END;
+
+-- forget_process --
+DELETE FROM processes WHERE name = $1;
+
+-- forget_silent --
+DELETE FROM processes WHERE seen < now() - interval '1 day';
+
+-- processes --
+SELECT name, kind, host, pid, concurrency, started, seen, now() - seen < make_interval(secs => $1) AS alive
+FROM processes ORDER BY kind, name;
+
+-- stale_mailboxes --
+-- Mailboxes of profiles whose last completeness proof is older than so many hours, or that have none
+SELECT users.name AS user_name, address, proven FROM mailboxes JOIN users ON users.id = user_id
+WHERE EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)
+  AND (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+ORDER BY proven NULLS FIRST, address LIMIT $2;
+
+-- count_stale --
+SELECT count(*) FROM mailboxes
+WHERE EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)
+  AND (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600));
+
+-- totals --
+SELECT (SELECT count(*) FROM messages) AS messages,
+       (SELECT count(*) FROM search_documents) AS indexed,
+       (SELECT count(*) FROM index_outbox) AS outbox,
+       (SELECT count(*) FROM index_outbox WHERE error IS NOT NULL) AS outbox_failed,
+       (SELECT count(*) FROM entries) AS entries,
+       (SELECT count(*) FROM quarantine) AS quarantined,
+       (SELECT coalesce(sum(size), 0)::bigint FROM messages) AS bytes;
+
+-- outbox_failures --
+SELECT error, count(*) AS messages FROM index_outbox WHERE error IS NOT NULL GROUP BY error ORDER BY 2 DESC LIMIT 10;
+
+-- outbox_depth --
+SELECT count(*) FROM (SELECT FROM index_outbox WHERE not_before <= now() LIMIT 10000) AS due;
+
+-- quarantine_list --
+SELECT users.name AS user_name, address, path, uid, reason, first_seen, last_tried, attempts
+FROM quarantine JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+JOIN users ON users.id = mailboxes.user_id ORDER BY quarantine.id LIMIT $1;

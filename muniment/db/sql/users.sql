@@ -1,0 +1,35 @@
+-- add --
+INSERT INTO users (name) VALUES ($1) RETURNING id;
+
+-- add_addresses --
+-- The first address is the primary one
+INSERT INTO user_addresses (user_id, position, address)
+SELECT $1, position - 1, address FROM unnest($2::text[]) WITH ORDINALITY AS given (address, position);
+
+-- list_all --
+SELECT users.id, users.name,
+       coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses
+FROM users LEFT JOIN user_addresses ON user_id = users.id
+GROUP BY users.id ORDER BY lower(users.name);
+
+-- find_id --
+SELECT id FROM users WHERE lower(name) = lower($1);
+
+-- find_by_addresses --
+-- Owners of these addresses, beside the address as it was given: only PostgreSQL knows what its lower() does
+SELECT given AS address, user_id FROM unnest($1::text[]) AS given JOIN user_addresses ON lower(address) = lower(given);
+
+-- ensure_named --
+-- Users of these names, created where missing
+INSERT INTO users (name) SELECT DISTINCT ON (lower(name)) name FROM unnest($1::text[]) AS name
+ON CONFLICT DO NOTHING;
+
+-- ids_of_names --
+SELECT given AS name, id FROM unnest($1::text[]) AS given JOIN users ON lower(name) = lower(given);
+
+-- give_address --
+-- Each user gets his name as primary address, unless he has addresses or somebody has that one
+INSERT INTO user_addresses (user_id, position, address)
+SELECT id, 0, name FROM users
+WHERE id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM user_addresses WHERE user_id = users.id)
+ON CONFLICT DO NOTHING;

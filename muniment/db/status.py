@@ -1,0 +1,124 @@
+"""What an operator wants to see: processes, depths, coverage, staleness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+
+_SQL = load("status")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that reported; `alive`: it did so lately."""
+
+    name: str
+    kind: str
+    host: str
+    pid: int
+    concurrency: int
+    started: datetime
+    seen: datetime
+    alive: bool
+
+
+@dataclass(frozen=True)
+class StaleMailbox:
+    """A mailbox whose last completeness proof is old; None: it never had one."""
+
+    user_name: str
+    address: str
+    proven: datetime | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts over the whole archive; `bytes` are the originals' bytes."""
+
+    messages: int
+    indexed: int
+    outbox: int
+    outbox_failed: int
+    entries: int
+    quarantined: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class OutboxFailure:
+    """A reason why messages are not indexed, and how many."""
+
+    error: str
+    messages: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A message that could not be archived."""
+
+    user_name: str
+    address: str
+    path: list[str]
+    uid: int
+    reason: str
+    first_seen: datetime
+    last_tried: datetime
+    attempts: int
+
+
+async def report_process(session: Session, name: str, kind: str, host: str, pid: int, concurrency: int) -> None:
+    """Say that a process lives."""
+    await session.execute(_SQL["report_process"], name, kind, host, pid, concurrency)
+
+
+async def forget_process(session: Session, name: str) -> None:
+    """Say that a process ended."""
+    await session.execute(_SQL["forget_process"], name)
+
+
+async def forget_silent(session: Session) -> None:
+    """Forget processes that have been silent for a day."""
+    await session.execute(_SQL["forget_silent"])
+
+
+async def processes(session: Session, silence_seconds: float) -> list[Process]:
+    """Return the processes that reported."""
+    return await session.rows(Process, _SQL["processes"], silence_seconds)
+
+
+async def stale_mailboxes(session: Session, hours: float, limit: int) -> list[StaleMailbox]:
+    """Return mailboxes without a completeness proof of the last `hours`, oldest first."""
+    return await session.rows(StaleMailbox, _SQL["stale_mailboxes"], hours, limit)
+
+
+async def count_stale(session: Session, hours: float) -> int:
+    """Return how many mailboxes are stale."""
+    count: int = await session.value(_SQL["count_stale"], hours)
+    return count
+
+
+async def totals(session: Session) -> Totals:
+    """Return counts over the whole archive."""
+    row = await session.row(Totals, _SQL["totals"])
+    if row is None:  # an aggregate always returns a row
+        raise AssertionError
+    return row
+
+
+async def outbox_failures(session: Session) -> list[OutboxFailure]:
+    """Return why messages are not indexed."""
+    return await session.rows(OutboxFailure, _SQL["outbox_failures"])
+
+
+async def outbox_depth(session: Session) -> int:
+    """Return how many messages are due for indexing, counted up to 10,000."""
+    depth: int = await session.value(_SQL["outbox_depth"])
+    return depth
+
+
+async def quarantine_list(session: Session, limit: int) -> list[Quarantined]:
+    """Return messages in quarantine."""
+    return await session.rows(Quarantined, _SQL["quarantine_list"], limit)
