@@ -1,0 +1,10 @@
+"""The IMAP door: the only package that knows aioimaplib."""
+
+from __future__ import annotations
+
+from muniment.imap.batches import batches, uid_sets
+from muniment.imap.budget import ByteBudget
+from muniment.imap.limits import Limits
+from muniment.imap.session import ImapSession
+
+__all__ = ["ByteBudget", "ImapSession", "Limits", "batches", "uid_sets"]

@@ -1,0 +1,51 @@
+"""A command on the wire: aioimaplib's command, with arguments as bytes that no log or repr shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from aioimaplib.aioimaplib import Command
+
+from muniment.errors import MunimentError
+from muniment.imap.refusal import Status
+from muniment.imap.tokens import Part
+
+#: Gets the keyword of an untagged response and its parts; tells whether that is a piece of its answer.
+OnData = Callable[[bytes, list[Part]], bool]
+
+
+class WireCommand(Command):  # type: ignore[misc]  # the library has no types
+    """A command that is written piece by piece; after each but the last the server says `+`."""
+
+    def __init__(self, name: str, tag: str, pieces: Sequence[bytes], *, uid: bool, on_data: OnData | None) -> None:
+        # The library files untagged answers under a name and allows one command per name;
+        # the tag as that name lets several be in flight.
+        super().__init__(name, tag, prefix="UID" if uid else None, untagged_resp_name=tag)
+        self.label = f"UID {name}" if uid else name
+        self.on_data = on_data
+        self.status = Status("NO", "", b"", "not answered yet")
+        start = f"{tag} {self.label}".encode()
+        self._pieces = deque([start + (b" " if pieces[0] != b"\r\n" else b"") + pieces[0], *pieces[1:]])
+
+    def __repr__(self) -> str:
+        return f"{self.tag} {self.label}"
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something is left to write."""
+        return bool(self._pieces)
+
+    def next_piece(self) -> bytes:
+        """Return what to write next."""
+        return self._pieces.popleft()
+
+    def fail(self, error: MunimentError) -> None:
+        """End the command with an error."""
+        self._exception = error
+        self.close(b"", "BAD")
+
+    def finish(self, status: Status) -> None:
+        """End the command with its tagged answer."""
+        self.status = status
+        self.close(b"", status.result)

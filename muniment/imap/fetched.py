@@ -1,0 +1,81 @@
+"""A FETCH response as a message: its UID, flags, date and bytes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from muniment.imap import tokens
+from muniment.imap.internaldate import parse_internaldate
+from muniment.imap.spool import Discarded, SpooledMessage
+from muniment.imap.tokens import Part, Value
+from muniment.imap.uids import fetch_items
+from muniment.model.message import FetchedMessage, MemoryMessage
+
+# The order in which we ask is the order in which Dovecot and most others answer: one match instead
+# of twenty tokens. Everything else takes the general way, with the same result.
+_USUAL = re.compile(
+    rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]*)\)"
+    rb' INTERNALDATE "([^"\\]*)" RFC822\.SIZE (\d{1,19}) BODY\[\] '
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a FETCH response with a body says; `claimed_size` is RFC822.SIZE, 0 when it did not come."""
+
+    uid: int
+    flags: tuple[str, ...]
+    date: bytes
+    claimed_size: int
+    body: Value
+
+    def message(self, max_message_bytes: int) -> FetchedMessage:
+        """Return the message, or why there are no bytes."""
+        raw, reason = self._raw(max_message_bytes)
+        return FetchedMessage(self.uid, self.flags, parse_internaldate(self.date), raw, reason)
+
+    def _raw(self, max_message_bytes: int) -> tuple[MemoryMessage | SpooledMessage | None, str]:
+        body = MemoryMessage(self.body) if isinstance(self.body, bytes) else self.body  # a quoted string
+        if isinstance(body, Discarded):
+            return None, f"the message has {body.size} bytes, more than the {max_message_bytes} allowed"
+        if not isinstance(body, MemoryMessage | SpooledMessage):
+            return None, "the server gave no content (NIL) for this message"
+        if not body.size and self.claimed_size:
+            return None, f"the server gave 0 of the {self.claimed_size} bytes of this message"
+        return body, ""
+
+
+def read_fetch(parts: list[Part]) -> Fetched | None:
+    """Return what a FETCH response says; None for one without UID or body, like an unasked change of flags."""
+    first = parts[0]
+    if len(parts) == 3 and parts[2] == b")" and isinstance(first, bytes):
+        usual = _USUAL.fullmatch(first)
+        if usual is not None:
+            uid, flags, date, size = usual.groups()
+            return Fetched(int(uid), _split_flags(flags), date, int(size), parts[1])
+    items = fetch_items(parts)
+    if b"UID" not in items or b"BODY[]" not in items:
+        return None
+    date_value, size_value = items.get(b"INTERNALDATE"), items.get(b"RFC822.SIZE")
+    return Fetched(
+        tokens.number(items[b"UID"]),
+        _flags(items.get(b"FLAGS")),
+        date_value if isinstance(date_value, bytes) else b"",
+        tokens.number(size_value) if size_value is not None else 0,
+        items[b"BODY[]"],
+    )
+
+
+@lru_cache(maxsize=1024)
+def _split_flags(text: bytes) -> tuple[str, ...]:
+    return _flags([flag for flag in text.split(b" ") if flag])
+
+
+def _flags(values: Value) -> tuple[str, ...]:
+    """Return the flags as text; one with control characters is no flag (RFC 3501 §9), and no database takes NUL."""
+    listed = values if isinstance(values, list) else []
+    flags = (flag.decode("utf-8", "replace") for flag in listed if isinstance(flag, bytes))
+    return tuple(flag for flag in flags if not any(unicodedata.category(c) == "Cc" for c in flag))

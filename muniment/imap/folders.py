@@ -1,0 +1,130 @@
+"""Folders as the server lists them: LIST, STATUS and both in one (RFC 3501 §6.3.8, §6.3.10, RFC 5819)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from muniment.errors import ProtocolViolation
+from muniment.imap import tokens, wire
+from muniment.imap.mutf7 import split_path
+from muniment.imap.protocol import ImapProtocol
+from muniment.imap.refusal import command_error, is_throttle
+from muniment.imap.tokens import Part, Value, number, shown
+from muniment.model.folder import FolderStatus, ServerFolder
+
+_UNSELECTABLE = {"\\noselect", "\\nonexistent"}
+_STATUS_WINDOW = 16  # STATUS commands in flight: hides the round trip, and no server's buffers fill up
+_MAX_FOLDERS = 500_000
+
+
+async def list_folders(protocol: ImapProtocol) -> list[ServerFolder]:
+    """Return every folder that can be opened, with its STATUS where the server gives one."""
+    listing = FolderListing()
+    if "LIST-STATUS" in protocol.capabilities:
+        words = [b'""', b'"*"', b"RETURN (STATUS %b)" % status_items(protocol.capabilities)]
+        status = await protocol.run("LIST", words, on_data=listing.take)
+        if status.ok:
+            return listing.folders()
+        if is_throttle(status):
+            raise command_error(status, "LIST", protocol.peer)
+        listing = FolderListing()  # offered but not understood: the plain way works everywhere
+    status = await protocol.run("LIST", [b'""', b'"*"'], on_data=listing.take)
+    if not status.ok:
+        raise command_error(status, "LIST", protocol.peer)
+    await _ask_status(protocol, listing)
+    return listing.folders()
+
+
+def status_items(capabilities: frozenset[str]) -> bytes:
+    """Return the STATUS items that this server can answer."""
+    return b"(UIDVALIDITY UIDNEXT MESSAGES%b)" % (b" HIGHESTMODSEQ" if "CONDSTORE" in capabilities else b"")
+
+
+async def _ask_status(protocol: ImapProtocol, listing: FolderListing) -> None:
+    """Ask for the STATUS of each folder; one that is refused stays without."""
+    window: list[bytes] = []
+    for folder in listing.folders():
+        name = wire.astring(folder.wire_name)
+        if len(wire.pieces([name], protocol.capabilities)) > 1:
+            await _status_window(protocol, listing, [name])  # waits for the server in the middle: goes alone
+            continue
+        window.append(name)
+        if len(window) == _STATUS_WINDOW:
+            await _status_window(protocol, listing, window)
+            window = []
+    await _status_window(protocol, listing, window)
+
+
+async def _status_window(protocol: ImapProtocol, listing: FolderListing, names: Sequence[bytes]) -> None:
+    items = status_items(protocol.capabilities)
+    commands = [protocol.run("STATUS", [name, items], on_data=listing.take, pipelined=True) for name in names]
+    for answer in await asyncio.gather(*commands, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        if is_throttle(answer):
+            raise command_error(answer, "STATUS", protocol.peer)
+
+
+class FolderListing:
+    """Gathers LIST and STATUS responses in any order."""
+
+    def __init__(self) -> None:
+        self._folders: dict[bytes, ServerFolder] = {}
+        self._status: dict[bytes, FolderStatus] = {}
+
+    def take(self, keyword: bytes, parts: list[Part]) -> bool:
+        """Take one untagged response; True when it told something new."""
+        before = len(self._folders) + len(self._status)
+        if keyword == b"LIST":
+            folder = parse_list(tokens.parse(parts))
+            self._folders.setdefault(_key(folder.wire_name), folder)
+            if len(self._folders) > _MAX_FOLDERS:
+                raise ProtocolViolation(f"the server lists more than {_MAX_FOLDERS} folders")
+        elif keyword == b"STATUS":
+            name, status = parse_status(tokens.parse(parts))
+            if len(self._status) < _MAX_FOLDERS:
+                self._status[_key(name)] = status
+        return len(self._folders) + len(self._status) > before
+
+    def folders(self) -> list[ServerFolder]:
+        """Return the folders that can be opened, in the server's order."""
+        return [
+            replace(folder, status=self._status.get(key))
+            for key, folder in self._folders.items()
+            if not any(attribute.lower() in _UNSELECTABLE for attribute in folder.attributes)
+        ]
+
+
+def parse_list(values: Sequence[Value]) -> ServerFolder:
+    """Read `* LIST (attributes) delimiter name …`."""
+    match values:
+        case [_, _, list() as attributes, bytes() | None as delimiter, name, *_]:
+            wire_name = b"NIL" if name is None else name  # an unquoted folder of that name
+            if isinstance(wire_name, bytes):
+                flags = frozenset(a.decode("utf-8", "replace") for a in attributes if isinstance(a, bytes))
+                return ServerFolder(wire_name, split_path(wire_name, delimiter), flags, None)
+    raise ProtocolViolation(f"the server listed a folder in no known form: {shown(values)}")
+
+
+def parse_status(values: Sequence[Value]) -> tuple[bytes, FolderStatus]:
+    """Read `* STATUS name (item value …)`; what did not come is None, a missing UIDVALIDITY 0."""
+    match values:
+        case [_, _, bytes() as name, list() as items, *_]:
+            found = {
+                key.upper(): number(value)
+                for key, value in zip(items[::2], items[1::2], strict=False)
+                if isinstance(key, bytes) and value is not None
+            }
+            return name, FolderStatus(
+                uidvalidity=found.get(b"UIDVALIDITY", 0),
+                uidnext=found.get(b"UIDNEXT") or None,
+                messages=found.get(b"MESSAGES"),
+                highestmodseq=found.get(b"HIGHESTMODSEQ") or None,
+            )
+    raise ProtocolViolation(f"the server sent a STATUS in no known form: {shown(values)}")
+
+
+def _key(name: bytes) -> bytes:
+    return b"INBOX" if name.upper() == b"INBOX" else name

@@ -1,0 +1,183 @@
+"""The receive path: bytes as they come from the socket to whole responses, without I/O.
+
+Linear in the bytes received however they are cut, no recursion, and bounded: what is held for one
+response never exceeds `MAX_RESPONSE_BYTES` plus one message of `spool_bytes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from muniment.errors import ProtocolViolation
+from muniment.imap.limits import Limits
+from muniment.imap.spool import DiscardSink, MemorySink, Sink, SpoolSink
+from muniment.imap.tokens import Part, shown
+from muniment.model.message import MemoryMessage
+
+#: Text and small literals of one response: two million UIDs in a SEARCH line.
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+
+_CRLF = b"\r\n"
+_PART_BYTES = 64  # what a part costs beside its bytes
+_BODY = b"BODY[] "
+_STATUS_WORDS = (b"* OK ", b"* NO ", b"* BAD ", b"* BYE ", b"* PREAUTH ")
+_TELLING_BYTES = 10  # "* PREAUTH " is the longest
+_MAX_SIZE_DIGITS = 19
+
+
+class Receiver:
+    """Cuts the byte stream into responses and gives each, as a list of parts, to `deliver`.
+
+    Literals are cut out by their length. The body of a message becomes a MemoryMessage, a
+    SpooledMessage or Discarded by its size; every other literal is bytes.
+    """
+
+    def __init__(self, limits: Limits, deliver: Callable[[list[Part]], None]) -> None:
+        self._limits = limits
+        self._deliver = deliver
+        self._parts: list[Part] = []
+        self._held: list[bytes] = []  # pieces of a line whose end has not come
+        self._size = 0  # bytes of this response that count against the bound
+        self._has_body = False
+        self._sink: Sink | None = None
+        self._missing = 0  # bytes that the literal in `_sink` still lacks
+        self._stopped = False
+        self._start = b""  # of the line in `_held`, as much as tells a status response
+        #: Bytes of messages and lists taken before their end had come; a status response is neither.
+        self.trickled = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the connection; ProtocolViolation when they exceed the bounds."""
+        at = 0
+        end = len(data)
+        while at < end and not self._stopped:
+            at = self._take_line(data, at) if self._sink is None else self._take_literal(data, at)
+
+    def stop(self) -> None:
+        """Drop what is held and everything that still comes."""
+        self._stopped = True
+        if self._sink is not None:
+            self._sink.cancel()
+            self._sink = None
+        release(self._parts)
+        self._parts = []
+        self._held = []
+
+    def _take_line(self, data: bytes, at: int) -> int:
+        if self._held:
+            ending = self._end_of_held(data, at)
+            if ending is None:
+                return len(data)
+            line, at = ending
+        else:
+            eol = data.find(_CRLF, at)
+            if eol < 0:
+                self._hold(data[at:])
+                return len(data)
+            line = data[at:eol]
+            at = eol + 2
+        if line[-1:] == b"}":
+            opened = self._opened(line)
+            if opened is not None:
+                text, size, is_body = opened
+                return self._open_literal(data, at, text, size, is_body=is_body)
+        parts = self._parts
+        parts.append(line)
+        self._parts = []
+        self._size = 0
+        self._has_body = False
+        self._deliver(parts)
+        return at
+
+    def _end_of_held(self, data: bytes, at: int) -> tuple[bytes, int] | None:
+        """Return the line that `data` completes and where the next begins; None when it goes on."""
+        if self._held[-1].endswith(b"\r") and data[at] == 0x0A:
+            line = b"".join(self._held)[:-1]
+            at += 1
+        else:
+            eol = data.find(_CRLF, at)
+            if eol < 0:
+                self._hold(data[at:])
+                return None
+            self._held.append(data[at:eol])
+            line = b"".join(self._held)
+            at = eol + 2
+        self._size -= sum(map(len, self._held)) + _PART_BYTES * len(self._held)
+        self._held = []
+        self._start = b""
+        return line, at
+
+    def _hold(self, piece: bytes) -> None:
+        self._count(len(piece))
+        self._held.append(piece)
+        if len(self._start) < _TELLING_BYTES:
+            self._start = (self._start + piece[:_TELLING_BYTES])[:_TELLING_BYTES]
+        if self._parts or _is_data(self._start):
+            self.trickled += len(piece)
+
+    def _count(self, size: int) -> None:
+        self._size += size + _PART_BYTES
+        if self._size > MAX_RESPONSE_BYTES:
+            raise ProtocolViolation(f"one answer of the server is longer than {MAX_RESPONSE_BYTES} bytes")
+
+    def _opened(self, line: bytes) -> tuple[bytes, int, bool] | None:
+        """Return (text before, size, is it a message's body) if `line` announces a literal."""
+        start = self._parts[0] if self._parts else line
+        if not isinstance(start, bytes) or not start.startswith(b"* ") or _is_status(start):
+            return None  # the text of a status response may end in anything
+        brace = line.rfind(b"{")
+        digits = line[brace + 1 : -1].removesuffix(b"+")
+        if brace < 0 or not digits.isdigit():
+            return None
+        if len(digits) > _MAX_SIZE_DIGITS:
+            raise ProtocolViolation(f"the server announced a literal of {shown(digits)} bytes")
+        text = line[:brace].removesuffix(b"~")  # literal8, RFC 3516
+        return text, int(digits), text[-len(_BODY) :].upper() == _BODY and not self._has_body
+
+    def _open_literal(self, data: bytes, at: int, text: bytes, size: int, *, is_body: bool) -> int:
+        self._parts.append(text)
+        if is_body:
+            self._has_body = True
+            self._count(len(text))
+        else:
+            self._count(len(text) + size)
+        if is_body and size > self._limits.max_message_bytes:
+            self._sink = DiscardSink()
+        elif is_body and size > self._limits.spool_bytes:
+            self._sink = SpoolSink(self._limits.spool)
+        else:
+            end = at + size
+            if end <= len(data):  # nearly every message: whole in this read
+                literal = data[at:end]
+                self._parts.append(MemoryMessage(literal) if is_body else literal)
+                return end
+            self._sink = MemorySink(is_body=is_body)
+        self._missing = size
+        return self._take_literal(data, at)
+
+    def _take_literal(self, data: bytes, at: int) -> int:
+        assert self._sink is not None
+        end = min(at + self._missing, len(data))
+        self._sink.write(memoryview(data)[at:end])
+        self._missing -= end - at
+        self.trickled += end - at
+        if not self._missing:
+            self._parts.append(self._sink.finish())
+            self._sink = None
+        return end
+
+
+def _is_data(start: bytes) -> bool:
+    """Whether an untagged response that begins so is data; False while that is open."""
+    return len(start) == _TELLING_BYTES and start[:2] == b"* " and not _is_status(start)
+
+
+def _is_status(start: bytes) -> bool:
+    return start[:_TELLING_BYTES].upper().startswith(_STATUS_WORDS)
+
+
+def release(parts: list[Part]) -> None:
+    """Free what the parts of a response hold."""
+    for part in parts:
+        if not isinstance(part, bytes):
+            part.close()

@@ -1,0 +1,98 @@
+"""Refusals: what NO, BAD and BYE mean for the caller (RFC 3501 §7.1, RFC 5530)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from muniment.errors import (
+    CommandRefused,
+    LoginRefused,
+    LoginUnsupported,
+    MunimentError,
+    ServerThrottled,
+    ServerUnavailable,
+)
+from muniment.imap.redaction import NOTHING_SECRET, Redactor
+from muniment.imap.tokens import shown
+
+_MAX_TEXT = 400
+_CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")
+
+_THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE"}
+_LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
+_KNOWN = _THROTTLED | _LOGIN | {"PRIVACYREQUIRED", "SERVERBUG", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
+# Without a code only the text is left. Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
+_THROTTLED_TEXT = re.compile(
+    r"too many|maximum number of|connection limit|rate limit|throttl|bandwidth limit|exceeded .*limit|slow down",
+    re.IGNORECASE,
+)
+_TRANSIENT_TEXT = re.compile(
+    r"temporar|try again|server (?:is )?(?:too )?busy|internal (?:server )?error|timed? ?out|shutting down|"
+    r"not available|unavailable",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status response: `result` is OK, NO, BAD, BYE or PREAUTH, `code` the word in brackets in capitals."""
+
+    result: str
+    code: str
+    argument: bytes = field(repr=False)
+    text: str
+
+    @classmethod
+    def parse(cls, result: str, rest: bytes, redactor: Redactor = NOTHING_SECRET) -> Status:
+        """Read what follows the result word; everything for people is without secrets."""
+        match = _CODE.match(rest)
+        if match is None or shown(match[1]).upper() not in _KNOWN:  # a code with a meaning for us holds no secret
+            rest = redactor.hide(rest)
+            match = _CODE.match(rest)
+        if match is None:
+            return cls(result, "", b"", shown(rest, _MAX_TEXT))
+        text = shown(redactor.hide(rest[match.end() :]), _MAX_TEXT)
+        return cls(result, shown(match[1]).upper(), match[2] or b"", text)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server did what it was asked."""
+        return self.result == "OK"
+
+    def __str__(self) -> str:
+        code = f"[{self.code}] " if self.code else ""
+        return f"{self.result} {code}{self.text}".strip()
+
+
+def is_throttle(status: Status) -> bool:
+    """Whether the server asks for less, by code or by words."""
+    return status.code in _THROTTLED or (status.code in {"", "ALERT"} and bool(_THROTTLED_TEXT.search(status.text)))
+
+
+def command_error(status: Status, command: str, peer: str) -> MunimentError:
+    """Return the error for a command that was answered NO or BAD."""
+    if is_throttle(status):
+        return ServerThrottled(f"{peer} asks for less in answer to {command}: {status}")
+    return CommandRefused(f"{peer} refused {command}: {status}")
+
+
+def login_error(status: Status, user: str, peer: str, *, privileged: bool = False) -> MunimentError:
+    """Return the error for a login that was answered NO or BAD."""
+    if status.code == "PRIVACYREQUIRED":
+        return LoginUnsupported(f"{peer} allows no login without TLS: {status}", hint="Use --access imap-tls.")
+    if is_throttle(status):
+        return ServerThrottled(f"{peer} does not let {user} in now: {status}")
+    if status.code not in _LOGIN and (status.code == "SERVERBUG" or _TRANSIENT_TEXT.search(status.text)):
+        return ServerUnavailable(f"{peer} cannot log {user} in now: {status}")
+    hint = "Check that this mailbox exists, and the privileged user's name, password and right to open it."
+    return LoginRefused(f"{peer} refused the login of {user}: {status}", hint=hint if privileged else None)
+
+
+def farewell_error(status: Status, doing: str, peer: str) -> MunimentError:
+    """Return the error for a connection that the server ended with BYE."""
+    if is_throttle(status):
+        return ServerThrottled(f"{peer} closed the connection ({doing}): {status}")
+    if status.code in _LOGIN:
+        return LoginRefused(f"{peer} closed the connection ({doing}): {status}")
+    return ServerUnavailable(f"{peer} closed the connection ({doing}): {status}")

@@ -1,0 +1,117 @@
+"""Searching: the UIDs of the open folder, complete also where the server caps what SEARCH returns."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from muniment.imap.protocol import ImapProtocol
+from muniment.imap.refusal import command_error
+from muniment.imap.uids import UidListing
+
+_FROM_UID = re.compile(r"UID (\d{1,10}):\*", re.IGNORECASE)
+_UID_SET = re.compile(r"UID (\d{1,10}(?::\d{1,10})?(?:,\d{1,10}(?::\d{1,10})?)*)", re.IGNORECASE)
+_CAP = 1000  # Yahoo answers SEARCH with at most so many
+
+#: Ranges of UIDs, first and last included.
+Ranges: TypeAlias = "list[tuple[int, int]]"
+
+
+class UidSearch:
+    """UID SEARCH on one connection; remembers when the server was caught capping."""
+
+    def __init__(self, protocol: ImapProtocol) -> None:
+        self._protocol = protocol
+        self._cap = 0  # how many came when more were there; 0: never happened
+
+    async def uids(self, criteria: str) -> array[int]:
+        """Return the UIDs that match, ascending and distinct; see `ImapSession.search_uids`."""
+        if criteria.upper() == "ALL":
+            return await self._all()
+        above = _FROM_UID.fullmatch(criteria)
+        if above is not None:
+            return await self._from(int(above[1]))
+        named = _UID_SET.fullmatch(criteria)
+        if named is not None:
+            return array("Q", sorted(set(await self._among(_ranges(named[1])))))
+        return await self._search(criteria)
+
+    async def _all(self) -> array[int]:
+        uids = await self._search("ALL")
+        if len(uids) >= self._protocol.exists:
+            return uids
+        listed = await self._list("1:*", by_uid=False)
+        if len(listed) > len(uids):  # else messages were expunged in the meantime
+            self._cap = max(1, len(uids))
+        return listed
+
+    async def _from(self, first: int) -> array[int]:
+        uids = await self._search(f"UID {first}:*")
+        if self._protocol.exists and (self._cap or _is_round(len(uids))):
+            uids = await self._list(f"{first}:*", by_uid=True)
+        return array("Q", (uid for uid in uids if uid >= first))
+
+    async def _among(self, ranges: Ranges) -> array[int]:
+        """Search for named UIDs; an answer that may be cut is asked for again in halves.
+
+        Not by FETCH: whether the server still *lists* what FETCH did not deliver is what callers ask.
+        """
+        found = await self._search("UID " + ",".join(str(a) if a == b else f"{a}:{b}" for a, b in ranges))
+        wanted = _count(ranges)
+        if len(found) >= wanted or wanted == 1 or not self._may_be_cut(len(found)):
+            return found
+        left, right = halves(ranges)
+        return await self._among(left) + await self._among(right)
+
+    def _may_be_cut(self, found: int) -> bool:
+        return _is_round(found) or (self._cap > 0 and found >= min(self._cap, _CAP // 2))
+
+    async def _search(self, criteria: str) -> array[int]:
+        listing = UidListing()
+        words = [b"RETURN (ALL)"] if "ESEARCH" in self._protocol.capabilities else []
+        status = await self._protocol.run("SEARCH", [*words, criteria.encode()], uid=True, on_data=listing.take)
+        if not status.ok:
+            raise command_error(status, "UID SEARCH", self._protocol.peer)
+        return listing.sorted()
+
+    async def _list(self, sequence_set: str, *, by_uid: bool) -> array[int]:
+        listing = UidListing()
+        words = [sequence_set.encode(), b"(UID)"]
+        status = await self._protocol.run("FETCH", words, uid=by_uid, on_data=listing.take)
+        if not status.ok:
+            raise command_error(status, "FETCH of UIDs", self._protocol.peer)
+        return listing.sorted()
+
+
+def halves(ranges: Sequence[tuple[int, int]]) -> tuple[Ranges, Ranges]:
+    """Cut ranges of at least two UIDs into two parts with as many UIDs each, or one more in the second."""
+    left: Ranges = []
+    room = _count(ranges) // 2
+    for number, (first, last) in enumerate(ranges):
+        size = last - first + 1
+        if size > room:
+            cut = [(first, first + room - 1)] if room else []
+            return left + cut, [(first + room, last), *ranges[number + 1 :]]
+        left.append((first, last))
+        room -= size
+    return left, []
+
+
+def _ranges(text: str) -> Ranges:
+    """Read a sequence set of numbers; in a range either end may come first (RFC 3501 §9)."""
+    found: Ranges = []
+    for part in text.split(","):
+        first, _, last = part.partition(":")
+        low, high = sorted((int(first), int(last or first)))
+        found.append((low, high))
+    return found
+
+
+def _count(ranges: Sequence[tuple[int, int]]) -> int:
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def _is_round(found: int) -> bool:
+    return found > 0 and found % _CAP == 0

@@ -1,0 +1,184 @@
+"""A session: one logged-in connection to one mailbox, read-only."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from array import array
+from collections.abc import AsyncGenerator, Sequence
+
+from aioimaplib.aioimaplib import AUTH, SELECTED
+
+from muniment.errors import MunimentError
+from muniment.imap import folders, login, tokens, wire
+from muniment.imap.batches import uid_sets
+from muniment.imap.connect import connect
+from muniment.imap.fetching import fetch_messages
+from muniment.imap.limits import Limits
+from muniment.imap.protocol import ImapProtocol
+from muniment.imap.refusal import command_error
+from muniment.imap.searching import UidSearch
+from muniment.imap.tokens import Part
+from muniment.imap.uids import fetch_items
+from muniment.model.folder import FolderStatus, ServerFolder
+from muniment.model.message import FetchedMessage
+from muniment.model.profile import Credentials, Server
+
+_CODE = re.compile(rb"\* OK \[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d{1,20})\]", re.IGNORECASE)
+_TELLING_FIELDS = b"MESSAGE-ID DATE TO DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO RECEIVED"
+_LOGOUT_SECONDS = 5.0
+
+
+class ImapSession:
+    """One logged-in connection; one call at a time.
+
+    Nothing is ever changed on the server: folders are opened with EXAMINE, bodies read with PEEK.
+    Every call raises only errors of `muniment.errors`, and after a failed connection every
+    further call fails at once.
+    """
+
+    def __init__(self, protocol: ImapProtocol, limits: Limits) -> None:
+        self._protocol = protocol
+        self._limits = limits
+        self._search = UidSearch(protocol)
+
+    @classmethod
+    async def open(cls, server: Server, credentials: Credentials, limits: Limits) -> ImapSession:
+        """Connect as `server.access` says, and log in."""
+        protocol = await connect(server, limits)
+        try:
+            await login.log_in(protocol, credentials)
+        except BaseException:
+            protocol.abort()
+            raise
+        return cls(protocol, limits)
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the server offers after the login, in capitals."""
+        return self._protocol.capabilities
+
+    @property
+    def commands(self) -> int:
+        """Commands sent so far, a measure of round trips."""
+        return self._protocol.commands
+
+    async def list_folders(self) -> list[ServerFolder]:
+        """Return every folder that can be opened, with its status where the server tells it."""
+        return await folders.list_folders(self._protocol)
+
+    async def examine(self, folder: ServerFolder) -> FolderStatus:
+        """Open a folder read-only; a server without UIDVALIDITY counts as 0."""
+        codes: dict[bytes, int] = {}
+
+        def take(_: bytes, parts: list[Part]) -> bool:
+            match = _CODE.match(parts[0]) if isinstance(parts[0], bytes) else None
+            if match is None or match[1].upper() in codes:
+                return False
+            codes[match[1].upper()] = int(match[2])
+            return True
+
+        words = [wire.astring(folder.wire_name)]
+        if "CONDSTORE" in self.capabilities:
+            words.append(b"(CONDSTORE)")  # RFC 7162 §3.1.8
+        self._protocol.exists = 0
+        status = await self._protocol.run("EXAMINE", words, on_data=take)
+        # RFC 3501 §6.3.1: after a failed EXAMINE no folder is open. The library knows no EXAMINE state.
+        self._protocol.state = SELECTED if status.ok else AUTH
+        if not status.ok:
+            raise command_error(status, f"EXAMINE of {'/'.join(folder.path)!r}", self._protocol.peer)
+        return FolderStatus(
+            uidvalidity=codes.get(b"UIDVALIDITY", 0),
+            uidnext=codes.get(b"UIDNEXT") or None,
+            messages=self._protocol.exists,
+            highestmodseq=codes.get(b"HIGHESTMODSEQ") or None,
+        )
+
+    async def search_uids(self, criteria: str = "ALL") -> array[int]:
+        """Return the UIDs that match in the open folder, ascending and distinct.
+
+        `ALL`, `UID n:*` and `UID` with a set of numbers are complete even where the server caps what
+        SEARCH returns, and `UID n:*` never returns the last message below n (RFC 9051 §6.4.8: `*` may
+        lie below n). Any other criteria get what the server answers.
+        """
+        return await self._search.uids(criteria)
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
+        sizes: dict[int, int] = {}
+        wanted = set(uids)
+
+        def take(keyword: bytes, parts: list[Part]) -> bool:
+            before = len(sizes)
+            if keyword == b"FETCH":
+                items = fetch_items(parts)
+                if b"UID" in items and b"RFC822.SIZE" in items:
+                    uid = tokens.number(items[b"UID"])
+                    if uid in wanted:
+                        sizes[uid] = tokens.number(items[b"RFC822.SIZE"])
+            return len(sizes) > before
+
+        for uid_set, _ in uid_sets(sorted(wanted)):
+            words = [uid_set.encode(), b"(RFC822.SIZE)"]
+            status = await self._protocol.run("FETCH", words, uid=True, on_data=take)
+            if not status.ok:
+                raise command_error(status, "UID FETCH of sizes", self._protocol.peer)
+        return sizes
+
+    async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
+        """Return (UID, header fields that tell deliveries apart, and INTERNALDATE) of the first messages.
+
+        Two mailboxes that agree in these are one: a copy for somebody else was delivered at another
+        time or to another address. A refused message is left out.
+        """
+        found: dict[int, str] = {}
+
+        def take(keyword: bytes, parts: list[Part]) -> bool:
+            before = len(found)
+            if keyword == b"FETCH":
+                items = fetch_items(parts)
+                header = next((v for k, v in items.items() if k.startswith(b"BODY[HEADER")), None)
+                if b"UID" in items and isinstance(header, bytes | None) and len(found) < count:
+                    date = items.get(b"INTERNALDATE")
+                    found[tokens.number(items[b"UID"])] = _identity(header, date if isinstance(date, bytes) else b"")
+            return len(found) > before
+
+        if self._protocol.exists:
+            words = [
+                b"1:%d" % min(count, self._protocol.exists),
+                b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (" + _TELLING_FIELDS + b")])",
+            ]
+            status = await self._protocol.run("FETCH", words, on_data=take)
+            if not status.ok and not found:
+                raise command_error(status, "FETCH of header fields", self._protocol.peer)
+        return sorted(found.items())[:count]
+
+    def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
+        """Yield the messages of the open folder with these UIDs, each as soon as it is complete.
+
+        The caller closes each `raw`. Reading pauses while more than two batches wait to be taken.
+        Leaving the iterator early ends the connection (use `contextlib.aclosing`).
+        """
+        return fetch_messages(self._protocol, uids, self._limits)
+
+    async def logout(self) -> None:
+        """Say goodbye and close; never raises, never takes longer than a few seconds."""
+        self._protocol.leave()
+        try:
+            async with asyncio.timeout(_LOGOUT_SECONDS):
+                await self._protocol.run("LOGOUT")
+        except (MunimentError, TimeoutError):
+            pass  # the server is free to close at once
+        finally:
+            self.abort()
+        await self._protocol.wait_closed()
+
+    def abort(self) -> None:
+        """Drop the connection at once; what is still going on fails."""
+        self._protocol.abort()
+
+
+def _identity(header: bytes | None, date: bytes) -> str:
+    """Return the header fields, unfolded, and the date as one text."""
+    value = b" ".join((header or b"").split())
+    return f"{tokens.shown(value)} {tokens.shown(date)}".strip()

@@ -1,0 +1,105 @@
+"""UIDs as servers answer them: SEARCH, ESEARCH (RFC 4731) and FETCH (UID)."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
+
+from muniment.errors import ProtocolViolation
+from muniment.imap import tokens
+from muniment.imap.tokens import Part, shown
+
+#: More UIDs than this in one folder are a lie: they would not fit into the server's own index.
+MAX_UIDS = 20_000_000
+_MAX_UID = 2**32 - 1
+_NUMBER = re.compile(rb"\d{1,20}+")
+_RANGE = re.compile(rb"(\d{1,10}+)(?::(\d{1,10}+))?(?:,|$)")
+_SEARCH = re.compile(rb"\* SEARCH((?: \d{1,10}+)*+) ?(?:\(MODSEQ \d+\))? ?", re.IGNORECASE)
+# A FETCH of plain numbers (UID, RFC822.SIZE): no token in it needs a closer look.
+_NUMBERS_FETCH = re.compile(rb"\* \d{1,10} FETCH \(((?:[A-Z0-9.]{1,20} \d{1,20} ?)+)\)", re.IGNORECASE)
+_PLAIN_FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d{1,10})\)", re.IGNORECASE)
+
+
+class UidListing:
+    """Gathers UIDs from untagged responses."""
+
+    def __init__(self) -> None:
+        self._uids = array("Q")
+
+    def take(self, keyword: bytes, parts: list[Part]) -> bool:
+        """Take one untagged response; True when it named UIDs."""
+        before = len(self._uids)
+        if keyword == b"SEARCH":
+            self._take_search(parts)
+        elif keyword == b"ESEARCH":
+            self._take_esearch(parts)
+        elif keyword == b"FETCH":
+            self._take_fetch(parts)
+        if len(self._uids) > MAX_UIDS:
+            raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
+        return len(self._uids) > before
+
+    def sorted(self) -> array[int]:
+        """Return the UIDs, ascending and distinct."""
+        uids = self._uids
+        if any(uids[i] >= uids[i + 1] for i in range(len(uids) - 1)):
+            uids = array("Q", sorted(set(uids)))
+        if uids and not 0 < uids[0] <= uids[-1] <= _MAX_UID:
+            raise ProtocolViolation(f"the server sent a UID outside of 1 to {_MAX_UID}")
+        return uids
+
+    def _take_search(self, parts: list[Part]) -> None:
+        match = _SEARCH.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
+        if match is None:
+            raise ProtocolViolation(f"the server sent a SEARCH in no known form: {shown(parts[0])}")
+        self._uids.extend(int(m[0]) for m in _NUMBER.finditer(match[1]))
+
+    def _take_esearch(self, parts: list[Part]) -> None:
+        values = tokens.parse(parts)
+        for key, value in pairwise(values):
+            if isinstance(key, bytes) and key.upper() == b"ALL" and isinstance(value, bytes):
+                self._take_set(value)
+
+    def _take_set(self, text: bytes) -> None:
+        at = 0
+        while at < len(text):
+            match = _RANGE.match(text, at)
+            if match is None:
+                raise ProtocolViolation(f"the server sent a set of UIDs in no known form: {shown(text[at:])}")
+            at = match.end()
+            first, last = sorted((int(match[1]), int(match[2] or match[1])))
+            if last - first >= MAX_UIDS - len(self._uids):
+                raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
+            self._uids.extend(range(first, last + 1))
+
+    def _take_fetch(self, parts: list[Part]) -> None:
+        match = _PLAIN_FETCH.fullmatch(parts[0]) if isinstance(parts[0], bytes) else None
+        if match is not None:
+            self._uids.append(int(match[1]))
+            return
+        uid = fetch_items(parts).get(b"UID")
+        if uid is not None:
+            self._uids.append(tokens.number(uid))
+
+
+def fetch_items(parts: list[Part]) -> dict[bytes, tokens.Value]:
+    """Return the items of `* n FETCH (name value …)` by name in capitals."""
+    pairs = iter(_fetch_values(parts))
+    found: dict[bytes, tokens.Value] = {}
+    for key, value in zip(pairs, pairs, strict=False):
+        if isinstance(key, bytes):
+            found.setdefault(key.upper(), value)  # the first BODY[] is the one that may hold a file
+    return found
+
+
+def _fetch_values(parts: list[Part]) -> Sequence[tokens.Value]:
+    numbers = _NUMBERS_FETCH.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
+    if numbers is not None:
+        return numbers[1].split()
+    values = tokens.parse(parts)
+    items = values[3] if len(values) > 3 else None
+    if not isinstance(items, list):
+        raise ProtocolViolation(f"the server sent a FETCH in no known form: {shown(parts[0])}")
+    return items

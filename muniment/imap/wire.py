@@ -1,0 +1,58 @@
+"""Words of a command line: how strings are written so that every server reads them back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from muniment.errors import Misconfigured
+
+_ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
+_QUOTABLE = re.compile(rb"[^\x00-\x1f\x7f-\xff]*")
+_LITERAL_MINUS_MAX = 4096  # RFC 7888 §5
+
+
+class Literal(bytes):
+    """A word that is sent by length (RFC 3501 §4.3)."""
+
+
+def astring(value: bytes) -> bytes:
+    """Return a folder name as an atom where it can be one, else quoted, else as a literal.
+
+    Atoms first, and no `&-` in quotes: Office 365 never answers `EXAMINE "R&-D"`, but takes `R&-D`.
+    """
+    if _ATOM.fullmatch(value) and value.upper() != b"NIL":
+        return value
+    return Literal(value) if b"&-" in value else string(value)
+
+
+def string(value: bytes) -> bytes:
+    """Return `value` quoted, or as a literal when it holds what quotes may not (8-bit, controls)."""
+    if b"\0" in value:
+        raise Misconfigured("a NUL character cannot be sent to a mail server")
+    if not _QUOTABLE.fullmatch(value):
+        return Literal(value)
+    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def pieces(words: Sequence[bytes], capabilities: frozenset[str]) -> list[bytes]:
+    """Join `words` to what is written at once; after each piece but the last the server says `+`.
+
+    With LITERAL+ or LITERAL- (RFC 7888) nothing needs to be waited for.
+    """
+    finished: list[bytes] = []
+    current = b""
+    for number, word in enumerate(words):
+        current += b" " if number else b""
+        if not isinstance(word, Literal):
+            current += word
+        elif _unasked(len(word), capabilities):
+            current += b"{%d+}\r\n" % len(word) + word
+        else:
+            finished.append(current + b"{%d}\r\n" % len(word))
+            current = bytes(word)
+    return [*finished, current + b"\r\n"]
+
+
+def _unasked(size: int, capabilities: frozenset[str]) -> bool:
+    return "LITERAL+" in capabilities or ("LITERAL-" in capabilities and size <= _LITERAL_MINUS_MAX)
