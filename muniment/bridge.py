@@ -1,0 +1,174 @@
+"""From threads to asyncio: one event loop in one thread, with one set of doors, for a whole process.
+
+Celery cannot run coroutines (celery#6552), and its threads pool has no way to stop a task. A task
+body calls `bridge.run(service)`; `interrupt` cancels what runs, and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from muniment import log
+from muniment.errors import MunimentError, Transient
+from muniment.resources import open_resources
+from muniment.services.doors import Doors
+from muniment.settings import Settings
+
+_log = log.get(__name__)
+
+_T = TypeVar("_T")
+
+#: A service with everything bound but its doors.
+Service = Callable[[Doors], Coroutine[Any, Any, _T]]
+
+_RETRY_SECONDS = 2.0
+_STOP_SECONDS = 20.0
+_THREADS = 64
+_CLEAN_UP_SECONDS = 6.0
+
+
+class NotBegun(CancelledError):
+    """The process is shutting down and the service was not even begun."""
+
+
+class Bridge:
+    """Starts with the first use, so that a process that forks has nothing to carry over."""
+
+    def __init__(self, settings: Callable[[], Settings], *, connections: int = 16) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stack = AsyncExitStack()
+        self._doors: Doors | None = None
+        self._opening: asyncio.Lock | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._interrupted = False
+
+    def run(self, service: Service[_T]) -> _T:
+        """Run a service on the loop and return its result, or raise its error.
+
+        After `interrupt` the service is cancelled, its clean-up is waited for, and
+        `concurrent.futures.CancelledError` is raised. An exception that a signal raises in this
+        thread does the same to all services, and then goes on. NotBegun: `interrupt` came first.
+        """
+        if self._interrupted:
+            raise NotBegun
+        loop = self._start()
+        future = asyncio.run_coroutine_threadsafe(self._call(service), loop)
+        try:
+            return future.result()
+        except (CancelledError, MunimentError):
+            raise
+        except BaseException:
+            if not future.done():
+                loop.call_soon_threadsafe(self._cancel_calls)
+                wait({future}, _CLEAN_UP_SECONDS)
+            raise
+
+    def keep_running(self, service: Service[None], name: str) -> None:
+        """Run a service in the background until `stop`, from the moment the doors open."""
+        loop = self._start()
+        loop.call_soon_threadsafe(self._spawn, service, name)
+
+    def interrupt(self) -> None:
+        """Cancel what runs, and whatever `run` is still asked for: the process is shutting down.
+
+        Returns at once; each `run` ends when its service has cleaned up.
+        """
+        self._interrupted = True
+        loop = self._loop  # without the lock: a signal's handler may have come upon its holder
+        if loop is not None:
+            loop.call_soon_threadsafe(self._cancel_calls)
+
+    def stop(self) -> None:
+        """Cancel everything, wait for its clean-up, close the doors and end the thread."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(self._close(), loop).result(_STOP_SECONDS)
+        except (TimeoutError, CancelledError, Transient) as error:
+            _log.warning("doors did not close in time", error=str(error))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_STOP_SECONDS)
+        if not thread.is_alive():
+            loop.close()
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                # Look-ups of names block a thread for as long as a resolver does not answer: a few profiles
+                # with a dead resolver must not stop the hashing of everybody else.
+                self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="blocking"))
+                self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    async def _call(self, service: Service[_T]) -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        if self._interrupted:
+            raise asyncio.CancelledError
+        self._calls.add(task)
+        try:
+            return await service(await self._open())
+        finally:
+            self._calls.discard(task)
+
+    def _cancel_calls(self) -> None:
+        for task in self._calls:
+            if not task.cancelling():  # a second time would end its clean-up
+                task.cancel()
+
+    async def _open(self) -> Doors:
+        """Open the doors once; a failure is not remembered, the next call tries again."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._doors is None:
+                opened = open_resources(self._settings(), connections=self._connections)
+                self._doors = await self._stack.enter_async_context(opened)
+            return self._doors
+
+    def _spawn(self, service: Service[None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._persist(service, name), name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _persist(self, service: Service[None], name: str) -> None:
+        while True:
+            try:
+                await service(await self._open())
+            except Transient as error:
+                _log.warning("background service waits", service=name, error=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _close(self) -> None:
+        """End the services, then what runs beside them, then all else; each cleans up before the next goes."""
+        self._cancel_calls()
+        await _end(set(self._calls))
+        for task in self._background:
+            task.cancel()
+        await _end(set(self._background))
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await _end(rest)
+        await self._stack.aclose()
+
+
+async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
+    """Wait until tasks have ended, for a time that leaves enough for those after them."""
+    if tasks:
+        await asyncio.wait([task for task in tasks if task], timeout=_CLEAN_UP_SECONDS)

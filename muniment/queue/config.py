@@ -1,0 +1,47 @@
+"""Celery's configuration, the same for publishers, workers and the scheduler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kombu
+
+from muniment.jobs import ROUTES, Queue
+from muniment.secrecy import Secret
+
+#: A task that a worker took and never acknowledged comes back after this time (seconds).
+#: It only matters when a whole worker is lost together with PostgreSQL's leases, so it may be long;
+#: it must be far above a slice's length (FIELD_NOTES §1: redelivery ran jobs twice elsewhere).
+VISIBILITY_TIMEOUT_SECONDS = 3600
+
+
+def celery_config(redis_url: Secret) -> dict[str, Any]:
+    """Return the configuration for a broker at `redis_url`."""
+    return {
+        "broker_url": redis_url.reveal(),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # wait for the broker for ever: kill it at any time
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 10,
+            "retry_on_timeout": True,
+        },
+        # PostgreSQL holds the results
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "task_routes": {name: {"queue": queue.value} for name, queue in ROUTES.items()},
+        "task_queues": [kombu.Queue(queue.value) for queue in Queue],
+        "task_default_queue": Queue.ARCHIVE.value,
+    }

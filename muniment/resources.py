@@ -1,0 +1,46 @@
+"""Opens every door in order, and closes them in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from muniment.db.database import Database
+from muniment.embedded import endpoints
+from muniment.errors import Misconfigured
+from muniment.imap import ByteBudget
+from muniment.queue import CeleryQueue
+from muniment.search import PostgresIndex
+from muniment.secrecy import SecretBox
+from muniment.services.doors import Doors
+from muniment.settings import Settings
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database alone; DatabaseUnavailable when it does not answer."""
+    if settings.database_url is None:
+        settings = endpoints.resolve(settings)  # needs no broker: `muniment migrate` runs without one
+    if settings.database_url is None:
+        raise Misconfigured("MUNIMENT_DATABASE_URL is not set")
+    database = await Database.open(settings.database_url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Doors]:
+    """Open everything; DatabaseUnavailable or Misconfigured when a door stays shut."""
+    settings = endpoints.resolve(settings)
+    if settings.database_url is None or settings.redis_url is None:
+        raise Misconfigured("MUNIMENT_DATABASE_URL and MUNIMENT_REDIS_URL are needed")
+    secrets = SecretBox.from_key_file(settings.key_file)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url, connections=connections)
+        stack.push_async_callback(database.close)
+        queue = CeleryQueue(settings.redis_url)
+        stack.push_async_callback(queue.close)
+        budget = ByteBudget(settings.memory_budget_bytes)
+        yield Doors(settings, database, secrets, queue, PostgresIndex(), budget)

@@ -1,0 +1,150 @@
+"""The right-mailbox check: an OK to a proxied login is no proof.
+
+Some servers silently open the privileged user's own mailbox (IceWarp, older James), some create
+an empty one for a mistyped address (Cyrus). A mailbox is told apart by a fingerprint that does
+not change while mail arrives: the UIDVALIDITY of every folder, and UID, Message-ID and date of
+the oldest messages in INBOX, or in another folder when INBOX has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from weakref import WeakValueDictionary
+
+from muniment import log
+from muniment.db import jobs, runs
+from muniment.errors import CommandRefused, LoginRefused, LoginUnsupported, MunimentError, Transient, WrongMailbox
+from muniment.imap import ImapSession
+from muniment.model.folder import ServerFolder
+from muniment.model.profile import Credentials, Profile
+from muniment.model.run import LeasedJob
+from muniment.services.credentials import master_credentials
+from muniment.services.doors import Doors
+
+_log = log.get(__name__)
+
+EMPTY_MAILBOX = (
+    "the mailbox is empty: some servers open a new, empty mailbox for a mistyped address, so check that it exists"
+)
+EMPTY = b""
+
+#: So many failures to look at the privileged user's own mailbox make a job wait.
+_PATIENCE = 2
+
+#: So many of the oldest messages make a fingerprint: one may stand in many mailboxes.
+_MESSAGES = 3
+
+#: Run → who looks at the privileged user's own mailbox now.
+_looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+#: So many folders are opened to find messages that tell a mailbox from others.
+_LOOKED_INTO = 3
+
+
+async def check_mailbox(
+    doors: Doors, job: LeasedJob, session: ImapSession, listed: list[ServerFolder], master: bytes | None
+) -> list[str]:
+    """Raise WrongMailbox when the server opened another mailbox than `job.address`; return warnings.
+
+    `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
+    this way; others are only checked for emptiness.
+    """
+    print_ = await fingerprint(session, listed)
+    if print_ == EMPTY:
+        return [EMPTY_MAILBOX]
+    if master is None:
+        return []
+    if is_same_mailbox(print_, master):
+        raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
+    async with doors.database.session() as db:
+        await jobs.set_fingerprint(db, job.lease, print_)
+        other = await jobs.same_fingerprint(db, job.run_id, print_, job.lease.job_id)
+    if other is not None:
+        raise WrongMailbox(
+            f"the server opened the same mailbox for {job.address} and {other}",
+            hint="If both are names of one mailbox, archive only one of them, or set --allow-same-mailbox.",
+        )
+    return []
+
+
+async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes:
+    """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any."""
+    if all(folder.status is not None and folder.status.messages == 0 for folder in listed):
+        return EMPTY
+    # Mailboxes made in the same second have the same UIDVALIDITYs: only messages tell them apart.
+    for folder in _likeliest(listed)[:_LOOKED_INTO]:
+        try:
+            uidvalidity = (await session.examine(folder)).uidvalidity
+            oldest = await session.oldest_messages(_MESSAGES)
+        except CommandRefused as error:
+            # A folder or a message that cannot be read is dealt with where it is archived.
+            _log.warning("folder cannot be read for the fingerprint", reason=str(error))
+            continue
+        if oldest:
+            return b"".join(_digest([uidvalidity, *message]) for message in oldest)
+    # No message was seen: all that is left are the numbers of the folders.
+    return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
+
+
+def is_same_mailbox(one: bytes, other: bytes) -> bool:
+    """Tell whether two fingerprints are of one mailbox, which may have got its second or third message in between."""
+    return bool(one and other) and (one.startswith(other) or other.startswith(one))
+
+
+def _digest(values: Sequence[object]) -> bytes:
+    return hashlib.sha256(json.dumps(values).encode()).digest()
+
+
+def _likeliest(listed: list[ServerFolder]) -> list[ServerFolder]:
+    """Return the folders that may hold messages, INBOX first, the others by name."""
+    filled = [folder for folder in listed if folder.status is None or folder.status.messages != 0]
+    return sorted(filled, key=lambda folder: (folder.path != ("INBOX",), folder.wire_name))
+
+
+async def master_fingerprint(doors: Doors, job: LeasedJob, profile: Profile) -> bytes | None:
+    """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
+
+    EMPTY when he has none or may not log in as himself (Dovecot's master users); None when there is
+    no such user or the check is switched off. To be called before the job opens its own connection:
+    together they would be more than the profile's maximum of simultaneous jobs allows.
+    """
+    async with doors.database.session() as db:
+        credentials = await master_credentials(db, doors.secrets, profile)
+    if credentials is None or profile.allow_same_mailbox:
+        return None
+    # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
+    async with _looking.setdefault(job.run_id, asyncio.Lock()):
+        async with doors.database.session() as db:
+            known = await runs.master_fingerprint(db, job.run_id)
+        if known is not None:
+            return known
+        return await _look_up(doors, job, profile, credentials)
+
+
+async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: Credentials) -> bytes:
+    found = EMPTY
+    refused = False
+    try:
+        session = await ImapSession.open(profile.server, credentials, doors.limits)
+        try:
+            found = await fingerprint(session, await session.list_folders())
+            await session.logout()
+        finally:
+            session.abort()
+    except Transient as error:
+        if job.attempt < _PATIENCE:
+            raise
+        # Some servers answer so when he has no mailbox; the other half of the check goes on.
+        _log.warning("the privileged user's own mailbox cannot be looked at", reason=str(error))
+        return EMPTY
+    except (LoginRefused, LoginUnsupported) as error:
+        refused = True  # no mailbox of his own that could be opened by mistake: not asked for again in this run
+        _log.info("the privileged user has no mailbox of his own", reason=str(error))
+    except MunimentError as error:
+        _log.warning("the privileged user's own mailbox cannot be read", reason=str(error))
+    async with doors.database.session() as db:
+        await runs.set_master_fingerprint(db, job.run_id, found, for_good=refused)
+    return found

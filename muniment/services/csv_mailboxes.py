@@ -1,0 +1,173 @@
+"""Reads the CSV file of a profile with many mailboxes, each with a login of its own.
+
+Columns go by position, the header's wording is free: 1 IMAP user, 2 IMAP password, 3 e-mail
+address (empty: as column 1), 4 Muniment user (empty: as column 1); more are ignored. Delimiter
+is `;`, `,`, `|` or TAB, whichever the header line holds. A value that begins with `"` or `'`
+ends with it and holds it doubled, so that an unquoted O'Brien is a plain name. The standard
+library's reader knows one quote character only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from muniment.errors import Misconfigured
+from muniment.secrecy import Secret
+
+_DELIMITERS = ";,|\t"
+_QUOTES = "\"'"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SEPARATOR_HINT = re.compile(r"sep=([;,|\t])", re.IGNORECASE)  # Excel's first line
+_MAX_SHOWN = 20
+_HINT = "The first line is a header; then one mailbox a line: IMAP user;password;e-mail address;Muniment user"
+
+
+@dataclass(frozen=True)
+class CsvMailbox:
+    """One mailbox and its login; `line` is where it stands in the file, counted from 1."""
+
+    line: int
+    login_user: str
+    password: Secret
+    address: str
+    user: str
+
+
+class _BadRow(Exception):
+    """A row that is no mailbox; its text never quotes a value that could be a password."""
+
+
+def read_csv(data: bytes) -> list[CsvMailbox]:
+    """Return the mailboxes in a CSV file in UTF-8 (with or without BOM), UTF-16 with BOM or Windows-1252.
+
+    Misconfigured lists every bad row with its line number: nothing is skipped in silence.
+    """
+    lines = [(n, line) for n, line in enumerate(_LINE_END.split(_text(data)), start=1) if line.strip()]
+    delimiter = None
+    if lines and (sep := _SEPARATOR_HINT.fullmatch(lines[0][1].strip(" \"'"))):
+        delimiter = sep[1]
+        del lines[0]
+    if not lines:
+        raise Misconfigured("the CSV file is empty", hint=_HINT)
+    (number, header), *rows = lines
+    width = _check_header(number, header, delimiter := delimiter or _sniff(header))
+    mailboxes: list[CsvMailbox] = []
+    problems: list[str] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, line in rows:
+        try:
+            mailbox = _mailbox(number, list(split(line, delimiter)), width)
+            _check_new(mailbox, seen)
+            mailboxes.append(mailbox)
+        except _BadRow as problem:
+            problems.append(f"line {number}: {problem}")
+    if problems:
+        raise Misconfigured(_report(problems), hint=_HINT)
+    if not mailboxes:
+        raise Misconfigured("the CSV file holds a header but no mailbox", hint=_HINT)
+    return mailboxes
+
+
+def split(line: str, delimiter: str) -> Iterator[str]:
+    """Yield the values of a line; unquoted ones exactly as they stand, blanks included.
+
+    Raises _BadRow when a quote is not closed or not followed by the delimiter.
+    """
+    position = 0
+    while True:
+        if line[position : position + 1] in tuple(_QUOTES):
+            value, position = _quoted(line, position)
+            if position < len(line) and line[position] != delimiter:
+                raise _BadRow("text after a closing quote; double a quote that belongs to the value")
+        else:
+            end = line.find(delimiter, position)
+            end = len(line) if end < 0 else end
+            value, position = line[position:end], end
+        yield value
+        if position >= len(line):
+            return
+        position += 1
+
+
+def _quoted(line: str, start: int) -> tuple[str, int]:
+    """Return the quoted value at `start` and the position behind it, blanks skipped."""
+    quote = line[start]
+    pieces = []
+    position = start + 1
+    while (end := line.find(quote, position)) >= 0:
+        pieces.append(line[position:end])
+        if line[end + 1 : end + 2] != quote:
+            behind = line[end + 1 :]
+            return quote.join(pieces), len(line) - len(behind.lstrip(" "))
+        position = end + 2
+    raise _BadRow("a quote is not closed; put a value that begins with a quote into quotes and double it there")
+
+
+def _text(data: bytes) -> str:
+    try:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise Misconfigured(
+            "the CSV file is neither UTF-8 nor Windows-1252", hint="Save it as CSV UTF-8 and try again."
+        ) from error
+
+
+def _sniff(header: str) -> str:
+    """Return the delimiter that occurs most often in the header, outside quotes."""
+    outside = re.sub(r"\"[^\"]*\"|'[^']*'", "", header)
+    best = max(_DELIMITERS, key=outside.count)
+    if best not in outside:
+        raise Misconfigured("the header line of the CSV file has no second column", hint=_HINT)
+    return best
+
+
+def _check_header(number: int, header: str, delimiter: str) -> int:
+    """Return the number of columns; Misconfigured if the line looks like a mailbox."""
+    try:
+        columns = list(split(header, delimiter))
+    except _BadRow as problem:
+        raise Misconfigured(f"line {number} (the header): {problem}", hint=_HINT) from problem
+    # Without this check a file without header would lose its first mailbox in silence.
+    if "@" in columns[0] or any("@" in column for column in columns[2:4]):
+        raise Misconfigured(f"line {number} should be a header but holds a mailbox", hint=_HINT)
+    return len(columns)
+
+
+def _mailbox(number: int, values: list[str], width: int) -> CsvMailbox:
+    if len(values) > max(width, 4) and any(value.strip() for value in values[max(width, 4) :]):
+        raise _BadRow("more values than the header has columns; quote values that hold the delimiter")
+    if len(values) < 2:
+        raise _BadRow("only one value, the password is missing")
+    login_user, password, address, user = (*values, "", "")[:4]
+    login_user, address, user = login_user.strip(), address.strip(), user.strip()
+    if not login_user:
+        raise _BadRow("the IMAP user (column 1) is empty")
+    if not password:
+        raise _BadRow("the password (column 2) is empty")
+    for column, value in enumerate((login_user, password, address, user), start=1):
+        if _CONTROL.search(value):
+            raise _BadRow(f"column {column} holds a control character")
+    return CsvMailbox(number, login_user, Secret(password), address or login_user, user or login_user)
+
+
+def _check_new(mailbox: CsvMailbox, seen: dict[tuple[str, str], int]) -> None:
+    first = seen.setdefault((mailbox.address.casefold(), mailbox.user.casefold()), mailbox.line)
+    if first != mailbox.line:
+        raise _BadRow(f"mailbox {mailbox.address} of user {mailbox.user} stands in line {first} already")
+
+
+def _report(problems: list[str]) -> str:
+    shown = problems[:_MAX_SHOWN]
+    if len(problems) > _MAX_SHOWN:
+        shown.append(f"and {len(problems) - _MAX_SHOWN} more")
+    rows = "a bad row" if len(problems) == 1 else f"{len(problems)} bad rows"
+    return "\n".join([f"the CSV file has {rows}:", *shown])

@@ -1,0 +1,66 @@
+"""Try a profile on one mailbox without archiving anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.db import profiles
+from muniment.errors import Permanent
+from muniment.imap import ImapSession
+from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, is_same_mailbox
+from muniment.services.credentials import credentials_for, master_credentials
+from muniment.services.doors import Doors
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the server showed; `messages` is None when it does not say without opening each folder."""
+
+    mailbox: str
+    login: str
+    folders: int
+    messages: int | None
+    capabilities: list[str]
+    warnings: list[str]
+
+
+async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> Probe:
+    """Log in to one mailbox of the profile (the first, unless named) and look at its folders.
+
+    Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
+    """
+    async with doors.database.session() as db:
+        profile = await profiles.find(db, name)
+        found = await profiles.test_mailbox(db, profile, mailbox)
+        credentials = await credentials_for(db, doors.secrets, profile, found.address, found)
+        master = await master_credentials(db, doors.secrets, profile)
+    session = await ImapSession.open(profile.server, credentials, doors.limits)
+    try:
+        listed = await session.list_folders()
+        print_ = await fingerprint(session, listed)
+        await session.logout()
+    finally:
+        session.abort()
+    warnings = list(profile.warnings)
+    if print_ == EMPTY:
+        warnings.append(EMPTY_MAILBOX)
+    elif master is not None:
+        try:
+            own = await ImapSession.open(profile.server, master, doors.limits)
+        except Permanent:
+            own = None  # he cannot log in as himself: nothing to mix up
+        if own is not None:
+            try:
+                if is_same_mailbox(print_, await fingerprint(own, await own.list_folders())):
+                    warnings.append("the server opened the privileged user's own mailbox")
+            finally:
+                own.abort()
+    counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
+    return Probe(
+        mailbox=found.address,
+        login=str(profile.login),
+        folders=len(listed),
+        messages=sum(counts) if len(counts) == len(listed) else None,
+        capabilities=sorted(session.capabilities),
+        warnings=warnings,
+    )

@@ -1,0 +1,91 @@
+"""Read stored messages back: many small ones with one query, large ones piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Protocol, TypeVar
+
+from muniment.contents.codec import PART_BYTES, EncodedPart
+from muniment.db import messages
+from muniment.db.database import Session
+from muniment.db.messages import Part, PartOf
+from muniment.errors import Damaged
+
+#: Small messages are read so many at once; of larger ones nothing is read before it is asked for.
+WINDOW_MESSAGES = 200
+WINDOW_BYTES = PART_BYTES
+
+
+class Stored(Protocol):
+    """Whatever names a stored message and its size in bytes."""
+
+    @property
+    def store_id(self) -> int:
+        """The store that holds it."""
+        ...
+
+    @property
+    def message_id(self) -> int:
+        """Its number there."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The original's length in bytes."""
+        ...
+
+
+S = TypeVar("S", bound=Stored)
+
+
+async def with_parts(session: Session, stored: AsyncIterable[S]) -> AsyncIterator[tuple[S, AsyncIterator[EncodedPart]]]:
+    """Yield each message, in the order given, with its stored parts.
+
+    Small messages cost one query for many of them. The parts of a large one are read while they
+    are iterated, a few at a time, and only until the next message is asked for. Damaged, while the
+    parts are iterated, when one is missing; `codec.checked_stream` proves the rest.
+    """
+    async for window in _windows(stored):
+        if len(window) == 1:
+            (one,) = window
+            yield one, _in_order(messages.parts(session, one.store_id, one.message_id))
+            continue
+        contents = await _contents(session, window)
+        for one in window:
+            yield one, _in_order(_each(contents.get((one.store_id, one.message_id), [])))
+
+
+async def _windows(stored: AsyncIterable[S]) -> AsyncIterator[list[S]]:
+    window: list[S] = []
+    held = 0
+    async for one in stored:
+        if window and (held + one.size > WINDOW_BYTES or len(window) == WINDOW_MESSAGES):
+            yield window
+            window, held = [], 0
+        window.append(one)
+        held += one.size
+    if window:
+        yield window
+
+
+async def _contents(session: Session, window: Sequence[Stored]) -> dict[tuple[int, int], list[PartOf]]:
+    contents: dict[tuple[int, int], list[PartOf]] = {}
+    for store_id in {one.store_id for one in window}:
+        wanted = {one.message_id for one in window if one.store_id == store_id}
+        for part in await messages.parts_of(session, store_id, sorted(wanted)):
+            contents.setdefault((store_id, part.message_id), []).append(part)
+    return contents
+
+
+async def _each(parts: Sequence[PartOf]) -> AsyncIterator[PartOf]:
+    for part in parts:
+        yield part
+
+
+async def _in_order(parts: AsyncIterable[Part | PartOf]) -> AsyncIterator[EncodedPart]:
+    expected = 0
+    async for part in parts:
+        if part.part != expected:
+            raise Damaged(f"part {expected} of the content is missing")
+        expected += 1
+        yield EncodedPart(part.codec, part.data)

@@ -1,0 +1,77 @@
+"""Start, show and cancel runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment import log
+from muniment.db import profiles, runs
+from muniment.db.database import Database
+from muniment.errors import Conflict, Misconfigured
+from muniment.model.run import Failure, Notice, Run
+from muniment.services.doors import Doors
+from muniment.services.pump import pump
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run, the mailboxes that failed, and those with something to know."""
+
+    run: Run
+    failures: list[Failure]
+    notices: list[Notice]
+
+
+async def start_run(doors: Doors, profile_name: str) -> int:
+    """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
+
+    Conflict when the profile is running already; Misconfigured when it has no mailbox.
+    """
+    async with doors.database.transaction() as session:
+        profile = await profiles.find(session, profile_name)
+        if not await profiles.count_mailboxes(session, profile.id):
+            raise Misconfigured(
+                f"profile {profile.name} has no mailbox to archive",
+                hint="Add users with addresses (`muniment user add`) or name mailboxes with --mailboxes.",
+            )
+        running = await profiles.open_run(session, profile.id)
+        if running is not None:
+            raise Conflict(
+                f"profile {profile.name} is running already (run {running})",
+                hint=f"`muniment run show {running} --follow` shows it; `muniment run cancel {running}` stops it.",
+            )
+        run_id = await runs.add(session, profile.id, profile.name, profile.warnings)
+        await runs.add_jobs(session, run_id, profile.id, everybody=profile.all_mailboxes)
+    _log.info("run started", run=run_id, profile=profile.name)
+    await pump(doors, run_id)
+    return run_id
+
+
+async def show_run(database: Database, run_id: int) -> RunReport:
+    """Return a run with its failures and notices; NotFound when there is none."""
+    async with database.transaction(snapshot=True) as session:
+        run = await runs.get(session, run_id)
+        return RunReport(run, await runs.failures(session, run_id), await runs.notices(session, run_id))
+
+
+async def list_runs(database: Database, limit: int) -> list[Run]:
+    """Return the newest runs, newest first."""
+    async with database.session() as session:
+        return await runs.latest(session, limit)
+
+
+async def cancel_run(doors: Doors, run_id: int) -> Run:
+    """Ask a run to stop and return how it stands: waiting jobs end now, running ones at their next heartbeat.
+
+    What was archived stays; a later run goes on from there. Conflict when the run is over.
+    """
+    async with doors.database.transaction() as session:
+        run = await runs.get(session, run_id)
+        if run.state.is_final:
+            raise Conflict(f"run {run_id} is over: {run.state}")
+        await runs.cancel(session, run_id)
+    await pump(doors, run_id)  # closes the run when no worker holds a job
+    async with doors.database.session() as session:
+        return await runs.get(session, run_id)

@@ -1,0 +1,58 @@
+"""How the whole system stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.db import status
+from muniment.errors import BrokerUnavailable
+from muniment.jobs import Queue
+from muniment.services.doors import Doors
+
+#: A process that did not report for so long (seconds) shows as silent.
+SILENCE_SECONDS = 45.0
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an operator looks at first. A queue's depth is None when the broker does not answer."""
+
+    processes: list[status.Process]
+    queues: dict[str, int | None]
+    totals: status.Totals
+    outbox_failures: list[status.OutboxFailure]
+    stale_count: int
+    stale: list[status.StaleMailbox]
+
+    @property
+    def index_coverage(self) -> float:
+        """Share of the messages that the index holds, 0 to 1."""
+        return self.totals.indexed / self.totals.messages if self.totals.messages else 1.0
+
+
+async def show_status(doors: Doors) -> Status:
+    """Look at everything once."""
+    queues = {queue.value: await _depth(doors, queue) for queue in Queue}
+    async with doors.database.transaction(snapshot=True) as session:
+        return Status(
+            processes=await status.processes(session, SILENCE_SECONDS),
+            queues=queues,
+            totals=await status.totals(session),
+            outbox_failures=await status.outbox_failures(session),
+            stale_count=await status.count_stale(session, doors.settings.stale_hours),
+            stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),
+        )
+
+
+async def _depth(doors: Doors, queue: Queue) -> int | None:
+    try:
+        return await doors.queue.depth(queue)
+    except BrokerUnavailable:
+        return None
+
+
+async def list_quarantine(doors: Doors, limit: int) -> list[status.Quarantined]:
+    """Return messages that could not be archived, with their reasons."""
+    async with doors.database.session() as session:
+        return await status.quarantine_list(session, limit)

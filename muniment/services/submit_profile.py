@@ -1,0 +1,163 @@
+"""Create, change, list and remove profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from muniment.db import profiles, users
+from muniment.db.database import Database, Session
+from muniment.errors import Conflict, Misconfigured
+from muniment.model.profile import LoginKind, LoginMethod, Profile, ProfileKind, Server
+from muniment.secrecy import Secret, SecretBox
+from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
+from muniment.services.csv_mailboxes import read_csv
+
+#: (user name, mailbox address, login name, sealed password)
+_Target = tuple[str, str, str | None, bytes | None]
+
+_DEFAULT_LOGIN = {
+    ProfileKind.MASTER: LoginMethod(LoginKind.PLAIN_AUTHZID),
+    ProfileKind.CSV: LoginMethod(LoginKind.LOGIN),
+    ProfileKind.SINGLE: LoginMethod(LoginKind.LOGIN),
+}
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What an administrator submits.
+
+    `mailboxes`: addresses for a master profile, None = every user with an address.
+    `csv`: the file's bytes for a csv profile. `archive`: the target user of a single profile
+    (default: named like the login); `address`: the name of its root folder (default: the login).
+    """
+
+    name: str
+    kind: ProfileKind
+    server: Server
+    login: LoginMethod | None = None
+    user: str = ""
+    password: Secret = Secret("")  # noqa: RUF009 - a Secret never changes
+    mailboxes: list[str] | None = None
+    csv: bytes | None = None
+    archive: str | None = None
+    address: str | None = None
+    max_jobs: int = 10
+    allow_same_mailbox: bool = False
+
+
+@dataclass(frozen=True)
+class ProfileSummary:
+    """A profile and how many mailboxes a run of it would have now."""
+
+    profile: Profile
+    mailboxes: int
+
+
+async def submit_profile(
+    database: Database, secrets: SecretBox, request: ProfileRequest, *, change: bool = False
+) -> ProfileSummary:
+    """Store a profile with its mailboxes, all or nothing; `change` overwrites the one of this name.
+
+    Users are created for unknown addresses and names. Misconfigured says what is wrong with
+    the request, Conflict that the name is taken (or, with `change`, that the kind differs).
+    """
+    targets = _targets(request, secrets)
+    profile = _profile(request)
+    sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else b""
+    async with database.transaction() as session:
+        profile_id = await _store(session, profile, sealed, change=change)
+        await _set_mailboxes(session, profile_id, targets, by_address=request.kind is ProfileKind.MASTER)
+        count = await profiles.count_mailboxes(session, profile_id)
+    return ProfileSummary(replace(profile, id=profile_id), count)
+
+
+async def summarize_profile(database: Database, name: str) -> ProfileSummary:
+    """Return one profile; NotFound when there is none of this name."""
+    async with database.session() as session:
+        return await _summary(session, await profiles.find(session, name))
+
+
+async def list_profiles(database: Database) -> list[ProfileSummary]:
+    """Return every profile, by name."""
+    async with database.session() as session:
+        return [await _summary(session, profile) for profile in await profiles.list_all(session)]
+
+
+async def remove_profile(database: Database, name: str) -> None:
+    """Delete a profile; archives and runs stay. Conflict while it runs."""
+    async with database.transaction() as session:
+        profile = await profiles.find(session, name)
+        await profiles.lock(session, profile.id)
+        run_id = await profiles.open_run(session, profile.id)
+        if run_id is not None:
+            raise Conflict(
+                f"profile {profile.name} is running (run {run_id})", hint=f"`muniment run cancel {run_id}` stops it."
+            )
+        await profiles.remove(session, profile.id)
+
+
+def _profile(request: ProfileRequest) -> Profile:
+    login = request.login or _DEFAULT_LOGIN[request.kind]
+    if (request.kind is ProfileKind.MASTER) == (login.kind is LoginKind.LOGIN):
+        raise Misconfigured(
+            f"login method {login} does not fit a {request.kind} profile",
+            hint="master: plain-authzid or template:'{user}*{master}'; csv and single: login.",
+        )
+    if request.kind is not ProfileKind.CSV and not (request.user and request.password):
+        raise Misconfigured(f"a {request.kind} profile needs a user and a password")
+    return Profile(
+        id=0,
+        name=request.name,
+        kind=request.kind,
+        server=request.server,
+        login=login,
+        user=request.user,
+        all_mailboxes=request.kind is ProfileKind.MASTER and request.mailboxes is None,
+        max_jobs=request.max_jobs,
+        allow_same_mailbox=request.allow_same_mailbox,
+    )
+
+
+def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
+    match request.kind:
+        case ProfileKind.SINGLE:
+            return [(request.archive or request.user, request.address or request.user, None, None)]
+        case ProfileKind.MASTER:
+            return [(address, address, None, None) for address in request.mailboxes or []]
+        case ProfileKind.CSV:
+            if request.csv is None:
+                raise Misconfigured("a csv profile needs a CSV file", hint="Name it with --csv FILE.")
+            return [
+                (row.user, row.address, row.login_user, secrets.seal(row.password, purpose=MAILBOX_PASSWORD))
+                for row in read_csv(request.csv)
+            ]
+
+
+async def _store(session: Session, profile: Profile, sealed: bytes, *, change: bool) -> int:
+    if not change:
+        return await profiles.add(session, profile, sealed)
+    old = await profiles.find(session, profile.name)
+    if old.kind is not profile.kind:
+        raise Conflict(f"profile {old.name} is a {old.kind} profile", hint="Remove it first, or choose another name.")
+    await profiles.replace(session, replace(profile, id=old.id), sealed)
+    return old.id
+
+
+async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Target], *, by_address: bool) -> None:
+    """Find or create users and mailboxes; a master profile's mailbox belongs to whoever has its address."""
+    owners = await users.owners(session, [address for _, address, _, _ in targets]) if by_address else {}
+    missing = [name for name, address, _, _ in targets if address not in owners]
+    named = await users.ensure(session, missing)
+    if by_address:
+        await users.give_address(session, list(named.values()))
+    owned = [(owners.get(address) or named[name], address) for name, address, _, _ in targets]
+    ids = await profiles.ensure_mailboxes(session, owned)
+    logins = {
+        ids[user, address]: (login, sealed)
+        for (user, address), (_, _, login, sealed) in zip(owned, targets, strict=True)
+    }
+    await profiles.set_mailboxes(session, profile_id, [(mailbox, *login) for mailbox, login in logins.items()])
+
+
+async def _summary(session: Session, profile: Profile) -> ProfileSummary:
+    return ProfileSummary(profile, await profiles.count_mailboxes(session, profile.id))

@@ -1,0 +1,63 @@
+"""What the scheduler does again and again; every step may run twice or at two places at once."""
+
+from __future__ import annotations
+
+from muniment import log
+from muniment.db import jobs, runs, status
+from muniment.errors import BrokerUnavailable
+from muniment.jobs import INDEX_DRAIN, Queue
+from muniment.services.doors import Doors
+from muniment.services.pump import pump
+
+_log = log.get(__name__)
+
+#: A mailbox whose worker died so often in a row, without one commit between, is given up.
+MAX_LOSSES = 20
+
+#: Index tasks in the broker at most: each drains many batches, more would only wait.
+MAX_INDEX_TASKS = 8
+
+
+async def pump_runs(doors: Doors) -> None:
+    """Recover what was lost, then pump every open run."""
+    async with doors.database.session() as session:
+        run_ids = await runs.open_ids(session)
+    if run_ids:
+        await _recover(doors, run_ids)
+    for run_id in run_ids:
+        # Never wait for a lock: its holder may be a process that was stopped, and the tick serves every run.
+        await pump(doors, run_id, wait=False)
+
+
+async def dispatch_index(doors: Doors) -> None:
+    """Send index tasks while the outbox holds more than the tasks in the broker will take."""
+    async with doors.database.session() as session:
+        depth = await status.outbox_depth(session)
+    if not depth:
+        return
+    wanted = min(MAX_INDEX_TASKS, -(-depth // doors.settings.index_batch))
+    for _ in range(wanted - await doors.queue.depth(Queue.INDEX)):
+        await doors.queue.publish(INDEX_DRAIN)
+
+
+async def _recover(doors: Doors, run_ids: list[int]) -> None:
+    """Let jobs wait again whose worker fell silent, or whose task the broker lost."""
+    async with doors.database.session() as session:
+        stuck = await jobs.end_stuck(session, run_ids, doors.settings.lease_seconds)
+        silent = await jobs.release_silent(session, run_ids, MAX_LOSSES)
+        sent = await jobs.count_sent(session, run_ids)
+    if stuck:
+        _log.warning("transactions of silent workers ended", transactions=stuck)
+    if silent:
+        _log.warning("workers fell silent", jobs=silent)
+    try:
+        waiting = await doors.queue.depth(Queue.ARCHIVE) if sent else 0
+    except BrokerUnavailable:
+        return  # nothing can be sent anyhow
+    async with doors.database.session() as session:
+        # As many tasks in the broker as were sent: the queue is long, nothing is lost. Sending
+        # again would fill the broker for as long as no worker is up.
+        if waiting >= sent:
+            await jobs.prolong_sent(session, run_ids, doors.settings.lease_seconds)
+        elif lost := await jobs.resend_lost(session, run_ids):
+            _log.warning("broker lost tasks", jobs=lost)
