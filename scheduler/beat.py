@@ -1,0 +1,60 @@
+"""Celery beat's scheduler, with entries that run here instead of being published.
+
+A tick that went through the broker would wait behind a queue of slices, and would be lost with
+the very broker whose loss it repairs (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from celery.beat import Scheduler
+
+from muniment import log
+from muniment.bridge import Bridge
+from muniment.errors import MunimentError
+from muniment.services.report_process import report_process
+from scheduler.schedule import Entry, schedule, settings
+
+_log = log.get(__name__)
+
+
+class TickScheduler(Scheduler):
+    """Runs each entry of `scheduler.schedule` when it is due; keeps no file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._bridge = Bridge(settings, connections=4)
+        self._due: dict[Entry, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Make every entry due at once."""
+        self._due = {entry: time.monotonic() for entry in schedule(settings())}
+        self._bridge.keep_running(partial(report_process, kind="scheduler", concurrency=1), "report")
+
+    def tick(self, *_: object, **__: object) -> float:
+        """Run what is due and return the seconds until the next entry."""
+        for entry, due in self._due.items():
+            if due <= time.monotonic():
+                self._run(entry)
+                self._due[entry] = time.monotonic() + entry.seconds
+        return max(0.0, min(self._due.values()) - time.monotonic())
+
+    def close(self) -> None:
+        """Close the doors."""
+        self._bridge.stop()
+
+    @property
+    def info(self) -> str:
+        """A line for beat's banner."""
+        return "    . entries run in this process: " + ", ".join(entry.name for entry in self._due)
+
+    def _run(self, entry: Entry) -> None:
+        try:
+            self._bridge.run(entry.service)
+        except MunimentError as error:
+            _log.warning("tick failed, it comes again", entry=entry.name, error=str(error))
+        except Exception:  # noqa: BLE001 - beat must outlive a bug in one entry: the others recover jobs
+            _log.exception("tick crashed, it comes again", entry=entry.name)

@@ -1,0 +1,34 @@
+"""The schedule as data: what is done again and again, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.bridge import Service
+from muniment.embedded import endpoints
+from muniment.services.report_process import forget_silent_processes
+from muniment.services.tick import dispatch_index, pump_runs
+from muniment.settings import Settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A service that runs every `seconds`; it must bear being run twice, or at two places at once."""
+
+    name: str
+    service: Service[None]
+    seconds: float
+
+
+def settings() -> Settings:
+    """Read the settings, with the servers of a running `muniment up` where none are set."""
+    return endpoints.resolve(Settings.from_environment())
+
+
+def schedule(settings: Settings) -> tuple[Entry, ...]:
+    """Return every entry."""
+    return (
+        Entry("pump runs", pump_runs, settings.tick_seconds),
+        Entry("dispatch index", dispatch_index, settings.tick_seconds),
+        Entry("forget silent processes", forget_silent_processes, 3600.0),
+    )

@@ -1,0 +1,5 @@
+"""PROCESS: the workers, `celery -A workers worker -Q archive --pool=threads -c 50`."""
+
+from workers.app import app
+
+__all__ = ["app"]
