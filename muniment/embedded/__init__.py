@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey started from wheels, and the supervisor behind `muniment up`."""
