@@ -1,0 +1,5 @@
+"""The command line: one module per noun, loaded when it is used."""
+
+from muniment.cli.program import main
+
+__all__ = ["main"]

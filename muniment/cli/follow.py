@@ -1,0 +1,173 @@
+"""Watching a run until it ends: a progress bar on a terminal, plain lines elsewhere; all on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+from muniment.cli.connect import quiet, settings
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.output import console, number, print_warnings, size
+from muniment.cli.run_view import exit_code, mailboxes_text, print_failures, print_report
+from muniment.db.database import Database
+from muniment.errors import Transient
+from muniment.model.run import Run
+from muniment.resources import open_database
+from muniment.services.runs import RunReport, show_run
+
+_POLL_SECONDS = 0.5
+_LINE_SECONDS = 3.0  # between two plain lines, when something changed
+_SIGN_OF_LIFE_SECONDS = 60.0  # between two plain lines, when nothing did
+_PATIENCE_SECONDS = 300.0  # a database that is away for longer ends the watching, not the run
+_RATE_SECONDS = 10.0
+_FAILURES_SHOWN = 20
+
+
+def follow(run_id: int) -> ExitCode:
+    """Show a run's progress until it ends, then its summary; return the exit code that it calls for.
+
+    Ctrl-C ends only the watching, and says so.
+    """
+    report = watch(run_id)
+    if report is None:
+        return ExitCode.INTERRUPTED
+    print_report(report, out=console(sys.stderr), failures_shown=_FAILURES_SHOWN)
+    return exit_code(report.run)
+
+
+def watch(run_id: int) -> RunReport | None:
+    """Show a run's progress until it ends and return how it ended; None after Ctrl-C."""
+    try:
+        return asyncio.run(_watch(run_id))
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nrun {run_id} goes on: `muniment run show {run_id} --follow` watches it again, "
+            f"`muniment run cancel {run_id}` stops it",
+            err=True,
+        )
+        return None
+
+
+class _Display(Protocol):
+    def update(self, run: Run) -> None: ...
+
+
+async def _watch(run_id: int) -> RunReport:
+    out = console(sys.stderr)
+    async with open_database(quiet(settings())) as database:
+        report = await show_run(database, run_id)
+        print_warnings(report.run.warnings, out=out)
+        known: set[str] = set()
+        with _display(out) as display:
+            while True:
+                # The first few as they happen; a server that refuses everybody would flood the terminal.
+                fresh = [failure for failure in report.failures if failure.mailbox not in known]
+                print_failures(fresh[: max(0, _FAILURES_SHOWN - len(known))], out=out, with_hints=False)
+                known.update(failure.mailbox for failure in fresh)
+                display.update(report.run)
+                if report.run.state.is_final:
+                    return report
+                await asyncio.sleep(_POLL_SECONDS)
+                report = await _patiently(database, run_id, out)
+
+
+async def _patiently(database: Database, run_id: int, out: Console) -> RunReport:
+    """Ask for the run, and go on asking for a while when the database is away: it may be restarting."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    announced = False
+    while True:
+        try:
+            return await show_run(database, run_id)
+        except Transient as error:
+            if time.monotonic() > deadline:
+                raise
+            if not announced:
+                out.print(f"waiting: {error}")
+                announced = True
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _display(out: Console) -> Iterator[_Display]:
+    if not out.is_terminal:
+        yield _Lines(out)
+        return
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        console=out,
+        expand=True,
+        transient=True,
+    )
+    with progress:
+        yield _Bar(progress)
+
+
+class _Bar:
+    """One line that is drawn over again."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None, numbers="")
+        self._rate = _Rate()
+
+    def update(self, run: Run) -> None:
+        counts = run.mailboxes
+        failed = f", {number(counts.failed)} failed" if counts.failed else ""
+        self._progress.update(
+            self._task,
+            description=f"run {run.id}",
+            completed=counts.done + counts.failed + counts.cancelled,
+            total=counts.total,
+            numbers=f"{number(counts.done)}/{number(counts.total)} mailboxes{failed} · {_numbers(run, self._rate)}",
+        )
+
+
+class _Lines:
+    """A line now and then."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._rate = _Rate()
+        self._last: Run | None = None
+        self._printed = 0.0
+
+    def update(self, run: Run) -> None:
+        numbers = _numbers(run, self._rate)
+        waited = time.monotonic() - self._printed
+        due = waited >= (_LINE_SECONDS if run != self._last else _SIGN_OF_LIFE_SECONDS)
+        if due or (run.state.is_final and run != self._last):
+            self._out.print(f"run {run.id} {run.state}: mailboxes {mailboxes_text(run.mailboxes)}; {numbers}")
+            self._printed, self._last = time.monotonic(), run
+
+
+def _numbers(run: Run, rate: _Rate) -> str:
+    per_second = rate.of(run.messages.archived + run.messages.known)
+    return f"{number(run.messages.seen)} messages · {size(run.bytes)} · {number(round(per_second))} msg/s"
+
+
+class _Rate:
+    """Messages per second over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def of(self, count: int) -> float:
+        now = time.monotonic()
+        self._samples.append((now, count))
+        while now - self._samples[0][0] > _RATE_SECONDS:
+            self._samples.popleft()
+        since, before = self._samples[0]
+        return (count - before) / (now - since) if now > since else 0.0

@@ -1,0 +1,166 @@
+"""How values are shown: tables for people, JSON for programs.
+
+Nothing is ever cut off: a terminal folds long values, and anything else gets lines as long as they need.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO
+
+import click
+from rich import box, filesize
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+# Where lines are not shown but read by programs, they must not be folded.
+_WIDE = 100_000
+# Controls would move a terminal's cursor, bidirectional overrides make a name read as another.
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_FOLDER_SEPARATOR = "/"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: text that folds, unless it is rigid."""
+
+    name: str
+    rigid: bool = False
+    right: bool = False
+
+
+def rigid(name: str) -> Column:
+    """Return a column of short values."""
+    return Column(name, rigid=True)
+
+
+def right(name: str) -> Column:
+    """Return a column of numbers."""
+    return Column(name, rigid=True, right=True)
+
+
+def console(stream: IO[str] | None = None) -> Console:
+    """Return a console on `stream` (default: standard output) that prints text as it is."""
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def shown(text: str) -> str:
+    """Return `text` fit for one line of a terminal, whatever a stranger's mail has put into it."""
+    return text if text.isprintable() else _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON; times in UTC."""
+    # A terminal or pipe that is not UTF-8 gets escapes, which mean the same.
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, out: Console | None = None) -> None:
+    """Print rows as a table; where the terminal is too narrow for it, as names and values."""
+    out = out or console()
+    # Programs get no rule below the header; the box would also part the columns by one blank.
+    lines, gap = (box.SIMPLE_HEAD, 1) if out.is_terminal else (None, 2)
+    table = Table(box=lines, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_edge=False)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(column.name, justify=justify, overflow="fold", no_wrap=column.rigid)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    # Measured without the limit: rich would say that everything fits, and cut it off.
+    if Measurement.get(out, out.options.update_width(_WIDE), table).minimum <= out.width:
+        _print(table, out)
+        return
+    for row in rows:
+        print_facts(zip((column.name for column in columns), row, strict=True), out=out)
+        out.print()
+
+
+def print_facts(facts: Iterable[tuple[str, str | Text]], *, out: Console | None = None) -> None:
+    """Print names and values, one pair a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, value if isinstance(value, Text) else Text(shown(value)))
+    _print(table, out or console())
+
+
+def print_warnings(warnings: Iterable[str], *, out: Console | None = None) -> None:
+    """Print warnings, one a line."""
+    out = out or console()
+    for warning in warnings:
+        out.print(Text.assemble(("warning: ", "bold yellow"), shown(warning)))
+
+
+def print_indented(text: Text, *, out: Console, columns: int = 2) -> None:
+    """Print a line that stands below another."""
+    out.print(Padding(text, (0, 0, 0, columns), expand=False))
+
+
+def _print(table: Table, out: Console) -> None:
+    """Print a table; for programs, without the blanks that rich puts at the ends of lines."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: `1.4 MB`."""
+    return filesize.decimal(count)
+
+
+def number(count: int) -> str:
+    """Return a count for people: `12,345`."""
+    return f"{count:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 message`, `2 messages`, `2 mailboxes`."""
+    ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def local_time(time: datetime | None) -> str:
+    """Return a time for people: in this machine's zone, which is named."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if time else "-"
+
+
+def local_minute(time: datetime | None) -> str:
+    """Return a time for tables: to the minute, in this machine's zone."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M %Z") if time else "-"
+
+
+def utc(time: datetime | None) -> str | None:
+    """Return a time for programs: ISO 8601, UTC."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else None
+
+
+def duration(span: timedelta) -> str:
+    """Return a time span for people: `0.4 s`, `3 min 07 s`, `2 h 05 min`."""
+    seconds = max(span.total_seconds(), 0.0)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def folder_text(path: Sequence[str]) -> str:
+    """Return a folder path for people."""
+    return _FOLDER_SEPARATOR.join(path)

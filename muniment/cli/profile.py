@@ -1,0 +1,187 @@
+"""`muniment profile`: what to archive, from where and how."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from muniment.cli.connect import with_database, with_doors
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.follow import follow
+from muniment.cli.names import Address
+from muniment.cli.output import (
+    Column,
+    console,
+    number,
+    plural,
+    print_facts,
+    print_json,
+    print_table,
+    print_warnings,
+    right,
+    rigid,
+)
+from muniment.cli.profile_add import add
+from muniment.model.profile import ProfileKind
+from muniment.services.probe_profile import Probe, probe_profile
+from muniment.services.runs import start_run
+from muniment.services.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
+
+
+@click.group()
+def profile() -> None:
+    """Profiles: what to archive, from where and how."""
+
+
+profile.add_command(add)
+
+
+@profile.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List all profiles."""
+    found = with_database(list_profiles)
+    if as_json:
+        print_json([profile_shape(summary) for summary in found])
+    elif found:
+        columns = [
+            Column("profile"),
+            rigid("kind"),
+            Column("server"),
+            rigid("access"),
+            right("mailboxes"),
+            right("jobs"),
+        ]
+        print_table(columns, [_row(summary) for summary in found])
+        print_warnings(f"{one.profile.name} {text}" for one in found for text in one.profile.warnings)
+    else:
+        click.echo("no profiles yet: `muniment profile add --help` tells how to create one")
+
+
+@profile.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show the profile NAME, without its password."""
+    summary = with_database(lambda database: summarize_profile(database, name))
+    if as_json:
+        print_json(profile_shape(summary))
+        return
+    print_facts(_facts(summary))
+    print_warnings(summary.profile.warnings)
+
+
+@profile.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove the profile NAME and its credentials; what it archived stays."""
+    with_database(lambda database: remove_profile(database, name))
+    click.echo(f"profile {name} removed; archives and runs stay")
+
+
+@profile.command("test")
+@click.argument("name")
+@click.option("--mailbox", type=Address(), help="The mailbox to try; the profile's first by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def test(name: str, mailbox: str | None, as_json: bool) -> None:
+    """Try the login of the profile NAME; nothing is archived."""
+    probe = with_doors(lambda doors: probe_profile(doors, name, mailbox))
+    if as_json:
+        print_json(probe_shape(probe))
+        return
+    print_facts(
+        [
+            ("mailbox", probe.mailbox),
+            ("login", f"{probe.login}: ok"),
+            ("folders", number(probe.folders)),
+            ("messages", "not told before a folder is opened" if probe.messages is None else number(probe.messages)),
+            ("server offers", " ".join(probe.capabilities)),
+        ]
+    )
+    print_warnings(probe.warnings)
+
+
+@profile.command("run")
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Show progress on standard error until the run ends.")
+def run(name: str, wait: bool) -> ExitCode:
+    """Archive the mailboxes of the profile NAME, and print the run's id.
+
+    The run goes on in the background; with --wait the exit code tells how it ended: 0 all
+    mailboxes are archived, 3 some failed, 10 it was cancelled.
+    """
+    run_id = with_doors(lambda doors: start_run(doors, name))
+    click.echo(run_id)
+    if wait:
+        return follow(run_id)
+    summary = with_database(lambda database: summarize_profile(database, name))
+    print_warnings(summary.profile.warnings, out=console(sys.stderr))
+    return ExitCode.OK
+
+
+def profile_shape(summary: ProfileSummary) -> dict[str, object]:
+    """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `login`,
+    `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`, `warnings[]`.
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    profile, server = summary.profile, summary.profile.server
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "kind": profile.kind.value,
+        "host": server.host,
+        "port": server.port,
+        "access": server.access.value,
+        "accept_all_certificates": server.accept_all_certificates,
+        "timeout_seconds": server.timeout_seconds,
+        "login": str(profile.login),
+        "user": profile.user or None,
+        "all_mailboxes": profile.all_mailboxes,
+        "mailboxes": summary.mailboxes,
+        "max_jobs": profile.max_jobs,
+        "allow_same_mailbox": profile.allow_same_mailbox,
+        "warnings": profile.warnings,
+    }
+
+
+def probe_shape(probe: Probe) -> dict[str, object]:
+    """`mailbox`, `login`, `folders`, `messages` (null when the server does not tell), `capabilities[]`, `warnings[]`."""
+    return {
+        "mailbox": probe.mailbox,
+        "login": probe.login,
+        "folders": probe.folders,
+        "messages": probe.messages,
+        "capabilities": probe.capabilities,
+        "warnings": probe.warnings,
+    }
+
+
+def _row(summary: ProfileSummary) -> tuple[str, ...]:
+    found = summary.profile
+    server = f"{found.server.host}:{found.server.port}"
+    return (
+        found.name,
+        found.kind.value,
+        server,
+        found.server.access.value,
+        number(summary.mailboxes),
+        number(found.max_jobs),
+    )
+
+
+def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
+    found, server = summary.profile, summary.profile.server
+    everybody = " (primary address of every user)" if found.all_mailboxes else ""
+    user = "of the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)"
+    facts = [
+        ("profile", found.name),
+        ("kind", found.kind.value),
+        ("server", f"{server.host}:{server.port}"),
+        ("access", server.access.value),
+        ("login", str(found.login)),
+        ("user", user),
+        ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
+        ("jobs at once", number(found.max_jobs)),
+        ("timeout", f"{server.timeout_seconds:g} s"),
+    ]
+    return [*facts, ("same mailbox", "allowed under two names")] if found.allow_same_mailbox else facts

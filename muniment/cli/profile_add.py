@@ -1,0 +1,225 @@
+"""`muniment profile add`: from options to a request, with every mistake said in a sentence."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from muniment.cli.connect import with_doors
+from muniment.cli.errors import warn
+from muniment.cli.names import Address, Name, read_addresses
+from muniment.cli.output import console, plural, print_warnings
+from muniment.cli.passwords import read_password, warn_if_readable_by_all
+from muniment.errors import Misconfigured
+from muniment.model.profile import Access, LoginKind, LoginMethod, ProfileKind, Server
+from muniment.secrecy import Secret
+from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was typed; the names are those of the options."""
+
+    name: str
+    kind: str
+    host: str
+    port: int | None
+    access: str
+    accept_all_certificates: bool
+    user: str | None
+    password_file: Path | None
+    password_stdin: bool
+    login: LoginMethod | None
+    mailboxes: str | None
+    csv: Path | None
+    archive: str | None
+    address: str | None
+    max_jobs: int
+    timeout: float
+    allow_same_mailbox: bool
+    replace: bool
+
+
+class _Login(click.ParamType[LoginMethod]):
+    name = "method"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> LoginMethod:
+        try:
+            return LoginMethod.parse(value)
+        except Misconfigured as error:
+            self.fail(f"{error}. {error.hint}", param, ctx)
+
+
+@click.command("add")
+@click.argument("name", type=Name())
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in ProfileKind]),
+    required=True,
+    help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox.",
+)
+@click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Default: 993 for imap-ssl, else 143.")
+@click.option(
+    "--access",
+    type=click.Choice([access.value for access in Access]),
+    default=Access.IMAP_SSL.value,
+    show_default=True,
+    help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte.",
+)
+@click.option(
+    "--accept-all-certificates",
+    is_flag=True,
+    help="Do not verify the server's certificate: the connection can be intercepted. Shown as a warning.",
+)
+@click.option("--user", metavar="USER", help="The privileged user (master), or the mailbox's login (single).")
+@click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option(
+    "--login",
+    type=_Login(),
+    help="plain-authzid: SASL PLAIN with an authorization identity (default of master). "
+    "template:'{user}*{master}': LOGIN with a name made of both. login: LOGIN with the mailbox's own name.",
+)
+@click.option(
+    "--mailboxes",
+    metavar="all|FILE",
+    help="master: `all` takes the primary address of every user (default). "
+    "FILE has one address a line; users are created for unknown ones.",
+)
+@click.option(
+    "--csv",
+    type=_FILE,
+    help="csv: header line, then the columns login, password, [address], [user] in this order.",
+)
+@click.option(
+    "--archive",
+    type=Name(),
+    metavar="USER",
+    help="single: the user whose archive it goes to, created if unknown. Default: one named like the login.",
+)
+@click.option(
+    "--address", type=Address(), help="single: name of the mailbox's root folder in the archive. Default: the login."
+)
+@click.option(
+    "--max-jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="Mailboxes archived at once.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Limit for connecting and for every answer of the server.",
+)
+@click.option("--allow-same-mailbox", is_flag=True, help="Go on when the server opens one mailbox under two names.")
+@click.option("--replace", is_flag=True, help="Change the profile of this name; what it archived stays.")
+def add(**options: Any) -> None:
+    """Create the profile NAME.
+
+    The password comes from a file, from standard input or from a prompt, and is stored encrypted.
+    Nothing is archived yet: `muniment profile test NAME` tries the login, `muniment profile run
+    NAME` archives.
+    """
+    given = Options(**options)
+    request = request_from(given)
+    summary = with_doors(lambda doors: submit_profile(doors.database, doors.secrets, request, change=given.replace))
+    _report(summary, "changed" if given.replace else "added")
+
+
+def request_from(given: Options) -> ProfileRequest:
+    """Return the request that the options make, with the password read.
+
+    UsageError when the options do not fit the kind or each other; Misconfigured when a file is wrong.
+    """
+    kind = ProfileKind(given.kind)
+    _check(given, kind)
+    names_mailboxes = given.mailboxes is not None and given.mailboxes != _ALL
+    return ProfileRequest(
+        name=given.name,
+        kind=kind,
+        server=_server(given),
+        login=given.login,
+        user=given.user or "",
+        # Files first: nobody wants to type a password and then learn that line 3 is no address.
+        mailboxes=read_addresses(Path(given.mailboxes)) if names_mailboxes and given.mailboxes else None,
+        csv=_read_csv(given.csv) if given.csv else None,
+        archive=given.archive,
+        address=given.address,
+        max_jobs=given.max_jobs,
+        allow_same_mailbox=given.allow_same_mailbox,
+        password=_password(given, kind),
+    )
+
+
+def _check(given: Options, kind: ProfileKind) -> None:
+    """Refuse options that the kind has no use for, and miss those that it needs."""
+    fitting = {"mailboxes": ProfileKind.MASTER, "csv": ProfileKind.CSV}
+    fitting |= dict.fromkeys(("archive", "address"), ProfileKind.SINGLE)
+    for option, owner in fitting.items():
+        if getattr(given, option) is not None and kind is not owner:
+            raise click.UsageError(f"--{option} is for --kind {owner}; leave it out of a {kind} profile.")
+    if kind is ProfileKind.CSV:
+        if given.csv is None:
+            raise click.UsageError("--kind csv needs --csv FILE with the logins and passwords of its mailboxes.")
+        if given.user or given.password_file or given.password_stdin:
+            raise click.UsageError(
+                "a csv profile takes users and passwords from its file: leave --user and --password-… out."
+            )
+    elif not given.user:
+        whose = "the privileged user that may open the others" if kind is ProfileKind.MASTER else "the mailbox's login"
+        raise click.UsageError(f"--kind {kind} needs --user: {whose}.")
+    if given.login and (given.login.kind is LoginKind.LOGIN) == (kind is ProfileKind.MASTER):
+        fits = "plain-authzid or template:'{user}*{master}'" if kind is ProfileKind.MASTER else "login"
+        raise click.UsageError(f"--login {given.login} is not for --kind {kind}; it takes {fits}.")
+    if given.mailboxes not in {None, _ALL} and not Path(given.mailboxes or "").is_file():
+        raise click.UsageError(f"--mailboxes {given.mailboxes}: there is no such file. Give a file, or `all`.")
+    if given.accept_all_certificates and given.access == Access.IMAP:
+        raise click.UsageError(
+            "--accept-all-certificates has no meaning with --access imap, which knows no certificates."
+        )
+
+
+def _server(given: Options) -> Server:
+    access = Access(given.access)
+    return Server(
+        host=given.host,
+        port=given.port or access.default_port,
+        access=access,
+        accept_all_certificates=given.accept_all_certificates,
+        timeout_seconds=given.timeout,
+    )
+
+
+def _password(given: Options, kind: ProfileKind) -> Secret:
+    if kind is ProfileKind.CSV:
+        return Secret("")
+    return read_password(given.password_file, from_stdin=given.password_stdin, user=given.user or "")
+
+
+def _read_csv(file: Path) -> bytes:
+    warn_if_readable_by_all(file)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+
+
+def _report(summary: ProfileSummary, done: str) -> None:
+    profile = summary.profile
+    click.echo(f"profile {profile.name} {done}: {profile.kind}, {plural(summary.mailboxes, 'mailbox')}")
+    print_warnings(profile.warnings, out=console(sys.stderr))
+    if not summary.mailboxes:
+        warn("no user has an address yet; `muniment user add NAME --email ADDRESS` creates one")

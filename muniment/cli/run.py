@@ -1,0 +1,63 @@
+"""`muniment run`: executions of profiles."""
+
+from __future__ import annotations
+
+import click
+
+from muniment.cli.connect import with_database, with_doors
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.follow import watch
+from muniment.cli.output import console, print_json, print_table, print_warnings
+from muniment.cli.run_view import RUN_COLUMNS, exit_code, mailboxes_text, print_report, report_shape, run_row, run_shape
+from muniment.services.runs import cancel_run, list_runs, show_run
+
+
+@click.group()
+def run() -> None:
+    """Show and stop runs: executions of profiles, with one job for each mailbox."""
+
+
+@run.command("list")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many, the newest first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(limit: int, as_json: bool) -> None:
+    """List the newest runs."""
+    runs = with_database(lambda database: list_runs(database, limit))
+    if as_json:
+        print_json([run_shape(found) for found in runs])
+    elif runs:
+        print_table(RUN_COLUMNS, [run_row(found) for found in runs])
+        print_warnings(dict.fromkeys(f"{found.profile} {text}" for found in runs for text in found.warnings))
+    else:
+        click.echo("no runs yet: `muniment profile run NAME` starts one")
+
+
+@run.command("show")
+@click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
+@click.option("--follow", is_flag=True, help="Show progress until the run ends; the exit code then tells how it ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
+    """Show the run ID: counts, the mailboxes that failed, and what to do about them."""
+    report = watch(run_id) if follow else with_database(lambda database: show_run(database, run_id))
+    if report is None:
+        return ExitCode.INTERRUPTED
+    if as_json:
+        print_json(report_shape(report))
+    else:
+        print_report(report, out=console())
+    return exit_code(report.run) if follow else ExitCode.OK
+
+
+@run.command("cancel")
+@click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
+def cancel(run_id: int) -> None:
+    """Stop the run ID; what it archived stays, and the next run goes on from there."""
+    found = with_doors(lambda doors: cancel_run(doors, run_id))
+    click.echo(f"run {found.id} of {found.profile}: {found.state} ({mailboxes_text(found.mailboxes)})")

@@ -1,0 +1,139 @@
+"""`muniment status`: how the whole system stands."""
+
+from __future__ import annotations
+
+import click
+from rich.text import Text
+
+from muniment.cli.connect import with_doors
+from muniment.cli.output import (
+    Column,
+    duration,
+    local_minute,
+    local_time,
+    number,
+    plural,
+    print_facts,
+    print_json,
+    print_table,
+    print_warnings,
+    right,
+    rigid,
+    size,
+    utc,
+)
+from muniment.clock import utc_now
+from muniment.db.status import Process
+from muniment.services.show_status import Status, show_status
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show processes, queue depths, the archive's size, the index and stale mailboxes."""
+    found = with_doors(show_status)
+    if as_json:
+        print_json(status_shape(found))
+        return
+    _print_processes(found)
+    print_facts(_facts(found))
+    _print_stale(found)
+    print_warnings(_warnings(found))
+
+
+def status_shape(found: Status) -> dict[str, object]:
+    """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
+    null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
+    `index{messages, coverage (0 to 1), outbox, failed, failures[{error, messages}]}`,
+    `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    totals = found.totals
+    return {
+        "processes": [_process_shape(process) for process in found.processes],
+        "queues": found.queues,
+        "archive": {
+            "messages": totals.messages,
+            "entries": totals.entries,
+            "bytes": totals.bytes,
+            "quarantined": totals.quarantined,
+        },
+        "index": {
+            "messages": totals.indexed,
+            "coverage": round(found.index_coverage, 6),
+            "outbox": totals.outbox,
+            "failed": totals.outbox_failed,
+            "failures": [{"error": one.error, "messages": one.messages} for one in found.outbox_failures],
+        },
+        "stale": {
+            "count": found.stale_count,
+            "mailboxes": [
+                {"user": one.user_name, "mailbox": one.address, "proven": utc(one.proven)} for one in found.stale
+            ],
+        },
+    }
+
+
+def _process_shape(process: Process) -> dict[str, object]:
+    return {
+        "name": process.name,
+        "kind": process.kind,
+        "host": process.host,
+        "pid": process.pid,
+        "concurrency": process.concurrency,
+        "started": utc(process.started),
+        "seen": utc(process.seen),
+        "alive": process.alive,
+    }
+
+
+def _print_processes(found: Status) -> None:
+    columns = [Column("process"), rigid("kind"), rigid("state"), right("at once"), rigid("started"), right("last seen")]
+    if found.processes:
+        print_table(columns, [_process_row(process) for process in found.processes])
+        click.echo()
+
+
+def _process_row(process: Process) -> tuple[str | Text, ...]:
+    state = Text("alive", style="green") if process.alive else Text("silent", style="bold red")
+    seen = f"{duration(utc_now() - process.seen)} ago"
+    at_once = number(process.concurrency)
+    return process.name, process.kind, state, at_once, local_minute(process.started), seen
+
+
+def _facts(found: Status) -> list[tuple[str, str]]:
+    totals = found.totals
+    failed = f", {number(totals.outbox_failed)} of them failed" if totals.outbox_failed else ""
+    queues = ", ".join(f"{name} {'?' if depth is None else number(depth)}" for name, depth in found.queues.items())
+    return [
+        ("queues", queues),
+        (
+            "archive",
+            f"{plural(totals.messages, 'message')}, filed {plural(totals.entries, 'time')}, {size(totals.bytes)}",
+        ),
+        ("quarantine", plural(totals.quarantined, "message")),
+        ("index", f"{found.index_coverage:.1%} of the messages, {number(totals.outbox)} in the outbox{failed}"),
+        ("stale mailboxes", number(found.stale_count)),
+    ]
+
+
+def _print_stale(found: Status) -> None:
+    if found.stale:
+        click.echo()
+        print_table(
+            [Column("stale mailbox"), Column("user"), rigid("last proven complete")],
+            [(one.address, one.user_name, local_time(one.proven) if one.proven else "never") for one in found.stale],
+        )
+    if found.stale_count > len(found.stale):
+        click.echo(f"… and {number(found.stale_count - len(found.stale))} more")
+
+
+def _warnings(found: Status) -> list[str]:
+    """Say what an operator should look at."""
+    alive = {process.kind for process in found.processes if process.alive}
+    warnings = [f"no {kind} process reports" for kind in ("scheduler", "archive", "index") if kind not in alive]
+    if None in found.queues.values():
+        warnings.append("Redis does not answer: no new work is handed out")
+    warnings += [f"{plural(one.messages, 'message')} not indexed: {one.error}" for one in found.outbox_failures]
+    if found.totals.quarantined:
+        warnings.append("messages are in quarantine: `muniment quarantine list`")
+    return warnings

@@ -1,0 +1,100 @@
+"""`muniment up`: everything on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from muniment import log
+from muniment.cli.connect import settings
+from muniment.db import status
+from muniment.db.migrate import migrate
+from muniment.embedded.up import up as run_all
+from muniment.resources import open_database
+from muniment.services.show_status import SILENCE_SECONDS
+from muniment.settings import Settings
+
+#: Every kind of process that must report before jobs can run.
+KINDS = {"scheduler", "archive", "index"}
+
+
+@click.command("up")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="MUNIMENT_DATA",
+    show_envvar=True,
+    help="Folder that holds everything; the user's own data folder by default.",
+)
+@click.option(
+    "--archive-concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="MUNIMENT_ARCHIVE_CONCURRENCY",
+    show_envvar=True,
+    show_default="20",
+    help="Mailboxes archived at once.",
+)
+@click.option(
+    "--index-concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="MUNIMENT_INDEX_CONCURRENCY",
+    show_envvar=True,
+    show_default="1",
+    help="Processes that index.",
+)
+def up(data: Path | None, archive_concurrency: int | None, index_concurrency: int | None) -> int:
+    """Run databases, scheduler, archive and index workers in the foreground, until Ctrl-C.
+
+    Prints `ready` when jobs can run; logs go to the folder's log/. MUNIMENT_DATABASE_URL and
+    MUNIMENT_REDIS_URL replace the embedded servers by real ones. A second `up` on the same data
+    folder is refused.
+    """
+    found = settings()
+    found = replace(
+        found,
+        data=data or found.data,
+        archive_concurrency=archive_concurrency or found.archive_concurrency,
+        index_concurrency=index_concurrency or found.index_concurrency,
+    )
+    log.configure(found.log_level, json=found.log_json)
+    watch = _Processes()
+    return asyncio.run(
+        run_all(
+            found,
+            archive_concurrency=found.archive_concurrency,
+            index_concurrency=found.index_concurrency,
+            prepare=watch.prepare,
+            ready=watch.all_report,
+            announce=click.echo,
+        )
+    )
+
+
+class _Processes:
+    """Knows when the processes of this `up`, and not those of a killed one before, report."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, datetime] = {}
+
+    async def prepare(self, resolved: Settings) -> None:
+        """Bring the schema up to date, and remember old reports: whoever wrote them is dead by now."""
+        async with open_database(resolved) as database:
+            await migrate(database)
+            async with database.session() as session:
+                found = await status.processes(session, SILENCE_SECONDS)
+        self._before = {process.name: process.seen for process in found}
+
+    async def all_report(self, resolved: Settings) -> bool:
+        """Tell whether every kind of process on this machine reported since."""
+        async with open_database(resolved) as database, database.session() as session:
+            found = await status.processes(session, SILENCE_SECONDS)
+        host = socket.gethostname()
+        fresh = {p.kind for p in found if p.host == host and self._before.get(p.name) != p.seen}
+        return fresh >= KINDS
