@@ -1,0 +1,1 @@
+"""The benchmark: the same mailboxes, archived by Muniment and by mbsync from the same server, in turn."""

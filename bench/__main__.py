@@ -1,0 +1,145 @@
+"""`python -m bench`: archive the same mailboxes with every peer, in turn, several times."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from bench import report
+from bench.archiver import Muniment
+from bench.machine import describe
+from bench.mbsync import Mbsync
+from bench.measurement import Measurement
+from bench.server import running_server, warm
+from bench.workload import Source, Workload, load, why_not
+from muniment.demo.dovecot import Dovecot
+from muniment.errors import MunimentError
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Peer(Protocol):
+    """Somebody who archives."""
+
+    name: str
+
+    def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
+        """Archive everything into the empty `folder`, twice."""
+        ...
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="How often every peer runs.")
+@click.option(
+    "--workload", "workloads", type=click.Choice([kind.value for kind in Workload]), multiple=True, help="Default: all."
+)
+@click.option("--mailboxes", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--messages", type=click.IntRange(min=1), help="In each mailbox. Default: 1000 small, 250 mixed, all real."
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=8, show_default=True, help="Mailboxes at once.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Where the peers write.")
+@click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS, help="For the JSON file.")
+@click.option("--quick", is_flag=True, help="One round of little mail: does the benchmark work?")
+def main(
+    rounds: int,
+    workloads: tuple[str, ...],
+    mailboxes: int,
+    messages: int | None,
+    jobs: int,
+    folder: Path | None,
+    results: Path,
+    *,
+    quick: bool,
+) -> None:
+    """Compare Muniment with mbsync on this machine; only ratios within a round mean much."""
+    if quick:
+        rounds, mailboxes, messages = 1, min(mailboxes, 4), messages or 50
+    try:
+        with _scratch(folder) as scratch:
+            machine = describe(scratch)
+            found = [
+                measured
+                for workload in map(Workload, workloads or [*Workload])
+                if (measured := _workload(workload, rounds, mailboxes, messages, jobs, scratch)) is not None
+            ]
+            _save(results, {"machine": machine, "results": found})
+    except MunimentError as error:
+        sys.exit(f"error: {error}\nhint: {error.hint}")
+    if any(measured["wrong"] for measured in found):
+        sys.exit("error: an archive is not exact")
+
+
+def _workload(
+    workload: Workload, rounds: int, mailboxes: int, messages: int | None, jobs: int, scratch: Path
+) -> dict[str, object] | None:
+    """Measure one workload, print it and return it for the file; None when it is not to be had."""
+    if reason := why_not(workload):
+        print(f"\n{workload}: skipped, {reason}")
+        return None
+    peers: list[Peer] = [Mbsync(), Mbsync(max(jobs, 2)), Muniment(jobs), Muniment(jobs, index_later=True)]
+    with running_server() as server:
+        source = load(server, workload, mailboxes, messages)
+        warm(server, source)
+        print(
+            f"\n{workload}: {source.messages:,} messages, {source.bytes / 1e6:,.1f} MB, {len(source.addresses)} mailboxes,"
+            f" {source.folders} folders; {jobs} jobs; load {os.getloadavg()[0]:.2f}",
+            flush=True,
+        )
+        found = [_round(number, peers, server, source, scratch) for number in range(rounds)]
+    print(f"\n{report.table(found)}\n\n{report.ratios(found)}\n{report.parts(found)}", flush=True)
+    wrong = [f"{one.peer}: {problem}" for measured in found for one in measured for problem in one.wrong]
+    for problem in wrong:
+        print(f"NOT EXACT: {problem}")
+    return {
+        "workload": workload.value,
+        "jobs": jobs,
+        **{name: getattr(source, name) for name in ("messages", "bytes", "folders")},
+        "mailboxes": len(source.addresses),
+        "rounds": [[one.as_json() for one in measured] for measured in found],
+        "wrong": wrong,
+    }
+
+
+def _round(number: int, peers: Sequence[Peer], server: Dovecot, source: Source, scratch: Path) -> list[Measurement]:
+    """Let every peer run once; each round begins with another one. Returned in the order of `peers`."""
+    shift = number % len(peers)
+    measured = {}
+    for peer in [*peers[shift:], *peers[:shift]]:
+        with _scratch(scratch) as folder:
+            os.sync()  # what the peer before left to be written is not this one's burden
+            found = measured[peer.name] = peer.measure(server, source, folder)
+        print(f"round {number + 1}: {peer.name}: {found.messages_per_second:,.0f} messages/s", flush=True)
+    return [measured[peer.name] for peer in peers]
+
+
+@contextmanager
+def _scratch(parent: Path | None) -> Iterator[Path]:
+    """Give an empty folder, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="muniment-bench-", dir=parent))
+    folder.chmod(0o755)  # the embedded servers may run under another account
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _save(folder: Path, result: dict[str, object]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+    file.write_text(json.dumps(result, indent=2))
+    print(f"\n{file}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Muniment as users run it: `muniment up` with durable settings, one master profile, all mailboxes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench.measurement import Measurement, Repeat
+from bench.processes import PeakMemory, cpu_seconds, difference, tree
+from bench.server import MASTER, PASSWORD, commands, since
+from bench.workload import Source
+from muniment.db import status
+from muniment.demo.dovecot import Dovecot
+from muniment.errors import Permanent
+from muniment.model.profile import Access, ProfileKind, Server
+from muniment.model.run import Run, RunState
+from muniment.resources import open_resources
+from muniment.secrecy import Secret
+from muniment.services.doors import Doors
+from muniment.services.runs import show_run, start_run
+from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.settings import PREFIX, Settings
+
+_READY_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+_RUN_SECONDS = 3600.0
+_PROFILE = "bench"
+
+# Which part of the system a child of `up` is, by a word of its command line.
+_PARTS = (("archive worker", "archive"), ("index worker", "index"), ("scheduler", "beat"))
+_SERVERS = {"postgres": "PostgreSQL", "valkey-server": "Valkey"}
+_SUPERVISOR = "supervisor"
+
+
+class Muniment:
+    """The real system, started anew on an empty data folder for every measurement.
+
+    `index_later`: the index worker stands still until everything is archived. mbsync has no index,
+    so this is the like-for-like comparison of the archiving alone.
+    """
+
+    def __init__(self, jobs: int, *, index_later: bool = False) -> None:
+        self.name = "Muniment, index later" if index_later else "Muniment"
+        self._jobs = jobs
+        self._index_later = index_later
+
+    def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
+        """Archive everything into a system below `folder`, and then again."""
+        data = folder / "data"
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environ["MUNIMENT_DATA"] = str(data)
+        with _running(environ, folder / "up.log", self._jobs) as pid:
+            settings = Settings.from_environment({"MUNIMENT_DATA": str(data)})
+            return asyncio.run(self._measure(settings, server, source, pid))
+
+    async def _measure(self, settings: Settings, server: Dovecot, source: Source, pid: int) -> Measurement:
+        async with open_resources(settings, connections=2) as doors:
+            await self._submit(doors, server, source)
+            held = _index_workers(pid) if self._index_later else []
+            with PeakMemory(lambda: tree(pid)) as memory:
+                os.sync()
+                before, server_before = _cpu(pid), _server_cpu(server)
+                _each(held, psutil.Process.suspend)
+                started = time.monotonic()
+                run = await _run(doors)
+                archived = difference(before, _cpu(pid))
+                server_after = _server_cpu(server)
+                _each(held, psutil.Process.resume)
+                await _searchable(doors)
+                searchable = time.monotonic() - started
+                total = difference(before, _cpu(pid))
+            wrong = await _wrong(doors, source, run)
+            repeat, wrong_again = await _repeat(doors, server, pid)
+            return Measurement(
+                peer=self.name,
+                messages=source.messages,
+                bytes=source.bytes,
+                seconds=_seconds(run),
+                cpu_seconds=archived,
+                server_cpu_seconds=round(server_after - server_before, 2),
+                peak_bytes=memory.bytes,
+                repeat=repeat,
+                mailboxes=len(source.addresses),
+                searchable_seconds=searchable,
+                total_cpu_seconds=round(sum(total.values()), 2),
+                wrong=[*wrong, *wrong_again],
+            )
+
+    async def _submit(self, doors: Doors, server: Dovecot, source: Source) -> None:
+        request = ProfileRequest(
+            name=_PROFILE,
+            kind=ProfileKind.MASTER,
+            server=Server(server.host, server.port, Access.IMAP),
+            user=MASTER,
+            password=Secret(PASSWORD),
+            mailboxes=source.addresses,
+            max_jobs=self._jobs,
+        )
+        await submit_profile(doors.database, doors.secrets, request)
+
+
+@contextmanager
+def _running(environ: dict[str, str], log: Path, jobs: int) -> Iterator[int]:
+    """Run `muniment up` from `ready` to its orderly end; give its process id."""
+    argv = [sys.executable, "-m", "muniment.cli", "up", "--archive-concurrency", str(jobs), "--index-concurrency", "1"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches the benchmark alone, which then ends everything in order
+        )
+    try:
+        deadline = time.monotonic() + _READY_SECONDS
+        while "ready" not in (lines := log.read_text(errors="replace").splitlines()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Permanent("`muniment up` did not get ready:\n" + "\n".join(lines[-10:]))
+            time.sleep(_POLL_SECONDS)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()  # its servers die with it
+            process.wait()
+
+
+async def _run(doors: Doors) -> Run:
+    """Start a run and return it when it is over."""
+    run_id = await start_run(doors, _PROFILE)
+    async with asyncio.timeout(_RUN_SECONDS):
+        while not (run := (await show_run(doors.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
+            await asyncio.sleep(_POLL_SECONDS)
+    return run
+
+
+async def _searchable(doors: Doors) -> None:
+    """Wait until the outbox is empty."""
+    async with asyncio.timeout(_RUN_SECONDS), doors.database.session() as session:
+        while await status.outbox_depth(session):  # noqa: ASYNC110 - another process empties it
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _repeat(doors: Doors, server: Dovecot, pid: int) -> tuple[Repeat, list[str]]:
+    before, asked = _cpu(pid), commands(server)
+    run = await _run(doors)
+    cpu = sum(difference(before, _cpu(pid)).values())
+    wrong = [f"the second run archived {run.messages.seen} messages"] if run.messages.seen else []
+    return Repeat(_seconds(run), round(cpu, 2), since(asked, commands(server))), wrong
+
+
+async def _wrong(doors: Doors, source: Source, run: Run) -> list[str]:
+    """Compare the archive with the source: the run's own count, and what the tables hold."""
+    async with doors.database.session() as session:
+        totals = await status.totals(session)
+    found = {"messages archived": run.messages.archived, "entries": totals.entries}
+    wrong = [f"{count} {what}, not {source.messages}" for what, count in found.items() if count != source.messages]
+    if run.state is not RunState.SUCCEEDED:
+        wrong.append(f"the run {run.state}")
+    if totals.indexed != totals.messages:
+        wrong.append(f"{totals.indexed} of {totals.messages} messages indexed")
+    return wrong
+
+
+def _seconds(run: Run) -> float:
+    """Return how long a run took, by PostgreSQL's clock: polling does not round it."""
+    assert run.finished is not None
+    return (run.finished - run.started).total_seconds()
+
+
+def _cpu(pid: int) -> dict[str, float]:
+    """Return the CPU seconds of each part of the system until now."""
+    spent = {_SUPERVISOR: cpu_seconds([psutil.Process(pid)])}
+    for child in psutil.Process(pid).children():
+        part = _part(child)
+        spent[part] = spent.get(part, 0.0) + cpu_seconds(tree(child.pid))
+    return spent
+
+
+def _part(process: psutil.Process) -> str:
+    words = process.cmdline()
+    program = Path(words[0]).name if words else ""
+    if program in _SERVERS:
+        return _SERVERS[program]
+    return next((part for part, word in _PARTS if word in words), _SUPERVISOR)
+
+
+def _index_workers(pid: int) -> list[psutil.Process]:
+    return [
+        process
+        for child in psutil.Process(pid).children()
+        if _part(child) == "index worker"
+        for process in tree(child.pid)
+    ]
+
+
+def _each(processes: list[psutil.Process], do: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        do(process)
+
+
+def _server_cpu(server: Dovecot) -> float:
+    assert server.pid is not None
+    return cpu_seconds(tree(server.pid))

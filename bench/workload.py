@@ -1,0 +1,104 @@
+"""What is archived: mailboxes of small, mixed or real mail, the same bytes for every peer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from muniment.demo.dovecot import Dovecot
+from muniment.demo.mail import GeneratedMessage, generate_addresses, generate_mailbox
+from muniment.demo.maildir import served_bytes
+from tests.support.corpus import corpus_archive, corpus_mailboxes
+
+_Mailbox = Mapping[tuple[str, ...], Sequence[GeneratedMessage]]
+
+
+class Workload(StrEnum):
+    """A kind of mail."""
+
+    SMALL = "small"
+    MIXED = "mixed"
+    REAL = "real"
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    messages: int  # in each mailbox, unless told otherwise
+    attachments: float  # share of messages with a file
+    attachment_bytes: int  # mean size of a file
+
+
+_RECIPES = {
+    Workload.SMALL: _Recipe(messages=1000, attachments=0.10, attachment_bytes=7_000),  # 2.5 KB on average
+    Workload.MIXED: _Recipe(messages=250, attachments=0.20, attachment_bytes=145_000),  # 50 KB on average
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the server holds: messages by address; `bytes` as it serves them, CRLF and all."""
+
+    messages_of: Mapping[str, int]
+    folders: int
+    bytes: int
+
+    @property
+    def addresses(self) -> list[str]:
+        """The mailboxes."""
+        return list(self.messages_of)
+
+    @property
+    def messages(self) -> int:
+        """Messages in all mailboxes."""
+        return sum(self.messages_of.values())
+
+
+def why_not(workload: Workload) -> str:
+    """Return why this workload cannot run here; empty when it can."""
+    if workload is Workload.REAL and corpus_archive() is None:
+        return "no mail corpus here; MUNIMENT_CORPUS may name one"
+    return ""
+
+
+def load(server: Dovecot, workload: Workload, mailboxes: int, messages: int | None) -> Source:
+    """Fill the server; `messages` is the number in each mailbox (None: the workload's own, or the whole corpus)."""
+    counts: dict[str, int] = {}
+    folders = size = 0
+    for address, mailbox in _mailboxes(workload, mailboxes, messages):
+        plain = dict(zip(_plain_paths(), mailbox.values(), strict=False))
+        server.add_user(address, "nobody uses it")
+        server.load(address, plain)
+        counts[address] = sum(len(found) for found in plain.values())
+        folders += len(plain)
+        size += sum(len(served_bytes(message.raw)) for found in plain.values() for message in found)
+    return Source(counts, folders, size)
+
+
+def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator[tuple[str, _Mailbox]]:
+    addresses = generate_addresses(count)
+    if workload is Workload.REAL:
+        yield from corpus_mailboxes(addresses, None if messages is None else messages * count).items()
+        return
+    recipe = _RECIPES[workload]
+    for seed, address in enumerate(addresses):
+        yield (
+            address,
+            generate_mailbox(
+                seed,
+                messages or recipe.messages,
+                owner=address,
+                attachments=recipe.attachments,
+                attachment_bytes=recipe.attachment_bytes,
+            ),
+        )
+
+
+def _plain_paths() -> Iterator[tuple[str, ...]]:
+    """Yield folder names that every peer can turn into directories; awkward ones have tests of their own."""
+    yield ("INBOX",)
+    number = 1
+    while True:
+        yield (f"Folder {number:02}",)
+        yield (f"Folder {number:02}", f"Inner {number:02}")
+        number += 1
