@@ -1,0 +1,37 @@
+"""Fixtures of the acceptance tests: the real system, and a mail system of the test's own to archive."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from muniment.demo.dovecot import Dovecot
+from tests.support.source import Source
+from tests.support.system import System, system
+
+MakeSource = Callable[..., Source]
+
+
+@pytest.fixture
+def up() -> Iterator[System]:
+    """Give a system, ready; `up.end()` and everything else is allowed."""
+    with system() as started:
+        started.start()
+        yield started
+
+
+@pytest.fixture
+def make_source(dovecot: Dovecot, new_address: Callable[[], str], request: pytest.FixtureRequest) -> MakeSource:
+    """Return a function that gives so many mailboxes with so much mail, always the same for the same test."""
+
+    def make(mailboxes: int, messages: int, *, changes_numbers: bool = False) -> Source:
+        seed = zlib.crc32(request.node.nodeid.encode())
+        addresses = [new_address() for _ in range(mailboxes)]
+        source = Source(dovecot, addresses, seed, changes_numbers=changes_numbers)
+        if messages:
+            source.grow(messages)
+        return source
+
+    return make

@@ -1,0 +1,45 @@
+"""`python -m bench` works: a change that breaks it is noticed before somebody needs a number."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.mbsync import find_mbsync
+from muniment.demo.dovecot import find_dovecot
+from muniment.errors import Misconfigured
+from tests.support.missing import missing
+from tests.support.processes import child_environment
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
+    """On little mail every peer archives, Muniment exactly, and the numbers stand in a file."""
+    try:
+        find_mbsync()
+        find_dovecot()
+    except Misconfigured as error:
+        missing(f"{error}. {error.hint}")
+    size = ["--quick", "--workload", "small", "--mailboxes", "2", "--messages", "20", "--jobs", "2"]
+    argv = [sys.executable, "-m", "bench", *size, "--results", str(tmp_path)]
+
+    done = subprocess.run(argv, cwd=ROOT, env=child_environment({}), capture_output=True, text=True, timeout=110)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = tmp_path.glob("*.json")
+    (workload,) = json.loads(file.read_text())["results"]
+    assert workload["wrong"] == []
+    peers = {one["peer"]: one for (measured,) in [workload["rounds"]] for one in measured}
+    assert list(peers) == ["mbsync", "mbsync x2", "Muniment", "Muniment, index later"]
+    for one in peers.values():
+        assert one["messages"] == 40
+        assert min(one["messages_per_second"], one["cpu"], one["peak_bytes"]) > 0
+        # Every connection says LIST and LOGOUT at least, and nobody fetches a body again.
+        assert one["repeat"]["commands"]["LIST"] >= 2
+    assert "UID_FETCH" not in peers["Muniment"]["repeat"]["commands"]

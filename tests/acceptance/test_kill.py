@@ -1,0 +1,132 @@
+"""Kill anything at any time: nothing is lost, nothing comes twice, and nobody has to help.
+
+`python -m tests.acceptance.kill_main --kills 20` is the long version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from random import Random
+
+import click
+import pytest
+
+from muniment.services.doors import Doors
+from muniment.services.submit_profile import submit_profile
+from tests.acceptance.conftest import MakeSource
+from tests.support.chaos import survive
+from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
+from tests.support.system import Role, System, celery
+from tests.support.waiting import wait_until, wait_until_async
+
+#: Another seed, or more kills of each role, can be asked for.
+SEED = int(os.environ.get("KILL_SEED", "20260"))
+KILLS = int(os.environ.get("KILLS", "4"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + 40 * KILLS)
+async def test_killing_everything_again_and_again_loses_nothing(up: System, make_source: MakeSource) -> None:
+    """Each process is killed several times at random moments of runs; the archive is the source, exactly."""
+    click.echo(f"KILL_SEED={SEED} KILLS={KILLS}")
+    source = make_source(12, 0, changes_numbers=True)
+
+    toll = await survive(up, source, seed=SEED, kills=KILLS, messages=60, tell=click.echo)
+
+    click.echo(str(toll))
+    assert toll.kills == dict.fromkeys(Role, KILLS)
+    assert toll.messages > 0
+
+
+@pytest.mark.slow
+async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSource) -> None:
+    """`up` is killed at random moments of a run and started again on the same data; the same run is finished."""
+    rng = Random(SEED)
+    source = make_source(12, 150)
+    async with up.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        for _ in range(3):
+            await moved(doors)
+            await asyncio.sleep(rng.uniform(0, 0.3))  # a random moment
+            up.kill_up()
+            up.start()
+        run = await finish(doors, run_id)
+
+        assert run.messages.archived == source.messages
+        await assert_settled(doors)
+        await assert_searchable(doors, source)
+        await assert_exact(doors, source)
+
+
+@pytest.mark.slow
+async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> None:
+    """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
+    source = make_source(8, 250)
+    async with up.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        zombie = up.process(Role.ARCHIVE)
+        slices = await freeze(up, doors)
+        command = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "4")
+        with celery(*command, environ=up.client):
+            run = await finish(doors, run_id)  # PostgreSQL ends such a transaction after a minute
+        assert run.messages.archived == source.messages
+        before = await rows(doors)
+        log = up.data / "log" / "archive-worker.log"
+        lost = log.read_text().count("lease lost")
+
+        zombie.resume()
+
+        wait_until(lambda: log.read_text().count("lease lost") - lost == slices, "the end of its slices", seconds=30)
+        assert await rows(doors) == before
+        await assert_settled(doors)
+        await assert_exact(doors, source)
+
+
+async def freeze(up: System, doors: Doors) -> int:
+    """Stop the archive worker while it has a transaction open that has written; return how many jobs it holds."""
+    worker = up.process(Role.ARCHIVE)
+
+    async def frozen() -> int | None:
+        worker.suspend()
+        if await open_writes(doors):
+            async with doors.database.session() as session:
+                return await session.value("SELECT count(*) FROM jobs WHERE state = 'running'")  # type: ignore[no-any-return]
+        worker.resume()
+        return None
+
+    held = await wait_until_async(frozen, "a moment within a transaction", seconds=30)
+    assert held
+    return held
+
+
+async def open_writes(doors: Doors) -> set[int]:
+    """Return the backends of transactions that wrote messages and wait for their client, now and a little later."""
+
+    async def waiting() -> set[int]:
+        async with doors.database.session() as session:
+            return set(
+                await session.values(
+                    "SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND wait_event = 'ClientRead'"
+                    " AND query !~ 'index_outbox|search_documents'"
+                )
+            )
+
+    before = await waiting()
+    if before:
+        await asyncio.sleep(0.2)  # who lives is through by then
+    return before & await waiting() if before else before
+
+
+async def rows(doors: Doors) -> list[object]:
+    """Return what an archive worker may change, as one text for each table."""
+    query = (
+        "SELECT (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM entries x)"
+        " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM messages x)"
+        " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM folders x)"
+        " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM jobs x)"
+    )
+    async with doors.database.session() as session:
+        return await session.values(query)

@@ -1,0 +1,275 @@
+"""Starting, stopping and scaling the real processes, as administrators do."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from muniment.embedded.valkey import EmbeddedValkey
+from muniment.jobs import ARCHIVE_SLICE
+from muniment.model.run import RunState
+from muniment.resources import open_resources
+from muniment.secrecy import create_key_file
+from muniment.services.doors import Doors
+from muniment.services.runs import show_run
+from muniment.services.show_status import show_status
+from muniment.services.submit_profile import submit_profile
+from muniment.settings import Settings
+from tests.acceptance.conftest import MakeSource
+from tests.support.broker import Broker
+from tests.support.dovecot import MASTER, MASTER_PASSWORD
+from tests.support.processes import Running, run
+from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
+from tests.support.services import postgres_server, valkey_server
+from tests.support.system import HASTY, System, celery, system
+from tests.support.waiting import wait_until, wait_until_async
+
+ARCHIVE_WORKER = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "50")
+# Two workers on one machine need different names: that is Celery's rule.
+INDEX_WORKER = ("-A", "workers", "worker", "-Q", "index", "--pool=prefork", "-c", "2", "-n", "index@%h")
+SCHEDULER = ("-A", "scheduler", "beat")
+FLOWER = ("-A", "workers", "flower")
+
+#: A lease that no test outlives: what goes on before was handed back, not taken from the dead.
+PATIENT = {"MUNIMENT_LEASE_SECONDS": "300"}
+
+
+class Operator:
+    """Separately started PostgreSQL and Valkey, and processes started one by one."""
+
+    def __init__(self, data: Path, database_url: str, valkey: EmbeddedValkey) -> None:
+        self.environ = {
+            **HASTY,
+            **PATIENT,
+            "MUNIMENT_DATA": str(data),
+            "MUNIMENT_DATABASE_URL": database_url,
+            "MUNIMENT_REDIS_URL": valkey.url.reveal(),
+        }
+        self.valkey = valkey
+        self._stack = ExitStack()
+
+    def start(self, *arguments: str, **environ: str) -> Running:
+        """Start `celery ARGUMENTS…`."""
+        return self._stack.enter_context(celery(*arguments, environ={**self.environ, **environ}))
+
+    def start_worker(self, *arguments: str) -> Running:
+        """Start a worker and return when it takes tasks."""
+        worker = self.start(*arguments)
+        worker.wait_for_line(" ready.")
+        return worker
+
+    @asynccontextmanager
+    async def doors(self) -> AsyncIterator[Doors]:
+        """Open the doors from this process."""
+        async with open_resources(Settings.from_environment(self.environ), connections=4) as doors:
+            yield doors
+
+    def end(self) -> None:
+        """Kill all processes."""
+        self._stack.close()
+
+
+@pytest.fixture
+def operator(database_url: str, tmp_path: Path) -> Iterator[Operator]:
+    """An operator with a migrated database, an empty broker and no process yet."""
+    create_key_file(tmp_path / "secret.key")
+    with valkey_server() as valkey:
+        made = Operator(tmp_path, database_url, valkey)
+        yield made
+        made.end()
+
+
+@pytest.fixture
+def patient_up() -> Iterator[System]:
+    """A system with long leases, not started."""
+    with system(**PATIENT) as made:
+        yield made
+
+
+@pytest.mark.slow
+async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, make_source: MakeSource) -> None:
+    """SIGTERM and SIGINT end `up` within 40 s, leave no process and no job in its hands; the next start goes on."""
+    up, source = patient_up, make_source(12, 200)
+    up.start()
+    async with up.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        async with up.doors() as doors:
+            await moved(doors)
+        assert up.up.stop(number, timeout=40) == 0
+
+        up.up.assert_no_orphans()
+        assert await jobs_at_rest(up) >= {"waiting"}
+        up.start()
+    async with up.doors() as doors:
+        finished = await finish(doors, run_id, seconds=60)
+
+        assert finished.messages.archived == source.messages
+        await assert_settled(doors)
+        await assert_searchable(doors, source)
+        await assert_exact(doors, source)
+
+
+async def jobs_at_rest(up: System) -> set[str]:
+    """Return the states of the jobs while the system is down: nobody may hold one."""
+    home = up.data
+    with postgres_server(home, durable=True) as server:
+        settings = Settings.from_environment(
+            {**up.client, "MUNIMENT_DATABASE_URL": server.url.reveal(), "MUNIMENT_REDIS_URL": "redis://127.0.0.1:1"}
+        )
+        async with open_resources(settings) as doors, doors.database.session() as session:
+            states = set(await session.values("SELECT DISTINCT state FROM jobs"))
+    assert "running" not in states
+    return states
+
+
+def test_second_up_is_refused(up: System) -> None:
+    """A second `up` on the same data names the one that runs, exits with an error and disturbs nobody."""
+    second = run("up", environ=up.client)
+
+    assert second.code != 0
+    assert second.stdout == ""
+    assert f"Muniment is already running on {up.data} (process {up.up.pid})" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert run("status", environ=up.client).code == 0
+
+
+@pytest.mark.slow
+async def test_processes_started_one_by_one(operator: Operator, make_source: MakeSource, port: int) -> None:
+    """The operator's commands, with two schedulers, do a run; Flower shows it to who knows the password.
+
+    No job is sent twice, and no process has anything to complain about.
+    """
+    source = make_source(12, 100)
+    flower = operator.start(*FLOWER, MUNIMENT_FLOWER_PORT=str(port))
+    archive, index = operator.start_worker(*ARCHIVE_WORKER), operator.start_worker(*INDEX_WORKER)
+    schedulers = [operator.start(*SCHEDULER), operator.start(*SCHEDULER)]
+    with Broker(operator.valkey) as broker:
+        async with operator.doors() as doors:
+            await wait_until_async(lambda: reported(doors), "all processes to report", seconds=30)
+            await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+            finished = await finish(doors, await begin(doors, "everybody"), seconds=60)
+
+            assert finished.messages.archived == source.messages
+            await assert_settled(doors)
+            await assert_searchable(doors, source)
+            await assert_exact(doors, source)
+            async with doors.database.session() as session:
+                leases = await session.value("SELECT sum(fence) FROM jobs")
+        sent = [event for event in broker.events("task-sent") if event["name"] == ARCHIVE_SLICE]
+        assert len(sent) == leases
+    for process in (archive, index, *schedulers):
+        assert not re.findall(r"Traceback|\[error|\[critical|fell silent|lease lost", process.stderr)
+    await look_at_flower(operator, flower, port)
+
+
+async def reported(doors: Doors) -> bool:
+    kinds = [process.kind for process in (await show_status(doors)).processes if process.alive]
+    return sorted(kinds) == ["archive", "index", "index", "scheduler", "scheduler"]
+
+
+async def look_at_flower(operator: Operator, flower: Running, port: int) -> None:
+    """Check that Flower shows both pools and each task with its name and ids, and nothing without the password."""
+    password = (Path(operator.environ["MUNIMENT_DATA"]) / "flower.password").read_text().strip()
+
+    def page(path: str, credentials: str | None = f"admin:{password}") -> tuple[int, str]:
+        return get(port, path, credentials)
+
+    def pools() -> set[str] | None:
+        status, text = page("/api/workers?refresh=1")
+        workers: dict[str, Any] = json.loads(text) if status == 200 else {}
+        names = {queue["name"] for worker in workers.values() for queue in worker.get("active_queues", [])}
+        return names if len(names) == 2 else None
+
+    assert page("/api/workers", None)[0] == page("/tasks", "admin:wrong")[0] == 401
+    assert wait_until(pools, "both pools in Flower", seconds=30) == {"archive", "index"}
+    tasks = json.loads(page("/api/tasks?limit=1000")[1]).values()
+    slices = [task for task in tasks if task["name"] == ARCHIVE_SLICE]
+    assert slices
+    assert all(re.fullmatch(r"run \d+, job \d+", task["args"]) for task in slices)
+    assert {task["state"] for task in slices} == {"SUCCESS"}
+    assert page("/workers")[0] == page("/tasks")[0] == 200
+    assert "Traceback" not in flower.stderr
+
+
+def get(port: int, path: str, credentials: str | None) -> tuple[int, str]:
+    """Return status and text of a page of Flower's."""
+    headers = {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()} if credentials else {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.slow
+async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_source: MakeSource) -> None:
+    """SIGTERM ends a worker within seconds in the middle of its slices, and another one goes on at once."""
+    source = make_source(12, 200)
+    operator.start(*SCHEDULER)
+    operator.start_worker(*INDEX_WORKER)
+    first = operator.start_worker(*ARCHIVE_WORKER)
+    async with operator.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        await moved(doors)
+
+        assert first.stop(signal.SIGTERM, timeout=10) == 0
+
+        report = (await show_run(doors.database, run_id)).run
+        assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
+        assert report.mailboxes.queued > 0
+        operator.start_worker(*ARCHIVE_WORKER)
+        finished = await finish(doors, run_id, seconds=60)  # far less than the lease
+        assert finished.messages.archived == source.messages
+        await assert_exact(doors, source)
+    assert "[error" not in first.stderr
+
+
+@pytest.mark.slow
+async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make_source: MakeSource) -> None:
+    """During a run Redis holds a few ids and no mail, name or password; emptied again and again, the run completes."""
+    operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_SLICE_SECONDS": "0.5"}
+    source = make_source(12, 200)
+    secrets = [MASTER, MASTER_PASSWORD, *source.addresses, *source.needles]
+    operator.start(*SCHEDULER)
+    operator.start_worker(*INDEX_WORKER)
+    operator.start_worker(*ARCHIVE_WORKER)
+    seen, sizes = "", []
+    with Broker(operator.valkey) as broker:
+        async with operator.doors() as doors:
+            await submit_profile(doors.database, doors.secrets, source.profile("everybody", max_jobs=4))
+            run_id = await begin(doors, "everybody")
+            for _ in range(4):
+                await moved(doors)
+                seen += broker.contents()
+                sizes.append(broker.size())
+                broker.client.flushall()
+            finished = await finish(doors, run_id, seconds=90)
+            seen += broker.contents()
+
+            assert finished.messages.archived == source.messages
+            await assert_settled(doors)
+            await assert_exact(doors, source)
+        heard = [_body(text) for text in broker.heard]
+    assert ARCHIVE_SLICE in seen
+    assert any(ARCHIVE_SLICE in text for text in heard)
+    assert [secret for secret in secrets if secret in seen or any(secret in text for text in heard)] == []
+    assert max(sizes) < 200_000
+
+
+def _body(text: str) -> str:
+    """Return an event as text."""
+    return base64.b64decode(json.loads(text)["body"]).decode() if text.startswith("{") else text

@@ -1,0 +1,33 @@
+"""docs/cli.md says what the command line does."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from tools import cli_doc
+
+
+def test_page_is_up_to_date() -> None:
+    """docs/cli.md is what tools/cli_doc.py makes of the command line."""
+    assert cli_doc.render() == cli_doc.PAGE.read_text(), "run: python -m tools.cli_doc"
+
+
+@pytest.mark.parametrize("context", [context for _, context in cli_doc.commands()], ids=lambda c: c.command_path)
+def test_every_command_and_option_explains_itself(context: click.Context) -> None:
+    """No command without help, no option without a line."""
+    options = [parameter for parameter in context.command.params if isinstance(parameter, click.Option)]
+
+    assert context.command.help
+    assert [option.name for option in options if not option.help] == []
+
+
+def test_every_command_with_json_lists_its_keys() -> None:
+    """Who offers --json promises keys, and the page shows them."""
+    offering = {
+        path.removeprefix("muniment ")
+        for path, context in cli_doc.commands()
+        if any("--json" in parameter.opts for parameter in context.command.params)
+    }
+
+    assert offering == set(cli_doc.SHAPES)

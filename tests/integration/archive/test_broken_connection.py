@@ -1,0 +1,78 @@
+"""Connections that break: what came until then is kept, and one message stops nobody."""
+
+from __future__ import annotations
+
+from muniment.db import jobs
+from muniment.db.jobs import Setback
+from muniment.model.run import JobState, RunState
+from muniment.process import process_name
+from muniment.services.runs import start_run
+from muniment.services.show_status import list_quarantine
+from tests.support.harness import Harness
+from tests.support.imap_script import Fault, Folder
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven, source
+
+
+async def test_message_that_breaks_the_connection_is_given_up(harness: Harness) -> None:
+    """A message at which the server always hangs up goes to quarantine; its folder and the next are archived."""
+    script = neighbourhood({b"INBOX": Folder(mails("a", 9)), b"Later": Folder(mails("b", 2), uidvalidity=7)}, ())
+    script.faults = [Fault("UID FETCH", containing="UID FETCH 5 (UID FLAGS", close=True)]
+    patient = harness.with_settings(batch_messages=1, job_attempts=3)
+    async with ImapServer(script) as server:
+        report = await archive(patient, server)
+        [row] = await list_quarantine(harness.doors, 10)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert (report.run.messages.archived, report.run.messages.quarantined) == (10, 1)
+    assert (row.uid, "the connection broke at each of 3 tries" in row.reason) == (5, True)
+    assert source(script.mailboxes[TARGET]) != await harness.exported(TARGET)
+    assert not await proven(harness)
+
+
+async def test_batch_before_the_break_is_kept(harness: Harness) -> None:
+    """When fetching breaks, the complete batch that is on its way into the archive arrives there."""
+    script = neighbourhood({b"INBOX": Folder(mails("a", 6))}, ())
+    script.faults = [Fault("UID FETCH", containing="UID FETCH 4:6 (UID FLAGS", close=True)]
+    hasty = harness.with_settings(batch_messages=3, job_attempts=1)
+    async with ImapServer(script) as server:
+        report = await archive(hasty, server)
+
+    assert report.run.messages.archived == 3
+
+
+async def test_failures_in_a_row_are_counted_where_they_are_known(harness: Harness, port: int) -> None:
+    """Failures count from the last progress on, whatever the worker believed when it took the job."""
+    await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
+    await start_run(harness.doors, "one")
+    ((_, (_, job_id)),) = harness.queue.tasks
+    ends = []
+    async with harness.database.session() as session:
+        for counted in (2, 0, 2):
+            await session.execute("UPDATE jobs SET state = 'sent'")
+            job = await jobs.lease(session, job_id, process_name(), 60)
+            assert job is not None
+            ends.append(await jobs.postpone(session, job.lease, Setback("broke", "", 0.0, counted)))
+
+    assert ends == [JobState.WAITING, JobState.WAITING, JobState.FAILED]
+
+
+async def test_bytes_in_quarantine_outlive_the_server(harness: Harness) -> None:
+    """Raw bytes in quarantine are the only copy when the message leaves the server: they stay."""
+    script = neighbourhood({b"INBOX": Folder(mails("a", 3))}, ())
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+        async with harness.database.session() as session:
+            # As after a batch that PostgreSQL refused.
+            await session.execute(
+                "INSERT INTO quarantine (folder_id, uidvalidity, uid, reason, last_tried)"
+                " SELECT id, uidvalidity, uid, 'refused', '2020-01-01' FROM folders, generate_series(90, 91) AS uid"
+            )
+            await session.execute(
+                "INSERT INTO quarantine_parts SELECT id, 0, 0, 'raw' FROM quarantine WHERE uid = 90",
+            )
+        script.mailboxes[TARGET][b"INBOX"].messages = [*mails("a", 3), *mails("b", 1, first=4)]
+        await harness.archive("all")
+        rows = await list_quarantine(harness.doors, 10)
+
+    assert [row.uid for row in rows] == [90]

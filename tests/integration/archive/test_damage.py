@@ -1,0 +1,105 @@
+# ruff: noqa: S608 - the statements are the test's own
+"""Damage in the store: verify names it by user, folder and UID; export leaves it out and says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import LiteralString
+
+import pytest
+
+from muniment.services.export_archive import ExportFormat, export_archive
+from muniment.services.verify_archive import verify_archive
+from tests.support.harness import Harness, hashes
+from tests.support.imap_script import Folder, Mail
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import NEIGHBOURS, TARGET, archive, mailbox, message, neighbourhood, source
+
+LARGE = message("large", b"0123456789" * 1_000_000)
+OF = "WHERE message_id = (SELECT message_id FROM entries WHERE uid = 70)"
+
+DAMAGE = {
+    "a byte flipped": (
+        [f"UPDATE contents SET data = set_byte(data, 40, get_byte(data, 40) # 1) {OF} AND part = 1"],
+        "cannot be decompressed|SHA-256",
+    ),
+    "other bytes of the same length": (
+        [f"UPDATE contents SET codec = 0, data = decode(repeat('58', 4194304), 'hex') {OF} AND part = 1"],
+        "has the SHA-256",
+    ),
+    "a part deleted": ([f"DELETE FROM contents {OF} AND part = 1"], "part 1 of the content is missing"),
+    "the last part deleted": ([f"DELETE FROM contents {OF} AND part = 2"], "bytes short"),
+    "all parts deleted": ([f"DELETE FROM contents {OF}"], "bytes short"),
+    "an unknown codec": ([f"UPDATE contents SET codec = 9 {OF} AND part = 0"], "unknown codec 9"),
+    "the content of another": (
+        [
+            f"DELETE FROM contents {OF}",
+            "INSERT INTO contents SELECT store_id, (SELECT message_id FROM entries WHERE uid = 70), part, codec, data"
+            " FROM contents WHERE message_id = (SELECT min(message_id) FROM entries WHERE uid = 1)",
+        ],
+        "bytes short",
+    ),
+    "a part too many": (
+        [f"INSERT INTO contents SELECT store_id, message_id, 3, codec, data FROM contents {OF} AND part = 2"],
+        "",
+    ),
+    "the message deleted": (
+        [f"DELETE FROM messages {OF.replace('message_id =', 'id =', 1)}"],
+        "the message is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+async def test_damage_is_named_and_left_out(harness: Harness, tmp_path: Path, kind: str) -> None:
+    """Damaged content is named at every place where it is filed, never exported, and everything else is."""
+    statements, detail = DAMAGE[kind]
+    script = neighbourhood(mailbox("target"), NEIGHBOURS[:1])
+    for user, folder in ((TARGET, b"Archive"), (NEIGHBOURS[0], b"Sent")):
+        there: Folder = script.mailboxes[user][folder]
+        there.messages = [*there.messages, Mail(70 if user == TARGET else 71, LARGE)]
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+    clean = await verify_archive(harness.database)
+    await damage(harness, statements)
+
+    report = await verify_archive(harness.database)
+    exports = [
+        await export_archive(harness.database, TARGET, format=form, directory=tmp_path / form) for form in ExportFormat
+    ]
+
+    assert clean.damage == []
+    places = [
+        f"user {NEIGHBOURS[0]}, folder {NEIGHBOURS[0]}/Sent, UID 71",
+        f"user {TARGET}, folder {TARGET}/Archive, UID 70",
+    ]
+    assert places == sorted(found.where for found in report.damage)
+    assert all(re.search(detail, found.detail) for found in report.damage)
+    for exported in exports:
+        [line] = exported.damaged
+        assert line.startswith(f"{TARGET}/Archive UID 70: ")
+        assert exported.messages == 18
+    expected = source(script.mailboxes[TARGET])
+    expected["Archive",] -= hashes([LARGE])
+    assert expected == await harness.exported(TARGET, "again")
+
+
+async def damage(harness: Harness, statements: Sequence[LiteralString]) -> None:
+    """Change the store behind Muniment's back."""
+    async with harness.database.session() as session:
+        for statement in statements:
+            await session.execute(statement)
+
+
+async def test_progress_counts_everything(harness: Harness) -> None:
+    """Verify tells how far it is, and reads every message once."""
+    script = neighbourhood(mailbox("target"))
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+    steps: list[tuple[int, int]] = []
+    report = await verify_archive(harness.database, lambda messages, size: steps.append((messages, size)))
+
+    assert [n + 1 for n in range(72)] == [messages for messages, _ in steps]
+    assert (72, steps[-1][1]) == (report.messages, report.bytes)

@@ -1,0 +1,68 @@
+"""The completeness proof: what is missing is found again or shown."""
+
+from __future__ import annotations
+
+from muniment.model.run import RunState
+from muniment.services.show_status import show_status
+from tests.support.harness import Harness, hashes
+from tests.support.imap_script import Mail
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import (
+    TARGET,
+    archive,
+    mailbox,
+    message,
+    neighbourhood,
+    proven,
+    source,
+)
+
+
+async def test_lost_entry_is_found_again(harness: Harness) -> None:
+    """An entry that vanished from the archive is archived again when its folder is visited, wherever the cursor is."""
+    script = neighbourhood(mailbox("target"), ())
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+        async with harness.database.session() as session:
+            await session.execute("DELETE FROM entries WHERE uid = 2")
+        inbox = script.mailboxes[TARGET][b"INBOX"]
+        inbox.messages = [*inbox.messages, Mail(50, message("new"))]
+        report = await harness.archive("all")
+
+    expected = source(script.mailboxes[TARGET])
+    for path in (("Archive",), ("Sent",)):
+        expected[path] -= hashes([message(f"target-{path[0]}-2")])
+    assert report.run.messages.archived == 2
+    assert expected == await harness.exported(TARGET)
+
+
+async def test_message_that_left_is_no_gap(harness: Harness) -> None:
+    """What is deleted on the server stays in the archive, and the folder is complete without it."""
+    script = neighbourhood(mailbox("target"), ())
+    before = source(script.mailboxes[TARGET])
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+        inbox = script.mailboxes[TARGET][b"INBOX"]
+        inbox.messages = inbox.messages[3:]
+        inbox.highestmodseq += 1
+        report = await harness.archive("all")
+
+    assert (report.run.state, report.run.messages.seen) == (RunState.SUCCEEDED, 0)
+    assert before == await harness.exported(TARGET)
+    assert await proven(harness)
+
+
+async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
+    """Status names the mailbox that was never proven, and one whose proof is old, but not the fresh ones."""
+    script = neighbourhood(mailbox("target"))
+    script.mailboxes[TARGET][b"INBOX"].refused.add(3)
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+    async with harness.database.session() as session:
+        await session.execute("UPDATE mailboxes SET proven = now() - interval '3 days' WHERE address LIKE 'ben@%'")
+        missing = await session.values("SELECT missing FROM folders WHERE missing > 0")
+    status = await show_status(harness.doors)
+
+    assert missing == [1]
+    assert [mailbox.address for mailbox in status.stale] == [TARGET, "ben@example.com"]
+    assert (status.stale_count, status.stale[0].proven) == (2, None)

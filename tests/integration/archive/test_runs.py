@@ -1,0 +1,191 @@
+"""Runs: the broker may lose its tasks, tasks may come twice, mailboxes take turns, and runs can be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from muniment.model.run import RunState
+from muniment.services import run_slice as run_slice_module
+from muniment.services.run_slice import SliceEnd, run_slice
+from muniment.services.runs import cancel_run, show_run, start_run
+from muniment.services.tick import pump_runs
+from tests.support.harness import Harness
+from tests.support.imap_script import Fault, Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import (
+    TARGET,
+    archive,
+    assert_neighbours_exact,
+    mailbox,
+    neighbourhood,
+    source,
+    submit,
+)
+from tests.support.waiting import wait_until_async
+
+
+async def test_emptied_broker_is_survived(harness: Harness) -> None:
+    """Tasks that the broker lost are sent again, until every mailbox is done."""
+    script = neighbourhood(mailbox("target"))
+    quick = harness.with_settings(lease_seconds=0.3)
+    async with ImapServer(script) as server:
+        await submit(quick, server)
+        run_id = await start_run(quick.doors, "all")
+        assert len(quick.queue.tasks) == 4
+        quick.queue.lose()
+        report = await quick.finish(run_id, seconds=20)
+
+    assert (report.run.state, report.run.mailboxes.done) == (RunState.SUCCEEDED, 4)
+    await assert_neighbours_exact(harness, script)
+
+
+async def test_broker_that_is_away_is_survived(harness: Harness) -> None:
+    """A run that starts while the broker is away goes on by itself when it is back."""
+    script = neighbourhood(mailbox("target"))
+    quick = harness.with_settings(lease_seconds=0.3)
+    async with ImapServer(script) as server:
+        await submit(quick, server)
+        quick.queue.is_away = True
+        run_id = await start_run(quick.doors, "all")
+        await pump_runs(quick.doors)
+        quick.queue.is_away = False
+        report = await quick.finish(run_id, seconds=20)
+
+    assert (report.run.state, report.run.mailboxes.done) == (RunState.SUCCEEDED, 4)
+    await assert_neighbours_exact(harness, script)
+
+
+async def test_long_queue_is_no_loss(harness: Harness) -> None:
+    """As long as the broker holds what was sent, nothing is sent a second time, however long workers take."""
+    script = neighbourhood(mailbox("target"))
+    async with ImapServer(script) as server:
+        await submit(harness, server)
+        await start_run(harness.doors, "all")
+        sent = list(harness.queue.tasks)
+        for _ in range(3):
+            async with harness.database.session() as session:
+                await session.execute("UPDATE jobs SET lease_until = now() - interval '1 hour'")
+            await pump_runs(harness.doors)
+
+    assert sent == list(harness.queue.tasks)
+
+
+async def test_task_sent_twice_runs_once(harness: Harness) -> None:
+    """Of two tasks for the same job one does the work and the other is dropped."""
+    script = neighbourhood(mailbox("target"), ())
+    async with ImapServer(script) as server:
+        await submit(harness, server)
+        run_id = await start_run(harness.doors, "all")
+        harness.queue.tasks.extend([harness.queue.tasks[0]] * 3)
+        ends = Counter(await harness.work())
+        late = await run_slice(harness.doors, run_id, 1)
+
+    assert ends == {SliceEnd.DONE: 1, SliceEnd.NOT_LEASED: 3}
+    assert late is SliceEnd.NOT_LEASED
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two profiles that archive the same mailbox at once never write at the same time, and nothing comes twice."""
+    monkeypatch.setattr(run_slice_module, "BUSY_SECONDS", 0.05)
+    script = neighbourhood(mailbox("target", messages=40), ())
+    tiny = harness.with_settings(batch_messages=5, slice_bytes=2000)
+    async with ImapServer(script) as server:
+        for name in ("first", "second"):
+            await submit(tiny, server, name)
+        ids = [await start_run(tiny.doors, name) for name in ("first", "second")]
+        reports = [await tiny.finish(run_id) for run_id in ids]
+
+    assert [report.run.state for report in reports] == [RunState.SUCCEEDED] * 2
+    assert server.max_connections == 1
+    assert sum(report.run.messages.archived for report in reports) == 120
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_cancelled_run_stops_and_the_next_completes(harness: Harness) -> None:
+    """Cancelling stops waiting mailboxes at once and running ones at their heartbeat; the next run finishes the job."""
+    script = neighbourhood(mailbox("target"))
+    script.faults = [Fault("UID FETCH", containing="BODY", hang=True, mailbox=TARGET)]
+    quick = harness.with_settings(lease_seconds=0.6)
+    async with ImapServer(script) as server:
+        await submit(quick, server, max_jobs=1)
+        run_id = await start_run(quick.doors, "all")
+        working = asyncio.create_task(_work_until_final(quick, run_id))
+        await wait_until_async(lambda: _answer(server.sent("UID FETCH")), "the worker fetches")
+        await cancel_run(quick.doors, run_id)
+        await asyncio.wait_for(working, 10)
+        cancelled = await show_run(harness.database, run_id)
+        script.faults = []
+        again = await quick.archive("all")
+
+    assert cancelled.run.state == RunState.CANCELLED
+    assert cancelled.run.mailboxes.cancelled >= 1
+    assert (again.run.state, again.run.mailboxes.done) == (RunState.SUCCEEDED, 4)
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+    await assert_neighbours_exact(harness, script)
+
+
+async def _work_until_final(harness: Harness, run_id: int) -> None:
+    while not (await harness.run(run_id)).state.is_final:
+        await harness.work()
+        await pump_runs(harness.doors)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_never_more_connections_than_allowed(harness: Harness, limit: int) -> None:
+    """A profile's maximum of simultaneous jobs is the most connections that its server ever sees, and is used."""
+    addresses = [f"user{n}@example.com" for n in range(9)]
+    script = Script(mailboxes={address: mailbox(address, messages=4) for address in addresses})
+    script.mailboxes["archiver"] = mailbox("archiver")
+    tiny = harness.with_settings(batch_messages=2, slice_bytes=600)
+    async with ImapServer(script) as server:
+        report = await archive(tiny, server, max_jobs=limit, mailboxes=addresses)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert server.max_connections == limit
+    for address in addresses:
+        assert source(script.mailboxes[address]) == await harness.exported(address)
+
+
+async def test_many_mailboxes_cost_the_broker_little(harness: Harness) -> None:
+    """A run of 2,000 mailboxes never has more tasks in the broker than the profile's maximum of jobs."""
+    addresses = [f"user{n}@example.com" for n in range(2000)]
+    depths = []
+    async with ImapServer(Script()) as server:  # it knows nobody: each job ends at its login
+        await submit(harness, server, mailboxes=addresses, max_jobs=20)
+        run_id = await start_run(harness.doors, "all")
+        for _ in range(15):
+            depths.append(len(harness.queue.tasks))
+            await harness.work()
+            await pump_runs(harness.doors)
+        report = await show_run(harness.database, run_id)
+
+    assert depths == [20] * 15
+    assert (report.run.mailboxes.total, report.run.mailboxes.failed) == (2000, 300)
+
+
+async def test_slices_are_fair_and_exact(harness: Harness) -> None:
+    """With tiny slices mailboxes take turns, so that none waits for another's end, and each is exact."""
+    script = neighbourhood(mailbox("target"))
+    tiny = harness.with_settings(batch_messages=1, slice_bytes=1)
+    order: list[int] = []
+    async with ImapServer(script) as server:
+        await submit(tiny, server, max_jobs=1)
+        run_id = await start_run(tiny.doors, "all")
+        while not (await tiny.run(run_id)).state.is_final:
+            order += [ids[1] for _, ids in tiny.queue.tasks]
+            await tiny.work()
+            await pump_runs(tiny.doors)
+
+    rounds = [order[start : start + 4] for start in range(0, 40, 4)]
+    assert all(len(set(mailboxes)) == 4 for mailboxes in rounds)
+    assert len(order) >= 4 * 18
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+    await assert_neighbours_exact(harness, script)
+
+
+async def _answer(value: object) -> object:
+    return value

@@ -1,0 +1,130 @@
+"""The bridge between threads and the event loop, with real doors."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from muniment.bridge import Bridge, NotBegun
+from muniment.errors import NotFound
+from muniment.secrecy import Secret, create_key_file
+from muniment.services.doors import Doors
+from muniment.settings import Settings
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def bridge(database_url: str, tmp_path: Path) -> Iterator[Bridge]:
+    """A bridge on the test's own database; nobody speaks to its broker."""
+    settings = Settings(data=tmp_path, database_url=Secret(database_url), redis_url=Secret("redis://127.0.0.1:1/0"))
+    create_key_file(settings.key_file)
+    made = Bridge(lambda: settings)
+    yield made
+    made.stop()
+
+
+class _Slice:
+    """A service that works until it is cancelled, and hands back in several steps, like a slice does."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.handed_back = 0
+
+    async def __call__(self, doors: Doors) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(20):
+                # `wait_for` makes a task of its own, as the pool of connections does.
+                await asyncio.wait_for(self._step(doors), 5)
+
+    async def _step(self, doors: Doors) -> None:
+        async with doors.database.session() as session:
+            await session.value("SELECT pg_sleep(0.01)")
+        self.handed_back += 1
+
+
+def _begin(bridge: Bridge, pool: ThreadPoolExecutor, slices: list[_Slice]) -> list[Future[None]]:
+    futures = [pool.submit(bridge.run, slice_) for slice_ in slices]
+    for slice_ in slices:
+        wait_until(slice_.started.is_set, "the service to run")
+    return futures
+
+
+def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
+    """A thread gets the service's result, or its error as it was."""
+
+    async def double(doors: Doors) -> int:
+        async with doors.database.session() as session:
+            return int(await session.value("SELECT 2 * 21"))
+
+    async def fail(_doors: Doors) -> None:
+        raise NotFound("no such thing")
+
+    assert bridge.run(double) == 42
+    with pytest.raises(NotFound, match="no such thing"):
+        bridge.run(fail)
+
+
+def test_interrupted_services_clean_up_before_their_threads_go_on(bridge: Bridge) -> None:
+    """After `interrupt` every `run` raises CancelledError, and not before its service has handed its job back."""
+    slices = [_Slice() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        futures = _begin(bridge, pool, slices)
+
+        bridge.interrupt()
+
+        for future in futures:
+            with pytest.raises(CancelledError):
+                future.result()
+    assert [slice_.handed_back for slice_ in slices] == [20] * 4
+
+
+def test_stop_lets_services_clean_up(bridge: Bridge) -> None:
+    """`stop` right after `interrupt` does not cut a clean-up short, nor the connections that it needs."""
+    slices = [_Slice() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        _begin(bridge, pool, slices)
+
+        bridge.interrupt()
+        bridge.stop()
+
+    assert [slice_.handed_back for slice_ in slices] == [20] * 4
+
+
+def test_nothing_starts_after_interrupt(bridge: Bridge) -> None:
+    """A task that arrives while the process shuts down is told that its service was not even begun."""
+    late = _Slice()
+    bridge.interrupt()
+
+    with pytest.raises(NotBegun):
+        bridge.run(late)
+
+    assert not late.started.is_set()
+
+
+def test_background_service_survives_a_failure_and_takes_its_leave(bridge: Bridge) -> None:
+    """A background service is started again after a transient failure, and cleans up at `stop`."""
+    seen: list[str] = []
+
+    async def report(doors: Doors) -> None:
+        seen.append("started")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            async with doors.database.session() as session:
+                await session.value("SELECT 1")
+            seen.append("left")
+
+    bridge.keep_running(report, "report")
+    wait_until(lambda: seen == ["started"], "the service to run")
+
+    bridge.stop()
+
+    assert seen == ["started", "left"]

@@ -1,0 +1,132 @@
+"""The whole archive path in one process: real PostgreSQL, real IMAP, a queue in memory instead of Celery."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from muniment.db.database import Database
+from muniment.imap import ByteBudget
+from muniment.jobs import ARCHIVE_SLICE
+from muniment.model.profile import Access, LoginMethod, ProfileKind, Server
+from muniment.model.run import Run
+from muniment.queue import MemoryQueue
+from muniment.search import PostgresIndex
+from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.services.doors import Doors
+from muniment.services.drain_outbox import drain_outbox
+from muniment.services.export_archive import export_archive
+from muniment.services.run_slice import SliceEnd, run_slice
+from muniment.services.runs import RunReport, show_run, start_run
+from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.tick import pump_runs
+from muniment.settings import Settings
+
+#: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.
+Contents = dict[tuple[str, ...], Counter[str]]
+
+
+@dataclass
+class Harness:
+    """Doors, and the few things that tests do with them again and again."""
+
+    doors: Doors
+    folder: Path
+
+    @property
+    def queue(self) -> MemoryQueue:
+        """The queue, as what it is."""
+        assert isinstance(self.doors.queue, MemoryQueue)
+        return self.doors.queue
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+        return self.doors.database
+
+    def with_settings(self, **changes: Any) -> Harness:
+        """Return the same harness with other settings."""
+        return Harness(replace(self.doors, settings=replace(self.doors.settings, **changes)), self.folder)
+
+    async def submit(self, name: str, host: str, port: int, **changes: Any) -> ProfileSummary:
+        """Add a master profile (plain IMAP, SASL PLAIN with authorization identity), changed as told."""
+        request = ProfileRequest(
+            name=name,
+            kind=ProfileKind.MASTER,
+            server=Server(host, port, Access.IMAP, timeout_seconds=20.0),
+            login=LoginMethod.parse("plain-authzid"),
+            user="archiver",
+            password=Secret("master"),
+        )
+        return await submit_profile(self.database, self.doors.secrets, replace(request, **changes))
+
+    async def archive(self, profile: str) -> RunReport:
+        """Run a profile to its end and index what it archived."""
+        run_id = await start_run(self.doors, profile)
+        report = await self.finish(run_id)
+        await drain_outbox(self.doors)
+        return report
+
+    async def finish(self, run_id: int, *, seconds: float = 100.0) -> RunReport:
+        """Work until the run is over, as workers and the scheduler would."""
+        async with asyncio.timeout(seconds):
+            while not (await self.run(run_id)).state.is_final:
+                await self.work()
+                await pump_runs(self.doors)
+        return await show_run(self.database, run_id)
+
+    async def work(self) -> list[SliceEnd]:
+        """Run every slice that is in the queue now, all at once."""
+        taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
+        slices = [run_slice(self.doors, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
+        return list(await asyncio.gather(*slices))
+
+    async def run(self, run_id: int) -> Run:
+        """Return a run."""
+        return (await show_run(self.database, run_id)).run
+
+    async def exported(self, user: str, name: str = "export") -> Contents:
+        """Export a user's archive and return what stands in which folder, hashed from the files."""
+        directory = self.folder / f"{name}-{user}"
+        await export_archive(self.database, user, directory=directory)
+        contents: Contents = {}
+        for message in json.loads((directory / "manifest.json").read_text())["messages"]:
+            digest = hashlib.sha256((directory / message["path"]).read_bytes()).hexdigest()
+            assert message["sha256"] == digest
+            contents.setdefault(tuple(message["folder"][1:]), Counter())[digest] += 1
+        return contents
+
+
+def hashes(messages: Sequence[bytes]) -> Counter[str]:
+    """Return how often each SHA-256 (hex) stands among these messages."""
+    return Counter(hashlib.sha256(message).hexdigest() for message in messages)
+
+
+@asynccontextmanager
+async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness]:
+    """Open a harness on a migrated database; retries and leases are short."""
+    create_key_file(folder / "secret.key")
+    settings = Settings(
+        data=folder, lease_seconds=5.0, retry_first_seconds=0.01, retry_cap_seconds=0.02, batch_messages=50
+    )
+    settings.spool.mkdir(exist_ok=True)
+    database = await Database.open(Secret(database_url))
+    doors = Doors(
+        settings=settings,
+        database=database,
+        secrets=SecretBox.from_key_file(settings.key_file),
+        queue=MemoryQueue(),
+        index=PostgresIndex(),
+        budget=ByteBudget(settings.memory_budget_bytes),
+    )
+    try:
+        yield Harness(doors, folder)
+    finally:
+        await database.close()

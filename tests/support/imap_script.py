@@ -1,0 +1,159 @@
+"""What the scripted IMAP server plays: mailboxes, folders, messages, and what goes wrong."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, overload
+
+PLAIN_CAPABILITIES = "IMAP4rev1 AUTH=PLAIN SASL-IR"
+MODERN_CAPABILITIES = f"{PLAIN_CAPABILITIES} LITERAL+ ESEARCH LIST-EXTENDED LIST-STATUS CONDSTORE"
+_DATE = "17-Jul-2024 02:44:25 -0700"
+
+
+@dataclass(frozen=True)
+class HugeContent:
+    """A message of `size` bytes that never exists as a whole."""
+
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes in pieces of up to 64 KiB."""
+        head = b"Subject: huge\r\n\r\n"[: self.size]
+        yield head
+        block = bytes(range(256)) * 256
+        left = self.size - len(head)
+        while left > 0:
+            yield block[:left]
+            left -= len(block)
+
+
+class Mail(NamedTuple):
+    """One message of a folder."""
+
+    uid: int
+    content: bytes | HugeContent
+    flags: tuple[str, ...] = ()
+    date: str = _DATE
+
+
+class ManyMails(Sequence[Mail]):
+    """`count` small messages with UIDs 1, 1 + step, …, made when they are asked for."""
+
+    def __init__(self, count: int, *, size: int = 200, step: int = 1) -> None:
+        self._count = count
+        self._size = size
+        self._step = step
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Mail: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mail]: ...
+    def __getitem__(self, index: int | slice) -> Mail | Sequence[Mail]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        number = range(self._count)[index]
+        head = b"Message-ID: <%d@many>\r\nSubject: number %d\r\n\r\n" % (number, number)
+        return Mail(1 + number * self._step, head.ljust(self._size, b"."))
+
+    def position(self, uid: int) -> int:
+        """Return how many messages have a smaller UID."""
+        return max(0, min(self._count, -(-(uid - 1) // self._step)))
+
+
+def position(messages: Sequence[Mail], uid: int) -> int:
+    """Return how many of `messages`, ascending by UID, have a smaller one."""
+    if isinstance(messages, ManyMails):
+        return messages.position(uid)
+    return bisect_left(messages, uid, key=lambda mail: mail.uid)
+
+
+@dataclass
+class Folder:
+    """A folder, and how it lies; `messages` ascend by UID."""
+
+    messages: Sequence[Mail] = ()
+    uidvalidity: int | None = 1
+    highestmodseq: int = 1
+    attributes: str = "\\HasNoChildren"
+    claimed_sizes: dict[int, int] = field(default_factory=dict)  # RFC822.SIZE that is not true
+    nil_bodies: set[int] = field(default_factory=set)  # BODY[] NIL
+    refused: set[int] = field(default_factory=set)  # a FETCH that wants one of these is answered NO
+    deadly: set[int] = field(default_factory=set)  # the connection ends in the middle of this one
+    search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
+    vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
+
+    @property
+    def uidnext(self) -> int:
+        """The UID that the next message would get."""
+        return self.messages[-1].uid + 1 if self.messages else 1
+
+
+@dataclass
+class Fault:
+    """Something that happens instead of, or while, answering a command.
+
+    `command` is its name ("UID FETCH", "LOGIN", "GREETING"), `containing` narrows it to lines with
+    that text, `times` to the first few. One of: `reply` (after the tag, or a whole line when it starts
+    with `*`), `raw` (bytes as they are, then silence), `hang`, `close`, or `cut_after` so many bytes
+    of the true answer. `mailbox`: only connections that opened it.
+    """
+
+    command: str
+    reply: str = ""
+    raw: bytes = b""
+    hang: bool = False
+    close: bool = False
+    cut_after: int | None = None
+    containing: str = ""
+    times: int | None = None
+    mailbox: str = ""
+
+    def strikes(self, command: str, line: str, mailbox: str = "") -> bool:
+        """Tell whether it happens now, and count it."""
+        if self.command != command or self.containing not in line or self.times == 0:
+            return False
+        if self.mailbox and self.mailbox != mailbox:
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+
+@dataclass
+class Script:
+    """Everything that a scripted server does."""
+
+    mailboxes: dict[str, dict[bytes, Folder]] = field(default_factory=dict)
+    capabilities: str = MODERN_CAPABILITIES
+    capabilities_in_login_answer: bool = True
+    passwords: dict[str, str] = field(default_factory=dict)  # by login name; empty: everybody is let in
+    always_opens: str = ""  # the mailbox that every login gets, whatever it asks for
+    faults: list[Fault] = field(default_factory=list)
+    greeting: str = "* OK ready"
+    delimiter: str = '"/"'  # as in LIST: quoted, or NIL
+    name_form: str = "quoted"  # or "literal": how LIST and STATUS write folder names
+    search_cap: int | None = None  # most UIDs in one SEARCH answer
+    unsorted: bool = False  # FETCH answers backwards
+    unsolicited: bytes = b""  # before every FETCH answer
+    body_first: bool = False  # BODY[] before the other items
+    starttls_injection: bytes = b""  # in clear, right behind the OK to STARTTLS
+
+    def folders_of(self, user: str) -> dict[bytes, Folder] | None:
+        """Return the folders that a login opens."""
+        return self.mailboxes.get(self.always_opens or user)
+
+
+def compressed(uids: Sequence[int]) -> bytes:
+    """Write ascending UIDs as a sequence set."""
+    parts: list[list[int]] = []
+    for uid in uids:
+        if parts and uid == parts[-1][1] + 1:
+            parts[-1][1] = uid
+        else:
+            parts.append([uid, uid])
+    return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in parts)

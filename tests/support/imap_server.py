@@ -1,0 +1,403 @@
+"""A small IMAP server that plays what real servers cannot be made to do.
+
+async with ImapServer(script) as server: ...          # on the test's event loop
+with running_imap_server(script) as server: ...       # in a thread, for tests of whole processes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from tests.support.imap_script import Folder, HugeContent, Mail, Script, compressed, position
+from tests.support.raw_server import end_connections
+
+_FLUSH_BYTES = 64 * 1024
+_WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"|\x00(\d+)\x00|(\((?:[^()]|\([^()]*\))*\))|([^ "]+)')
+
+
+class _Gone(Exception):
+    """The connection ends here."""
+
+
+class ImapServer:
+    """The server; `lines` holds every command line it got, without tags."""
+
+    def __init__(
+        self, script: Script, *, tls: ssl.SSLContext | None = None, implicit_tls: bool = False, host: str = "127.0.0.1"
+    ) -> None:
+        self.script = script
+        self.tls = tls
+        self.host = host
+        self.port = 0
+        self.lines: list[str] = []
+        self.connections = 0
+        self.max_connections = 0
+        self._implicit_tls = implicit_tls
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        context = self.tls if self._implicit_tls else None
+        self._listener = await asyncio.start_server(self._serve, self.host, 0, ssl=context)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        await end_connections(self._tasks)
+        await self._listener.wait_closed()
+
+    def sent(self, start: str) -> list[str]:
+        """Return the command lines that begin with `start`."""
+        return [line for line in self.lines if line.startswith(start)]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        self.max_connections = max(self.max_connections, self.connections)
+        try:
+            await _Connection(self, reader, writer).talk()
+        except (_Gone, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled: the server stops; asyncio's streams would report it as a crash
+        finally:
+            self.connections -= 1
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+
+@contextmanager
+def running_imap_server(
+    script: Script, *, tls: ssl.SSLContext | None = None, implicit_tls: bool = False
+) -> Iterator[ImapServer]:
+    """Run the server in a thread with an event loop of its own."""
+    server = ImapServer(script, tls=tls, implicit_tls=implicit_tls)
+    ready = threading.Event()
+    stop: list[Callable[[], object]] = []
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
+        async with server:
+            ready.set()
+            await stopping.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name="imap-server")
+    thread.start()
+    assert ready.wait(10), "the IMAP server did not start"
+    try:
+        yield server
+    finally:
+        stop[0]()
+        thread.join(10)
+
+
+@dataclass
+class _Line:
+    """A command: its tag, its name with UID before it, its words."""
+
+    tag: bytes
+    name: str
+    words: list[bytes]
+
+
+class _Connection:
+    """One client."""
+
+    def __init__(self, server: ImapServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._server = server
+        self._script = server.script
+        self._reader = reader
+        self._writer = writer
+        self._encrypted = writer.get_extra_info("sslcontext") is not None
+        self._folders: dict[bytes, Folder] = {}
+        self._folder = Folder()
+        self._mailbox = ""  # that the client asked for
+        self._left: int | None = None  # bytes until the connection is cut
+        self._out = bytearray()
+
+    async def talk(self) -> None:
+        """Greet and answer until somebody hangs up."""
+        await self._strike("GREETING", "", b"")
+        await self._send(self._script.greeting.encode() + b"\r\n")
+        while True:
+            await self._flush()
+            line = await self._read_line()
+            if line.name == "LOGOUT":
+                await self._send(b"* BYE see you\r\n" + line.tag + b" OK bye\r\n")
+                await self._flush()
+                return
+            await self._answer(line)
+
+    async def _answer(self, line: _Line) -> None:
+        shown = " ".join([line.name, *(w.decode("utf-8", "replace") for w in line.words)])
+        self._server.lines.append(shown)
+        if await self._strike(line.name, shown, line.tag):
+            return
+        handler = {
+            "CAPABILITY": self._capability,
+            "STARTTLS": self._starttls,
+            "AUTHENTICATE": self._authenticate,
+            "LOGIN": self._login,
+            "LIST": self._list,
+            "STATUS": self._status,
+            "EXAMINE": self._examine,
+            "UID SEARCH": self._search,
+            "FETCH": self._fetch,
+            "UID FETCH": self._fetch,
+        }.get(line.name)
+        if handler is None:
+            await self._send(line.tag + b" BAD unknown command\r\n")
+        else:
+            await handler(line)
+
+    async def _strike(self, command: str, shown: str, tag: bytes) -> bool:
+        for fault in self._script.faults:
+            if not fault.strikes(command, shown, self._mailbox):
+                continue
+            if fault.cut_after is not None:
+                self._left = fault.cut_after
+                return False
+            if fault.reply:
+                reply = fault.reply.encode()
+                await self._send((reply if reply.startswith(b"*") else tag + b" " + reply) + b"\r\n")
+                if reply.upper().startswith(b"* BYE"):
+                    await self._flush()
+                    raise _Gone
+                return True
+            await self._send(fault.raw)
+            await self._flush()
+            if fault.close:
+                raise _Gone
+            while await self._reader.read(_FLUSH_BYTES):
+                pass
+            raise _Gone
+        return False
+
+    # -- reading and writing ----------------------------------------------------------------------
+
+    async def _read_line(self) -> _Line:
+        literals: list[bytes] = []
+        text = b""
+        while True:
+            text += (await self._reader.readuntil(b"\r\n"))[:-2]
+            match = re.search(rb"\{(\d+)(\+?)\}$", text)
+            if match is None:
+                break
+            if not match[2]:
+                await self._send(b"+ go on\r\n")
+                await self._flush()
+            literals.append(await self._reader.readexactly(int(match[1])))
+            text = text[: match.start()] + b"\x00%d\x00" % (len(literals) - 1)
+        tag, _, rest = text.partition(b" ")
+        words = [_word(m, literals) for m in _WORD.finditer(rest)]
+        name = words.pop(0).decode().upper()
+        if name == "UID":
+            name += " " + words.pop(0).decode().upper()
+        return _Line(tag, name, words)
+
+    async def _send(self, data: bytes) -> None:
+        self._out += data
+        if len(self._out) >= _FLUSH_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        data, self._out = bytes(self._out), bytearray()
+        if self._left is not None:
+            cut = len(data) >= self._left
+            data, self._left = data[: self._left], self._left - len(data)
+            if cut:
+                self._writer.write(data)
+                await self._writer.drain()
+                self._writer.close()
+                raise _Gone
+        self._writer.write(data)
+        await self._writer.drain()
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def _capabilities(self) -> str:
+        offered = self._script.capabilities
+        return offered.replace(" STARTTLS", "") if self._encrypted else offered
+
+    async def _capability(self, line: _Line) -> None:
+        await self._send(b"* CAPABILITY %b\r\n%b OK done\r\n" % (self._capabilities().encode(), line.tag))
+
+    async def _starttls(self, line: _Line) -> None:
+        await self._send(line.tag + b" OK go\r\n" + self._script.starttls_injection)
+        await self._flush()
+        assert self._server.tls is not None
+        await self._writer.start_tls(self._server.tls)
+        self._encrypted = True
+
+    async def _authenticate(self, line: _Line) -> None:
+        if len(line.words) == 2:
+            encoded = line.words[1]
+        else:
+            await self._send(b"+ \r\n")
+            await self._flush()
+            encoded = (await self._reader.readuntil(b"\r\n"))[:-2]
+        authorize, user, password = base64.b64decode(encoded).decode().split("\0")
+        await self._open(line.tag, user, password, authorize or user)
+
+    async def _login(self, line: _Line) -> None:
+        user, password = (word.decode() for word in line.words)
+        await self._open(line.tag, user, password, user)
+
+    async def _open(self, tag: bytes, user: str, password: str, mailbox: str) -> None:
+        script = self._script
+        self._mailbox = mailbox
+        folders = script.folders_of(mailbox)
+        if folders is None or (script.passwords and script.passwords.get(user) != password):
+            await self._send(tag + b" NO [AUTHENTICATIONFAILED] wrong name or password\r\n")
+            return
+        self._folders = folders
+        code = f"[CAPABILITY {self._capabilities()}] " if script.capabilities_in_login_answer else ""
+        await self._send(tag + b" OK " + code.encode() + b"logged in\r\n")
+
+    async def _list(self, line: _Line) -> None:
+        for name, folder in self._folders.items():
+            attributes = folder.attributes.encode()
+            await self._send(b"* LIST (%b) %b %b\r\n" % (attributes, self._script.delimiter.encode(), self._name(name)))
+            if len(line.words) > 2 and "\\noselect" not in folder.attributes.lower():
+                await self._send(self._status_line(name, folder, line.words[-1]))
+        await self._send(line.tag + b" OK listed\r\n")
+
+    async def _status(self, line: _Line) -> None:
+        name = line.words[0]
+        if name not in self._folders:
+            await self._send(line.tag + b" NO [NONEXISTENT] no such folder\r\n")
+            return
+        await self._send(self._status_line(name, self._folders[name], line.words[1]) + line.tag + b" OK done\r\n")
+
+    def _status_line(self, name: bytes, folder: Folder, asked: bytes) -> bytes:
+        items = b"MESSAGES %d UIDNEXT %d" % (len(folder.messages), folder.uidnext)
+        if folder.uidvalidity is not None:
+            items += b" UIDVALIDITY %d" % folder.uidvalidity
+        if b"HIGHESTMODSEQ" in asked:
+            items += b" HIGHESTMODSEQ %d" % folder.highestmodseq
+        return b"* STATUS %b (%b)\r\n" % (self._name(name), items)
+
+    def _name(self, name: bytes) -> bytes:
+        if self._script.name_form == "literal":
+            return b"{%d}\r\n" % len(name) + name
+        return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+    async def _examine(self, line: _Line) -> None:
+        folder = self._folders.get(line.words[0])
+        if folder is None:
+            await self._send(line.tag + b" NO [NONEXISTENT] no such folder\r\n")
+            return
+        self._folder = folder
+        await self._send(b"* FLAGS (\\Seen)\r\n* %d EXISTS\r\n* 0 RECENT\r\n" % len(folder.messages))
+        if folder.uidvalidity is not None:
+            await self._send(b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity)
+        await self._send(b"* OK [UIDNEXT %d] next\r\n" % folder.uidnext)
+        if len(line.words) > 1:
+            await self._send(b"* OK [HIGHESTMODSEQ %d] highest\r\n" % folder.highestmodseq)
+        await self._send(line.tag + b" OK [READ-ONLY] examined\r\n")
+
+    async def _search(self, line: _Line) -> None:
+        if self._folder.search_refused:
+            await self._send(b"%b %b not in this folder\r\n" % (line.tag, self._folder.search_refused.encode()))
+            return
+        extended = line.words[0].upper() == b"RETURN"
+        criteria = line.words[2:] if extended else line.words
+        messages: Sequence[Mail] = self._folder.messages
+        if criteria[0].upper() == b"UID":
+            messages = self._chosen(criteria[1], by_uid=True)
+        uids = [m.uid for m in messages][: self._script.search_cap]
+        if not extended:
+            found = b"".join(b" %d" % uid for uid in uids)
+            await self._send(b"* SEARCH%b\r\n" % found)
+        elif uids:
+            await self._send(b'* ESEARCH (TAG "%b") UID ALL %b\r\n' % (line.tag, compressed(uids)))
+        else:
+            await self._send(b'* ESEARCH (TAG "%b") UID\r\n' % line.tag)
+        await self._send(line.tag + b" OK searched\r\n")
+
+    async def _fetch(self, line: _Line) -> None:
+        folder, items = self._folder, line.words[1].upper()
+        chosen = self._chosen(line.words[0], by_uid=line.name == "UID FETCH")
+        if folder.refused and b"BODY" in items and any(m.uid in folder.refused for m in chosen):
+            await self._send(line.tag + b" NO [SERVERBUG] that one is broken\r\n")
+            return
+        for mail in reversed(chosen) if self._script.unsorted else chosen:
+            if mail.uid not in folder.vanished:
+                await self._send(self._script.unsolicited)
+                await self._deliver(mail, items, by_uid=line.name == "UID FETCH")
+        await self._send(line.tag + b" OK fetched\r\n")
+
+    async def _deliver(self, mail: Mail, items: bytes, *, by_uid: bool) -> None:
+        number = position(self._folder.messages, mail.uid) + 1
+        size = mail.content.size if isinstance(mail.content, HugeContent) else len(mail.content)
+        told = [b"UID %d" % mail.uid] if by_uid or b"UID" in items else []
+        if b"FLAGS" in items:
+            told.append(b"FLAGS (%b)" % " ".join(mail.flags).encode())
+        if b"INTERNALDATE" in items:
+            told.append(b'INTERNALDATE "%b"' % mail.date.encode())
+        if b"RFC822.SIZE" in items:
+            told.append(b"RFC822.SIZE %d" % self._folder.claimed_sizes.get(mail.uid, size))
+        if b"HEADER.FIELDS" in items:
+            section = items[items.index(b"HEADER.FIELDS") : items.index(b"]")]
+            header = _fields(mail, section) + b"\r\n"
+            told.append(b"BODY[%b] {%d}\r\n" % (section, len(header)) + header)
+        before, after = b" ".join(told), b""
+        if self._script.body_first and b"[]" in items:
+            before, after = b"", b" " + before
+        await self._send(b"* %d FETCH (" % number + before)
+        if b"BODY.PEEK[]" in items:
+            await self._body(mail, size, b" " if before else b"")
+        await self._send(after + b")\r\n")
+
+    async def _body(self, mail: Mail, size: int, blank: bytes) -> None:
+        if mail.uid in self._folder.nil_bodies:
+            await self._send(blank + b"BODY[] NIL")
+            return
+        await self._send(blank + b"BODY[] {%d}\r\n" % size)
+        if mail.uid in self._folder.deadly:
+            await self._flush()
+            raise _Gone
+        for chunk in mail.content.chunks() if isinstance(mail.content, HugeContent) else [mail.content]:
+            await self._send(chunk)
+
+    def _chosen(self, text: bytes, *, by_uid: bool) -> Sequence[Mail]:
+        messages = self._folder.messages
+        if not messages:
+            return []
+        chosen: list[Mail] = []
+        star = messages[-1].uid if by_uid else len(messages)
+        for part in text.split(b","):
+            first, _, last = part.partition(b":")
+            low, high = sorted(star if n == b"*" else int(n) for n in (first, last or first))
+            if by_uid:
+                chosen.extend(messages[position(messages, low) : position(messages, high + 1)])
+            else:
+                chosen.extend(messages[low - 1 : high])
+        return chosen
+
+
+def _word(match: re.Match[bytes], literals: Sequence[bytes]) -> bytes:
+    if match[1] is not None:
+        return re.sub(rb"\\(.)", rb"\1", match[1])
+    return literals[int(match[2])] if match[2] is not None else match[0]
+
+
+def _fields(mail: Mail, section: bytes) -> bytes:
+    """Return the header fields that `HEADER.FIELDS (NAME …)` asks for, as they stand in the message."""
+    if isinstance(mail.content, HugeContent):
+        return b""
+    names = section[section.index(b"(") + 1 : section.index(b")")].upper().split()
+    lines = mail.content.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    return b"".join(line + b"\r\n" for line in lines if line.partition(b":")[0].upper() in names)

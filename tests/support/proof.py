@@ -1,0 +1,140 @@
+"""What must be true of an archive whatever happened while it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from muniment.errors import Conflict, Transient
+from muniment.model.run import Run, RunState
+from muniment.services.doors import Doors
+from muniment.services.export_archive import export_archive
+from muniment.services.runs import list_runs, show_run, start_run
+from muniment.services.search_messages import search_messages
+from muniment.services.show_status import show_status
+from muniment.services.verify_archive import verify_archive
+from tests.support.harness import Contents
+from tests.support.source import Source
+from tests.support.waiting import wait_until_async
+
+T = TypeVar("T")
+
+
+async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float = 90.0) -> T:
+    """Return what `call` returns as soon as no server is away: PostgreSQL and Redis may be just being killed."""
+
+    async def attempt() -> tuple[T] | None:
+        try:
+            return (await call(),)
+        except Transient:
+            return None
+
+    answer = await wait_until_async(attempt, what, seconds=seconds)
+    assert answer is not None
+    return answer[0]
+
+
+async def begin(doors: Doors, profile: str) -> int:
+    """Start a run and return its id; when the answer got lost, the run that is open."""
+
+    async def attempt() -> int:
+        try:
+            return await start_run(doors, profile)
+        except Conflict:
+            return (await list_runs(doors.database, 1))[0].id
+
+    return await persist(attempt, "a run to start")
+
+
+async def finish(doors: Doors, run_id: int, *, seconds: float = 120.0) -> Run:
+    """Wait until a run is over and return it; AssertionError with reasons unless it succeeded."""
+
+    async def over() -> Run | None:
+        run = (await persist(lambda: show_run(doors.database, run_id), "the run")).run
+        return run if run.state.is_final else None
+
+    try:
+        run = await wait_until_async(over, f"the end of run {run_id}", seconds=seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {await _stuck(doors, run_id)}") from error
+    assert run is not None
+    assert run.state is RunState.SUCCEEDED, f"{run.state}: {(await show_run(doors.database, run_id)).failures}"
+    return run
+
+
+async def moved(doors: Doors) -> None:
+    """Return as soon as another batch is archived."""
+
+    async def seen() -> int:
+        async with doors.database.session() as session:
+            return int(await session.value("SELECT coalesce(sum(seen), 0) FROM jobs"))
+
+    before = await persist(seen, "PostgreSQL")
+
+    async def more() -> bool:
+        return await persist(seen, "PostgreSQL") > before
+
+    await wait_until_async(more, "another batch", seconds=60)
+
+
+async def assert_exact(doors: Doors, source: Source) -> None:
+    """Check that each mailbox's export is its source, per folder, byte for byte, nothing missing, nothing twice."""
+    differences = []
+    with tempfile.TemporaryDirectory(prefix="muniment-test-") as folder:
+        for number, address in enumerate(source.addresses):
+            found = await _exported(doors, address, Path(folder) / str(number))
+            expected = source.contents[address]
+            for path in sorted(found.keys() | expected.keys()):
+                have, want = found.get(path), expected.get(path)
+                if have != want:
+                    differences.append(
+                        f"{address} {path}: {have and have.total()} archived, {want and want.total()} there"
+                    )
+    assert not differences, differences
+
+
+async def assert_settled(doors: Doors) -> None:
+    """Check that no job is left in anybody's hands, the index gets everything, and every stored byte is right."""
+    assert await _jobs(doors, "state NOT IN ('done', 'cancelled') OR lease_until IS NOT NULL") == []
+
+    async def drained() -> bool:
+        return (await persist(lambda: show_status(doors), "PostgreSQL")).totals.outbox == 0
+
+    await wait_until_async(drained, "an empty outbox", seconds=60)
+    totals = (await show_status(doors)).totals
+    assert (totals.indexed, totals.quarantined, totals.outbox_failed) == (totals.messages, 0, 0)
+    report = await verify_archive(doors.database)
+    assert report.damage == []
+    assert report.messages == totals.messages
+
+
+async def assert_searchable(doors: Doors, source: Source) -> None:
+    """Check that each message with a word of its own is found by it, once."""
+    hits = {word: len(await search_messages(doors, word)) for word in source.needles}
+    assert hits == dict.fromkeys(source.needles, 1)
+
+
+async def _exported(doors: Doors, user: str, directory: Path) -> Contents:
+    """Export a user's archive and return what stands in which folder, hashed from the files."""
+    await export_archive(doors.database, user, directory=directory)
+    contents: Contents = {}
+    for message in json.loads((directory / "manifest.json").read_text())["messages"]:
+        digest = hashlib.sha256((directory / message["path"]).read_bytes()).hexdigest()
+        contents.setdefault(tuple(message["folder"][1:]), Counter())[digest] += 1
+    return contents
+
+
+async def _stuck(doors: Doors, run_id: int) -> list[str]:
+    depths = (await show_status(doors)).queues
+    return [f"queues {depths}", *await _jobs(doors, "state <> 'done' AND run_id = $1", run_id)]
+
+
+async def _jobs(doors: Doors, condition: str, *args: object) -> list[str]:
+    query = f"SELECT jobs::text FROM jobs WHERE {condition}"  # noqa: S608 - conditions are those of this module
+    async with doors.database.session() as session:
+        return await session.values(query, *args)

@@ -1,0 +1,95 @@
+"""Real servers for tests: a private PostgreSQL and a private Valkey, each on a temporary folder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from muniment.embedded.endpoints import redis_py_url
+from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.supervisor import Supervisor
+from muniment.embedded.valkey import EmbeddedValkey
+
+#: A test cluster lives for a session and need not survive a power cut.
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+}
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def postgres_server(folder: Path | None = None, *, durable: bool = False) -> Iterator[EmbeddedPostgres]:
+    """Run a PostgreSQL on `folder` (default: a temporary one); `url_of(name)` gives the URL of a database of it."""
+    with _home(folder) as home:
+        server = EmbeddedPostgres(home / "postgres", _sockets(home), options=None if durable else FAST)
+        supervisor = Supervisor(home, home)
+        try:
+            supervisor.start(server.prepare())
+            yield server
+        finally:
+            supervisor.stop()
+
+
+@contextmanager
+def valkey_server(folder: Path | None = None) -> Iterator[EmbeddedValkey]:
+    """Run a Valkey on `folder` (default: a temporary one)."""
+    with _home(folder) as home:
+        server = EmbeddedValkey(home / "valkey", _sockets(home))
+        supervisor = Supervisor(home, home)
+        try:
+            supervisor.start(server.prepare())
+            yield server
+        finally:
+            supervisor.stop()
+
+
+def redis_url(server: EmbeddedValkey) -> str:
+    """Return the server's URL as redis-py reads it."""
+    return redis_py_url(server.url.reveal())
+
+
+@asynccontextmanager
+async def fresh_database(server: EmbeddedPostgres, template: str = "template1") -> AsyncIterator[str]:
+    """Give the URL of a new database that is a copy of `template`, and drop it afterwards.
+
+    Nobody may be connected to the template meanwhile.
+    """
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    await execute_as_administrator(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER muniment')
+    try:
+        yield server.url_of(name)
+    finally:
+        await execute_as_administrator(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def execute_as_administrator(server: EmbeddedPostgres, statement: str) -> None:
+    """Execute one statement as the cluster's superuser."""
+    connection = await asyncpg.connect(server.url_of("postgres", role="postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _sockets(home: Path) -> Path:
+    folder = home / "run"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _home(folder: Path | None) -> Iterator[Path]:
+    # Directly below the system's temporary folder: pytest's own paths are too long for a socket.
+    with tempfile.TemporaryDirectory(prefix="muniment-test-") as temporary:
+        yield folder or Path(temporary)

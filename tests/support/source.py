@@ -1,0 +1,105 @@
+"""A mail system that grows and changes while it is archived, and what its archive must be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from muniment.demo.dovecot import Dovecot
+from muniment.demo.mail import generate_mailbox
+from muniment.demo.maildir import served_bytes
+from muniment.model.profile import Access, ProfileKind, Server
+from muniment.secrecy import Secret
+from muniment.services.submit_profile import ProfileRequest
+from tests.support.dovecot import MASTER, MASTER_PASSWORD
+from tests.support.harness import Contents
+
+_INBOX = ("INBOX",)
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """A message with a word that no other one has."""
+
+    raw: bytes
+    date: datetime
+    flags: tuple[str, ...] = ("\\Seen",)
+
+
+class Source:
+    """Mailboxes of a real Dovecot. `contents` is what an exact archive of them holds, by address.
+
+    Everything that happens here is drawn from `seed`. `changes_numbers`: UIDVALIDITY may change, too.
+    """
+
+    def __init__(self, dovecot: Dovecot, addresses: Sequence[str], seed: int, *, changes_numbers: bool = False) -> None:
+        self.changes_numbers = changes_numbers
+        self.dovecot = dovecot
+        self.addresses = list(addresses)
+        self.contents: dict[str, Contents] = {address: {} for address in addresses}
+        self.needles: list[str] = []
+        self._seed = seed
+        self._rng = Random(f"source {seed}")
+        self._rounds = 0
+        for address in addresses:
+            dovecot.add_user(address, "unused")
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are."""
+        return sum(folder.total() for contents in self.contents.values() for folder in contents.values())
+
+    def profile(self, name: str, *, max_jobs: int = 8) -> ProfileRequest:
+        """Return a master profile for all mailboxes."""
+        return ProfileRequest(
+            name=name,
+            kind=ProfileKind.MASTER,
+            server=Server("127.0.0.1", self.dovecot.port, Access.IMAP, timeout_seconds=20.0),
+            user=MASTER,
+            password=Secret(MASTER_PASSWORD),
+            mailboxes=self.addresses,
+            max_jobs=max_jobs,
+        )
+
+    def grow(self, messages: int) -> None:
+        """Add so many messages to every mailbox, in old folders and new ones, and one with a word of its own."""
+        self._rounds += 1
+        for number, address in enumerate(self.addresses):
+            # Half of the mail has an attachment: that is what a transaction takes its time for.
+            seed = hash((self._seed, self._rounds, number))
+            box = generate_mailbox(seed, messages, attachments=0.5, attachment_bytes=20_000)
+            self.dovecot.load(address, box)
+            for path, letters in box.items():
+                self._expect(address, path, [letter.raw for letter in letters])
+            self._plant(address, f"needle{self._rounds}x{number}")
+
+    def renumber(self) -> None:
+        """Make one folder of one mailbox forget its UIDs; nobody may read it meanwhile."""
+        address = self._rng.choice(self.addresses)
+        path = self._rng.choice(sorted(path for path, folder in self.contents[address].items() if folder))
+        self.dovecot.renumber(address, path)
+
+    def files(self) -> dict[str, str]:
+        """Return every message file, whose name tells its flags, with its hash: what nobody may change."""
+        found = {}
+        for address in self.addresses:
+            root = self.dovecot.maildir(address).folder(_INBOX)
+            for file in sorted(root.rglob("*")):
+                if file.parent.name in {"cur", "new"} and file.is_file():
+                    found[str(file.relative_to(root.parent))] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return found
+
+    def _plant(self, address: str, word: str) -> None:
+        raw = f"From: a@example.com\r\nTo: {address}\r\nSubject: found\r\n\r\nThe word is {word}.\r\n".encode()
+        self.dovecot.load(address, {_INBOX: [_Letter(raw, datetime(2024, 1, 1, tzinfo=UTC))]})
+        self._expect(address, _INBOX, [raw])
+        self.needles.append(word)
+
+    def _expect(self, address: str, path: tuple[str, ...], messages: Sequence[bytes]) -> None:
+        if messages:
+            hashes = Counter(hashlib.sha256(served_bytes(raw)).hexdigest() for raw in messages)
+            self.contents[address].setdefault(path, Counter()).update(hashes)

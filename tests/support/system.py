@@ -1,0 +1,187 @@
+"""The whole system as real processes: `muniment up` on a data folder of its own, and who is who in it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from muniment.resources import open_resources
+from muniment.services.doors import Doors
+from muniment.settings import Settings
+from tests.support.processes import Running
+from tests.support.waiting import wait_until
+
+#: Settings under which little mail makes many slices and transactions, and a silent worker is missed soon.
+HASTY: Mapping[str, str] = {
+    "MUNIMENT_LEASE_SECONDS": "5",
+    "MUNIMENT_TICK_SECONDS": "0.5",
+    "MUNIMENT_SLICE_SECONDS": "2",
+    "MUNIMENT_BATCH_MESSAGES": "5",
+    "MUNIMENT_INDEX_BATCH": "20",
+    "MUNIMENT_RETRY_FIRST_SECONDS": "0.5",
+    "MUNIMENT_RETRY_CAP_SECONDS": "2",
+    "MUNIMENT_ARCHIVE_CONCURRENCY": "4",
+}
+
+_TAIL_BYTES = 6000
+
+
+class Role(StrEnum):
+    """What can be killed."""
+
+    ARCHIVE = "archive worker"
+    INDEX = "index worker"
+    INDEX_CHILD = "process of the index worker's pool"
+    SCHEDULER = "scheduler"
+    VALKEY = "valkey"
+    POSTGRES = "postgres"
+    BACKEND = "backend of postgres"
+
+
+# Words of the command line of direct children of `up`.
+_WORDS: dict[Role, tuple[str, ...]] = {
+    Role.ARCHIVE: ("worker", "-Q", "archive"),
+    Role.INDEX: ("worker", "-Q", "index"),
+    Role.SCHEDULER: ("scheduler", "beat"),
+}
+_BINARIES = {Role.VALKEY: "valkey-server", Role.POSTGRES: "postgres"}
+
+
+class System:
+    """`muniment up` in hasty settings; `start`, `stop` and `kill_up` as often as wanted, everything is ended by `end`."""
+
+    def __init__(self, data: Path, **environ: str) -> None:
+        self.data = data
+        self.environ = {**HASTY, **environ}
+        self.settings = Settings.from_environment({**self.environ, "MUNIMENT_DATA": str(data)})
+        self._up: Running | None = None
+
+    @property
+    def up(self) -> Running:
+        """The running `up`."""
+        assert self._up is not None
+        return self._up
+
+    def start(self) -> None:
+        """Start `up` and return when it is ready."""
+        self.launch().wait_for_line("ready")
+
+    def launch(self) -> Running:
+        """Start `up` without waiting for it."""
+        self._up = Running("up", data=self.data, environ=self.environ).__enter__()
+        return self._up
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        return self.up.stop(number, timeout=60)
+
+    def kill_up(self) -> None:
+        """Kill `up` itself, and nothing else, with SIGKILL."""
+        self.up.process.kill()
+        self.up.wait(10)
+
+    @property
+    def client(self) -> dict[str, str]:
+        """The environment of a further process on the same data."""
+        return {**self.environ, "MUNIMENT_DATA": str(self.data)}
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        if self._up is not None:
+            self._up.kill()
+
+    @asynccontextmanager
+    async def doors(self) -> AsyncIterator[Doors]:
+        """Open the doors from this process, as the command line does."""
+        async with open_resources(self.settings, connections=4) as doors:
+            yield doors
+
+    def processes(self, role: Role) -> list[psutil.Process]:
+        """Return the processes of a role that run now; between a death and the restart there is none."""
+        if role is Role.INDEX_CHILD:
+            return [child for main in self.processes(Role.INDEX) for child in _children(main)]
+        if role is Role.BACKEND:
+            children = [child for main in self.processes(Role.POSTGRES) for child in _children(main)]
+            return [
+                child for child in children if _line(child)[:1] and _line(child)[0].startswith("postgres: muniment")
+            ]
+        return [child for child in _children(psutil.Process(self.up.pid)) if _plays(child, role)]
+
+    def process(self, role: Role) -> psutil.Process:
+        """Return the first process of a role, waiting until there is one."""
+        return wait_until(lambda: self.processes(role), role, seconds=30)[0]
+
+    def kill(self, role: Role, rng: Random) -> int | None:
+        """Send SIGKILL to one process of a role and return its process id; None when there was none."""
+        try:
+            victim = rng.choice(self.processes(role))
+            victim.kill()
+        except (IndexError, psutil.NoSuchProcess):
+            return None
+        return victim.pid
+
+    def told(self) -> str:
+        """Return the ends of all logs."""
+        parts = [self.up.stdout, self.up.stderr] if self._up else []
+        for file in sorted((self.data / "log").glob("*.log")):
+            text = file.read_text(errors="replace")[-_TAIL_BYTES:]
+            parts.append(f"--- {file.name}\n{text}")
+        return "\n".join(parts)
+
+
+@contextmanager
+def system(**environ: str) -> Iterator[System]:
+    """Give a system on a temporary data folder, not started; at the end its logs go to standard error."""
+    # Directly below the system's temporary folder: pytest's own paths are too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="muniment-test-"))
+    made = System(folder / "data", **environ)
+    try:
+        yield made
+    finally:
+        made.end()
+        sys.stderr.write(made.told())  # pytest shows it when the test failed
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
+    except psutil.Error:
+        return []
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
+
+
+def _plays(process: psutil.Process, role: Role) -> bool:
+    words = _line(process)
+    if not words or any(word.endswith("launch.py") for word in words):
+        return False  # about to become somebody
+    if role in _BINARIES:
+        return _name(process) == _BINARIES[role]  # Valkey writes over its command line
+    return all(word in words for word in _WORDS[role])
+
+
+def celery(*arguments: str, environ: Mapping[str, str]) -> Running:
+    """Return `celery ARGUMENTS…` as operators type it, to be used with `with`; its end ends nothing else."""
+    return Running(*arguments, program=[str(Path(sys.executable).with_name("celery"))], environ=environ)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.program import run
+
+
+def test_without_dovecot_the_demo_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a machine without Dovecot: one line, a hint, and the exit code of a missing program."""
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
+
+    assert run(["demo"]) == ExitCode.MISCONFIGURED
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "apt-get install dovecot-imapd" in err

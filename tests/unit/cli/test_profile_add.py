@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from muniment.cli.profile_add import Options, add, request_from
+from muniment.model.profile import Access, LoginKind, ProfileKind
+from muniment.services.submit_profile import ProfileRequest
+
+Parse = Callable[..., ProfileRequest]
+
+
+@pytest.fixture
+def parse(tmp_path: Path) -> Parse:
+    """Give a function from the arguments after the profile's name to the request; PASSWORD, CSV, LIST are files."""
+    contents = {"PASSWORD": "secret\n", "CSV": "user,password\nanna,pw\n", "LIST": "anna@example.com\n"}
+    for name, text in contents.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(text)
+
+    def request(*arguments: str) -> ProfileRequest:
+        words = [str(tmp_path / word) if word in contents else word for word in arguments]
+        arguments_of_add = ["office", "--host", "mail.example.com", *words]
+        # click keeps the help option that the first context asked for, and docs/cli.md shows it.
+        context = add.make_context("add", arguments_of_add, help_option_names=["-h", "--help"])
+        return request_from(Options(**context.params))
+
+    return request
+
+
+MASTER = ("--kind", "master", "--user", "admin", "--password-file", "PASSWORD")
+SINGLE = ("--kind", "single", "--user", "anna", "--password-file", "PASSWORD")
+CSV = ("--kind", "csv", "--csv", "CSV")
+
+
+def test_master_takes_everybody_unless_told_otherwise(parse: Parse) -> None:
+    """Without --mailboxes, and with `all`, a master profile is for every user with an address."""
+    assert parse(*MASTER).mailboxes is None
+    assert parse(*MASTER, "--mailboxes", "all").mailboxes is None
+    assert parse(*MASTER, "--mailboxes", "LIST").mailboxes == ["anna@example.com"]
+
+
+def test_csv_needs_no_password(parse: Parse) -> None:
+    """A csv profile brings its logins in its file."""
+    request = parse(*CSV)
+
+    assert request.kind is ProfileKind.CSV
+    assert request.csv == b"user,password\nanna,pw\n"
+    assert not request.password
+
+
+@pytest.mark.parametrize(
+    ("access", "port"), [(Access.IMAP, 143), (Access.IMAP_TLS, 143), (Access.IMAP_SSL, 993)], ids=str
+)
+def test_port_follows_the_access(parse: Parse, access: Access, port: int) -> None:
+    """Without --port the registered one is used."""
+    server = parse(*SINGLE, "--access", access.value).server
+
+    assert (server.access, server.port) == (access, port)
+
+
+def test_certificates_are_verified_by_default(parse: Parse) -> None:
+    """TLS from the first byte and verified certificates are what one gets without asking."""
+    server = parse(*SINGLE).server
+
+    assert (server.access, server.accept_all_certificates) == (Access.IMAP_SSL, False)
+
+
+def test_every_option_arrives(parse: Parse) -> None:
+    """What is typed is what is submitted."""
+    request = parse(
+        *SINGLE,
+        *("--port", "1143", "--access", "imap-tls", "--accept-all-certificates", "--max-jobs", "3"),
+        *("--timeout", "2.5", "--archive", "Anna", "--address", "anna@example.com", "--allow-same-mailbox"),
+    )
+
+    assert (request.name, request.user, request.password.reveal()) == ("office", "anna", "secret")
+    server = request.server
+    assert (server.host, server.port, server.timeout_seconds) == ("mail.example.com", 1143, 2.5)
+    assert server.accept_all_certificates
+    assert (request.archive, request.address, request.max_jobs) == ("Anna", "anna@example.com", 3)
+    assert request.allow_same_mailbox
+
+
+def test_login_template(parse: Parse) -> None:
+    """A name template is a login method of master profiles."""
+    login = parse(*MASTER, "--login", "template:{user}*{master}").login
+
+    assert login is not None
+    assert (login.kind, login.template) == (LoginKind.TEMPLATE, "{user}*{master}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--kind", "csv"), "--kind csv needs --csv"),
+        ((*CSV, "--user", "admin"), "leave --user"),
+        ((*CSV, "--password-stdin"), "leave --user"),
+        ((*CSV, "--mailboxes", "all"), "--mailboxes is for --kind master"),
+        ((*CSV, "--login", "plain-authzid"), "it takes login"),
+        (("--kind", "master", "--password-file", "PASSWORD"), "--kind master needs --user"),
+        (("--kind", "single", "--password-file", "PASSWORD"), "--kind single needs --user"),
+        ((*SINGLE, "--mailboxes", "all"), "--mailboxes is for --kind master"),
+        ((*SINGLE, "--csv", "CSV"), "--csv is for --kind csv"),
+        ((*MASTER, "--archive", "Anna"), "--archive is for --kind single"),
+        ((*MASTER, "--address", "a@example.com"), "--address is for --kind single"),
+        ((*MASTER, "--login", "login"), "it takes plain-authzid"),
+        ((*MASTER, "--login", "template:{user}"), "lacks a placeholder"),
+        ((*MASTER, "--login", "kerberos"), "unknown login method"),
+        ((*MASTER, "--mailboxes", "/no/such/file"), "there is no such file"),
+        ((*MASTER, "--access", "imap", "--accept-all-certificates"), "no certificates"),
+        ((*MASTER, "--port", "0"), "0 is not in the range"),
+        ((*MASTER, "--timeout", "0"), "is not in the range"),
+        ((*MASTER, "--max-jobs", "0"), "is not in the range"),
+        ((*MASTER, "--kind", "multidrop"), "'multidrop' is not one of"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[-2:]),
+)
+def test_mistakes_are_said_in_a_sentence(parse: Parse, arguments: tuple[str, ...], sentence: str) -> None:
+    """Options that do not fit the kind or each other end with what to do instead."""
+    with pytest.raises(click.UsageError) as caught:
+        parse(*arguments)
+
+    assert sentence in caught.value.format_message()
+
+
+def test_a_bad_list_is_found_before_a_password_is_asked(parse: Parse, tmp_path: Path) -> None:
+    """Nobody types a password in vain: files are checked first."""
+    with pytest.raises(click.UsageError, match="there is no such file"):
+        parse("--kind", "master", "--user", "admin", "--mailboxes", str(tmp_path / "missing"))
+
+
+def test_no_option_takes_a_password() -> None:
+    """A password on the command line would be seen by every user of the machine."""
+    names = {name for parameter in add.params for name in parameter.opts}
+
+    assert {name for name in names if "password" in name} == {"--password-file", "--password-stdin"}

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.run_view import exit_code, print_report, report_shape, run_row
+from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
+from muniment.services.runs import RunReport
+
+START = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+RUN = Run(
+    id=7,
+    profile="office",
+    state=RunState.FAILED,
+    started=START,
+    finished=START + timedelta(seconds=10),
+    mailboxes=MailboxCounts(total=5, done=3, failed=2, running=0, queued=0, cancelled=0),
+    messages=MessageCounts(seen=2100, archived=2000, known=97, quarantined=3),
+    bytes=20_000_000,
+    warnings=["accepts all certificates"],
+)
+REPORT = RunReport(
+    RUN,
+    [Failure("anna@example.com", "login refused", "check the password"), Failure("bob@example.com", "cut off", "")],
+    [Notice("eve@example.com", ["the mailbox is empty"], "")],
+)
+
+
+def printed(report: RunReport, *, failures_shown: int | None = None) -> str:
+    """Return the summary as a pipe gets it."""
+    file = io.StringIO()
+    print_report(report, out=Console(file=file, width=1000, markup=False), failures_shown=failures_shown)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (RunState.SUCCEEDED, ExitCode.OK),
+        (RunState.FAILED, ExitCode.MAILBOXES_FAILED),
+        (RunState.CANCELLED, ExitCode.CANCELLED),
+        (RunState.RUNNING, ExitCode.OK),
+    ],
+)
+def test_exit_code_follows_the_state(state: RunState, code: ExitCode) -> None:
+    """Who waited for a run learns from the exit code how it ended."""
+    assert exit_code(replace(RUN, state=state)) is code
+
+
+def test_json_has_the_promised_keys() -> None:
+    """Scripts rely on these names; new ones may come, none may go."""
+    shape = json.loads(json.dumps(report_shape(REPORT)))
+
+    assert shape == {
+        "id": 7,
+        "profile": "office",
+        "state": "failed",
+        "started": "2024-05-01T12:00:00Z",
+        "finished": "2024-05-01T12:00:10Z",
+        "mailboxes": {"total": 5, "done": 3, "failed": 2, "running": 0, "queued": 0, "cancelled": 0},
+        "messages": {"seen": 2100, "archived": 2000, "known": 97, "quarantined": 3},
+        "bytes": 20_000_000,
+        "warnings": ["accepts all certificates"],
+        "failures": [
+            {"mailbox": "anna@example.com", "error": "login refused", "hint": "check the password"},
+            {"mailbox": "bob@example.com", "error": "cut off", "hint": ""},
+        ],
+        "notices": [{"mailbox": "eve@example.com", "warnings": ["the mailbox is empty"], "error": ""}],
+    }
+
+
+def test_summary_says_what_happened_and_what_to_do() -> None:
+    """Counts, speed, warnings, failures with hints, and what was quarantined are all there."""
+    text = printed(REPORT)
+
+    assert "3 of 5 done, 2 failed" in text
+    assert "2,100 seen: 2,000 archived, 97 known already, 3 in quarantine" in text
+    assert "10.0 s (200 messages/s, 2.0 MB/s)" in text
+    assert "warning: accepts all certificates" in text
+    assert "failed: anna@example.com: login refused\n  hint: check the password\n" in text
+    assert "warning: eve@example.com: the mailbox is empty" in text
+
+
+def test_long_lists_of_failures_are_cut_with_a_pointer() -> None:
+    """After a wait the first failures are shown, and where the others are."""
+    text = printed(REPORT, failures_shown=1)
+
+    assert "bob@example.com" not in text
+    assert "1 failed mailbox more: `muniment run show 7` lists all" in text
+
+
+def test_a_server_cannot_drive_the_terminal_with_its_answer() -> None:
+    """Error texts come from strangers: escape sequences are not passed on."""
+    report = replace(REPORT, failures=[Failure("a@example.com", "NO \x1b]0;pwned\x07\x1b[2J", "")])
+
+    assert "\x1b" not in printed(report)
+
+
+def test_a_run_that_never_archived_anything_has_no_speed() -> None:
+    """Zero messages in zero seconds is no division by zero."""
+    run = replace(RUN, finished=START, messages=MessageCounts(0, 0, 0, 0), bytes=0)
+
+    assert "messages/s" not in printed(RunReport(run, [], []))
+    assert str(run_row(run)[4]) == "0.0 s"

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from kombu import Connection
+
+from muniment.embedded import endpoints
+from muniment.embedded.endpoints import Endpoints
+from muniment.embedded.folder import DataFolder
+from muniment.errors import BrokerUnavailable, DatabaseUnavailable
+from muniment.secrecy import Secret
+from muniment.settings import Settings
+
+DATABASE = Secret("postgresql://muniment@/muniment?host=/run/muniment/postgres&port=5432")
+REDIS = Secret("redis+socket:///run/muniment/valkey/valkey.sock")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    DataFolder(tmp_path).create()
+    return tmp_path
+
+
+def test_what_was_written_is_read(data: Path) -> None:
+    """Another process reads exactly what `up` published, and only its owner may."""
+    published = Endpoints(DATABASE, REDIS, os.getpid())
+    endpoints.write(data, published)
+
+    assert endpoints.read(data) == published
+    assert (data / "run" / "endpoints.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_external_servers_are_not_written(data: Path) -> None:
+    """The URL of a server that is not embedded, which may hold a password, is not put on disk."""
+    endpoints.write(data, Endpoints(None, REDIS, os.getpid()))
+
+    found = endpoints.read(data)
+
+    assert found is not None
+    assert found.database_url is None
+
+
+def test_endpoints_of_a_process_that_is_gone_do_not_count(data: Path) -> None:
+    """After `up` was killed, its endpoints are as good as none."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    endpoints.write(data, Endpoints(DATABASE, REDIS, gone.pid))
+
+    assert endpoints.read(data) is None
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"pid": "x"}'])
+def test_no_or_broken_file_means_none(data: Path, text: str | None) -> None:
+    """A file that is missing or is no endpoints file reads as no endpoints."""
+    if text is not None:
+        (data / "run" / "endpoints.json").write_text(text)
+
+    assert endpoints.read(data) is None
+
+
+def test_settings_win_over_endpoints(data: Path) -> None:
+    """A URL in the settings is kept; the missing one comes from the running `up`."""
+    endpoints.write(data, Endpoints(DATABASE, REDIS, os.getpid()))
+    own = Secret("redis://elsewhere/0")
+
+    resolved = endpoints.resolve(Settings(data=data, redis_url=own))
+
+    assert (resolved.database_url, resolved.redis_url) == (DATABASE, own)
+
+
+def test_without_a_running_muniment_the_error_names_the_folder(data: Path) -> None:
+    """A command that needs a server says on which folder Muniment does not run."""
+    with pytest.raises(DatabaseUnavailable, match=str(data)):
+        endpoints.resolve(Settings(data=data))
+    with pytest.raises(BrokerUnavailable, match=str(data)):
+        endpoints.resolve(Settings(data=data, database_url=DATABASE))
+
+
+@pytest.mark.parametrize(
+    ("kombu", "redis_py"),
+    [
+        ("redis+socket:///run/valkey.sock", "unix:///run/valkey.sock"),
+        ("redis://:secret@host:6380/2", "redis://:secret@host:6380/2"),
+        ("rediss://host/0", "rediss://host/0"),
+    ],
+)
+def test_one_url_serves_both_libraries(kombu: str, redis_py: str) -> None:
+    """The socket URL of kombu becomes that of redis-py; others stay, and both libraries accept theirs."""
+    assert endpoints.redis_py_url(kombu) == redis_py
+    assert Connection(kombu).transport_cls in {"redis", "rediss", "redis+socket"}
+    redis.Redis.from_url(redis_py).close()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from muniment.imap import ByteBudget
+
+
+async def settled() -> None:
+    """Let every task that can run do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_fits_is_granted_at_once() -> None:
+    """Reservations below the limit do not wait."""
+    budget = ByteBudget(10)
+    await budget.reserve(4)
+    await budget.reserve(6)
+
+    assert budget.used == 10
+
+
+async def test_first_come_first_served() -> None:
+    """A small reservation does not overtake a large one that waits."""
+    budget = ByteBudget(10)
+    order: list[str] = []
+
+    async def take(name: str, n: int) -> None:
+        await budget.reserve(n)
+        order.append(name)
+
+    await budget.reserve(8)
+    tasks = [asyncio.create_task(take("large", 9)), asyncio.create_task(take("small", 1))]
+    await settled()
+    assert order == []
+
+    budget.release(8)
+    await asyncio.gather(*tasks)
+    assert order == ["large", "small"]
+    assert budget.used == 10
+
+
+async def test_a_request_above_the_limit_is_granted_alone() -> None:
+    """A message larger than the whole budget waits until nothing else is reserved, and then goes."""
+    budget = ByteBudget(10)
+    await budget.reserve(1)
+    huge = asyncio.create_task(budget.reserve(1000))
+    await settled()
+    assert not huge.done()
+
+    budget.release(1)
+    await huge
+    assert budget.used == 1000
+
+
+async def test_a_cancelled_waiter_frees_the_way() -> None:
+    """Who stood behind a cancelled waiter is served if there is room."""
+    budget = ByteBudget(10)
+    await budget.reserve(5)
+    first = asyncio.create_task(budget.reserve(9))
+    second = asyncio.create_task(budget.reserve(5))
+    await settled()
+
+    first.cancel()
+    await second
+    assert budget.used == 10
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_cancelled_in_the_moment_of_the_grant() -> None:
+    """A waiter that is granted and cancelled at once gives its bytes back."""
+    budget = ByteBudget(10)
+    await budget.reserve(10)
+    waiter = asyncio.create_task(budget.reserve(3))
+    await settled()
+
+    budget.release(10)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert budget.used == 0

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import traceback
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.errors import CommandRefused, LoginRefused, MunimentError, ServerUnavailable
+from muniment.imap import ImapSession, Limits
+from muniment.imap.redaction import Redactor
+from muniment.imap.refusal import Status
+from muniment.model.folder import ServerFolder
+from muniment.model.profile import Access, Credentials, LoginKind, Server
+from muniment.secrecy import Secret
+from tests.support.raw_server import raw_server
+
+INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
+SECRET = "hunter2hunter2"  # a name for it: tracebacks show source lines
+PASSWORDS = ['s3cr3t "pw\\x', "pässw0rd-lang", SECRET, "123456789012345678901"]
+
+# What a server says to a login; PW is the password, QUOTED as it was written, BASE64 and PLAIN as SASL encodes it.
+HOSTILE = {
+    "BYE that repeats the line": b'* BYE cannot parse: LOGIN "bob" "QUOTED"\r\n',
+    "no IMAP at all": b'ERR unknown command LOGIN "bob" "QUOTED"\r\n',
+    "no IMAP, in clear": b"ERR PW\r\n",
+    "cut in the middle, NO": b"TAG NO " + b"x" * 390 + b"PW\r\n",
+    "cut in the middle, BYE": b"* BYE " + b"x" * 390 + b"PW\r\n",
+    "cut in the middle, no IMAP": b"ERR " + b"x" * 186 + b"PW\r\n",
+    "wrong tag": b"ZZZ99 OK PW BASE64 PLAIN\r\n",
+    "tagged": b"TAG NO you said PW, BASE64 and PLAIN\r\n",
+    "in capitals": b"TAG NO UPPER\r\n",
+    "as a code": b"TAG NO [PW] no\r\n",
+    "behind a known code": b"TAG BAD [AUTHENTICATIONFAILED] PW\r\n",
+    "throttled": b"TAG NO [LIMIT] too many PW\r\n",
+    "a number": b"* PW EXISTS\r\n",
+    "a literal": b"* LIST () NIL {PW}\r\n",
+    "latin-1": b"TAG NO LATIN1\r\n",
+}
+
+
+def credentials_of(kind: LoginKind, password: str) -> Credentials:
+    """Return credentials with this password."""
+    return Credentials(kind, "bob", Secret(password), "ann" if kind is LoginKind.PLAIN_AUTHZID else "")
+
+
+def filled(answer: bytes, tag: bytes, password: str) -> bytes:
+    """Put the tag and the forms of a password into an answer."""
+    clear = password.encode()
+    forms = {
+        b"TAG": tag,
+        b"PLAIN": b64encode(b"ann\0bob\0" + clear),
+        b"BASE64": b64encode(clear),
+        b"QUOTED": quoted(clear),
+        b"UPPER": password.upper().encode(),
+        b"LATIN1": password.encode("latin-1"),
+        b"PW": clear,
+    }
+    return re.sub(b"|".join(forms), lambda match: forms[match[0]], answer)
+
+
+def quoted(clear: bytes) -> bytes:
+    """Write a password as it stands between quotes."""
+    return clear.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def everything(error: BaseException) -> str:
+    """Return all that a log, a traceback or a database could show of an error and of those behind it."""
+    seen, told = [error], "".join(traceback.format_exception(error))
+    for one in seen:
+        told += f"{one} {one!r} {one.args} {getattr(one, 'hint', '')} {vars(one)}"
+        seen += [e for e in (one.__cause__, one.__context__) if e is not None and e not in seen]
+    return told.lower()
+
+
+def leaks(told: str, password: str) -> list[str]:
+    """Return which forms of a password, or the larger part of one, stand in a text."""
+    clear = password.encode()
+    forms = [password, quoted(clear).decode(), b64encode(clear).decode(), b64encode(b"ann\0bob\0" + clear).decode()]
+    latin = clear.decode().encode("latin-1").decode("utf-8", "replace")
+    parts = [*forms, latin, *(form[: max(4, len(form) // 2)] for form in forms[:2])]
+    return [part for part in parts if part.lower() in told]
+
+
+async def answered(answer: bytes, credentials: Credentials, limits: Limits, *, then: bytes = b"") -> ImapSession:
+    """Log in to a server that answers so, and says `then` to the next command."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+] hello\r\n")
+        for said in (answer, then):
+            line = await reader.readuntil(b"\r\n")
+            tag = line.split(b" ")[0]
+            while line.endswith(b"+}\r\n"):
+                line = await reader.readuntil(b"\r\n")
+            writer.write(filled(said, tag, credentials.password.reveal()))
+        await reader.read()
+
+    async with raw_server(play) as port:
+        session = await ImapSession.open(Server("127.0.0.1", port, Access.IMAP), credentials, limits)
+        try:
+            if then:
+                await session.examine(INBOX)
+        finally:
+            session.abort()
+        return session
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("kind", [LoginKind.LOGIN, LoginKind.PLAIN_AUTHZID])
+@pytest.mark.parametrize("answer", HOSTILE)
+async def test_no_error_of_a_login_shows_the_password(
+    limits: Limits, caplog: pytest.LogCaptureFixture, answer: str, kind: LoginKind, password: str
+) -> None:
+    """However a server repeats the password, and however that ends, nobody reads it."""
+    with caplog.at_level(logging.DEBUG), pytest.raises(MunimentError) as caught:
+        await asyncio.wait_for(answered(HOSTILE[answer] + b"* BYE\r\n", credentials_of(kind, password), limits), 10)
+
+    assert leaks(everything(caught.value) + caplog.text.lower(), password) == []
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"TAG OK [CAPABILITY IMAP4rev1 X-PW LITERAL+ ESEARCH] in\r\n",
+        b"* CAPABILITY IMAP4rev1 X-UPPER ESEARCH\r\nTAG OK PW is in\r\n",
+        b"* OK [CAPABILITY IMAP4rev1 PLAIN ESEARCH] PW\r\n* OK [ALERT] PW\r\nTAG OK in\r\n",
+    ],
+)
+async def test_no_capability_shows_the_password(limits: Limits, answer: bytes, password: str) -> None:
+    """What the server offers is shown to people; a word with the password in it is left out, the others stay."""
+    session = await answered(answer, credentials_of(LoginKind.LOGIN, password), limits)
+
+    assert leaks(" ".join(session.capabilities).lower(), password) == []
+    assert session.capabilities >= {"IMAP4REV1", "ESEARCH"}
+
+
+async def test_a_password_that_is_a_capability(limits: Limits) -> None:
+    """A password that is a word of the protocol takes nothing away from it."""
+    credentials = credentials_of(LoginKind.LOGIN, "ESEARCH")
+    session = await answered(b"TAG OK [CAPABILITY IMAP4rev1 ESEARCH] in\r\n", credentials, limits)
+
+    assert session.capabilities == {"IMAP4REV1", "ESEARCH"}
+
+
+@pytest.mark.parametrize(
+    ("then", "ours"),
+    [
+        (b"* BYE session of bob:PW ends\r\n", ServerUnavailable),
+        (b"TAG NO bob:PW may not\r\n", CommandRefused),
+        (b"WHAT PW\r\n", MunimentError),
+    ],
+)
+async def test_later_answers_do_not_show_it_either(limits: Limits, then: bytes, ours: type[MunimentError]) -> None:
+    """A server that repeats the password long after the login is not passed on."""
+    in_ = b"TAG OK [CAPABILITY IMAP4rev1] in\r\n"
+    with pytest.raises(ours) as caught:
+        await answered(in_, credentials_of(LoginKind.LOGIN, SECRET), limits, then=then)
+
+    assert leaks(everything(caught.value), SECRET) == []
+
+
+@pytest.mark.parametrize("password", ["a", "LIMIT", "too many", "OK", "]", " "])
+async def test_odd_passwords_change_no_meaning(limits: Limits, password: str) -> None:
+    """What an answer means is read before anything is hidden in it."""
+    with pytest.raises(LoginRefused):
+        await answered(b"TAG NO [AUTHENTICATIONFAILED] wrong\r\n", credentials_of(LoginKind.LOGIN, password), limits)
+
+
+def test_a_status_does_not_show_its_argument() -> None:
+    """The part of a code that is kept as it came is in no repr."""
+    status = Status.parse("OK", b"[CAPABILITY IMAP4rev1 hunter22] hi hunter22", Redactor([b"hunter22"]))
+
+    assert "hunter22" not in f"{status} {status!r}"
+
+
+@given(st.binary(max_size=40), st.binary(min_size=4, max_size=8), st.binary(max_size=40))
+def test_nothing_is_left(before: bytes, secret: bytes, after: bytes) -> None:
+    """Wherever the secret stands, it is gone; a text without it is as it was."""
+    redactor = Redactor([secret, b""])
+
+    assert secret not in redactor.hide(before + secret + after)
+    assert redactor.hide(b"") == b""
+    assert (
+        secret in before + after
+        or secret.lower() in (before + after).lower()
+        or (redactor.hide(before + after) == before + after)
+    )
+    assert repr(secret) not in repr(redactor)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.errors import Misconfigured, ProtocolViolation
+from muniment.imap import wire
+from muniment.imap.tokens import number, parse, shown
+from muniment.model.message import MemoryMessage
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (b"* 12 EXISTS", [b"*", b"12", b"EXISTS"]),
+        (b'(NIL "sad :(" 7)', [[None, b"sad :(", b"7"]]),
+        (b'"NIL" NIL nil', [b"NIL", None, None]),
+        (b'"a \\"b\\" \\\\c \\d"', [b'a "b" \\c \\d']),
+        (b"(() ((x)) )", [[[], [[b"x"]]]]),
+        (b"BODY[HEADER.FIELDS (MESSAGE-ID)] x", [b"BODY[HEADER.FIELDS (MESSAGE-ID)]", b"x"]),
+        (b"BODY[]<0> y", [b"BODY[]<0>", b"y"]),
+        (b'* LIST () "/" [Gmail]/All', [b"*", b"LIST", [], b"/", b"[Gmail]/All"]),
+        (b'""', [b""]),
+        (b"  a  b ", [b"a", b"b"]),
+        (b"", []),
+    ],
+)
+def test_text(text: bytes, values: list[object]) -> None:
+    """Atoms, quoted strings, NIL, lists and sections are read as RFC 3501 writes them."""
+    assert parse([text]) == values
+
+
+def test_literals_stand_where_they_came() -> None:
+    """A literal is one value, whatever it holds, also inside a list."""
+    body = MemoryMessage(b"x")
+
+    assert parse([b"* LIST () NIL ", b'a"(', b" (", body, b")"]) == [b"*", b"LIST", [], None, b'a"(', [body]]
+
+
+@pytest.mark.parametrize("text", [b"(", b")", b"(a))", b'"open', b'a "b', b"(" * 100, b'x"'])
+def test_what_is_not_imap(text: bytes) -> None:
+    """Open lists, open quotes and stray parentheses are the server's mistake."""
+    with pytest.raises(ProtocolViolation):
+        parse([text])
+
+
+@pytest.mark.parametrize(
+    "text", [b'"' + b"\\" * 2_000_000, b"BODY[" * 400_000, b" " * 2_000_000, b'"' * 1_000_001, b"(" * 2_000_000]
+)
+def test_hostile_lines_cost_linear_time(text: bytes) -> None:
+    """Two megabytes of the worst are refused or read within a second or two."""
+    start = time.process_time()
+    try:
+        parse([text])
+    except ProtocolViolation:
+        pass
+    assert time.process_time() - start < 3
+
+
+@given(st.lists(st.binary()))
+def test_garbage_is_read_or_refused(parts: list[bytes]) -> None:
+    """No bytes make the parser do anything but return or raise ProtocolViolation."""
+    try:
+        parse(parts)
+    except ProtocolViolation:
+        pass
+
+
+@given(st.binary().filter(lambda b: b"\0" not in b))
+def test_strings_come_back(value: bytes) -> None:
+    """What we write as atom, quoted string or literal reads back as the same bytes."""
+    for word in (wire.astring(value), wire.string(value)):
+        assert parse([b"", word] if isinstance(word, wire.Literal) else [word]) == [value]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        (b"INBOX", b"INBOX"),
+        (b"R&-D", b"R&-D"),
+        (b"with space", b'"with space"'),
+        (b'a"b\\c', b'"a\\"b\\\\c"'),
+        (b"NIL", b'"NIL"'),
+        (b"", b'""'),
+        (b"100%", b'"100%"'),
+    ],
+)
+def test_the_form_of_a_name(name: bytes, word: bytes) -> None:
+    """A folder name is an atom where it can be one, and quoted otherwise."""
+    assert wire.astring(name) == word
+    assert not isinstance(wire.astring(name), wire.Literal)
+
+
+@pytest.mark.parametrize("name", [b"R &- D", "Büro".encode(), b"a\r\nb", b"tab\t"])
+def test_names_that_go_by_length(name: bytes) -> None:
+    """8-bit, control characters, and `&-` that Office 365 does not take in quotes, go as literals."""
+    assert isinstance(wire.astring(name), wire.Literal)
+
+
+def test_literals_wait_unless_the_server_waives_it() -> None:
+    """With LITERAL+ a command is one piece; LITERAL- waives it for 4096 bytes; else the server says when."""
+    words = [b"LOGIN", wire.Literal(b"\xff"), b"x"]
+
+    assert wire.pieces(words, frozenset()) == [b"LOGIN {1}\r\n", b"\xff x\r\n"]
+    assert wire.pieces(words, frozenset({"LITERAL+"})) == [b"LOGIN {1+}\r\n\xff x\r\n"]
+    assert wire.pieces([wire.Literal(b"x" * 4096)], frozenset({"LITERAL-"}))[0].startswith(b"{4096+}")
+    assert len(wire.pieces([wire.Literal(b"x" * 4097)], frozenset({"LITERAL-"}))) == 2
+
+
+def test_a_nul_is_not_sent() -> None:
+    """No form of string may hold a NUL (RFC 3501 §9)."""
+    with pytest.raises(Misconfigured):
+        wire.string(b"a\0b")
+
+
+@pytest.mark.parametrize("text", [b"", b"-1", b"1.5", b"1" * 21, b"x", None, [b"1"]])
+def test_not_a_number(text: bytes | None) -> None:
+    """Where a number belongs, nothing else is taken."""
+    with pytest.raises(ProtocolViolation):
+        number(text)
+
+
+def test_server_text_is_shown_without_controls() -> None:
+    """What a server says cannot move the cursor or fill the screen."""
+    assert shown(b"a\x1b[2Jb\xff" + b"x" * 9999, 8) == "a\ufffd[2Jb\ufffdx"

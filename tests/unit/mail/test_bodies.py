@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.mail.bodies import BodyText, read_text
+
+
+def text_of(head: str, body: bytes) -> BodyText:
+    return read_text(head.encode() + b"\r\n\r\n" + body, limit=10_000)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "expected"),
+    [
+        ("Subject: x", b"plain", "plain"),
+        ("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64", b"R3LDvMOfZQ==", "Grüße"),
+        (
+            "Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable",
+            b"Gr=FC=\r\n=DFe",
+            "Grüße",
+        ),
+        ("Content-Type: text/html; charset=utf-8", "<p>Grü<b>ße</b></p>".encode(), "Grüße"),
+        ("Content-Type: text/html", '<meta charset="koi8-r">Привет'.encode("koi8-r"), "Привет"),
+        ("Content-Type: text/plain; charset=utf-16", "\ufeffjô".encode("utf-16-le"), "jô"),
+        ("Content-Transfer-Encoding: x-uuencode", b"begin 644 a.txt\n#0V%T\n`\nend\n", "Cat"),
+        ("Content-Type: text/plain; charset=utf-8", "nul\0 jô".encode(), "nul jô"),
+        ("Content-Type: text/html", b"a&#0;&#xD800;b", "a\ufffd\ufffdb"),
+        ("Content-Type: text/plain", "ü ohne Angabe".encode(), "ü ohne Angabe"),
+        ("Content-Type: application/pdf", b"%PDF", ""),
+        ("Content-Type: nonsense", b"text", "text"),
+    ],
+)
+def test_text_of_one_part(head: str, body: bytes, expected: str) -> None:
+    """Text is read from any transfer encoding and charset, without a problem."""
+    assert text_of(head, body) == BodyText(expected, (), "")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "expected", "problem"),
+    [
+        ("Content-Transfer-Encoding: base64", b"!!SGVsbG8g*d29y#bGQ=", "Hello world", ""),
+        ("Content-Transfer-Encoding: base64", b"SGVsbG8", "Hello", ""),
+        ("Content-Transfer-Encoding: base64", b"SGVsbG8gd", "Hello", "damaged base64"),
+        ("Content-Transfer-Encoding: base64", b"SGVsbG8=IHlvdQ==", "Hello you", ""),
+        ("Content-Transfer-Encoding: quoted-printable", b"good=20=ZZ=3 end=", "good =ZZ=3 end", ""),
+        ("Content-Transfer-Encoding: x-zip", b"plain", "plain", "unknown transfer encoding 'x-zip'"),
+        ("Content-Type: text/plain; charset=x-klingon", b"plain", "plain", "charset 'x-klingon' is wrong or unknown"),
+        ("Content-Type: text/plain", b"F\xfc\xdfe", "Füße", "8-bit text without a charset"),
+        ('Content-Type: text/plain; charset="utf-8\n x', "jô".encode(), "jô", ""),
+    ],
+)
+def test_broken_parts(head: str, body: bytes, expected: str, problem: str) -> None:
+    """Damaged encodings and wrong labels give what can be had, and the problem is named."""
+    assert text_of(head, body) == BodyText(expected, (), problem)
+
+
+def test_attachments_and_nested_messages() -> None:
+    """Attached text, nested messages (encoded ones too) and all file names are found."""
+    inner = b"Subject: inner subject\nFrom: i@inner.example\n\ninner words"
+    raw = (
+        b"Content-Type: multipart/mixed; boundary=o\n\n--o\n\nouter words\n"
+        b"--o\nContent-Type: text/plain; name=a.txt\nContent-Disposition: attachment\n\nattached words\n"
+        b"--o\nContent-Type: application/pdf; name=b.pdf\n\n%PDF\n"
+        b"--o\nContent-Type: message/rfc822; name=fwd.eml\n\n" + inner + b"\n"
+        b"--o\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+        + base64.encodebytes(inner.replace(b"inner", b"packed"))
+        + b"--o--\n"
+    )
+    body = read_text(raw, limit=1000)
+
+    assert body.text.split() == [
+        *("outer", "words", "attached", "words"),
+        *("inner", "subject", "i@inner.example", "inner", "words"),
+        *("packed", "subject", "i@packed.example", "packed", "words"),
+    ]
+    assert body.attachment_names == ("a.txt", "b.pdf", "fwd.eml")
+    assert body.problem == ""
+
+
+def test_limit() -> None:
+    """Text beyond the limit is cut, and that is said."""
+    body = read_text(b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\n\n0123456789\n" * 5, limit=25)
+
+    assert len(body.text) == 25
+    assert body.problem == "text cut at the limit"
+
+
+@given(st.binary(max_size=500))
+def test_no_bytes_raise(raw: bytes) -> None:
+    """Any bytes give text that PostgreSQL can hold."""
+    _check(read_text(raw, limit=200))
+
+
+@given(
+    st.sampled_from(["text/html", "text/plain", "message/rfc822", "text/calendar"]),
+    st.sampled_from(["base64", "quoted-printable", "x-uuencode", "8bit", "x"]),
+    st.sampled_from(["utf-7", "utf-16", "iso-2022-jp", "hz", "gb18030", "ascii", "?"]),
+    st.binary(max_size=200),
+)
+def test_no_part_raises(kind: str, encoding: str, charset: str, body: bytes) -> None:
+    """Any body under any description gives text that PostgreSQL can hold."""
+    _check(text_of(f"Content-Type: {kind}; charset={charset}\nContent-Transfer-Encoding: {encoding}", body))
+
+
+def _check(body: BodyText) -> None:
+    for text in (body.text, *body.attachment_names, body.problem):
+        text.encode("utf-8")
+        assert "\0" not in text
+    assert len(body.text) <= 10_000

@@ -1,0 +1,177 @@
+"""Secrets hide, sealed secrets open only with their key and purpose, and keys are made once and whole."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import logging
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.errors import Misconfigured
+from muniment.secrecy import Secret, SecretBox, create_key_file
+
+PASSWORD = "hunter2-Ünïcode"
+KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> SecretBox:
+    """Return a box with a fresh key."""
+    create_key_file(tmp_path / "key")
+    return SecretBox.from_key_file(tmp_path / "key")
+
+
+def flip(sealed: bytes, position: int) -> bytes:
+    """Return the bytes with one bit changed."""
+    return sealed[:position] + bytes([sealed[position] ^ 1]) + sealed[position + 1 :]
+
+
+def test_a_secret_shows_itself_only_by_reveal(caplog: pytest.LogCaptureFixture) -> None:
+    """repr, str, format, containers and %-formatted logs hide the value; reveal() returns it."""
+    secret = Secret(PASSWORD)
+    logging.getLogger().warning("%s %r", secret, [secret])
+
+    assert PASSWORD not in f"{secret} {secret!r} {[secret]} {secret!s:>40} {caplog.text} "
+    assert secret.reveal() == PASSWORD
+
+
+def test_a_secret_has_no_attributes_to_dump() -> None:
+    """vars() and JSON, which careless logging uses, find nothing."""
+    with pytest.raises(TypeError):
+        vars(Secret(PASSWORD))
+    with pytest.raises(TypeError):
+        json.dumps(Secret(PASSWORD))
+
+
+def test_secrets_compare_by_value_and_only_with_secrets() -> None:
+    """Two secrets with one value are equal and hash alike; a plain string is never equal to a secret."""
+    assert Secret("a") == Secret("a") == copy.copy(Secret("a"))
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+def test_an_empty_secret_is_false() -> None:
+    """`if secret` asks whether there is one."""
+    assert not Secret("")
+    assert Secret(" ")
+
+
+@given(text=st.text(), purpose=st.text())
+def test_what_is_sealed_opens_unchanged(text: str, purpose: str) -> None:
+    """Any text survives sealing and opening with the same purpose."""
+    box = SecretBox(Secret(KEY))
+
+    assert box.open(box.seal(Secret(text), purpose=purpose), purpose=purpose) == Secret(text)
+
+
+def test_sealing_twice_gives_different_bytes(box: SecretBox) -> None:
+    """Nobody sees from two ciphertexts that the secrets are the same, and none holds the secret."""
+    first, second = (box.seal(Secret(PASSWORD), purpose="p") for _ in range(2))
+
+    assert first != second
+    assert PASSWORD.encode() not in first
+
+
+def test_another_purpose_does_not_open(box: SecretBox) -> None:
+    """A sealed value moved to another row or column cannot be opened there."""
+    sealed = box.seal(Secret(PASSWORD), purpose="profile 1")
+
+    with pytest.raises(Misconfigured, match="cannot be decrypted"):
+        box.open(sealed, purpose="profile 2")
+
+
+def test_another_key_does_not_open(box: SecretBox) -> None:
+    """With another key file the message says which setting to look at."""
+    sealed = SecretBox(Secret(KEY)).seal(Secret(PASSWORD), purpose="p")
+
+    with pytest.raises(Misconfigured) as caught:
+        box.open(sealed, purpose="p")
+    assert "MUNIMENT_SECRET_KEY_FILE" in caught.value.hint
+
+
+def test_every_changed_bit_is_noticed(box: SecretBox) -> None:
+    """Version, nonce, ciphertext and tag are all authenticated."""
+    sealed = box.seal(Secret("x"), purpose="p")
+
+    for position in range(len(sealed)):
+        with pytest.raises(Misconfigured):
+            box.open(flip(sealed, position), purpose="p")
+
+
+def test_every_cut_is_noticed(box: SecretBox) -> None:
+    """A sealed value that lost its end is refused as undecryptable, however short it is."""
+    sealed = box.seal(Secret("x"), purpose="p")
+
+    for length in range(len(sealed)):
+        with pytest.raises(Misconfigured):
+            box.open(sealed[:length], purpose="p")
+
+
+def test_the_box_hides_its_key() -> None:
+    """The box shows no key in its repr."""
+    assert KEY not in repr(SecretBox(Secret(KEY)))
+
+
+def test_a_made_key_is_private_and_random(tmp_path: Path) -> None:
+    """create_key_file makes missing folders closed to others, mode 0600, 256 bits in base64, and leaves no draft behind."""
+    first, second = tmp_path / "deep/er/key", tmp_path / "key"
+    create_key_file(first)
+    create_key_file(second)
+
+    assert first.stat().st_mode & 0o777 == 0o600
+    assert first.parent.stat().st_mode & 0o777 == 0o700
+    assert len(base64.b64decode(first.read_text(), validate=False)) == 32
+    assert first.read_text() != second.read_text()
+    assert list(first.parent.iterdir()) == [first]
+
+
+def test_an_existing_key_is_never_replaced(tmp_path: Path) -> None:
+    """A second call leaves the key alone: replacing it would lose every stored credential."""
+    path = tmp_path / "key"
+    create_key_file(path)
+    before = path.read_bytes()
+    create_key_file(path)
+
+    assert path.read_bytes() == before
+
+
+def test_racing_processes_agree_on_one_key(tmp_path: Path) -> None:
+    """Of many processes that start on empty data at once, one makes the key and all read it."""
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        keys = pool.map(_make_and_read, [tmp_path / "key"] * 16)
+
+    assert len(set(keys)) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
+
+
+def _make_and_read(path: Path) -> bytes:
+    create_key_file(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read the secret key file"),
+        (b"", "expected 32 bytes"),
+        (base64.b64encode(b"too short"), "expected 32 bytes"),
+        (b"not base64 at all!", "is not a Muniment secret key file"),
+        (b"\xff\xfe", "is not a Muniment secret key file"),
+    ],
+)
+def test_a_file_that_is_no_key_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    """A missing or wrong key file is refused with its path and a reason, and its content is not shown."""
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Misconfigured, match=reason) as caught:
+        SecretBox.from_key_file(path)
+
+    assert str(path) in str(caught.value)
