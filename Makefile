@@ -35,8 +35,8 @@ bench: setup  ## the benchmark against mbsync
 	@tools/setup.sh packages dovecot-imapd isync
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-servers:  ## real mail servers for the tests: Dovecot and Cyrus
-	@tools/setup.sh packages dovecot-imapd
+servers:  ## what the tests run against: Dovecot, Cyrus, and mbsync beside them
+	@tools/setup.sh packages dovecot-imapd isync
 	@tools/setup.sh cyrus
 
 lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock
