@@ -148,9 +148,9 @@ async def prolong_sent(session: Session, run_ids: Sequence[int], seconds: float)
     await session.execute(_SQL["prolong_sent"], list(run_ids), seconds)
 
 
-async def end_stuck(session: Session, run_ids: Sequence[int], seconds: float) -> int:
-    """End the transactions older than `seconds` of workers whose lease ran out; return how many."""
-    count: int = await session.value(_SQL["end_stuck"], list(run_ids), seconds)
+async def end_stuck(session: Session, run_ids: Sequence[int]) -> int:
+    """End the transactions that workers began before their last lease ran out; return how many."""
+    count: int = await session.value(_SQL["end_stuck"], list(run_ids))
     return count
 
 

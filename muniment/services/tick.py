@@ -43,7 +43,7 @@ async def dispatch_index(doors: Doors) -> None:
 async def _recover(doors: Doors, run_ids: list[int]) -> None:
     """Let jobs wait again whose worker fell silent, or whose task the broker lost."""
     async with doors.database.session() as session:
-        stuck = await jobs.end_stuck(session, run_ids, doors.settings.lease_seconds)
+        stuck = await jobs.end_stuck(session, run_ids)
         silent = await jobs.release_silent(session, run_ids, MAX_LOSSES)
         sent = await jobs.count_sent(session, run_ids)
     if stuck:

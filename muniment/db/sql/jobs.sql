@@ -79,12 +79,13 @@ UPDATE jobs SET lease_until = now() + make_interval(secs => $2)
 WHERE state = 'sent' AND run_id = ANY ($1::bigint[]) AND lease_until < now();
 
 -- end_stuck --
--- A worker that was stopped in the middle of a COPY keeps its locks, and no time-out of PostgreSQL ends it: end the
--- transactions that are older than a lease of workers whose leases all ran out
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE datname = current_database() AND xact_start < now() - make_interval(secs => $2) AND application_name IN (
-    SELECT worker FROM jobs WHERE state = 'running' AND run_id = ANY ($1::bigint[])
-    GROUP BY worker HAVING max(lease_until) < now());
+-- A worker that was stopped in the middle of a COPY keeps its locks, and no time-out of PostgreSQL ends it. Of workers
+-- whose leases all ran out, end the transactions that began before: they can only fail, and others wait for them.
+-- It has to happen before `release_silent` forgets whose the jobs were.
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN (
+    SELECT worker, max(lease_until) AS silent_since FROM jobs WHERE state = 'running' AND run_id = ANY ($1::bigint[])
+    GROUP BY worker HAVING max(lease_until) < now()) AS silent ON application_name = worker
+WHERE datname = current_database() AND xact_start < silent_since;
 
 -- release_silent --
 -- Jobs whose worker fell silent wait again, or fail when that happened too often without progress. A job that is
