@@ -57,7 +57,7 @@ class Source:
 def why_not(workload: Workload) -> str:
     """Return why this workload cannot run here; empty when it can."""
     if workload is Workload.REAL and corpus_archive() is None:
-        return "no mail corpus here; MUNIMENT_CORPUS may name one"
+        return "no mail corpus here; MAIL_CORPUS may name one"
     return ""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,14 @@ from tests.support.cyrus import Cyrus, running_cyrus
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness, open_harness
 from tests.support.services import execute_as_administrator, fresh_database, postgres_server
+
+# Settings of whoever runs the tests are none of theirs.
+for _name in [name for name in os.environ if name.startswith("MUNIMENT_")]:
+    del os.environ[_name]
+
+# A shell starts what it puts into the background with SIGINT ignored, and every child would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "template_muniment"
 

@@ -1,4 +1,4 @@
-"""Real mail: the corpus of MUNIMENT_CORPUS, or beside the repository, unpacked once into the cache folder."""
+"""Real mail: the corpus of MAIL_CORPUS, or beside the repository, unpacked once into the cache folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_DATE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 def corpus_archive() -> Path | None:
     """Return the corpus's archive file, None where there is none."""
-    archive = Path(os.environ.get("MUNIMENT_CORPUS") or _BESIDE)
+    archive = Path(os.environ.get("MAIL_CORPUS") or _BESIDE)
     return archive if archive.exists() else None
 
 
@@ -34,7 +34,7 @@ def corpus_folder() -> Path:
     """
     archive = corpus_archive()
     if archive is None:
-        pytest.skip(f"no mail corpus: neither MUNIMENT_CORPUS is set nor is there {_BESIDE}")
+        pytest.skip(f"no mail corpus: neither MAIL_CORPUS is set nor is there {_BESIDE}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muniment"
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
