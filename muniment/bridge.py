@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack
@@ -32,6 +33,31 @@ _THREADS = 64
 _CLEAN_UP_SECONDS = 6.0
 
 
+def wait_for_doors(settings: Callable[[], Settings]) -> None:
+    """Return when every door opens. Servers that are away are waited for; a wrong setting ends the process.
+
+    To be called before a process takes any work: one that cannot do it must not take it from others.
+    """
+    told = False
+    while True:
+        try:
+            asyncio.run(_open_once(settings()))
+        except Transient as error:
+            if not told:
+                _log.warning("waiting", error=str(error), hint=error.hint)
+            told = True
+            time.sleep(_RETRY_SECONDS)
+        except MunimentError as error:
+            raise SystemExit(f"error: {error}\nhint: {error.hint}") from error
+        else:
+            return
+
+
+async def _open_once(settings: Settings) -> None:
+    async with open_resources(settings, connections=1):
+        pass
+
+
 class NotBegun(CancelledError):
     """The process is shutting down and the service was not even begun."""
 
@@ -50,7 +76,7 @@ class Bridge:
         self._opening: asyncio.Lock | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self._interrupted = False
+        self._interrupted = threading.Event()
 
     def run(self, service: Service[_T]) -> _T:
         """Run a service on the loop and return its result, or raise its error.
@@ -59,7 +85,7 @@ class Bridge:
         `concurrent.futures.CancelledError` is raised. An exception that a signal raises in this
         thread does the same to all services, and then goes on. NotBegun: `interrupt` came first.
         """
-        if self._interrupted:
+        if self._interrupted.is_set():
             raise NotBegun
         loop = self._start()
         future = asyncio.run_coroutine_threadsafe(self._call(service), loop)
@@ -78,12 +104,16 @@ class Bridge:
         loop = self._start()
         loop.call_soon_threadsafe(self._spawn, service, name)
 
+    def pause(self, seconds: float) -> None:
+        """Keep the calling thread waiting, until `interrupt` at most."""
+        self._interrupted.wait(seconds)
+
     def interrupt(self) -> None:
         """Cancel what runs, and whatever `run` is still asked for: the process is shutting down.
 
         Returns at once; each `run` ends when its service has cleaned up.
         """
-        self._interrupted = True
+        self._interrupted.set()
         loop = self._loop  # without the lock: a signal's handler may have come upon its holder
         if loop is not None:
             loop.call_soon_threadsafe(self._cancel_calls)
@@ -118,7 +148,7 @@ class Bridge:
     async def _call(self, service: Service[_T]) -> _T:
         task = asyncio.current_task()
         assert task is not None
-        if self._interrupted:
+        if self._interrupted.is_set():
             raise asyncio.CancelledError
         self._calls.add(task)
         try:
@@ -150,7 +180,7 @@ class Bridge:
         while True:
             try:
                 await service(await self._open())
-            except Transient as error:
+            except MunimentError as error:
                 _log.warning("background service waits", service=name, error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
 

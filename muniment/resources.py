@@ -12,6 +12,7 @@ from muniment.imap import ByteBudget
 from muniment.queue import CeleryQueue
 from muniment.search import PostgresIndex
 from muniment.secrecy import SecretBox
+from muniment.services.check_installation import check_installation
 from muniment.services.doors import Doors
 from muniment.settings import Settings
 
@@ -40,6 +41,7 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, connections=connections)
         stack.push_async_callback(database.close)
+        await check_installation(database, secrets)
         queue = CeleryQueue(settings.redis_url)
         stack.push_async_callback(queue.close)
         budget = ByteBudget(settings.memory_budget_bytes)

@@ -13,7 +13,7 @@ from typing import Any
 from celery.beat import Scheduler
 
 from muniment import log
-from muniment.bridge import Bridge
+from muniment.bridge import Bridge, wait_for_doors
 from muniment.errors import MunimentError
 from muniment.services.report_process import report_process
 from scheduler.schedule import Entry, schedule, settings
@@ -31,6 +31,7 @@ class TickScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Make every entry due at once."""
+        wait_for_doors(settings)
         self._due = {entry: time.monotonic() for entry in schedule(settings())}
         self._bridge.keep_running(partial(report_process, kind="scheduler", concurrency=1), "report")
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from celery.signals import (
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
@@ -13,7 +14,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from muniment.bridge import Bridge
+from muniment.bridge import Bridge, wait_for_doors
 from muniment.embedded import endpoints
 from muniment.jobs import Queue
 from muniment.services.report_process import report_process
@@ -31,11 +32,16 @@ bridge = Bridge(settings)
 
 def connect() -> None:
     """Listen to Celery's signals; in a process that is no worker none of them comes."""
+    worker_init.connect(_on_init, weak=False)
     worker_ready.connect(_on_ready, weak=False)
     worker_process_init.connect(_on_child, weak=False)
     worker_shutting_down.connect(_on_stopping, weak=False)
     worker_shutdown.connect(_on_stopped, weak=False)
     worker_process_shutdown.connect(_on_stopped, weak=False)
+
+
+def _on_init(**_: object) -> None:
+    wait_for_doors(settings)
 
 
 def _on_ready(sender: Any, **_: object) -> None:

@@ -15,6 +15,9 @@ from workers.lifecycle import bridge
 
 _log = log.get(__name__)
 
+#: So long a worker that could not do a task waits before it gives the task back.
+PAUSE_SECONDS = 2.0
+
 
 class MunimentTask(Task[..., None]):
     """Runs one service and never retries through the broker.
@@ -37,3 +40,7 @@ class MunimentTask(Task[..., None]):
                 _log.info("task handed back, the worker stops")
             except MunimentError as error:
                 _log.warning("task failed", task_name=self.name, error=str(error), kind=type(error).__name__)
+                # Most of the time PostgreSQL is away. Who cannot work must neither swallow the task nor take the
+                # next one at once; one whose job ended after all does no harm.
+                bridge.pause(PAUSE_SECONDS)
+                raise Reject(str(error), requeue=True) from error

@@ -35,7 +35,7 @@ _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
     help="Mailboxes or index processes at once. Default: MUNIMENT_ARCHIVE_CONCURRENCY or MUNIMENT_INDEX_CONCURRENCY.",
 )
 def worker(queue: str, concurrency: int | None) -> NoReturn:
-    """Run one worker in the foreground; start as many as you like, on as many machines."""
+    """Run one worker in the foreground; start as many as you like, on as many machines, with the same key file."""
     found = settings()
     _become(worker_command(found, Queue(queue), concurrency, os.getpid()), found)
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
     "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),
     "status": Entry("muniment.cli.status:status", "Processes, queues, index and stale mailboxes."),
+    "key": Entry("muniment.cli.key:key", "The key that stored passwords are encrypted with."),
     "migrate": Entry("muniment.cli.migrate:migrate", "Bring the database's schema up to date."),
     "worker": Entry("muniment.cli.processes:worker", "Run a worker alone, against real servers."),
     "scheduler": Entry("muniment.cli.processes:scheduler", "Run the scheduler alone."),
@@ -44,7 +45,8 @@ COMMANDS = {
 @click.version_option(__version__, prog_name="muniment")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    # Not checked for reading: clients with all URLs set need nothing in it.
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="MUNIMENT_DATA",
     show_envvar=True,
     help="Data folder of the `muniment up` to talk to; the user's own by default.",

@@ -36,6 +36,11 @@ class Migration:
     sql: LiteralString
 
     @property
+    def phase(self) -> str:
+        """`pre` or `post`."""
+        return self.name.split("_")[1]
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of the text, so that a file changed after it ran is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
@@ -59,13 +64,14 @@ async def migrate(database: Database) -> int:
             await session.value("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def pending(database: Database) -> int:
-    """Return how many migrations have not run yet."""
+async def pending(database: Database, *, phase: str = "") -> int:
+    """Return how many migrations (of a phase, or of both) have not run yet."""
+    wanted = [migration for migration in migrations() if phase in {"", migration.phase}]
     async with database.session() as session:
         if await session.value("SELECT to_regclass('schema_migrations')") is None:
-            return len(migrations())
+            return len(wanted)
         done = await session.values("SELECT version FROM schema_migrations")
-        return sum(migration.version not in done for migration in migrations())
+        return sum(migration.version not in done for migration in wanted)
 
 
 async def _apply_missing(session: Session) -> int:

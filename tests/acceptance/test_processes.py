@@ -238,6 +238,17 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
     assert "[error" not in first.stderr
 
 
+@pytest.mark.parametrize("arguments", [ARCHIVE_WORKER, INDEX_WORKER, SCHEDULER], ids=["archive", "index", "scheduler"])
+def test_process_without_the_key_does_not_start(operator: Operator, arguments: tuple[str, ...]) -> None:
+    """A process that could do no work says what is missing and ends, before it takes work from others."""
+    process = operator.start(*arguments, MUNIMENT_SECRET_KEY_FILE="/nonexistent/key")
+
+    assert process.wait(30) != 0
+    assert "error: cannot read the secret key file /nonexistent/key" in process.stderr
+    assert "hint: " in process.stderr
+    assert " ready." not in process.stdout + process.stderr
+
+
 @pytest.mark.slow
 async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make_source: MakeSource) -> None:
     """During a run Redis holds a few ids and no mail, name or password; emptied again and again, the run completes."""

@@ -1,6 +1,12 @@
 -- The foundation: users, stores, profiles, runs and jobs, folders and messages, index.
 -- docs/decisions/0006 says why the tables of a store are partitions and which indexes stay local.
 
+-- One row: what only the right key decrypts, so that a wrong one is noticed before it is used.
+CREATE TABLE installation (
+    only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    key_check bytea NOT NULL
+);
+
 CREATE TABLE users (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name    text NOT NULL,
@@ -53,9 +59,16 @@ CREATE TABLE profile_mailboxes (
     password   bytea,                      -- csv: sealed
     PRIMARY KEY (profile_id, mailbox_id)
 );
+CREATE INDEX profile_mailboxes_mailbox ON profile_mailboxes (mailbox_id);
 
-CREATE TABLE runs (
-    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+-- Tells whether some profile archives a mailbox: it is named there, or is somebody's primary address and all are.
+CREATE FUNCTION is_archived(mailbox mailboxes) RETURNS boolean STABLE LANGUAGE sql RETURN
+    EXISTS (SELECT FROM profile_mailboxes WHERE mailbox_id = mailbox.id)
+    OR (EXISTS (SELECT FROM profiles WHERE all_mailboxes) AND EXISTS (
+        SELECT FROM user_addresses
+        WHERE user_id = mailbox.user_id AND position = 0 AND lower(address) = lower(mailbox.address)));
+
+CREATE TABLE runs (    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     profile_id         bigint REFERENCES profiles ON DELETE SET NULL,
     profile_name       text NOT NULL,      -- a run outlives its profile
     warnings           text[] NOT NULL DEFAULT '{}',

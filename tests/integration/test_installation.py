@@ -1,0 +1,76 @@
+"""A process works with the database only when it knows the schema and has the key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from muniment.db import profiles
+from muniment.db.database import Database
+from muniment.db.migrate import migrate
+from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.errors import Misconfigured
+from muniment.model.profile import Access, ProfileKind, Server
+from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.services.check_installation import check_installation, reset_key
+from muniment.services.submit_profile import ProfileRequest, submit_profile
+from tests.support.services import fresh_database
+
+
+@pytest.fixture
+async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """Open a database without any table."""
+    async with fresh_database(postgres, "template1") as url:
+        opened = await Database.open(Secret(url))
+        yield opened
+        await opened.close()
+
+
+def box(path: Path) -> SecretBox:
+    """Return a box with a key of its own."""
+    create_key_file(path)
+    return SecretBox.from_key_file(path)
+
+
+async def test_schema_must_be_there(empty: Database, tmp_path: Path) -> None:
+    """A database that was not migrated is refused with what to do, and fine afterwards."""
+    with pytest.raises(Misconfigured, match="lacks 1 of") as caught:
+        await check_installation(empty, box(tmp_path / "key"))
+    assert "muniment migrate" in caught.value.hint
+
+    await migrate(empty)
+
+    await check_installation(empty, box(tmp_path / "key"))
+
+
+async def test_first_key_is_the_right_one(database: Database, tmp_path: Path) -> None:
+    """Whoever comes with another key than the first is refused, however often; the first one stays right."""
+    right, wrong = box(tmp_path / "right"), box(tmp_path / "wrong")
+    await check_installation(database, right)
+
+    with pytest.raises(Misconfigured, match="not the one") as caught:
+        await check_installation(database, wrong)
+    with pytest.raises(Misconfigured, match="not the one"):
+        await check_installation(database, wrong)
+    assert "muniment key reset" in caught.value.hint
+    await check_installation(database, right)
+
+
+async def test_reset_forgets_passwords_and_takes_the_present_key(database: Database, tmp_path: Path) -> None:
+    """After `key reset` the new key is right, the old one wrong, and no password is left that nobody can read."""
+    old, new = box(tmp_path / "old"), box(tmp_path / "new")
+    await check_installation(database, old)
+    request = ProfileRequest(
+        "one", ProfileKind.SINGLE, Server("host", 1, Access.IMAP), user="ann@example.com", password=Secret("x")
+    )
+    summary = await submit_profile(database, old, request)
+
+    await reset_key(database, new)
+
+    await check_installation(database, new)
+    with pytest.raises(Misconfigured):
+        await check_installation(database, old)
+    async with database.session() as session:
+        assert await profiles.sealed_password(session, summary.profile.id) == b""
