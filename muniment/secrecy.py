@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from muniment.errors import Misconfigured
 
 _NONCE_BYTES = 12  # NIST SP 800-38D §8.2.2: 96 random bits
 _VERSION = b"\x01"
+_PLACE_END = re.compile("[/?]")
+_BRACKET = re.compile(r"[\[\]\s]")
+_HOST = re.compile(r"([^:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 
 class Secret:
@@ -64,7 +69,7 @@ class SecretBox:
         except OSError as error:
             raise Misconfigured(
                 f"cannot read the secret key file {path}: {error.strerror}",
-                hint="Set MUNIMENT_SECRET_KEY_FILE to the key file that encrypted your credentials.",
+                hint="MUNIMENT_SECRET_KEY_FILE must name it, the same one everywhere; `muniment key create` makes the first.",
             ) from error
         except ValueError as error:
             raise Misconfigured(f"{path} is not a Muniment secret key file") from error
@@ -92,6 +97,26 @@ class SecretBox:
 
     def _cipher(self) -> AESGCM:
         return AESGCM(base64.b64decode(self._key.reveal()))
+
+
+def check_url(url: Secret, name: str, schemes: Sequence[str]) -> None:
+    """Raise Misconfigured when the URL in the setting `name` is none, or of another scheme; never shows a part of it.
+
+    Libraries answer a URL whose password holds a `/` or `#` with an error that quotes the password.
+    """
+    text = url.reveal()
+    scheme, _, rest = text.partition("://")
+    place, _, behind = _PLACE_END.sub(" ", rest, count=1).partition(" ")
+    login, _, hosts = place.rpartition("@")
+    # A password with a slash ends the place too soon: then the @ stands behind it.
+    cut_off = "@" in behind and "@" not in place
+    broken = cut_off or "#" in text or _BRACKET.search(login)
+    # libpq and asyncpg take several hosts, for a fail-over
+    if scheme not in schemes or broken or not all(map(_HOST.fullmatch, hosts.split(","))):
+        raise Misconfigured(
+            f"{name} is not a URL like {schemes[0]}://user:password@host:port/name",
+            hint="In user and password write / # ? @ : [ ] and % as %2F %23 %3F %40 %3A %5B %5D %25 (percent-encoding).",
+        )
 
 
 def create_key_file(path: Path) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 
 from muniment.errors import Conflict, Damaged, DatabaseUnavailable, Misconfigured, MunimentError, Unstorable
 from muniment.process import process_name
-from muniment.secrecy import Secret
+from muniment.secrecy import Secret, check_url
 
 Row = TypeVar("Row")
 
@@ -34,7 +34,7 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
     asyncpg.LockNotAvailableError: DatabaseUnavailable,
     asyncpg.InternalClientError: DatabaseUnavailable,
     asyncpg.InterfaceError: DatabaseUnavailable,  # connection or pool is closed
-    asyncpg.InvalidAuthorizationSpecificationError: DatabaseUnavailable,
+    asyncpg.InvalidAuthorizationSpecificationError: DatabaseUnavailable,  # when opening: Misconfigured
     asyncpg.InvalidCatalogNameError: DatabaseUnavailable,
     asyncpg.InvalidTransactionStateError: DatabaseUnavailable,  # read-only after a fail-over, time-outs
     asyncpg.InvalidCachedStatementError: DatabaseUnavailable,  # a migration ran meanwhile
@@ -55,6 +55,8 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
 }
 # asyncpg raises its client-side DataError as an InterfaceError, too.
 _FOREIGN = tuple(ERRORS)
+_NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+_SCHEMES = ("postgresql", "postgres")
 #: A COPY goes on for as long as a huge message takes; the job's lease watches over it.
 _COPY_SECONDS = 3600.0
 _SCHEMA_HINT = "Run `muniment migrate` with the version that is installed, as the owner of the tables."
@@ -165,7 +167,8 @@ class Database:
 
     @classmethod
     async def open(cls, url: Secret, *, connections: int = 10) -> Database:
-        """Connect; DatabaseUnavailable when PostgreSQL does not answer."""
+        """Connect; DatabaseUnavailable when PostgreSQL does not answer, Misconfigured when it does not let us in."""
+        check_url(url, "MUNIMENT_DATABASE_URL", _SCHEMES)
         with database_errors():
             pool = await asyncpg.create_pool(
                 url.reveal(),
@@ -182,8 +185,16 @@ class Database:
                 },
             )
             database = cls(pool)
-        async with database.session() as session:
-            await session.value("SELECT 1")
+        try:
+            async with database.session() as session:
+                await session.value("SELECT 1")
+        except DatabaseUnavailable as error:
+            if not isinstance(error.__cause__, _NOT_LET_IN):
+                raise
+            # A pool that loses its password later waits for it to come back; who has none yet has a wrong setting.
+            raise Misconfigured(
+                str(error), hint="Check user, password and database name in MUNIMENT_DATABASE_URL."
+            ) from error
         return database
 
     async def close(self) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import kombu
 
 from muniment.jobs import ROUTES, Queue
-from muniment.secrecy import Secret
+from muniment.secrecy import Secret, check_url
+
+_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
 #: A task that a worker took and never acknowledged comes back after this time (seconds).
 #: It only matters when a whole worker is lost together with PostgreSQL's leases, so it may be long;
@@ -16,7 +18,8 @@ VISIBILITY_TIMEOUT_SECONDS = 3600
 
 
 def celery_config(redis_url: Secret) -> dict[str, Any]:
-    """Return the configuration for a broker at `redis_url`."""
+    """Return the configuration for a broker at `redis_url`; Misconfigured when that is no URL of a Redis."""
+    check_url(redis_url, "MUNIMENT_REDIS_URL", _SCHEMES)
     return {
         "broker_url": redis_url.reveal(),
         "broker_connection_retry_on_startup": True,

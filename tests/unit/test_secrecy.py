@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import multiprocessing
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import Misconfigured
-from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.secrecy import Secret, SecretBox, check_url, create_key_file
 
 PASSWORD = "hunter2-Ünïcode"
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -47,6 +48,40 @@ def test_a_secret_has_no_attributes_to_dump() -> None:
         vars(Secret(PASSWORD))
     with pytest.raises(TypeError):
         json.dumps(Secret(PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "db://muniment@/muniment?host=/run/x&port=5432",
+        "db://u:p@host:5432/name",
+        "db://u:p%2F%23@[::1]:5432/name",
+        "db://u:p@one:5432,two:5433/name?target_session_attrs=primary",
+        "db+socket:///run/muniment/valkey.sock",
+        "db://host",
+    ],
+)
+def test_urls_of_every_form_pass(url: str) -> None:
+    """Sockets, ports, IPv6, several hosts and percent-encoded passwords are URLs."""
+    check_url(Secret(url), "SETTING", ("db", "db+socket"))
+
+
+@pytest.mark.parametrize("password", ["s3c/ret", "s3c#ret", "s3c?ret", "12/34", "12?34", "s3c ret", "s3c[ret"])
+def test_password_that_breaks_its_url_is_not_shown(password: str) -> None:
+    """A password with a special character is refused with the setting's name and the remedy, and without itself."""
+    with pytest.raises(Misconfigured, match="SETTING") as caught:
+        check_url(Secret(f"db://user:{password}@host/name"), "SETTING", ("db",))
+
+    assert "percent-encoding" in caught.value.hint
+    assert caught.value.__cause__ is None
+    assert not any(part in f"{caught.value} {caught.value.hint}" for part in re.split("[/#? \\[]", password))
+
+
+def test_url_of_something_else_is_refused() -> None:
+    """A URL of another scheme, or no URL at all, is refused."""
+    for url in ("http://host/", "host:5432/name", "", "db:/host"):
+        with pytest.raises(Misconfigured, match="SETTING"):
+            check_url(Secret(url), "SETTING", ("db",))
 
 
 def test_secrets_compare_by_value_and_only_with_secrets() -> None:

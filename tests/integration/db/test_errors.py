@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from muniment.db.database import ERRORS, Database, database_errors
+from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import (
     Conflict,
     Damaged,
@@ -121,6 +122,17 @@ async def test_text_that_postgresql_cannot_hold(database: Database, value: str) 
         with pytest.raises(Unstorable):
             await session.copy("users", ["name"], [("fine",), (value,)])
         assert await session.value("SELECT count(*) FROM users") == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "database"), [("nobody-of-this-name", "muniment"), ("muniment", "no-such-database")], ids=["user", "name"]
+)
+async def test_server_that_does_not_let_us_in(postgres: EmbeddedPostgres, user: str, database: str) -> None:
+    """A wrong user or database name is a wrong setting, not a server to wait for."""
+    with pytest.raises(Misconfigured, match=r"does not exist") as caught:
+        await Database.open(Secret(postgres.url_of(database, user)))
+
+    assert "MUNIMENT_DATABASE_URL" in caught.value.hint
 
 
 async def test_server_that_is_not_there(port: int) -> None:
