@@ -14,16 +14,17 @@ SELECT name, kind, host, pid, concurrency, started, seen, now() - seen < make_in
 FROM processes ORDER BY kind, name;
 
 -- stale_mailboxes --
--- Mailboxes of profiles whose last completeness proof is older than so many hours, or that have none
+-- Mailboxes that a profile archives and a run has tried, whose last completeness proof is older than so many hours,
+-- or that have none
 SELECT users.name AS user_name, address, proven FROM mailboxes JOIN users ON users.id = user_id
-WHERE EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)
-  AND (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+  AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes)
 ORDER BY proven NULLS FIRST, address LIMIT $2;
 
 -- count_stale --
 SELECT count(*) FROM mailboxes
-WHERE EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)
-  AND (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600));
+WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+  AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes);
 
 -- totals --
 SELECT (SELECT count(*) FROM messages) AS messages,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from muniment.model.run import RunState
 from muniment.services.show_status import show_status
+from muniment.services.submit_profile import remove_profile
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Mail
 from tests.support.imap_server import ImapServer
@@ -53,7 +54,7 @@ async def test_message_that_left_is_no_gap(harness: Harness) -> None:
 
 
 async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
-    """Status names the mailbox that was never proven, and one whose proof is old, but not the fresh ones."""
+    """Status names the mailbox that was never proven, and one whose proof is old: not fresh ones, nor what no profile has."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes[TARGET][b"INBOX"].refused.add(3)
     async with ImapServer(script) as server:
@@ -66,3 +67,7 @@ async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
     assert missing == [1]
     assert [mailbox.address for mailbox in status.stale] == [TARGET, "ben@example.com"]
     assert (status.stale_count, status.stale[0].proven) == (2, None)
+
+    await remove_profile(harness.database, "all")
+
+    assert (await show_status(harness.doors)).stale_count == 0
