@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from muniment.demo.account import Account
+from muniment.embedded.child import command as dying_with_us
 from muniment.errors import Misconfigured
 
 _POLL_SECONDS = 0.02
@@ -47,9 +48,11 @@ class ServerProcess:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         descriptors = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
         changes_user = account is not None and os.geteuid() == 0
+        limited = ("/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *self._command)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *self._command],
+                # It ends even when this process is killed. Another account might not be able to read the launcher.
+                limited if account else dying_with_us(limited, None, signal.SIGTERM),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -54,6 +54,15 @@ def test_interrupted_demo_leaves_nothing(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
+def test_killed_demo_leaves_no_process(temporary: Path) -> None:
+    """SIGKILL of the demo ends its mail server and its Muniment, too."""
+    with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
+        demo.wait_for_line("$ muniment profile run", timeout=90)
+        demo.process.kill()
+        demo.process.wait(10)
+        demo.assert_no_orphans(timeout=60)
+
+
 def test_demo_never_plays_on_somebodys_archive(temporary: Path) -> None:
     """A folder that holds something is refused, and nothing in it is touched."""
     (temporary / "precious").write_text("mail")
