@@ -8,7 +8,9 @@ in `FLOWER_*` variables or in `flowerconfig.py` wins.
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -96,7 +98,9 @@ def _apply_defaults(settings: Settings) -> None:
 
 
 def _unless_chosen(name: str, value: object) -> None:
-    # Tornado does not tell a default from the same value chosen by hand; for these it is harmless.
+    # Tornado does not tell a default from the same value chosen by hand: look where a hand would have written it.
     option = options._options[name.replace("_", "-")]  # noqa: SLF001 - there is no public way to ask
-    if option.value() == option.default:
+    spellings = tuple(f"{dashes}{word}" for dashes in ("-", "--") for word in {name, name.replace("_", "-")})
+    typed = any(argument.partition("=")[0] in spellings for argument in sys.argv)
+    if not typed and f"FLOWER_{name.upper()}" not in os.environ and option.value() == option.default:
         setattr(options, name, value)

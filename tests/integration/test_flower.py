@@ -196,6 +196,13 @@ def test_the_operator_has_the_last_word(start: Start, port: int, tmp_path: Path,
     assert not (tmp_path / "data").exists()
 
 
+def test_flowers_own_default_can_be_chosen(start: Start, port: int) -> None:
+    """An option typed by hand counts also when its value is Flower's default, here: every address."""
+    start("flower", "--address=", flower_port=port).listens(port)
+
+    socket.create_connection(("127.0.0.2", port), timeout=5).close()
+
+
 def test_other_celery_commands_make_no_password(start: Start, tmp_path: Path) -> None:
     """`celery report`, which sends the same signal as Flower, leaves the data folder alone."""
     assert start("report").exit_code() == 0
