@@ -30,6 +30,13 @@ def _setting(default: object, parse: Callable[[str], object], doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc})
 
 
+def _data_folder() -> Path:
+    try:
+        return Path(platformdirs.user_data_dir("muniment"))
+    except RuntimeError:  # no HOME, and an account that the system does not know: containers have such
+        return Path("/var/lib/muniment")
+
+
 def _flag(text: str) -> bool:
     try:
         return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
@@ -61,9 +68,7 @@ _amount = _positive(float)
 class Settings:
     """What an operator can set. URLs are secrets because they may hold passwords."""
 
-    data: Path = _setting(
-        Path(platformdirs.user_data_dir("muniment")), Path, "Folder of the embedded servers, the key and the spool."
-    )
+    data: Path = _setting(_data_folder(), Path, "Folder of the embedded servers, the key and the spool.")
     database_url: Secret | None = _setting(None, Secret, "PostgreSQL, `postgresql://…`. Unset: the embedded one.")
     redis_url: Secret | None = _setting(None, Secret, "Redis or Valkey, `redis://…`. Unset: the embedded one.")
     opensearch_url: Secret | None = _setting(None, Secret, "OpenSearch. Reserved: search runs in PostgreSQL for now.")

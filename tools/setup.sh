@@ -10,6 +10,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# cron, systemd and `env -i` set no HOME.
+if [ -z "${HOME:-}" ]; then HOME=$(getent passwd "$(id -u)" | cut -d: -f6) && export HOME; fi
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/muniment"
 scratch=
 

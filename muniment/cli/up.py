@@ -26,7 +26,7 @@ KINDS = {"scheduler", "archive", "index"}
 @click.command("up")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="MUNIMENT_DATA",
     show_envvar=True,
     help="Folder that holds everything; the user's own data folder by default.",
