@@ -122,7 +122,8 @@ def run(name: str, wait: bool) -> ExitCode:
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `login`,
-    `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`, `warnings[]`.
+    `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`,
+    `no_master_mailbox`, `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     profile, server = summary.profile, summary.profile.server
     return {
@@ -140,6 +141,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "mailboxes": summary.mailboxes,
         "max_jobs": profile.max_jobs,
         "allow_same_mailbox": profile.allow_same_mailbox,
+        "no_master_mailbox": profile.no_master_mailbox,
         "warnings": profile.warnings,
     }
 
@@ -184,4 +186,8 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("jobs at once", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]
-    return [*facts, ("same mailbox", "allowed under two names")] if found.allow_same_mailbox else facts
+    if found.allow_same_mailbox:
+        facts.append(("same mailbox", "allowed under two names"))
+    if found.no_master_mailbox:
+        facts.append(("master mailbox", f"{found.user} has none"))
+    return facts

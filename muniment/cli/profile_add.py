@@ -44,6 +44,7 @@ class Options:
     max_jobs: int
     timeout: float
     allow_same_mailbox: bool
+    no_master_mailbox: bool
     replace: bool
 
 
@@ -125,6 +126,11 @@ class _Login(click.ParamType[LoginMethod]):
     help="Limit for connecting and for every answer of the server.",
 )
 @click.option("--allow-same-mailbox", is_flag=True, help="Go on when the server opens one mailbox under two names.")
+@click.option(
+    "--no-master-mailbox",
+    is_flag=True,
+    help="master: USER has no mailbox of its own. Without this every mailbox is compared with it.",
+)
 @click.option("--replace", is_flag=True, help="Change the profile of this name; what it archived stays.")
 def add(**options: Any) -> None:
     """Create the profile NAME.
@@ -160,6 +166,7 @@ def request_from(given: Options) -> ProfileRequest:
         address=given.address,
         max_jobs=given.max_jobs,
         allow_same_mailbox=given.allow_same_mailbox,
+        no_master_mailbox=given.no_master_mailbox,
         password=_password(given, kind),
     )
 

@@ -77,9 +77,25 @@ async def of_mailbox(session: Session, mailbox_id: int, since: datetime) -> list
     return [row.state() for row in await session.rows(_Row, _SQL["of_mailbox"], mailbox_id, since)]
 
 
+async def new_numbering(session: Session) -> int:
+    """Return a UIDVALIDITY that no server has (below 0) and that was never given out before."""
+    numbering: int = await session.value(_SQL["new_numbering"])
+    return numbering
+
+
 async def renumber(session: Session, lease: Lease, folder_id: int, uidvalidity: int) -> None:
     """Start a new numbering: the cursor goes to 0, what is archived stays. LeaseLost when the lease is another's."""
     _own(await session.value(_SQL["renumber"], lease.job_id, lease.fence, folder_id, uidvalidity))
+
+
+async def park(session: Session, folder_ids: Sequence[int]) -> None:
+    """Move what stands under UIDVALIDITYs of a server to numberings of our own; needs a transaction.
+
+    A server may come back to an old UIDVALIDITY (restored from a backup), or another one use the
+    same, and number other messages with it.
+    """
+    await session.execute(_SQL["park_entries"], list(folder_ids))
+    await session.execute(_SQL["park_quarantine"], list(folder_ids))
 
 
 async def uids(session: Session, folder_id: int, uidvalidity: int, since: datetime) -> Uids:
@@ -111,16 +127,15 @@ async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) ->
     _own(await session.value(_SQL["refuse"], lease.job_id, lease.fence, folder_id, reason.replace("\0", "")))
 
 
-async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: str, uidvalidity: int) -> bool:
+async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: str) -> bool:
     """Remember which server and account the mailbox's UIDs belong to; needs a transaction.
 
-    When they belonged to another until now, every folder starts a new numbering, its entries get
-    `uidvalidity` (below 0, no server has it), and True is returned.
+    When they belonged to another until now, every folder starts a new numbering, and True is returned.
     """
     if not await session.value(_SQL["adopt_source"], lease.job_id, lease.fence, mailbox_id, source):
         return False
-    await session.execute(_SQL["renumber_entries"], mailbox_id, uidvalidity)
-    await session.execute(_SQL["renumber_folders"], mailbox_id)
+    await park(session, await session.values(_SQL["numbered_folders"], mailbox_id))
+    await session.execute(_SQL["forget_numbering"], mailbox_id)
     return True
 
 

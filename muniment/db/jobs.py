@@ -12,7 +12,14 @@ from muniment.errors import Conflict, LeaseLost, MailboxBusy
 from muniment.model.run import JobState, Lease, LeasedJob, MessageCounts, RunState
 
 _SQL = load("jobs")
-_NEVER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class OtherMailbox:
+    """Another mailbox of the run, and the fingerprint of what the server opened for it."""
+
+    address: str
+    fingerprint: bytes
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class _Leased:
     mailbox_id: int
     address: str
     attempt: int
+    broke_folder: int | None
     breaks: int
     run_started: datetime
 
@@ -54,12 +62,18 @@ async def send_waiting(session: Session, run_id: int, limit: int, seconds: float
 
 
 async def lease(session: Session, job_id: int, worker: str, seconds: float) -> LeasedJob | None:
-    """Take a sent job; None when it is not to be had; MailboxBusy when another run archives the mailbox."""
+    """Take a sent job; None when it is not to be had; MailboxBusy when another run is about to archive the mailbox.
+
+    Not only while a worker of that run is at it: two runs that took turns, slice by slice, could each undo the
+    other's numbering of a mailbox that they reach under two names of one server.
+    """
     try:
         row = await session.row(_Leased, _SQL["lease"], job_id, worker, seconds)
     except Conflict as error:
         raise MailboxBusy from error
     if row is None:
+        if await session.value(_SQL["is_busy"], job_id):
+            raise MailboxBusy
         return None
     return LeasedJob(
         lease=Lease(row.job_id, row.fence),
@@ -69,6 +83,7 @@ async def lease(session: Session, job_id: int, worker: str, seconds: float) -> L
         mailbox_id=row.mailbox_id,
         address=row.address,
         attempt=row.attempt,
+        broke_folder=row.broke_folder,
         breaks=row.breaks,
     )
 
@@ -90,6 +105,11 @@ async def progress(session: Session, lease: Lease, progress: Progress, seconds: 
     return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursor)))
 
 
+async def broke(session: Session, lease: Lease, folder_id: int, uid: int) -> int:
+    """Note that the connection broke at a message (0: at its folder); return how many times in a row it did there."""
+    return int(_own(await session.value(_SQL["broke"], lease.job_id, lease.fence, folder_id, uid)))
+
+
 async def yield_slice(session: Session, lease: Lease) -> None:
     """Give the job back: there is more to do."""
     _own(await session.value(_SQL["yield_slice"], lease.job_id, lease.fence))
@@ -102,19 +122,19 @@ async def complete(session: Session, lease: Lease, warnings: Sequence[str]) -> N
 
 @dataclass(frozen=True)
 class Setback:
-    """Why a slice failed, when to try again, and after how many such failures in a row to give up (0: never)."""
+    """Why a slice failed, when to try again, and what that weighs; failures in a row that weigh `limit` are enough."""
 
     error: str
     hint: str
     seconds: float
+    weight: int
     limit: int
 
 
 async def postpone(session: Session, lease: Lease, setback: Setback) -> JobState:
     """Let the job wait for another try, or end it badly at the limit; return which."""
-    counted = int(setback.limit > 0)
-    last = (setback.seconds, setback.error, setback.hint, setback.limit or _NEVER)
-    return JobState(_own(await session.value(_SQL["postpone"], lease.job_id, lease.fence, counted, *last)))
+    last = (setback.weight, setback.seconds, setback.error, setback.hint, setback.limit)
+    return JobState(_own(await session.value(_SQL["postpone"], lease.job_id, lease.fence, *last)))
 
 
 async def fail(session: Session, lease: Lease, *, error: str, hint: str) -> None:
@@ -164,10 +184,9 @@ async def set_fingerprint(session: Session, lease: Lease, fingerprint: bytes) ->
     _own(await session.value(_SQL["set_fingerprint"], lease.job_id, lease.fence, fingerprint))
 
 
-async def same_fingerprint(session: Session, run_id: int, fingerprint: bytes, job_id: int) -> str | None:
-    """Return the address of another job of the run for which the server opened the same mailbox."""
-    address: str | None = await session.value(_SQL["same_fingerprint"], run_id, fingerprint, job_id)
-    return address
+async def similar_fingerprints(session: Session, run_id: int, fingerprint: bytes, job_id: int) -> list[OtherMailbox]:
+    """Return the run's other mailboxes whose fingerprint begins alike."""
+    return await session.rows(OtherMailbox, _SQL["similar_fingerprints"], run_id, fingerprint, job_id)
 
 
 async def mark_proven(session: Session, mailbox_id: int) -> None:

@@ -211,6 +211,11 @@ async def forget_gone(session: Session, folder_id: int, uidvalidity: int, uids: 
     await session.execute(_SQL["forget_gone"], folder_id, uidvalidity, list(uids))
 
 
+async def forget_old_numberings(session: Session, folder_id: int, uidvalidity: int) -> None:
+    """Take messages of other numberings out of quarantine, unless their bytes are here: the only copy stays."""
+    await session.execute(_SQL["forget_old_numberings"], folder_id, uidvalidity)
+
+
 def entries_of_folder(session: Session, folder_id: int) -> AsyncIterator[Entry]:
     """Yield a folder's entries by UID; needs a transaction."""
     return session.stream(Entry, _SQL["entries_of_folder"], folder_id)

@@ -38,6 +38,7 @@ class _Row:
     all_mailboxes: bool
     max_jobs: int
     allow_same_mailbox: bool
+    no_master_mailbox: bool
 
     def profile(self) -> Profile:
         access = Access(self.access)
@@ -51,6 +52,7 @@ class _Row:
             all_mailboxes=self.all_mailboxes,
             max_jobs=self.max_jobs,
             allow_same_mailbox=self.allow_same_mailbox,
+            no_master_mailbox=self.no_master_mailbox,
         )
 
 
@@ -93,6 +95,7 @@ def _columns(profile: Profile, sealed_password: bytes) -> tuple[object, ...]:
         profile.all_mailboxes,
         profile.max_jobs,
         profile.allow_same_mailbox,
+        profile.no_master_mailbox,
     )
 
 

@@ -23,6 +23,15 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class MasterLook:
+    """A look at the privileged user's own mailbox: `fingerprint` (empty: he has none), or why there is none."""
+
+    fingerprint: bytes | None
+    failure: str
+    throttled: bool
+
+
+@dataclass(frozen=True)
 class _Row:
     id: int
     profile: str
@@ -120,12 +129,16 @@ async def finish(session: Session, run_id: int) -> RunState | None:
     return None if state is None else RunState(state)
 
 
-async def master_fingerprint(session: Session, run_id: int) -> bytes | None:
-    """Return the fingerprint of the privileged user's own mailbox; b"" = he has none; None = look (again)."""
-    fingerprint: bytes | None = await session.value(_SQL["master_fingerprint"], run_id)
-    return fingerprint
+async def master_look(session: Session, run_id: int, respite_seconds: float) -> MasterLook | None:
+    """Return what the last look at the privileged user's own mailbox gave; None = look (again)."""
+    return await session.row(MasterLook, _SQL["master_look"], run_id, respite_seconds)
 
 
 async def set_master_fingerprint(session: Session, run_id: int, fingerprint: bytes, *, for_good: bool) -> None:
     """Remember the fingerprint for a minute, or `for_good`, which is for this run."""
     await session.execute(_SQL["set_master_fingerprint"], run_id, fingerprint, for_good)
+
+
+async def fail_master_look(session: Session, run_id: int, failure: str, *, throttled: bool) -> None:
+    """Remember why the privileged user's own mailbox could not be looked at."""
+    await session.execute(_SQL["fail_master_look"], run_id, failure, throttled)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from muniment.imap.batches import batches, uid_sets
+from muniment.imap.batches import batches, uid_sets, unknown_size
 from muniment.imap.budget import ByteBudget
 from muniment.imap.limits import Limits
 from muniment.imap.session import ImapSession
 
-__all__ = ["ByteBudget", "ImapSession", "Limits", "batches", "uid_sets"]
+__all__ = ["ByteBudget", "ImapSession", "Limits", "batches", "uid_sets", "unknown_size"]

@@ -18,7 +18,7 @@ def batches(uids: Iterable[int], sizes: Mapping[int, int], limits: Limits) -> It
     A message larger than `batch_bytes` goes alone. A UID without an entry in `sizes` (bytes)
     counts as a sixteenth of a batch.
     """
-    unknown = max(1, limits.batch_bytes // _UNKNOWN_SHARE)
+    unknown = unknown_size(limits)
     batch: list[int] = []
     total = 0
     for uid in uids:
@@ -30,6 +30,11 @@ def batches(uids: Iterable[int], sizes: Mapping[int, int], limits: Limits) -> It
         total += size
     if batch:
         yield batch
+
+
+def unknown_size(limits: Limits) -> int:
+    """Return what a message of unknown size is taken to have, in bytes."""
+    return max(1, limits.batch_bytes // _UNKNOWN_SHARE)
 
 
 def uid_sets(uids: Sequence[int], max_chars: int = MAX_SET_CHARS) -> Iterator[tuple[str, list[int]]]:

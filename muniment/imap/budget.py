@@ -42,8 +42,12 @@ class ByteBudget:
                 self._grant()  # whoever stood behind may fit
             raise
 
+    def charge(self, n: int) -> None:
+        """Take `n` bytes without waiting, even beyond the limit: they are in memory already. Others wait the longer."""
+        self._used += n
+
     def release(self, n: int) -> None:
-        """Give back `n` bytes that were reserved."""
+        """Give back `n` bytes that were reserved or charged."""
         self._used -= n
         self._grant()
 

@@ -59,6 +59,11 @@ class ImapSession:
         return self._protocol.capabilities
 
     @property
+    def exists(self) -> int:
+        """Messages that the server counts in the open folder now."""
+        return self._protocol.exists
+
+    @property
     def commands(self) -> int:
         """Commands sent so far, a measure of round trips."""
         return self._protocol.commands

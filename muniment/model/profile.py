@@ -112,6 +112,7 @@ class Profile:
     all_mailboxes: bool  # master only: every user with an address, primary address first
     max_jobs: int  # MailStore: maximum number of archiving jobs executed simultaneously
     allow_same_mailbox: bool  # do not stop when two names open the same mailbox
+    no_master_mailbox: bool  # the privileged user has no mailbox of its own: do not look for it
 
     @property
     def warnings(self) -> list[str]:

@@ -52,7 +52,8 @@ class LeasedJob:
     mailbox_id: int
     address: str
     attempt: int  # failures in a row without progress
-    breaks: int  # messages given up because the connection broke at each try
+    broke_folder: int | None  # the folder at which the connection broke the last time
+    breaks: int  # messages and folders given up because it broke there at each try
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from muniment.imap import ImapSession
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.profile import Credentials, LoginKind, Profile
 from muniment.model.run import LeasedJob
-from muniment.services.archive_folder import FolderWork, archive_folder
+from muniment.services.archive_folder import archive_folder
 from muniment.services.check_mailbox import EMPTY_MAILBOX, check_mailbox, master_fingerprint
 from muniment.services.credentials import mailbox_credentials
 from muniment.services.doors import Doors
+from muniment.services.folder_work import FolderWork
 from muniment.services.slice_budget import SliceBudget
 
 _log = log.get(__name__)
@@ -51,7 +52,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob) -> Outcome:
         listed = await session.list_folders()
         if not listed:
             raise ProtocolViolation("the server lists no folder, not even INBOX (RFC 9051 §5.1)")
-        warnings = await check_mailbox(doors, job, session, listed, master)
+        warnings = await check_mailbox(doors, job, session, listed, master, allow_same=profile.allow_same_mailbox)
         await _adopt_source(doors, job, profile, credentials)
         states = await _folder_states(doors, job, listed)
         slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
@@ -82,7 +83,7 @@ async def _adopt_source(doors: Doors, job: LeasedJob, profile: Profile, credenti
     account = credentials.authorize_as or (job.address if credentials.kind is LoginKind.TEMPLATE else credentials.user)
     source = f"{account} at {profile.server.host.lower()}{port}"
     async with doors.database.transaction() as session:
-        if await folders.adopt_source(session, job.lease, job.mailbox_id, source, -job.run_id):
+        if await folders.adopt_source(session, job.lease, job.mailbox_id, source):
             _log.warning("mailbox moved to another server or account", source=source)
 
 

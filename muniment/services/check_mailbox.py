@@ -16,7 +16,15 @@ from weakref import WeakValueDictionary
 
 from muniment import log
 from muniment.db import jobs, runs
-from muniment.errors import CommandRefused, LoginRefused, LoginUnsupported, MunimentError, Transient, WrongMailbox
+from muniment.errors import (
+    CommandRefused,
+    LoginRefused,
+    LoginUnsupported,
+    ServerThrottled,
+    ServerUnavailable,
+    Transient,
+    WrongMailbox,
+)
 from muniment.imap import ImapSession
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Credentials, Profile
@@ -31,26 +39,30 @@ EMPTY_MAILBOX = (
 )
 EMPTY = b""
 
-#: So many failures to look at the privileged user's own mailbox make a job wait.
-_PATIENCE = 2
-
 #: So many of the oldest messages make a fingerprint: one may stand in many mailboxes.
 _MESSAGES = 3
-
-#: Run → who looks at the privileged user's own mailbox now.
-_looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 #: So many folders are opened to find messages that tell a mailbox from others.
 _LOOKED_INTO = 3
 
 
+#: Run → who looks at the privileged user's own mailbox now.
+_looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+
 async def check_mailbox(
-    doors: Doors, job: LeasedJob, session: ImapSession, listed: list[ServerFolder], master: bytes | None
+    doors: Doors,
+    job: LeasedJob,
+    session: ImapSession,
+    listed: list[ServerFolder],
+    master: bytes | None,
+    *,
+    allow_same: bool,
 ) -> list[str]:
     """Raise WrongMailbox when the server opened another mailbox than `job.address`; return warnings.
 
     `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
-    this way; others are only checked for emptiness.
+    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox.
     """
     print_ = await fingerprint(session, listed)
     if print_ == EMPTY:
@@ -59,12 +71,15 @@ async def check_mailbox(
         return []
     if is_same_mailbox(print_, master):
         raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
+    if allow_same:
+        return []
     async with doors.database.session() as db:
         await jobs.set_fingerprint(db, job.lease, print_)
-        other = await jobs.same_fingerprint(db, job.run_id, print_, job.lease.job_id)
-    if other is not None:
+        similar = await jobs.similar_fingerprints(db, job.run_id, print_, job.lease.job_id)
+    same = next((other.address for other in similar if is_same_mailbox(print_, other.fingerprint)), None)
+    if same is not None:
         raise WrongMailbox(
-            f"the server opened the same mailbox for {job.address} and {other}",
+            f"the server opened the same mailbox for {job.address} and {same}",
             hint="If both are names of one mailbox, archive only one of them, or set --allow-same-mailbox.",
         )
     return []
@@ -108,25 +123,32 @@ async def master_fingerprint(doors: Doors, job: LeasedJob, profile: Profile) -> 
     """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
 
     EMPTY when he has none or may not log in as himself (Dovecot's master users); None when there is
-    no such user or the check is switched off. To be called before the job opens its own connection:
-    together they would be more than the profile's maximum of simultaneous jobs allows.
+    no such user. Transient when it cannot be looked at now: then nothing can be said about any other
+    mailbox either. To be called before the job opens its own connection: together they would be more
+    than the profile's maximum of simultaneous jobs allows.
     """
     async with doors.database.session() as db:
         credentials = await master_credentials(db, doors.secrets, profile)
-    if credentials is None or profile.allow_same_mailbox:
+    if credentials is None:
         return None
+    if profile.no_master_mailbox:
+        return EMPTY
     # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
     async with _looking.setdefault(job.run_id, asyncio.Lock()):
         async with doors.database.session() as db:
-            known = await runs.master_fingerprint(db, job.run_id)
-        if known is not None:
-            return known
-        return await _look_up(doors, job, profile, credentials)
+            # Jobs that fail together share one failure; each comes back after a wait of its own.
+            known = await runs.master_look(db, job.run_id, doors.settings.retry_first_seconds)
+        if known is None:
+            return await _look_up(doors, job, profile, credentials)
+    if known.failure:
+        kind = ServerThrottled if known.throttled else ServerUnavailable
+        raise kind(known.failure, hint=_own_hint(credentials.user))
+    return known.fingerprint or EMPTY
 
 
 async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: Credentials) -> bytes:
     found = EMPTY
-    refused = False
+    for_good = False
     try:
         session = await ImapSession.open(profile.server, credentials, doors.limits)
         try:
@@ -135,16 +157,20 @@ async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: 
         finally:
             session.abort()
     except Transient as error:
-        if job.attempt < _PATIENCE:
-            raise
-        # Some servers answer so when he has no mailbox; the other half of the check goes on.
-        _log.warning("the privileged user's own mailbox cannot be looked at", reason=str(error))
-        return EMPTY
+        failure = f"cannot look at {credentials.user}'s own mailbox, to tell others from it: {error}"
+        async with doors.database.session() as db:
+            await runs.fail_master_look(db, job.run_id, failure, throttled=isinstance(error, ServerThrottled))
+        raise type(error)(failure, hint=_own_hint(credentials.user)) from error
     except (LoginRefused, LoginUnsupported) as error:
-        refused = True  # no mailbox of his own that could be opened by mistake: not asked for again in this run
+        for_good = True  # no mailbox of his own that could be opened by mistake: not asked for again in this run
         _log.info("the privileged user has no mailbox of his own", reason=str(error))
-    except MunimentError as error:
+    except CommandRefused as error:
+        # Whoever opened it by mistake would be refused as well.
         _log.warning("the privileged user's own mailbox cannot be read", reason=str(error))
     async with doors.database.session() as db:
-        await runs.set_master_fingerprint(db, job.run_id, found, for_good=refused)
+        await runs.set_master_fingerprint(db, job.run_id, found, for_good=for_good)
     return found
+
+
+def _own_hint(user: str) -> str:
+    return f"If {user} has no mailbox at all, say so: `profile add … --replace --no-master-mailbox`."

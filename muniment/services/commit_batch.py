@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -43,6 +43,14 @@ class Batch:
     def size(self) -> int:
         """Bytes of all messages."""
         return sum(message.raw.size for message in self.messages if message.raw is not None)
+
+    async def after(self, step: Awaitable[None]) -> None:
+        """Wait for a step that comes first; when it fails, free this batch, for nobody else will."""
+        try:
+            await step
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free the messages and their share of the byte budget."""

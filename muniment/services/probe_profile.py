@@ -44,7 +44,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     warnings = list(profile.warnings)
     if print_ == EMPTY:
         warnings.append(EMPTY_MAILBOX)
-    elif master is not None:
+    elif master is not None and not profile.no_master_mailbox:
         try:
             own = await ImapSession.open(profile.server, master, doors.limits)
         except Permanent:

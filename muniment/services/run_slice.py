@@ -35,9 +35,10 @@ UNREADABLE_HINT = "All other folders were archived. Give this login the right to
 #: A mailbox that another run is archiving is tried again after this time (seconds).
 BUSY_SECONDS = 15.0
 
-#: How much longer than a mailbox in trouble others are borne: PostgreSQL being away says nothing about the
-#: mailbox (0: for ever), and a server with too many connections gets to this one in the end.
-_PATIENCE: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, ServerThrottled: 10}
+#: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
+#: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
+_FULL_WEIGHT = 10
+_WEIGHTS: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, ServerThrottled: 1}
 
 
 class SliceEnd(StrEnum):
@@ -121,13 +122,14 @@ async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> Slic
     settings = doors.settings
     _log.warning("slice failed", error=str(error), kind=type(error).__name__, attempt=job.attempt + 1)
     seconds = Backoff(settings.retry_first_seconds, settings.retry_cap_seconds).seconds(job.attempt + 1)
-    limit = settings.job_attempts * _PATIENCE.get(type(error), 1)
+    weight = _WEIGHTS.get(type(error), _FULL_WEIGHT)
+    setback = Setback(str(error), error.hint, seconds, weight, settings.job_attempts * _FULL_WEIGHT)
     try:
         async with doors.database.session() as session:
             if not isinstance(error, Transient):
                 await jobs.fail(session, job.lease, error=str(error), hint=error.hint)
                 return SliceEnd.FAILED
-            state = await jobs.postpone(session, job.lease, Setback(str(error), error.hint, seconds, limit))
+            state = await jobs.postpone(session, job.lease, setback)
             return SliceEnd.FAILED if state is JobState.FAILED else SliceEnd.POSTPONED
     except Interrupted:
         return SliceEnd.LEASE_LOST

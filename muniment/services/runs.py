@@ -31,6 +31,7 @@ async def start_run(doors: Doors, profile_name: str) -> int:
     """
     async with doors.database.transaction() as session:
         profile = await profiles.find(session, profile_name)
+        await profiles.lock(session, profile.id)  # who starts it at the same time waits, and then finds this run
         if not await profiles.count_mailboxes(session, profile.id):
             raise Misconfigured(
                 f"profile {profile.name} has no mailbox to archive",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 
 class SliceBudget:
-    """Time (seconds) and volume (bytes) of one slice; asked between batches, never within one."""
+    """Time (seconds) and volume (bytes) of one slice, by default endless; asked between batches, never within one."""
 
-    def __init__(self, seconds: float, size: int) -> None:
+    def __init__(self, seconds: float = math.inf, size: float = math.inf) -> None:
         self._until = time.monotonic() + seconds
         self._bytes_left = size
 

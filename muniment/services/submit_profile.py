@@ -43,6 +43,7 @@ class ProfileRequest:
     address: str | None = None
     max_jobs: int = 10
     allow_same_mailbox: bool = False
+    no_master_mailbox: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def _profile(request: ProfileRequest) -> Profile:
         all_mailboxes=request.kind is ProfileKind.MASTER and request.mailboxes is None,
         max_jobs=request.max_jobs,
         allow_same_mailbox=request.allow_same_mailbox,
+        no_master_mailbox=request.no_master_mailbox,
     )
 
 

@@ -42,7 +42,8 @@ async def dispatch_index(doors: Doors) -> None:
 
 async def _recover(doors: Doors, run_ids: list[int]) -> None:
     """Let jobs wait again whose worker fell silent, or whose task the broker lost."""
-    async with doors.database.session() as session:
+    # In one transaction: its now() is one moment for both, or a lease that ends between them is forgotten by the first.
+    async with doors.database.transaction() as session:
         stuck = await jobs.end_stuck(session, run_ids)
         silent = await jobs.release_silent(session, run_ids, MAX_LOSSES)
         sent = await jobs.count_sent(session, run_ids)

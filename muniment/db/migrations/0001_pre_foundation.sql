@@ -47,6 +47,7 @@ CREATE TABLE profiles (
     all_mailboxes           boolean NOT NULL,
     max_jobs                integer NOT NULL CHECK (max_jobs > 0),
     allow_same_mailbox      boolean NOT NULL,
+    no_master_mailbox       boolean NOT NULL,
     created                 timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX profiles_name ON profiles (lower(name));
@@ -77,7 +78,9 @@ CREATE TABLE runs (    id                 bigint GENERATED ALWAYS AS IDENTITY PR
     started            timestamptz NOT NULL DEFAULT now(),
     finished           timestamptz,
     master_fingerprint bytea,              -- of the privileged user's own mailbox; empty: it has none
-    master_looked      timestamptz         -- when it was looked up
+    master_looked      timestamptz,        -- when it was looked up
+    master_failure     text NOT NULL DEFAULT '',  -- why that failed
+    master_throttled   boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX runs_one_open ON runs (profile_id) WHERE state IN ('running', 'cancelling');
 
@@ -91,8 +94,11 @@ CREATE TABLE jobs (
     lease_until timestamptz,
     not_before  timestamptz NOT NULL DEFAULT now(),
     attempt     integer NOT NULL DEFAULT 0,  -- failures in a row without progress
-    strikes     integer NOT NULL DEFAULT 0,  -- those of them that count against the limit
-    breaks      integer NOT NULL DEFAULT 0,  -- messages given up because the connection broke at each try
+    strikes     integer NOT NULL DEFAULT 0,  -- their weight: ten for most, less for what is not the mailbox's fault
+    broke_folder bigint,                     -- where the connection broke the last time: at this folder …
+    broke_uid   bigint,                      -- … and message (0: before any was fetched) …
+    broke_times integer NOT NULL DEFAULT 0,  -- … so many times in a row
+    breaks      integer NOT NULL DEFAULT 0,  -- messages and folders given up because it broke there at each try
     losses      integer NOT NULL DEFAULT 0,  -- silent workers in a row without progress
     worker      text,
     fingerprint bytea,                       -- of the mailbox that the server opened
@@ -111,7 +117,8 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_waiting ON jobs (run_id, not_before, id) WHERE state = 'waiting';
 CREATE INDEX jobs_leased ON jobs (run_id, lease_until) WHERE state IN ('sent', 'running');
 CREATE INDEX jobs_mailbox ON jobs (mailbox_id);
-CREATE INDEX jobs_fingerprint ON jobs (run_id, fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX jobs_unfinished ON jobs (mailbox_id) WHERE state IN ('waiting', 'sent', 'running');
+CREATE INDEX jobs_fingerprint ON jobs (run_id, substr(fingerprint, 1, 32)) WHERE fingerprint IS NOT NULL;
 CREATE UNIQUE INDEX jobs_one_writer ON jobs (mailbox_id) WHERE state = 'running';
 
 CREATE TABLE folders (
@@ -135,6 +142,10 @@ CREATE TABLE folders (
     refusal       text NOT NULL DEFAULT '',
     UNIQUE (mailbox_id, wire_name)
 ) WITH (fillfactor = 70);
+
+-- UIDVALIDITYs of our own, used below 0 where no server's can be: for folders whose server has none, and for entries
+-- whose numbering the server gave up. None is ever used twice.
+CREATE SEQUENCE numberings AS bigint;
 
 CREATE TABLE quarantine (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

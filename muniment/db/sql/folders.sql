@@ -11,12 +11,32 @@ SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmod
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2) AS quarantined
 FROM folders WHERE mailbox_id = $1 ORDER BY id;
 
+-- new_numbering --
+-- A UIDVALIDITY of our own, below 0
+SELECT -nextval('numberings');
+
 -- renumber --
 -- The server gave the folder a new UIDVALIDITY: its UIDs start again, its messages stay. The guard is the lease.
 WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE)
 UPDATE folders SET renumbered = renumbered OR uidvalidity <> 0, uidvalidity = $4, last_uid = 0,
                    proven = NULL, uidnext = NULL, messages = NULL, highestmodseq = NULL
 WHERE id = $3 AND EXISTS (SELECT FROM own) RETURNING id;
+
+-- park_entries --
+-- What a server numbered must never be taken for what it, or another one, numbers alike later: each numbering of
+-- these folders gets one of our own
+UPDATE entries SET uidvalidity = old.parked FROM (
+    SELECT folder_id, uidvalidity, -nextval('numberings') AS parked
+    FROM (SELECT DISTINCT folder_id, uidvalidity FROM entries
+          WHERE folder_id = ANY ($1::bigint[]) AND uidvalidity > 0) AS numbered) AS old
+WHERE entries.folder_id = old.folder_id AND entries.uidvalidity = old.uidvalidity;
+
+-- park_quarantine --
+UPDATE quarantine SET uidvalidity = old.parked FROM (
+    SELECT folder_id, uidvalidity, -nextval('numberings') AS parked
+    FROM (SELECT DISTINCT folder_id, uidvalidity FROM quarantine
+          WHERE folder_id = ANY ($1::bigint[]) AND uidvalidity > 0) AS numbered) AS old
+WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidvalidity;
 
 -- uids --
 -- What the archive holds of this numbering, and what is in quarantine and was tried since $3
@@ -43,12 +63,11 @@ WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running'
 UPDATE mailboxes SET source = $4 WHERE id = $3 AND source IS DISTINCT FROM $4 AND EXISTS (SELECT FROM own)
 RETURNING (SELECT source FROM old) IS NOT NULL AS moved;
 
--- renumber_entries --
--- Another server's UIDs may look like the old ones: those get a UIDVALIDITY that no server has (below 0)
-UPDATE entries SET uidvalidity = $2 FROM folders
-WHERE folders.mailbox_id = $1 AND entries.folder_id = folders.id AND entries.uidvalidity = folders.uidvalidity;
+-- numbered_folders --
+SELECT id FROM folders WHERE mailbox_id = $1 AND uidvalidity <> 0;
 
--- renumber_folders --
+-- forget_numbering --
+-- Another server's UIDs may look like the old ones
 UPDATE folders SET renumbered = true, uidvalidity = 0, last_uid = 0, proven = NULL, uidnext = NULL, messages = NULL,
                    highestmodseq = NULL
 WHERE mailbox_id = $1 AND (uidvalidity <> 0 OR last_uid > 0);

@@ -16,8 +16,20 @@ UPDATE jobs SET state = 'running', fence = fence + 1, worker = $2, started = coa
 FROM runs, mailboxes
 WHERE jobs.id = $1 AND jobs.state = 'sent' AND runs.id = run_id AND runs.state = 'running'
   AND mailboxes.id = mailbox_id
-RETURNING jobs.id AS job_id, fence, run_id, profile_id, mailbox_id, mailboxes.address, attempt, breaks,
-          runs.started AS run_started;
+  AND NOT EXISTS (
+    SELECT FROM jobs AS other JOIN runs AS theirs ON theirs.id = other.run_id
+    WHERE other.mailbox_id = jobs.mailbox_id AND other.id <> jobs.id AND other.state IN ('waiting', 'sent', 'running')
+      AND other.started IS NOT NULL AND other.attempt = 0 AND theirs.state = 'running')
+RETURNING jobs.id AS job_id, fence, run_id, profile_id, mailbox_id, mailboxes.address, attempt, broke_folder,
+          breaks, runs.started AS run_started;
+
+-- is_busy --
+-- Why a sent job cannot be leased: another run has begun with its mailbox, and is not in trouble there
+SELECT EXISTS (
+    SELECT FROM jobs JOIN jobs AS other ON other.mailbox_id = jobs.mailbox_id AND other.id <> jobs.id
+                     JOIN runs AS theirs ON theirs.id = other.run_id
+    WHERE jobs.id = $1 AND jobs.state = 'sent' AND other.state IN ('waiting', 'sent', 'running')
+      AND other.started IS NOT NULL AND other.attempt = 0 AND theirs.state = 'running');
 
 -- extend --
 -- Keep the lease and hear whether the run goes on; nothing when the lease is lost
@@ -35,6 +47,12 @@ UPDATE jobs SET seen = seen + $3, archived = archived + $4, known = known + $5, 
                 lease_until = clock_timestamp() + make_interval(secs => $8)
 FROM runs WHERE jobs.id = $1 AND fence = $2 AND jobs.state = 'running' AND runs.id = run_id RETURNING runs.state;
 
+-- broke --
+-- The connection broke at a message (0: at its folder); returns how many times in a row it did so there
+UPDATE jobs SET broke_folder = $3, broke_uid = $4,
+                broke_times = CASE WHEN broke_folder = $3 AND broke_uid = $4 THEN broke_times + 1 ELSE 1 END
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING broke_times;
+
 -- yield_slice --
 -- The slice is over and there is more to do
 UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now(), worker = NULL
@@ -45,7 +63,7 @@ UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NU
 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
 -- postpone --
--- Try again later, and say why; a failure that counts ($3 = 1) for the $7th time in a row is the last one
+-- Try again later, and say why; the failure weighs $3, and the one with which they weigh $7 in a row is the last
 UPDATE jobs SET state = CASE WHEN strikes + $3 >= $7 THEN 'failed' ELSE 'waiting' END,
                 finished = CASE WHEN strikes + $3 >= $7 THEN now() END,
                 lease_until = NULL, worker = NULL, attempt = attempt + 1, strikes = strikes + $3,
@@ -105,10 +123,10 @@ RETURNING jobs.id;
 -- set_fingerprint --
 UPDATE jobs SET fingerprint = $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
--- same_fingerprint --
--- Another mailbox of this run that opened the same mailbox on the server
-SELECT address FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
-WHERE run_id = $1 AND fingerprint = $2 AND jobs.id <> $3 ORDER BY jobs.id LIMIT 1;
+-- similar_fingerprints --
+-- Other mailboxes of this run that opened one with the same oldest message on the server
+SELECT address, fingerprint FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE run_id = $1 AND substr(fingerprint, 1, 32) = substr($2::bytea, 1, 32) AND jobs.id <> $3 ORDER BY jobs.id;
 
 -- mark_proven --
 -- Every folder of the mailbox was proven complete at this moment

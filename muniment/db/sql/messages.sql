@@ -20,14 +20,14 @@ ON CONFLICT DO NOTHING RETURNING id, sha256;
 SELECT id, sha256 FROM messages WHERE store_id = $1 AND sha256 = ANY ($2::bytea[]);
 
 -- claim_renumbered --
--- After a change of UIDVALIDITY: entries of older numbering whose content is the same get the new number,
--- each at most once; returns the UIDs that were recognised
+-- After a change of UIDVALIDITY: entries of older numberings whose content is the same get the new number, each at
+-- most once, those given up last (the lowest) first; returns the UIDs that were recognised
 WITH given AS (
     SELECT uid, sha256, row_number() OVER (PARTITION BY sha256 ORDER BY uid) AS nth
     FROM unnest($3::bigint[], $4::bytea[]) AS given (uid, sha256)
 ), old AS (
     SELECT entries.store_id, entries.uidvalidity, entries.uid, messages.sha256,
-           row_number() OVER (PARTITION BY messages.sha256 ORDER BY entries.uidvalidity DESC, entries.uid) AS nth
+           row_number() OVER (PARTITION BY messages.sha256 ORDER BY entries.uidvalidity, entries.uid) AS nth
     FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
     WHERE entries.folder_id = $1 AND entries.uidvalidity <> $2 AND messages.sha256 = ANY ($4::bytea[])
 )
@@ -59,6 +59,11 @@ DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY (
 -- forget_gone --
 -- What left the server leaves the quarantine, unless its bytes are here: the only copy stays
 DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[])
+  AND NOT EXISTS (SELECT FROM quarantine_parts WHERE quarantine_id = quarantine.id);
+
+-- forget_old_numberings --
+-- A UID of a numbering that the server gave up will never come again; the only copy stays here, too
+DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity <> $2
   AND NOT EXISTS (SELECT FROM quarantine_parts WHERE quarantine_id = quarantine.id);
 
 -- drop_quarantine_parts --

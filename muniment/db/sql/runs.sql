@@ -78,10 +78,17 @@ WHERE id = $1 AND state IN ('running', 'cancelling')
   AND (SELECT id FROM jobs WHERE run_id = $1 AND state IN ('sent', 'running') ORDER BY lease_until LIMIT 1) IS NULL
 RETURNING state;
 
--- master_fingerprint --
--- Only a fresh one: his mailbox may get its first message in the middle of a run
-SELECT master_fingerprint FROM runs WHERE id = $1 AND master_looked > now() - interval '1 minute';
+-- master_look --
+-- Only a fresh one: his mailbox may get its first message in the middle of a run. A failure keeps others from trying
+-- for $2 seconds.
+SELECT master_fingerprint AS fingerprint, master_failure AS failure, master_throttled AS throttled FROM runs
+WHERE id = $1 AND master_looked > now() - CASE WHEN master_failure = '' THEN interval '1 minute'
+                                               ELSE make_interval(secs => $2) END;
 
 -- set_master_fingerprint --
-UPDATE runs SET master_fingerprint = $2, master_looked = CASE WHEN $3::boolean THEN 'infinity' ELSE now() END
+UPDATE runs SET master_fingerprint = $2, master_looked = CASE WHEN $3::boolean THEN 'infinity' ELSE now() END,
+                master_failure = ''
 WHERE id = $1;
+
+-- fail_master_look --
+UPDATE runs SET master_looked = now(), master_failure = $2, master_throttled = $3 WHERE id = $1;

@@ -41,20 +41,56 @@ async def test_batch_before_the_break_is_kept(harness: Harness) -> None:
     assert report.run.messages.archived == 3
 
 
-async def test_failures_in_a_row_are_counted_where_they_are_known(harness: Harness, port: int) -> None:
-    """Failures count from the last progress on, whatever the worker believed when it took the job."""
+async def test_failures_weigh_what_they_say(harness: Harness, port: int) -> None:
+    """Failures add up by their weight, whatever came in between: what is nobody's fault never ends a job."""
     await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
     await start_run(harness.doors, "one")
     ((_, (_, job_id)),) = harness.queue.tasks
     ends = []
     async with harness.database.session() as session:
-        for counted in (2, 0, 2):
+        for weight in (1, 10, 0, 1, 8):
             await session.execute("UPDATE jobs SET state = 'sent'")
             job = await jobs.lease(session, job_id, process_name(), 60)
             assert job is not None
-            ends.append(await jobs.postpone(session, job.lease, Setback("broke", "", 0.0, counted)))
+            ends.append(await jobs.postpone(session, job.lease, Setback("broke", "", 0.0, weight, 20)))
 
-    assert ends == [JobState.WAITING, JobState.WAITING, JobState.FAILED]
+    assert ends == [*[JobState.WAITING] * 4, JobState.FAILED]
+
+
+async def test_throttling_makes_no_message_a_bad_one(harness: Harness) -> None:
+    """A server that throttles again and again and then drops one connection loses nobody a message."""
+    script = neighbourhood({b"INBOX": Folder(mails("a", 9))}, ())
+    script.faults = [
+        Fault("UID FETCH", containing="(UID FLAGS", reply="NO [LIMIT] slow down", times=12),
+        Fault("UID FETCH", containing="(UID FLAGS", close=True, times=1),
+    ]
+    patient = harness.with_settings(batch_messages=3, job_attempts=3)
+    async with ImapServer(script) as server:
+        report = await archive(patient, server)
+
+    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 0)
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_folder_that_breaks_the_connection_stops_no_other(harness: Harness) -> None:
+    """A folder at which the server always hangs up fails its mailbox by name; those behind it are archived."""
+    script = neighbourhood(
+        {
+            name: Folder(mails(name.decode(), 3), uidvalidity=n)
+            for n, name in enumerate((b"INBOX", b"Bad", b"Later"), 1)
+        },
+        (),
+    )
+    script.faults = [Fault("EXAMINE", containing="Bad", close=True)]
+    hasty = harness.with_settings(job_attempts=3)
+    async with ImapServer(script) as server:
+        report = await archive(hasty, server)
+
+    assert report.run.state == RunState.FAILED
+    assert report.failures[0].error.startswith("1 of 3 folders cannot be read: Bad: ")
+    exported = await harness.exported(TARGET)
+    del script.mailboxes[TARGET][b"Bad"]
+    assert source(script.mailboxes[TARGET]) == exported
 
 
 async def test_bytes_in_quarantine_outlive_the_server(harness: Harness) -> None:

@@ -19,7 +19,8 @@ from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
 from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
 from muniment.services import archive_folder as archive_folder_module
-from muniment.services.archive_folder import FolderWork
+from muniment.services import fetch_batches as fetch_batches_module
+from muniment.services.folder_work import FolderWork
 from muniment.services.run_slice import SliceEnd, run_slice
 from muniment.services.runs import show_run, start_run
 from muniment.services.slice_budget import SliceBudget
@@ -99,10 +100,12 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
             folders_db.still_proven(session, old, [1]),
             jobs.yield_slice(session, old),
             jobs.complete(session, old, []),
-            jobs.postpone(session, old, jobs.Setback("", "", 1.0, 1)),
+            jobs.postpone(session, old, jobs.Setback("", "", 1.0, 1, 1)),
             jobs.fail(session, old, error="", hint=""),
             jobs.stop_cancelled(session, old),
             jobs.set_fingerprint(session, old, b""),
+            jobs.broke(session, old, 1, 1),
+            folders_db.refuse(session, old, 1, ""),
         ):
             with pytest.raises(LeaseLost):
                 await change
@@ -194,7 +197,7 @@ async def test_session_that_ends_between_windows_frees_its_memory(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch whose commit was called off before it began gives its share of the byte budget back."""
-    monkeypatch.setattr(archive_folder_module, "SIZES_WINDOW", 1)
+    monkeypatch.setattr(fetch_batches_module, "SIZES_WINDOW", 1)
     spooled = MemoryMessage(b"x" * 1000)
 
     class Breaking:
@@ -226,7 +229,7 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         quarantined=0,
         refusal="",
     )
-    job = LeasedJob(Lease(1, 1), 1, datetime.now(UTC), 1, 1, TARGET, attempt=0, breaks=0)
+    job = LeasedJob(Lease(1, 1), 1, datetime.now(UTC), 1, 1, TARGET, 0, None, 0)
     work = FolderWork(job, cast("ImapSession", Breaking()), folder, state)
     with pytest.raises(LoginRefused):
         await archive_folder_module._fetch_and_commit(harness.doors, work, [1, 2], SliceBudget(60, 10**9))

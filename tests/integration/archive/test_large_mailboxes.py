@@ -7,18 +7,19 @@ import gc
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from muniment.imap import ByteBudget
 from muniment.model.run import RunState
 from muniment.services.drain_outbox import drain_outbox
 from muniment.services.export_archive import export_archive
 from muniment.services.runs import start_run
 from tests.support.harness import Harness, hashes
-from tests.support.imap_script import Folder, HugeContent, Mail, ManyMails
+from tests.support.imap_script import Fault, Folder, HugeContent, Mail, ManyMails
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, assert_neighbours_exact, mails, message, neighbourhood, source, submit
 
@@ -80,19 +81,37 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
     await assert_neighbours_exact(harness, script)
 
 
-async def test_lying_sizes_do_not_fill_the_memory(harness: Harness) -> None:
-    """Messages that the server claims to be empty are handed on in pieces of a batch, however large they are."""
+class Ledger(ByteBudget):
+    """A byte budget that remembers how much was taken at most."""
+
+    peak = 0
+
+    def charge(self, n: int) -> None:
+        super().charge(n)
+        self.peak = max(self.peak, self.used)
+
+
+@pytest.mark.parametrize("sizes", ["claimed to be 0", "refused"])
+async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) -> None:
+    """Messages whose true sizes nobody tells are handed on in pieces of a batch, and the budget knows what they take."""
     body = b"0123456789abcdef" * (MIB // 16)
     inbox = Folder([Mail(uid, message(f"big-{uid}", body)) for uid in range(1, 101)])
-    inbox.claimed_sizes = {mail.uid: 0 for mail in inbox.messages}
     script = neighbourhood({b"INBOX": inbox}, ())
+    if sizes == "refused":
+        script.faults = [Fault("UID FETCH", containing="(RFC822.SIZE)", reply="NO not today")]
+    else:
+        inbox.claimed_sizes = {mail.uid: 0 for mail in inbox.messages}
+    ledger = Ledger(16 * MIB)
+    counting = Harness(replace(harness.doors, budget=ledger), harness.folder).with_settings(batch_messages=500)
     async with ImapServer(script) as server:
-        await submit(harness, server)
+        await submit(counting, server)
         async with growth() as archiving:
-            report = await harness.finish(await start_run(harness.with_settings(batch_messages=500).doors, "all"))
+            report = await counting.finish(await start_run(counting.doors, "all"))
 
     assert (report.run.state, report.run.messages.archived) == (RunState.SUCCEEDED, 100)
     assert archiving.peak < BOUND
+    assert ledger.peak > 8 * MIB
+    assert ledger.used == 0
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import AsyncExitStack
+
 import pytest
 
-from muniment.model.profile import ProfileKind
+from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from tests.support.harness import Harness
+from muniment.services.runs import start_run
+from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.tick import pump_runs
+from tests.support.harness import Contents, Harness
 from tests.support.imap_script import Folder
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven, source
@@ -29,6 +35,93 @@ async def test_mailbox_that_moved_to_another_server(harness: Harness) -> None:
     assert (second.run.messages.archived, second.run.messages.known) == (8, 3)
     expected = source(old.mailboxes[TARGET])[("INBOX",)] | source(new.mailboxes[TARGET])[("INBOX",)]
     assert {("INBOX",): expected} == await harness.exported(TARGET)
+
+
+async def move(harness: Harness, *stations: Folder) -> Contents:
+    """Archive a mailbox at one server after the other, and return what all of them held together."""
+    held: Contents = {}
+    for number, inbox in enumerate(stations):
+        script = neighbourhood({b"INBOX": inbox}, ())
+        async with ImapServer(script) as server:
+            await harness.submit(f"station {number}", server.host, server.port, mailboxes=[TARGET])
+            report = await harness.archive(f"station {number}")
+        assert report.run.state == RunState.SUCCEEDED
+        held["INBOX",] = held.get(("INBOX",), Counter()) | source(script.mailboxes[TARGET])["INBOX",]
+    return held
+
+
+@pytest.mark.parametrize("before", [1, None])
+@pytest.mark.parametrize("after", [1, None])
+async def test_numbers_of_two_servers_are_never_mixed(harness: Harness, before: int | None, after: int | None) -> None:
+    """Whether the old or the new server has UIDVALIDITY or none, equal UIDs stay different messages."""
+    held = await move(
+        harness,
+        Folder(mails("old", 5), uidvalidity=before),
+        Folder(mails("new", 8), uidvalidity=after),
+    )
+
+    assert held == await harness.exported(TARGET)
+    assert await proven(harness)
+
+
+async def test_uidvalidity_that_comes_back(harness: Harness) -> None:
+    """A server restored from a backup may use an old UIDVALIDITY for other messages: all of them are archived."""
+    inbox = Folder(mails("first", 4), uidvalidity=1)
+    script = neighbourhood({b"INBOX": inbox}, ())
+    held = source(script.mailboxes[TARGET])
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+        for uidvalidity, name in ((2, "second"), (1, "third")):
+            inbox.uidvalidity, inbox.messages = uidvalidity, mails(name, 5)
+            held["INBOX",] |= source(script.mailboxes[TARGET])["INBOX",]
+            await harness.archive("all")
+
+    assert held == await harness.exported(TARGET)
+    assert await proven(harness)
+
+
+async def test_moving_in_the_middle_of_a_run(harness: Harness) -> None:
+    """A profile that is led to other servers while it runs, twice, archives all that the last one has."""
+    scripts = [neighbourhood({b"INBOX": Folder(mails(name, 6), uidvalidity=1)}, ()) for name in ("a", "b", "c")]
+    tiny = harness.with_settings(batch_messages=2, slice_bytes=1)
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(ImapServer(script)) for script in scripts]
+        await tiny.submit("p", servers[0].host, servers[0].port, mailboxes=[TARGET])
+        run_id = await start_run(tiny.doors, "p")
+        for server in servers[1:]:
+            await tiny.work()
+            await pump_runs(tiny.doors)
+            await resubmit(tiny, "p", server.port)
+        report = await tiny.finish(run_id)
+
+    assert report.run.state == RunState.SUCCEEDED
+    exported = await harness.exported(TARGET)
+    assert source(scripts[2].mailboxes[TARGET])["INBOX",] <= exported["INBOX",]
+    assert await proven(harness)
+
+
+async def resubmit(harness: Harness, name: str, port: int) -> None:
+    """Lead a profile to another port."""
+    request = ProfileRequest(
+        name=name,
+        kind=ProfileKind.MASTER,
+        server=Server("127.0.0.1", port, Access.IMAP, timeout_seconds=20.0),
+        user="archiver",
+        password=Secret("master"),
+        mailboxes=[TARGET],
+    )
+    await submit_profile(harness.database, harness.doors.secrets, request, change=True)
+
+
+async def test_folder_without_uidvalidity_is_not_cut(harness: Harness) -> None:
+    """However short slices are, a folder whose UIDs mean nothing to the next connection is read in one go."""
+    script = neighbourhood({b"INBOX": Folder(mails("a", 9), uidvalidity=None)}, ())
+    tiny = harness.with_settings(batch_messages=2, slice_bytes=1)
+    async with ImapServer(script) as server:
+        report = await archive(tiny, server)
+
+    assert (report.run.messages.archived, report.run.messages.known) == (9, 0)
+    assert await proven(harness)
 
 
 @pytest.mark.parametrize("same_content", [True, False])

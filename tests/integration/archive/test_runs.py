@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from muniment.errors import Conflict
 from muniment.model.run import RunState
 from muniment.services import run_slice as run_slice_module
 from muniment.services.run_slice import SliceEnd, run_slice
@@ -103,6 +104,36 @@ async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch:
     assert server.max_connections == 1
     assert sum(report.run.messages.archived for report in reports) == 120
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_two_names_of_one_server_do_not_undo_each_other(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two profiles that reach a mailbox under two names of its server archive it one after the other, and both end."""
+    monkeypatch.setattr(run_slice_module, "BUSY_SECONDS", 0.05)
+    script = neighbourhood(mailbox("target", messages=20), ())
+    tiny = harness.with_settings(batch_messages=5, slice_bytes=1000)
+    async with ImapServer(script) as server:
+        await tiny.submit("by number", "127.0.0.1", server.port, mailboxes=[TARGET])
+        await tiny.submit("by name", "localhost", server.port, mailboxes=[TARGET])
+        ids = [await start_run(tiny.doors, name) for name in ("by number", "by name")]
+        reports = [await tiny.finish(run_id, seconds=30) for run_id in ids]
+
+    assert [report.run.state for report in reports] == [RunState.SUCCEEDED] * 2
+    assert [report.run.messages.archived for report in reports] == [60, 0]
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_profile_started_twice_at_once_runs_once(harness: Harness) -> None:
+    """Of two who start a profile in the same moment one gets a run, and the other is told which one."""
+    script = neighbourhood(mailbox("target"))
+    async with ImapServer(script) as server:
+        await submit(harness, server)
+        answers = await asyncio.gather(*(start_run(harness.doors, "all") for _ in range(4)), return_exceptions=True)
+
+    (run_id,) = [answer for answer in answers if isinstance(answer, int)]
+    refusals = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert [str(refusal) for refusal in refusals] == [f"profile all is running already (run {run_id})"] * 3
 
 
 async def test_cancelled_run_stops_and_the_next_completes(harness: Harness) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import re
 
+import pytest
+
 from muniment.model.run import RunState
+from muniment.services.runs import start_run
 from tests.support.harness import Harness
-from tests.support.imap_script import Folder, Script
+from tests.support.imap_script import Fault, Folder, Script
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import (
     NEIGHBOURS,
@@ -15,10 +18,15 @@ from tests.support.scripted import (
     archive,
     assert_neighbours_exact,
     mailbox,
+    mails,
     neighbourhood,
     proven,
     source,
+    submit,
 )
+
+#: How the privileged user logs in as himself.
+OWN = " " + base64.b64encode(b"\0archiver\0master").decode()
 
 
 async def test_empty_mailbox_is_done_with_a_warning(harness: Harness) -> None:
@@ -47,8 +55,7 @@ async def test_wrong_password_fails_every_mailbox(harness: Harness) -> None:
     assert sorted([TARGET, *NEIGHBOURS]) == [failure.mailbox for failure in report.failures]
     assert all("refused the login" in failure.error for failure in report.failures)
     assert all("password" in failure.hint for failure in report.failures)
-    own = base64.b64encode(b"\0archiver\0master").decode()
-    assert len([line for line in server.sent("AUTHENTICATE") if not line.endswith(f" {own}")]) == 4
+    assert len([line for line in server.sent("AUTHENTICATE") if not line.endswith(OWN)]) == 4
 
 
 async def test_own_mailbox_is_noticed(harness: Harness) -> None:
@@ -65,6 +72,64 @@ async def test_own_mailbox_is_noticed(harness: Harness) -> None:
     assert all("nothing was archived" in failure.hint for failure in report.failures)
     assert report.run.messages.seen == 0
     assert not server.sent("UID FETCH")
+
+
+@pytest.mark.parametrize("reply", ["NO [LIMIT] too many connections", "NO [UNAVAILABLE] try again", "* BYE overloaded"])
+async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply: str) -> None:
+    """When nobody can say what the privileged user's own mailbox is, nothing is archived."""
+    script = neighbourhood(mailbox("target"))
+    script.mailboxes["archiver"] = mailbox("archiver")
+    script.always_opens = "archiver"
+    script.faults = [Fault("AUTHENTICATE", containing=OWN, reply=reply)]
+    hasty = harness.with_settings(job_attempts=2)
+    async with ImapServer(script) as server:
+        report = await archive(hasty, server, mailboxes=[TARGET, *NEIGHBOURS])
+
+    assert report.run.state == RunState.FAILED
+    assert (report.run.messages.seen, len(report.failures)) == (0, 4)
+    assert all("cannot look at archiver's own mailbox" in failure.error for failure in report.failures)
+    assert all("--no-master-mailbox" in failure.hint for failure in report.failures)
+    # Four jobs, each with twenty tries at most (throttling weighs a tenth): they share the looks.
+    assert len([line for line in server.lines if line.endswith(OWN)]) < 40
+
+
+async def test_privileged_user_without_a_mailbox_is_not_looked_up(harness: Harness) -> None:
+    """With --no-master-mailbox nobody logs in as the privileged user himself."""
+    script = neighbourhood(mailbox("target"))
+    script.faults = [Fault("AUTHENTICATE", containing=OWN, close=True)]
+    async with ImapServer(script) as server:
+        report = await archive(harness, server, no_master_mailbox=True)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert not [line for line in server.lines if line.endswith(OWN)]
+
+
+async def test_own_mailbox_is_noticed_where_one_may_be_opened_twice(harness: Harness) -> None:
+    """--allow-same-mailbox allows two names of one mailbox, not that of the privileged user."""
+    script = neighbourhood(mailbox("target"))
+    script.mailboxes["archiver"] = mailbox("archiver")
+    script.always_opens = "archiver"
+    async with ImapServer(script) as server:
+        report = await archive(harness, server, mailboxes=[TARGET], allow_same_mailbox=True)
+
+    assert "privileged user's own mailbox" in report.failures[0].error
+    assert report.run.messages.seen == 0
+
+
+async def test_same_mailbox_is_noticed_while_it_grows(harness: Harness) -> None:
+    """A collecting mailbox that got its second message between two jobs is still one mailbox."""
+    script = neighbourhood({b"INBOX": Folder(mails("caught", 1))}, ())
+    script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
+    async with ImapServer(script) as server:
+        await submit(harness, server, max_jobs=1)
+        run_id = await start_run(harness.doors, "all")
+        await harness.work()
+        script.mailboxes[TARGET][b"INBOX"].messages = mails("caught", 2)
+        report = await harness.finish(run_id)
+
+    assert report.run.state == RunState.FAILED
+    assert "opened the same mailbox" in report.failures[0].error
+    assert report.run.messages.archived == 1
 
 
 async def test_same_mailbox_for_two_users_is_noticed(harness: Harness) -> None:
@@ -113,7 +178,6 @@ async def test_refused_privileged_user_is_asked_once(harness: Harness) -> None:
     tiny = harness.with_settings(slice_bytes=1)
     async with ImapServer(script) as server:
         await archive(tiny, server)
-        own = base64.b64encode(b"\0archiver\0master").decode()
-        tries = [line for line in server.lines if line.endswith(f" {own}")]
+        tries = [line for line in server.lines if line.endswith(OWN)]
 
     assert len(tries) == 1

@@ -17,8 +17,8 @@ FILL = """
 INSERT INTO users (name) SELECT 'user ' || n FROM generate_series(1, 100000) AS n;
 INSERT INTO mailboxes (user_id, address) SELECT id, name || '@example.com' FROM users;
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-                      password, all_mailboxes, max_jobs, allow_same_mailbox)
-VALUES ('p', 'master', 'h', 143, 'imap', false, 60, 'plain-authzid', 'u', '', true, 100, false);
+                      password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox)
+VALUES ('p', 'master', 'h', 143, 'imap', false, 60, 'plain-authzid', 'u', '', true, 100, false, false);
 INSERT INTO runs (profile_id, profile_name) VALUES (1, 'p');
 INSERT INTO jobs (run_id, mailbox_id, state, lease_until, fingerprint)
 SELECT 1, id,
@@ -34,13 +34,15 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "in flight": (JOBS["in_flight"], (1,)),
     "send waiting": (JOBS["send_waiting"], (1, 20, 60.0)),
     "lease": (JOBS["lease"], (1001, "worker", 60.0)),
+    "end stuck": (JOBS["end_stuck"], ([1],)),
     "progress": (JOBS["progress"], (1000, 0, 1, 1, 0, 0, 100, 60.0, 1, 10, 0)),
     "extend": (JOBS["extend"], (1000, 0, 60.0)),
     "release silent": (JOBS["release_silent"], ([1], 20)),
     "count sent": (JOBS["count_sent"], ([1],)),
     "resend lost": (JOBS["resend_lost"], ([1],)),
     "prolong sent": (JOBS["prolong_sent"], ([1], 60.0)),
-    "same fingerprint": (JOBS["same_fingerprint"], (1, b"x", 5)),
+    "similar fingerprints": (JOBS["similar_fingerprints"], (1, b"x", 5)),
+    "is busy": (JOBS["is_busy"], (5,)),
     "finish": (RUNS["finish"], (1,)),
 }
 

@@ -82,3 +82,17 @@ async def test_cancelled_in_the_moment_of_the_grant() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert budget.used == 0
+
+
+async def test_what_is_charged_keeps_others_waiting() -> None:
+    """Bytes that are in memory already are counted at once, even beyond the limit; who comes next waits for them."""
+    budget = ByteBudget(10)
+    await budget.reserve(5)
+    budget.charge(20)
+    waiter = asyncio.create_task(budget.reserve(5))
+    await settled()
+    assert (budget.used, waiter.done()) == (25, False)
+
+    budget.release(20)
+    await waiter
+    assert budget.used == 10

@@ -1,0 +1,59 @@
+"""What archiving a folder works with, and when it gives something up because the connection breaks there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.db import folders, jobs
+from muniment.db.jobs import Progress
+from muniment.errors import ServerThrottled, Transient
+from muniment.imap import ImapSession
+from muniment.model.folder import FolderState, ServerFolder
+from muniment.model.run import Lease, LeasedJob, MessageCounts
+from muniment.services.commit_batch import Target
+from muniment.services.doors import Doors
+
+#: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
+MAX_BREAKS = 3
+
+#: Stands for a message where the connection broke at the folder itself, before one was fetched.
+_NO_UID = 0
+
+
+@dataclass(frozen=True)
+class FolderWork:
+    """A folder on the server, what the archive knows of it, and the right to write."""
+
+    job: LeasedJob
+    session: ImapSession
+    folder: ServerFolder
+    state: FolderState
+
+    @property
+    def lease(self) -> Lease:
+        """What every write is guarded by."""
+        return self.job.lease
+
+    @property
+    def target(self) -> Target:
+        """Where its messages go."""
+        return Target(self.lease, self.state.id, self.state.uidvalidity, self.state.renumbered)
+
+
+async def is_last_try(doors: Doors, work: FolderWork, uid: int, error: Transient) -> bool:
+    """Note where the connection broke, and tell whether to give up that message or folder and go on without it."""
+    if isinstance(error, ServerThrottled) or work.job.breaks >= MAX_BREAKS:
+        return False
+    async with doors.database.session() as session:
+        times = await jobs.broke(session, work.lease, work.state.id, uid)
+    return times >= doors.settings.job_attempts
+
+
+async def give_up_folder_if_last(doors: Doors, work: FolderWork, error: Transient) -> None:
+    """Refuse the folder for this run when the connection broke at it at every try: the others shall be archived."""
+    if not await is_last_try(doors, work, _NO_UID, error):
+        return
+    async with doors.database.transaction() as session:
+        await folders.refuse(session, work.lease, work.state.id, str(error))
+        given_up = Progress(MessageCounts(0, 0, 0, 0), 0, work.state.id, 0, breaks=1)
+        await jobs.progress(session, work.lease, given_up, doors.settings.lease_seconds)
