@@ -166,7 +166,8 @@ async def _wrong(doors: Doors, source: Source, run: Run) -> list[str]:
     """Compare the archive with the source: the run's own count, and what the tables hold."""
     async with doors.database.session() as session:
         totals = await status.totals(session)
-    found = {"messages archived": run.messages.archived, "entries": totals.entries}
+        entries = await session.value("SELECT count(*) FROM entries")  # the rows themselves
+    found = {"messages archived": run.messages.archived, "entries": entries, "entries added up": totals.entries}
     wrong = [f"{count} {what}, not {source.messages}" for what, count in found.items() if count != source.messages]
     if run.state is not RunState.SUCCEEDED:
         wrong.append(f"the run {run.state}")

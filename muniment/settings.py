@@ -90,6 +90,7 @@ class Settings:
     retry_first_seconds: float = _setting(2.0, _amount, "Wait before the second attempt; doubles with each.")
     retry_cap_seconds: float = _setting(300.0, _amount, "Longest wait between two attempts.")
     stale_hours: float = _setting(48.0, _amount, "A mailbox whose last completeness proof is older shows as stale.")
+    store_messages: int = _setting(5_000_000, _count, "A new archive store is begun when the current one has so many.")
     index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
     flower_port: int = _setting(5555, _count, "Port of Flower on 127.0.0.1.")
     flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")

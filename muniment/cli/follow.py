@@ -64,7 +64,7 @@ class _Display(Protocol):
 async def _watch(run_id: int) -> RunReport:
     out = console(sys.stderr)
     async with open_database(quiet(settings())) as database:
-        report = await show_run(database, run_id)
+        report = await show_run(database, run_id, most=_FAILURES_SHOWN)
         print_warnings(report.run.warnings, out=out)
         known: set[str] = set()
         with _display(out) as display:
@@ -75,18 +75,19 @@ async def _watch(run_id: int) -> RunReport:
                 known.update(failure.mailbox for failure in fresh)
                 display.update(report.run)
                 if report.run.state.is_final:
-                    return report
+                    return await _patiently(database, run_id, out, most=None)
                 await asyncio.sleep(_POLL_SECONDS)
-                report = await _patiently(database, run_id, out)
+                # Not all of them at every look: there may be 100,000.
+                report = await _patiently(database, run_id, out, most=_FAILURES_SHOWN)
 
 
-async def _patiently(database: Database, run_id: int, out: Console) -> RunReport:
+async def _patiently(database: Database, run_id: int, out: Console, *, most: int | None) -> RunReport:
     """Ask for the run, and go on asking for a while when the database is away: it may be restarting."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     announced = False
     while True:
         try:
-            return await show_run(database, run_id)
+            return await show_run(database, run_id, most=most)
         except Transient as error:
             if time.monotonic() > deadline:
                 raise

@@ -44,7 +44,7 @@ def status(as_json: bool) -> None:
 def status_shape(found: Status) -> dict[str, object]:
     """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
     null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
-    `index{messages, coverage (0 to 1), outbox, failed, failures[{error, messages}]}`,
+    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{messages, coverage (0 to 1), outbox, failed, failures[{error, messages}]}`,
     `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     totals = found.totals
@@ -57,6 +57,18 @@ def status_shape(found: Status) -> dict[str, object]:
             "bytes": totals.bytes,
             "quarantined": totals.quarantined,
         },
+        "stores": [
+            {
+                "id": store.id,
+                "name": store.name,
+                "state": store.state,
+                "created": utc(store.created),
+                "messages": store.messages,
+                "entries": store.entries,
+                "bytes": store.bytes,
+            }
+            for store in found.stores
+        ],
         "index": {
             "messages": totals.indexed,
             "coverage": round(found.index_coverage, 6),
@@ -110,6 +122,7 @@ def _facts(found: Status) -> list[tuple[str, str]]:
             "archive",
             f"{plural(totals.messages, 'message')}, filed {plural(totals.entries, 'time')}, {size(totals.bytes)}",
         ),
+        ("stores", ", ".join(f"{store.name} ({store.state}, {number(store.messages)})" for store in found.stores)),
         ("quarantine", plural(totals.quarantined, "message")),
         ("index", f"{found.index_coverage:.1%} of the messages, {number(totals.outbox)} in the outbox{failed}"),
         ("stale mailboxes", number(found.stale_count)),

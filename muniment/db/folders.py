@@ -139,6 +139,11 @@ async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: 
     return True
 
 
+async def ids_after(session: Session, last: int, limit: int) -> list[int]:
+    """Return up to `limit` ids of folders, of all mailboxes, above `last`."""
+    return await session.values(_SQL["ids_after"], last, limit)
+
+
 async def of_user(session: Session, user_id: int) -> list[ArchiveFolder]:
     """Return the folders of a user's archive in order."""
     return await session.rows(ArchiveFolder, _SQL["of_user"], user_id)

@@ -15,11 +15,12 @@ _SQL = load("index")
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """A message that the index has not heard of."""
+    """A message that the index has not heard of; `is_gone`: it does not exist any more."""
 
     store_id: int
     message_id: int
     attempts: int
+    is_gone: bool
     size: int
     subject: str
     sender: str
@@ -44,11 +45,6 @@ class HitRow:
 async def claim(session: Session, limit: int) -> list[OutboxRow]:
     """Lock and return up to `limit` due rows that no other worker has; needs a transaction."""
     return await session.rows(OutboxRow, _SQL["claim"], limit)
-
-
-async def drop_orphans(session: Session) -> None:
-    """Forget messages that do not exist any more."""
-    await session.execute(_SQL["drop_orphans"])
 
 
 async def done(session: Session, rows: Sequence[OutboxRow]) -> None:

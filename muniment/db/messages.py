@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,12 +101,6 @@ class _Quarantined:
 PartRow = tuple[int, int, int, bytes]
 
 
-async def current_store(session: Session) -> int:
-    """Return the id of the current archive store and keep it current until the transaction ends."""
-    store_id: int = await session.value(_SQL["current_store"])
-    return store_id
-
-
 async def known(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
     """Return those of `hashes` that the current store holds."""
     if not hashes:
@@ -166,9 +160,9 @@ async def add_entries(
     folder_id: int,
     uidvalidity: int,
     entries: Sequence[NewEntry],
-    unindexed: Sequence[int],
+    added: Mapping[int, int],
 ) -> None:
-    """File messages in a folder, and tell the index of those it has not heard of."""
+    """File messages in a folder; `added`: those new to the store, which the index has to hear of, with their sizes."""
     await session.execute(
         _SQL["add_entries"],
         store_id,
@@ -178,7 +172,8 @@ async def add_entries(
         [entry.message_id for entry in entries],
         [entry.internal_date for entry in entries],
         [" ".join(entry.flags) for entry in entries],
-        list(unindexed),
+        list(added),
+        sum(added.values()),
     )
 
 
@@ -238,9 +233,10 @@ async def parts_of(session: Session, store_id: int, message_ids: Sequence[int]) 
     return await session.rows(PartOf, _SQL["parts_of"], store_id, list(message_ids))
 
 
-def all_messages(session: Session) -> AsyncIterator[StoredMessage]:
-    """Yield every message of every store; needs a transaction."""
-    return session.stream(StoredMessage, _SQL["all_messages"])
+async def messages_after(session: Session, last: StoredMessage | None, limit: int) -> list[StoredMessage]:
+    """Return up to `limit` messages of all stores that follow `last` (None: from the beginning)."""
+    place = (last.message_id, last.store_id) if last else (0, 0)
+    return await session.rows(StoredMessage, _SQL["messages_after"], *place, limit)
 
 
 async def where_filed(session: Session, store_id: int, message_id: int) -> list[Filed]:
@@ -248,6 +244,6 @@ async def where_filed(session: Session, store_id: int, message_id: int) -> list[
     return await session.rows(Filed, _SQL["where_filed"], store_id, message_id)
 
 
-async def entries_without_message(session: Session) -> list[Filed]:
-    """Return entries that point at no message: damage."""
-    return await session.rows(Filed, _SQL["entries_without_message"])
+async def entries_without_message(session: Session, folder_ids: Sequence[int]) -> list[Filed]:
+    """Return entries of these folders that point at no message: damage."""
+    return await session.rows(Filed, _SQL["entries_without_message"], list(folder_ids))

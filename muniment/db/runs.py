@@ -93,14 +93,14 @@ async def latest(session: Session, limit: int) -> list[Run]:
     return [row.run() for row in await session.rows(_Row, _SQL["summaries"], None, limit)]
 
 
-async def failures(session: Session, run_id: int) -> list[Failure]:
-    """Return the mailboxes that failed, and why."""
-    return await session.rows(Failure, _SQL["failures"], run_id)
+async def failures(session: Session, run_id: int, limit: int | None) -> list[Failure]:
+    """Return the mailboxes that failed, and why, in the order in which they did; None: all."""
+    return await session.rows(Failure, _SQL["failures"], run_id, limit)
 
 
-async def notices(session: Session, run_id: int) -> list[Notice]:
-    """Return mailboxes with warnings, and those that wait for another try."""
-    return await session.rows(Notice, _SQL["notices"], run_id)
+async def notices(session: Session, run_id: int, limit: int | None) -> list[Notice]:
+    """Return mailboxes with warnings, and those that wait for another try; None: all."""
+    return await session.rows(Notice, _SQL["notices"], run_id, limit)
 
 
 async def cancel(session: Session, run_id: int) -> None:

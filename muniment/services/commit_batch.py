@@ -9,7 +9,7 @@ from itertools import islice
 
 from muniment import log
 from muniment.contents.codec import EncodedPart, encode, sha256_of
-from muniment.db import jobs, messages
+from muniment.db import jobs, messages, stores
 from muniment.db.database import Session
 from muniment.db.jobs import Progress
 from muniment.db.messages import NewEntry, NewMessage, PartRow
@@ -187,7 +187,7 @@ async def _store(
     """Write contents that the store lacks, message rows, entries and outbox rows."""
     if not fresh:
         return
-    store_id = await messages.current_store(session)
+    store_id = await stores.current(session)
     hashes = {one.sha256 for one in fresh}
     added = await messages.add(session, store_id, [lacking[sha].new for sha in sorted(hashes & lacking.keys())])
     if added:
@@ -198,8 +198,8 @@ async def _store(
     entries = [
         NewEntry(one.message.uid, ids[one.sha256], one.message.internal_date, one.message.flags) for one in fresh
     ]
-    unindexed = list(added.values())
-    await messages.add_entries(session, store_id, target.folder_id, target.uidvalidity, entries, unindexed)
+    sizes = {message_id: lacking[sha256].raw.size for sha256, message_id in added.items()}
+    await messages.add_entries(session, store_id, target.folder_id, target.uidvalidity, entries, sizes)
 
 
 def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[EncodedPart]]:

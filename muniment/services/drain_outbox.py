@@ -52,11 +52,9 @@ async def _drain_batch(doors: Doors) -> int:
     """Index one batch in the transaction that takes it out of the outbox."""
     async with doors.database.transaction() as session:
         rows = await index.claim(session, doors.settings.index_batch)
-        if len(rows) < doors.settings.index_batch:
-            await index.drop_orphans(session)
         if not rows:
             return 0
-        documents, failed = await _documents(session, rows)
+        documents, failed = await _documents(session, [row for row in rows if not row.is_gone])
         refused = await doors.index.put(session, documents) if documents else []
         failed |= {(f.document.store_id, f.document.message_id): f.reason for f in refused}
         await index.done(session, [row for row in rows if (row.store_id, row.message_id) not in failed])

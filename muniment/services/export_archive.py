@@ -65,13 +65,15 @@ async def export_archive(
     """
     tree_of: dict[ExportFormat, type[MailTree]] = {ExportFormat.EML: EmlTree, ExportFormat.MBOX: MboxTree}
     report = ExportReport()
-    async with database.transaction(snapshot=True) as session:
+    async with database.session() as session:
         user_id = await users.find_id(session, user)
         wanted = _below(await folders.of_user(session, user_id), folder)
-        with tree_of[format](directory, user=user, created=utc_now()) as tree:
-            for found in wanted:
+    with tree_of[format](directory, user=user, created=utc_now()) as tree:
+        for found in wanted:
+            # A folder as it is at one moment; one transaction for all could last for hours.
+            async with database.transaction(snapshot=True) as session:
                 await _export_folder(session, tree, found, report, progress)
-                report.folders += 1
+            report.folders += 1
     return report
 
 

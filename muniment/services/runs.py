@@ -50,11 +50,11 @@ async def start_run(doors: Doors, profile_name: str) -> int:
     return run_id
 
 
-async def show_run(database: Database, run_id: int) -> RunReport:
-    """Return a run with its failures and notices; NotFound when there is none."""
+async def show_run(database: Database, run_id: int, *, most: int | None = None) -> RunReport:
+    """Return a run with its failures and notices, at most so many of each (None: all); NotFound when there is none."""
     async with database.transaction(snapshot=True) as session:
         run = await runs.get(session, run_id)
-        return RunReport(run, await runs.failures(session, run_id), await runs.notices(session, run_id))
+        return RunReport(run, await runs.failures(session, run_id, most), await runs.notices(session, run_id, most))
 
 
 async def list_runs(database: Database, limit: int) -> list[Run]:

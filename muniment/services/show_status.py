@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muniment.db import status
+from muniment.db import status, stores
+from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
 from muniment.jobs import Queue
 from muniment.services.doors import Doors
@@ -21,6 +22,7 @@ class Status:
     processes: list[status.Process]
     queues: dict[str, int | None]
     totals: status.Totals
+    stores: list[Store]
     outbox_failures: list[status.OutboxFailure]
     stale_count: int
     stale: list[status.StaleMailbox]
@@ -39,6 +41,7 @@ async def show_status(doors: Doors) -> Status:
             processes=await status.processes(session, SILENCE_SECONDS),
             queues=queues,
             totals=await status.totals(session),
+            stores=await stores.list_all(session),
             outbox_failures=await status.outbox_failures(session),
             stale_count=await status.count_stale(session, doors.settings.stale_hours),
             stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),

@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import LiteralString, TypeVar
 
 from muniment.errors import Conflict, Transient
 from muniment.model.run import Run, RunState
@@ -107,10 +107,24 @@ async def assert_settled(doors: Doors) -> None:
 
     await wait_until_async(drained, "an empty outbox", seconds=60)
     totals = (await show_status(doors)).totals
+    assert (totals.messages, totals.entries, totals.bytes, totals.indexed) == await _counted(doors)
     assert (totals.indexed, totals.quarantined, totals.outbox_failed) == (totals.messages, 0, 0)
     report = await verify_archive(doors.database)
     assert report.damage == []
     assert report.messages == totals.messages
+
+
+async def _counted(doors: Doors) -> tuple[int, int, int, int]:
+    """Count the rows themselves: messages, entries, bytes, documents."""
+    queries: list[LiteralString] = [
+        "SELECT count(*) FROM messages",
+        "SELECT count(*) FROM entries",
+        "SELECT coalesce(sum(size), 0)::bigint FROM messages",
+        "SELECT count(*) FROM search_documents",
+    ]
+    async with doors.database.session() as session:
+        messages, entries, size, documents = [int(await session.value(query)) for query in queries]
+    return messages, entries, size, documents
 
 
 async def assert_searchable(doors: Doors, source: Source) -> None:

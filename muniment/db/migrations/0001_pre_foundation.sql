@@ -245,18 +245,29 @@ CREATE TABLE processes (
     seen        timestamptz NOT NULL DEFAULT now()
 );
 
--- Creates a store with its partitions and makes it current; the former current one becomes normal.
+-- How much each store holds: a row for each transaction that changed it, summed up by the scheduler now and then.
+-- Adding a row waits for nobody, and counting hundreds of millions of rows would take minutes.
+CREATE TABLE store_counts (
+    store_id  smallint NOT NULL,
+    messages  bigint NOT NULL,
+    bytes     bigint NOT NULL,             -- of the originals
+    entries   bigint NOT NULL,
+    documents bigint NOT NULL              -- in the full-text index
+);
+
+-- Creates a store with its partitions and makes it current; the former current one becomes normal. The partitions are
+-- made first and attached then, because that does not keep readers out.
 CREATE FUNCTION create_store(store_name text) RETURNS smallint LANGUAGE plpgsql AS $$
 DECLARE
     store smallint;
+    parent text;
 BEGIN
     UPDATE stores SET state = 'normal' WHERE state = 'current';
     INSERT INTO stores (name, state) VALUES (store_name, 'current') RETURNING id INTO store;
-
-    EXECUTE format('CREATE TABLE messages_%1$s PARTITION OF messages FOR VALUES IN (%1$s)', store);
-    EXECUTE format('CREATE TABLE contents_%1$s PARTITION OF contents FOR VALUES IN (%1$s)', store);
-    EXECUTE format('CREATE TABLE entries_%1$s PARTITION OF entries FOR VALUES IN (%1$s)', store);
-    EXECUTE format('CREATE TABLE search_documents_%1$s PARTITION OF search_documents FOR VALUES IN (%1$s)', store);
+    FOREACH parent IN ARRAY ARRAY['messages', 'contents', 'entries', 'search_documents'] LOOP
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', parent || '_' || store, parent);
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES IN (%s)', parent, parent || '_' || store, store);
+    END LOOP;
     RETURN store;
 END
 $$;

@@ -77,6 +77,9 @@ WHERE mailbox_id = $1 AND (uidvalidity <> 0 OR last_uid > 0);
 WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE)
 UPDATE folders SET proven = now() WHERE id = ANY ($3::bigint[]) AND EXISTS (SELECT FROM own) RETURNING id;
 
+-- ids_after --
+SELECT id FROM folders WHERE id > $1 ORDER BY id LIMIT $2;
+
 -- of_user --
 -- Folders of a user's archive: root folder (mailbox address), then the server's path
 SELECT folders.id, mailboxes.address, path FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id

@@ -5,13 +5,9 @@ WITH due AS MATERIALIZED (
     SELECT store_id, message_id, attempts FROM index_outbox
     WHERE not_before <= now() ORDER BY not_before, message_id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-SELECT due.store_id, due.message_id, attempts, size, subject, sender, recipients
-FROM due JOIN messages ON messages.id = due.message_id AND messages.store_id = due.store_id;
-
--- drop_orphans --
--- Rows whose message is gone have nothing to index
-DELETE FROM index_outbox WHERE not_before <= now() AND NOT EXISTS (
-    SELECT FROM messages WHERE messages.id = index_outbox.message_id AND messages.store_id = index_outbox.store_id);
+SELECT due.store_id, due.message_id, attempts, messages.id IS NULL AS is_gone, coalesce(size, 0) AS size,
+       coalesce(subject, '') AS subject, coalesce(sender, '') AS sender, coalesce(recipients, '') AS recipients
+FROM due LEFT JOIN messages ON messages.id = due.message_id AND messages.store_id = due.store_id;
 
 -- done --
 DELETE FROM index_outbox USING unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
@@ -23,13 +19,23 @@ UPDATE index_outbox SET attempts = attempts + 1, error = $3, not_before = now() 
 WHERE store_id = $1 AND message_id = $2;
 
 -- put_documents --
--- Weights: A subject, B people, C text and attachment names
+-- Weights: A subject, B people, C text and attachment names. Counted are those that the index did not have; their
+-- outbox rows are locked, so nobody else adds them meanwhile.
+WITH given AS (
+    SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
+      AS given (store_id, message_id, subject, people, text, problem)
+), counts AS (
+    INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
+    SELECT store_id, 0, 0, 0, count(*) FROM given
+    WHERE NOT EXISTS (SELECT FROM search_documents
+                      WHERE message_id = given.message_id AND store_id = given.store_id)
+    GROUP BY store_id
+)
 INSERT INTO search_documents (store_id, message_id, document, problem)
 SELECT store_id, message_id,
        setweight(to_tsvector('simple', subject), 'A') || setweight(to_tsvector('simple', people), 'B')
        || setweight(to_tsvector('simple', text), 'C'), problem
-FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
-  AS given (store_id, message_id, subject, people, text, problem)
+FROM given
 ON CONFLICT (message_id, store_id) DO UPDATE SET document = excluded.document, problem = excluded.problem;
 
 -- search --

@@ -1,7 +1,3 @@
--- current_store --
--- The share lock keeps the store current until the transaction ends
-SELECT id FROM stores WHERE state = 'current' FOR SHARE;
-
 -- known --
 -- Which of these hashes the current store holds
 SELECT sha256 FROM messages
@@ -37,9 +33,12 @@ WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
 RETURNING given.uid;
 
 -- add_entries --
--- File messages; the index hears of those that are new to the store ($8)
+-- File messages; the index hears of those that are new to the store ($8, with $9 bytes), and all are counted
 WITH outbox AS (
     INSERT INTO index_outbox (store_id, message_id) SELECT $1, unnest($8::bigint[]) ON CONFLICT DO NOTHING
+), counts AS (
+    INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
+    VALUES ($1, cardinality($8::bigint[]), $9, cardinality($4::bigint[]), 0)
 )
 INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
 SELECT $1, $2, $3, uid, message_id, internal_date, string_to_array(flags, ' ')
@@ -83,9 +82,10 @@ SELECT part, codec, data FROM contents WHERE message_id = $2 AND store_id = $1 A
 SELECT message_id, part, codec, data FROM contents
 WHERE store_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id, part;
 
--- all_messages --
+-- messages_after --
 -- In the order of the primary keys: the stores are merged, nothing is sorted
-SELECT store_id, id AS message_id, sha256, size FROM messages ORDER BY id, store_id;
+SELECT store_id, id AS message_id, sha256, size FROM messages
+WHERE (id, store_id) > ($1::bigint, $2::smallint) ORDER BY id, store_id LIMIT $3;
 
 -- where_filed --
 -- Everywhere that a message stands: user, mailbox, folder, UID
@@ -98,6 +98,6 @@ WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
 SELECT users.name AS user_name, mailboxes.address, path, uid
 FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id
-WHERE NOT EXISTS (SELECT FROM messages
+WHERE entries.folder_id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM messages
                   WHERE messages.id = entries.message_id AND messages.store_id = entries.store_id)
 ORDER BY 1, 2, 3, 4;

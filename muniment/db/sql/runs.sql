@@ -36,13 +36,13 @@ GROUP BY runs.id ORDER BY runs.id DESC;
 -- failures --
 SELECT address AS mailbox, coalesce(error, '') AS error, coalesce(hint, '') AS hint
 FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
-WHERE run_id = $1 AND jobs.state = 'failed' ORDER BY address;
+WHERE run_id = $1 AND jobs.state = 'failed' ORDER BY jobs.finished, jobs.id LIMIT $2;
 
 -- notices --
 -- Mailboxes with warnings, and those waiting for another try with what went wrong
 SELECT address AS mailbox, warnings, CASE WHEN jobs.state = 'failed' THEN '' ELSE coalesce(error, '') END AS error
 FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
-WHERE run_id = $1 AND (warnings <> '{}' OR (error IS NOT NULL AND jobs.state <> 'failed')) ORDER BY address;
+WHERE run_id = $1 AND (warnings <> '{}' OR (error IS NOT NULL AND jobs.state <> 'failed')) ORDER BY address LIMIT $2;
 
 -- cancel --
 UPDATE runs SET state = 'cancelling' WHERE id = $1 AND state = 'running';

@@ -27,13 +27,13 @@ WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
   AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes);
 
 -- totals --
-SELECT (SELECT count(*) FROM messages) AS messages,
-       (SELECT count(*) FROM search_documents) AS indexed,
+-- Counted is only what should be few; the rest every transaction has added up
+SELECT coalesce(sum(messages), 0)::bigint AS messages, coalesce(sum(documents), 0)::bigint AS indexed,
        (SELECT count(*) FROM index_outbox) AS outbox,
        (SELECT count(*) FROM index_outbox WHERE error IS NOT NULL) AS outbox_failed,
-       (SELECT count(*) FROM entries) AS entries,
-       (SELECT count(*) FROM quarantine) AS quarantined,
-       (SELECT coalesce(sum(size), 0)::bigint FROM messages) AS bytes;
+       coalesce(sum(entries), 0)::bigint AS entries, (SELECT count(*) FROM quarantine) AS quarantined,
+       coalesce(sum(bytes), 0)::bigint AS bytes
+FROM store_counts;
 
 -- outbox_failures --
 SELECT error, count(*) AS messages FROM index_outbox WHERE error IS NOT NULL GROUP BY error ORDER BY 2 DESC LIMIT 10;

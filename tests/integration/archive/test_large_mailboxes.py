@@ -87,6 +87,7 @@ class Ledger(ByteBudget):
     peak = 0
 
     def charge(self, n: int) -> None:
+        """Take and remember."""
         super().charge(n)
         self.peak = max(self.peak, self.used)
 
