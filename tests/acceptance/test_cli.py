@@ -42,9 +42,9 @@ class Shell:
         # Not `data=`: the helper would end everything that works on this folder, the system included.
         self.environ = {**up.environ, "MUNIMENT_DATA": str(up.data)}
 
-    def run(self, *arguments: str, stdin: str = "") -> Finished:
+    def run(self, *arguments: str, stdin: str = "", **environ: str) -> Finished:
         """Run a command to its end."""
-        return processes.run(*arguments, environ=self.environ, stdin=stdin)
+        return processes.run(*arguments, environ={**self.environ, **environ}, stdin=stdin)
 
     def ok(self, *arguments: str, stdin: str = "") -> str:
         """Run a command that must succeed and return its output."""
@@ -249,6 +249,22 @@ def test_errors_leave_standard_output_clean(shell: Shell) -> None:
 
     assert (finished.code, finished.stdout) == (ExitCode.NOT_FOUND, "")
     assert finished.stderr.startswith("error: there is no run 999999\nhint: ")
+
+
+def test_key_is_made_once_and_replaced_when_lost(shell: Shell, tmp_path: Path) -> None:
+    """A key that is there is not made again; with another one nothing works until it is taken for the right one."""
+    again = shell.run("key", "create")
+    other = str(tmp_path / "other.key")
+    made = shell.run("key", "create", MUNIMENT_SECRET_KEY_FILE=other)
+    refused = shell.run("status", MUNIMENT_SECRET_KEY_FILE=other)
+    asked = shell.run("key", "reset", MUNIMENT_SECRET_KEY_FILE=other, stdin="n\n")
+
+    assert (again.code, made.code) == (ExitCode.CONFLICT, ExitCode.OK)
+    assert Path(other).stat().st_mode & 0o777 == 0o600
+    assert refused.code == ExitCode.MISCONFIGURED
+    assert "muniment key reset" in refused.stderr
+    assert asked.code == ExitCode.INTERRUPTED
+    assert shell.run("status").code == ExitCode.OK
 
 
 @pytest.mark.parametrize(
