@@ -138,8 +138,9 @@ def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
     if found is None:
         end = body = min(len(raw), position + _HEADER_BYTES)
     else:
-        # A delimiter in the midst of headers: there is no body.
-        end, body = found.start(), found.start() if found[0].endswith(b"--") else found.end()
+        # A delimiter in the midst of headers, or in their place: there is no body.
+        end = found.start()
+        body = max(position + 1, end) if found[0].endswith(b"--") else found.end()
     # Reversed: of repeated fields the first counts.
     fields = {name.lower(): value[:_FIELD_BYTES] for name, value in reversed(_FIELD.findall(raw, position, end))}
     kind, parameters = _parameters(fields.get(b"content-type", b""))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from muniment.mail.parts import MAX_DEPTH, MAX_PARTS, Walk
@@ -137,6 +137,7 @@ def test_nesting_bomb_is_bounded(kind: str) -> None:
     ),
     st.sampled_from([b"\n", b"\r\n", b"\r"]),
 )
+@example([b"Content-Type: message/rfc822", b"", b"--a"], b"\n")
 def test_no_structure_raises(lines: list[bytes], eol: bytes) -> None:
     """Any lines in any order are walked, and leaves lie within the message, in order."""
     walk = Walk(eol.join(lines))
