@@ -19,7 +19,9 @@ from muniment.imap.tokens import shown
 _MAX_TEXT = 400
 _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")
 
-_THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE"}
+# OVERQUOTA: who only reads can exceed no quota but that of commands and bytes ("Account exceeded command or
+# bandwidth limits", Gmail).
+_THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE", "OVERQUOTA"}
 _LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
 _KNOWN = _THROTTLED | _LOGIN | {"PRIVACYREQUIRED", "SERVERBUG", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
 # Without a code only the text is left. Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.

@@ -92,6 +92,7 @@ def test_status(rest: bytes, code: str, argument: bytes, text: str) -> None:
         ("NO [ALERT] Too many simultaneous connections. (Failure)", ServerThrottled),
         ("NO Maximum number of connections from user+IP exceeded", ServerThrottled),
         ("NO Request is throttled. Suggested Backoff Time: 299961 milliseconds", ServerThrottled),
+        ("NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", ServerThrottled),
         ("NO [AUTHENTICATIONFAILED] Too many failures", LoginRefused),
         ("NO Server busy, please try again later", ServerUnavailable),
         ("NO [SERVERBUG] Internal error occurred", ServerUnavailable),
@@ -113,7 +114,7 @@ def test_login_answers(answer: str, ours: type[MunimentError]) -> None:
     [
         ("NO [NONEXISTENT] no such folder", CommandRefused),
         ("BAD syntax", CommandRefused),
-        ("NO [OVERQUOTA] exceeded quota", CommandRefused),
+        ("NO [OVERQUOTA] exceeded quota", ServerThrottled),
         ("NO [THROTTLED] slow down", ServerThrottled),
         ("NO [LIMIT] too much", ServerThrottled),
     ],
@@ -133,6 +134,7 @@ def test_command_answers(answer: str, ours: type[MunimentError]) -> None:
         ("Server shutting down.", ServerUnavailable),
         ("[UNAVAILABLE] back soon", ServerThrottled),
         ("Too many connections from your IP", ServerThrottled),
+        ("[OVERQUOTA] Account exceeded command or bandwidth limits", ServerThrottled),
         ("[AUTHENTICATIONFAILED] bye", LoginRefused),
     ],
 )

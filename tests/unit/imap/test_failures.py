@@ -44,6 +44,7 @@ FAULTS: dict[str, tuple[Fault, type[MunimentError]]] = {
     "BYE": (Fault("", "* BYE maintenance"), ServerUnavailable),
     "BYE, throttled": (Fault("", "* BYE [THROTTLED] too much"), ServerThrottled),
     "NO, throttled": (Fault("", "NO [THROTTLED] too much"), ServerThrottled),
+    "NO, over quota": (Fault("", "NO [OVERQUOTA] Account exceeded command or bandwidth limits"), ServerThrottled),
     "garbage": (Fault("", raw=b"\x00\xff garbage\r\n"), ProtocolViolation),
     "wrong tag": (Fault("", raw=b"ZZZZ99 OK done\r\n"), ProtocolViolation),
     "endless line": (Fault("", raw=b"* " + b"x" * 17_000_000), ProtocolViolation),
