@@ -23,15 +23,17 @@ _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")
 # bandwidth limits", Gmail).
 _THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE", "OVERQUOTA"}
 _LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
-_KNOWN = _THROTTLED | _LOGIN | {"PRIVACYREQUIRED", "SERVERBUG", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
-# Without a code only the text is left. Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
+_TROUBLE = {"SERVERBUG", "UNAVAILABLE"}
+_KNOWN = _THROTTLED | _LOGIN | _TROUBLE | {"PRIVACYREQUIRED", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
+_WORDLESS = {"", "ALERT"}  # codes that say nothing: only the text is left
+# Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
 _THROTTLED_TEXT = re.compile(
     r"too many|maximum number of|connection limit|rate limit|throttl|bandwidth limit|exceeded .*limit|slow down",
     re.IGNORECASE,
 )
 _TRANSIENT_TEXT = re.compile(
-    r"temporar|try again|server (?:is )?(?:too )?busy|internal (?:server )?error|timed? ?out|shutting down|"
-    r"not available|unavailable",
+    r"temporar|try again|\bbusy\b|internal (?:server )?error|timed? ?out|shutting down|not available|unavailable|"
+    r"authenticated but not connected",
     re.IGNORECASE,
 )
 
@@ -69,11 +71,26 @@ class Status:
 
 def is_throttle(status: Status) -> bool:
     """Whether the server asks for less, by code or by words."""
-    return status.code in _THROTTLED or (status.code in {"", "ALERT"} and bool(_THROTTLED_TEXT.search(status.text)))
+    return status.code in _THROTTLED or (status.code in _WORDLESS and bool(_THROTTLED_TEXT.search(status.text)))
+
+
+def is_outage(status: Status) -> bool:
+    """Whether the server speaks of trouble of its own that may pass, by code or by words."""
+    return status.code in _TROUBLE or (status.code in _WORDLESS and bool(_TRANSIENT_TEXT.search(status.text)))
 
 
 def command_error(status: Status, command: str, peer: str) -> MunimentError:
     """Return the error for a command that was answered NO or BAD."""
+    if is_outage(status) and not is_throttle(status):
+        return ServerUnavailable(f"{peer} cannot answer {command} now: {status}")
+    return message_error(status, command, peer)
+
+
+def message_error(status: Status, command: str, peer: str) -> MunimentError:
+    """Return the error for a FETCH that one bad message may be the reason of.
+
+    Servers speak of an internal error there too: it proves no outage, and would not pass.
+    """
     if is_throttle(status):
         return ServerThrottled(f"{peer} asks for less in answer to {command}: {status}")
     return CommandRefused(f"{peer} refused {command}: {status}")

@@ -16,7 +16,7 @@ from muniment.imap.connect import connect
 from muniment.imap.fetching import fetch_messages
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import command_error
+from muniment.imap.refusal import command_error, message_error
 from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
@@ -127,7 +127,7 @@ class ImapSession:
             words = [uid_set.encode(), b"(RFC822.SIZE)"]
             status = await self._protocol.run("FETCH", words, uid=True, on_data=take)
             if not status.ok:
-                raise command_error(status, "UID FETCH of sizes", self._protocol.peer)
+                raise message_error(status, "UID FETCH of sizes", self._protocol.peer)
         return sizes
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
@@ -155,7 +155,7 @@ class ImapSession:
             ]
             status = await self._protocol.run("FETCH", words, on_data=take)
             if not status.ok and not found:
-                raise command_error(status, "FETCH of header fields", self._protocol.peer)
+                raise message_error(status, "FETCH of header fields", self._protocol.peer)
         return sorted(found.items())[:count]
 
     def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:

@@ -111,6 +111,13 @@ ONCE = {
     "BYE to EXAMINE": fault("EXAMINE", containing="Sent", reply="* BYE going down", times=1),
     "hangs at the greeting": Fault("GREETING", hang=True, times=1),
     "greets with BYE": Fault("GREETING", reply="* BYE [UNAVAILABLE] come back later", times=1),
+    "has an internal error at LIST": fault("LIST", reply="NO [SERVERBUG] Internal error", times=2),
+    "is busy at EXAMINE": fault("EXAMINE", containing="Archive", reply="NO server busy", times=1),
+    "has lost its store at EXAMINE": fault(
+        "EXAMINE", containing="Sent", reply="BAD User is authenticated but not connected.", times=1
+    ),
+    "has an internal error at SEARCH": fault("UID SEARCH", reply="NO [SERVERBUG] Internal error", times=1),
+    "exceeds its bandwidth": fault("UID FETCH", reply="NO [OVERQUOTA] Account exceeded bandwidth limits", times=1),
     "is unavailable": Fault("AUTHENTICATE", reply="NO [UNAVAILABLE] the directory is away", times=1),
     "has too many connections": Fault("AUTHENTICATE", reply="NO [LIMIT] too many connections", times=1),
 }

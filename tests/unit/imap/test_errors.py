@@ -17,7 +17,7 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap.refusal import Status, command_error, farewell_error, login_error
+from muniment.imap.refusal import Status, command_error, farewell_error, login_error, message_error
 from muniment.imap.translate import TABLE, translated
 
 FOREIGN = [
@@ -95,6 +95,7 @@ def test_status(rest: bytes, code: str, argument: bytes, text: str) -> None:
         ("NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", ServerThrottled),
         ("NO [AUTHENTICATIONFAILED] Too many failures", LoginRefused),
         ("NO Server busy, please try again later", ServerUnavailable),
+        ("NO The directory is busy", ServerUnavailable),
         ("NO [SERVERBUG] Internal error occurred", ServerUnavailable),
         ("NO [PRIVACYREQUIRED] Plaintext authentication disallowed", LoginUnsupported),
     ],
@@ -117,15 +118,40 @@ def test_login_answers(answer: str, ours: type[MunimentError]) -> None:
         ("NO [OVERQUOTA] exceeded quota", ServerThrottled),
         ("NO [THROTTLED] slow down", ServerThrottled),
         ("NO [LIMIT] too much", ServerThrottled),
+        ("NO [UNAVAILABLE] try again later", ServerThrottled),
+        ("NO Too many connections, try again later", ServerThrottled),
+        ("NO [SERVERBUG] Internal error occurred. Refer to server log for more information.", ServerUnavailable),
+        ("NO The server is busy", ServerUnavailable),
+        ("NO Please try again later", ServerUnavailable),
+        ("NO [ALERT] Temporary System Error", ServerUnavailable),
+        ("BAD User is authenticated but not connected.", ServerUnavailable),
+        ("NO [NOPERM] not available to you", CommandRefused),
+        ("NO business here", CommandRefused),
     ],
 )
 def test_command_answers(answer: str, ours: type[MunimentError]) -> None:
-    """A refused command is permanent, unless the server asks for less."""
+    """A refused command is permanent, unless the server asks for less or is in trouble itself."""
     result, _, rest = answer.partition(" ")
     error = command_error(Status.parse(result, rest.encode()), "EXAMINE", "host:143")
 
     assert type(error) is ours
     assert "EXAMINE" in str(error)
+    assert rest in str(error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ours"),
+    [
+        ("NO [SERVERBUG] Internal error occurred.", CommandRefused),
+        ("NO Please try again later", CommandRefused),
+        ("NO [LIMIT] too much", ServerThrottled),
+    ],
+)
+def test_message_answers(answer: str, ours: type[MunimentError]) -> None:
+    """An internal error at messages may be the fault of one of them, and is no outage by itself."""
+    result, _, rest = answer.partition(" ")
+
+    assert type(message_error(Status.parse(result, rest.encode()), "UID FETCH", "host:143")) is ours
 
 
 @pytest.mark.parametrize(

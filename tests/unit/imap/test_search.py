@@ -287,3 +287,14 @@ async def test_copies_of_one_mail_differ_by_delivery(opened: OpenSession) -> Non
             seen.append(await session.oldest_messages())
 
     assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("sizes", [True, False])
+async def test_a_bad_message_is_no_outage(opened: OpenSession, *, sizes: bool) -> None:
+    """Sizes and header fields that are refused by an internal error are refused for the sake of one message."""
+    script = script_of(1, 2)
+    script.faults = [Fault(command, "NO [SERVERBUG] Internal error") for command in ("FETCH", "UID FETCH")]
+    async with opened(script) as (session, _):
+        await examine_only(session)
+        with pytest.raises(CommandRefused):
+            await (session.sizes([1, 2]) if sizes else session.oldest_messages())
