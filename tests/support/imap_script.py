@@ -82,7 +82,8 @@ class Folder:
     attributes: str = "\\HasNoChildren"
     claimed_sizes: dict[int, int] = field(default_factory=dict)  # RFC822.SIZE that is not true
     nil_bodies: set[int] = field(default_factory=set)  # BODY[] NIL
-    refused: set[int] = field(default_factory=set)  # a FETCH that wants one of these is answered NO
+    refused: set[int] = field(default_factory=set)  # a FETCH that wants one of these is answered `refusal`
+    refusal: str = "NO [SERVERBUG] that one is broken"
     deadly: set[int] = field(default_factory=set)  # the connection ends in the middle of this one
     search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
     vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
@@ -157,3 +158,12 @@ def compressed(uids: Sequence[int]) -> bytes:
         else:
             parts.append([uid, uid])
     return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in parts)
+
+
+def header_fields(mail: Mail, section: bytes) -> bytes:
+    """Return the header fields that `HEADER.FIELDS (NAME …)` asks for, as they stand in the message."""
+    if isinstance(mail.content, HugeContent):
+        return b""
+    names = section[section.index(b"(") + 1 : section.index(b")")].upper().split()
+    lines = mail.content.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    return b"".join(line + b"\r\n" for line in lines if line.partition(b":")[0].upper() in names)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from tests.support.imap_script import Folder, HugeContent, Mail, Script, compressed, position
+from tests.support.imap_script import Folder, HugeContent, Mail, Script, compressed, header_fields, position
 from tests.support.raw_server import end_connections
 
 _FLUSH_BYTES = 64 * 1024
@@ -331,7 +331,7 @@ class _Connection:
         folder, items = self._folder, line.words[1].upper()
         chosen = self._chosen(line.words[0], by_uid=line.name == "UID FETCH")
         if folder.refused and b"BODY" in items and any(m.uid in folder.refused for m in chosen):
-            await self._send(line.tag + b" NO [SERVERBUG] that one is broken\r\n")
+            await self._send(b"%b %b\r\n" % (line.tag, folder.refusal.encode()))
             return
         for mail in reversed(chosen) if self._script.unsorted else chosen:
             if mail.uid not in folder.vanished:
@@ -351,13 +351,15 @@ class _Connection:
             told.append(b"RFC822.SIZE %d" % self._folder.claimed_sizes.get(mail.uid, size))
         if b"HEADER.FIELDS" in items:
             section = items[items.index(b"HEADER.FIELDS") : items.index(b"]")]
-            header = _fields(mail, section) + b"\r\n"
+            header = header_fields(mail, section) + b"\r\n"
             told.append(b"BODY[%b] {%d}\r\n" % (section, len(header)) + header)
         before, after = b" ".join(told), b""
         if self._script.body_first and b"[]" in items:
             before, after = b"", b" " + before
         await self._send(b"* %d FETCH (" % number + before)
-        if b"BODY.PEEK[]" in items:
+        if b"BODY.PEEK[]<0.1>" in items:
+            await self._send(b' BODY[]<0> "%b"' % (b"x" if size else b""))
+        elif b"BODY.PEEK[]" in items:
             await self._body(mail, size, b" " if before else b"")
         await self._send(after + b")\r\n")
 
@@ -392,12 +394,3 @@ def _word(match: re.Match[bytes], literals: Sequence[bytes]) -> bytes:
     if match[1] is not None:
         return re.sub(rb"\\(.)", rb"\1", match[1])
     return literals[int(match[2])] if match[2] is not None else match[0]
-
-
-def _fields(mail: Mail, section: bytes) -> bytes:
-    """Return the header fields that `HEADER.FIELDS (NAME …)` asks for, as they stand in the message."""
-    if isinstance(mail.content, HugeContent):
-        return b""
-    names = section[section.index(b"(") + 1 : section.index(b")")].upper().split()
-    lines = mail.content.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    return b"".join(line + b"\r\n" for line in lines if line.partition(b":")[0].upper() in names)

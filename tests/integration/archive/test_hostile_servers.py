@@ -289,6 +289,64 @@ async def test_refused_message_waits_in_quarantine(harness: Harness, how: str, u
     await assert_neighbours_exact(harness, script)
 
 
+async def test_outage_at_bodies_fills_no_quarantine(harness: Harness, neighbours: Sequence[str]) -> None:
+    """A server that has no bodies for a while, and says so by NO, is tried again: no message of it is given up."""
+    script = neighbourhood(mailbox("target"), neighbours)
+    # Its only set, each of the six messages, and the five looks at others.
+    script.faults = [
+        fault(command, containing="BODY.PEEK[]", reply="NO [SERVERBUG] Internal error", times=times)
+        for command, times in (("UID FETCH", 7), ("FETCH", 5))
+    ]
+    async with ImapServer(script) as server:
+        report = await archive(harness, server)
+
+    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 0)
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+    assert await proven(harness)
+    await assert_neighbours_exact(harness, script)
+
+
+async def test_bad_messages_alone_in_their_folder(impatient: Harness) -> None:
+    """Messages with nothing beside them to compare with are given up at the last try, with the server's words."""
+    script = neighbourhood(mailbox("target"))
+    target = script.mailboxes[TARGET]
+    target[b"Archive"].messages = target[b"Archive"].messages[:2]
+    target[b"Archive"].refused.update({1, 2})
+    async with ImapServer(script) as server:
+        report = await archive(impatient, server)
+        rows = await list_quarantine(impatient.doors, 10)
+        target[b"Archive"].refused.clear()
+        healed = await impatient.archive("all")
+
+    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 2)
+    assert [(row.path, row.uid) for row in sorted(rows, key=lambda row: row.uid)] == [
+        (["Archive"], 1),
+        (["Archive"], 2),
+    ]
+    assert all("each of 2 tries" in row.reason and "[SERVERBUG] that one is broken" in row.reason for row in rows)
+    assert report.run.messages.archived == 2 * 6 + 3 * 18
+    assert (healed.run.messages.archived, await list_quarantine(impatient.doors, 10)) == (2, [])
+    assert source(target) == await impatient.exported(TARGET)
+    await assert_neighbours_exact(impatient, script)
+
+
+async def test_known_bad_messages_cost_no_tries(harness: Harness) -> None:
+    """Many messages that stay bad, and are all that a run asks for, neither fail it nor make it wait."""
+    script = neighbourhood(mailbox("target"), ())
+    target = script.mailboxes[TARGET]
+    for folder in target.values():
+        folder.refused.update({2, 3, 4, 5})
+    async with ImapServer(script) as server:
+        first = await archive(harness, server)
+        logins = len(server.sent("AUTHENTICATE"))
+        second = await harness.archive("all")
+        again = len(server.sent("AUTHENTICATE")) - logins
+
+    assert (first.run.state, first.run.messages.quarantined) == (RunState.SUCCEEDED, 12)
+    assert (second.run.state, second.run.messages.quarantined) == (RunState.SUCCEEDED, 12)
+    assert again == logins
+
+
 @pytest.mark.parametrize("uid", [1, 4, 6])
 async def test_message_that_breaks_the_connection(impatient: Harness, uid: int) -> None:
     """A message at which the server drops every connection is given up and named; all others are archived."""
