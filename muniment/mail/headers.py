@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from functools import cached_property
 
+from muniment.mail.charsets import codec_of
 from muniment.mail.words import decode_words, escaped, one_line, unfold
 from muniment.model.message import Headers
 
@@ -21,6 +22,8 @@ FIELD_CHARACTERS = 32 * 1024
 RECIPIENTS_CHARACTERS = 256 * 1024
 #: RFC 5322 §2.1.1; also, PostgreSQL cannot index values above some 2,700 bytes.
 MESSAGE_ID_CHARACTERS = 998
+#: So many charsets that a message names are tried on a text without one.
+MAX_HINTS = 8
 
 _DAY = timedelta(days=1)
 _YEARS = range(1970, 2101)
@@ -91,8 +94,18 @@ class _Reader:
 
     @cached_property
     def _hints(self) -> list[str]:
-        """Charsets that the message itself names, for its undeclared 8-bit text."""
-        return [(word or parameter).decode("ascii", "replace") for word, parameter in _HINTS.findall(self._block)]
+        """The first `MAX_HINTS` charsets that the message itself names, for its undeclared 8-bit text."""
+        # By codec, so that no two names of one charset are tried. Each field may try all of them: unbounded,
+        # that is quadratic.
+        labels: dict[str, str] = {}
+        for match in _HINTS.finditer(self._block):
+            label = (match[1] or match[2]).decode("ascii", "replace")
+            codec = codec_of(label)
+            if codec is not None:
+                labels.setdefault(codec, label)
+            if len(labels) == MAX_HINTS:
+                break
+        return list(labels.values())
 
     def _values(self, name: str) -> list[bytes]:
         return self._fields.get(name.encode(), [])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.mail.headers import FIELD_CHARACTERS, read_date, read_headers
+from muniment.mail.headers import FIELD_CHARACTERS, _block, _Reader, read_date, read_headers
 from muniment.model.message import Headers
 
 PLAIN = (
@@ -147,6 +147,24 @@ def test_raw_text_is_read_in_a_charset_the_message_names(other: bytes) -> None:
 
     assert headers.subject == "Привет"
     assert "subject" in headers.raw
+
+
+def test_few_charsets_are_tried() -> None:
+    """Each charset that a message names is tried once, whatever its spelling, unknown ones never, and eight at most."""
+    charsets = ["KOI8-R", "hz", "x-klingon", "koi8_r", "HZ", "CSKOI8R", *(f"iso-8859-{n}" for n in range(2, 17))]
+    reader = _Reader(_block("".join(f"X: =?{charset}?q?x?=\r\n" for charset in charsets * 2).encode()))
+
+    assert reader._hints == ["KOI8-R", "hz", *(f"iso-8859-{n}" for n in range(2, 8))]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("hint", [b"X: =?hz?q?x?=\r\n", b"X: charset=hz\r\n"])
+def test_many_charsets_times_many_fields(hint: bytes) -> None:
+    """A head of 256 KiB that names a charset for each of its thousands of undecodable fields is read at once."""
+    fields = b"To: \xff~{\xff\r\n"
+    headers = read_headers(hint * (128 * 1024 // len(hint)) + fields * (128 * 1024 // len(fields)))
+
+    assert headers.recipients.startswith("ÿ~{ÿ; ÿ~{ÿ")
 
 
 def test_long_fields_are_cut() -> None:
