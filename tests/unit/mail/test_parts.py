@@ -119,6 +119,16 @@ def test_nesting_bomb_is_bounded(kind: str) -> None:
     assert walk.problems
 
 
+@pytest.mark.timeout(20)
+def test_fields_full_of_semicolons() -> None:
+    """A thousand fields of 8 KiB with nothing but semicolons in quotes are read at once."""
+    field = b'Content-Type: text/plain; charset=utf-8; name="' + b";" * 8000 + b'"\n\nx\n--a\n'
+    (first, *others) = Walk(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" + field * 1000)
+
+    assert (first.type, first.charset) == ("text/plain", "utf-8")
+    assert len(others) == 1000
+
+
 @given(
     st.lists(
         st.sampled_from(
