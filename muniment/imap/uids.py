@@ -17,8 +17,9 @@ _MAX_UID = 2**32 - 1
 _NUMBER = re.compile(rb"\d{1,20}+")
 _RANGE = re.compile(rb"(\d{1,10}+)(?::(\d{1,10}+))?(?:,|$)")
 _SEARCH = re.compile(rb"\* SEARCH((?: \d{1,10}+)*+) ?(?:\(MODSEQ \d+\))? ?", re.IGNORECASE)
-# A FETCH of plain numbers (UID, RFC822.SIZE): no token in it needs a closer look.
-_NUMBERS_FETCH = re.compile(rb"\* \d{1,10} FETCH \(((?:[A-Z0-9.]{1,20} \d{1,20} ?)+)\)", re.IGNORECASE)
+# A FETCH of plain numbers (UID, RFC822.SIZE): no token in it needs a closer look. Possessive, and a name
+# begins with a letter: else a line of digits could be cut in many ways, and all of them would be tried.
+_NUMBERS_FETCH = re.compile(rb"\* \d{1,10} FETCH \(((?:[A-Z][A-Z0-9.]{0,19}+ \d{1,20}+ ?+)++)\)", re.IGNORECASE)
 _PLAIN_FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d{1,10})\)", re.IGNORECASE)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,10 @@ from hypothesis import strategies as st
 
 from muniment.errors import Misconfigured, ProtocolViolation
 from muniment.imap import wire
-from muniment.imap.tokens import number, parse, shown
+from muniment.imap.fetched import read_fetch
+from muniment.imap.folders import FolderListing
+from muniment.imap.tokens import Part, number, parse, shown
+from muniment.imap.uids import UidListing, fetch_items
 from muniment.model.message import MemoryMessage
 
 
@@ -58,6 +62,54 @@ def test_hostile_lines_cost_linear_time(text: bytes) -> None:
     except ProtocolViolation:
         pass
     assert time.process_time() - start < 3
+
+
+READERS: dict[bytes, Callable[[bytes, list[Part]], object]] = {
+    b"FETCH": lambda _, parts: (read_fetch(parts), fetch_items(parts)),
+    b"SEARCH": lambda keyword, parts: UidListing().take(keyword, parts),
+    b"ESEARCH": lambda keyword, parts: UidListing().take(keyword, parts),
+    b"STATUS": lambda keyword, parts: FolderListing().take(keyword, parts),
+    b"LIST": lambda keyword, parts: FolderListing().take(keyword, parts),
+}
+STARTS = [
+    (b"FETCH", b"* 1 FETCH (UID "),
+    (b"FETCH", b"* 1 FETCH (UID 1 FLAGS ("),
+    (b"FETCH", b"* 1 FETCH (BODY["),
+    (b"FETCH", b"* "),
+    (b"SEARCH", b"* SEARCH "),
+    (b"ESEARCH", b'* ESEARCH (TAG "A1") UID ALL '),
+    (b"STATUS", b"* STATUS "),
+    (b"STATUS", b"* STATUS x (MESSAGES "),
+    (b"LIST", b"* LIST ("),
+    (b"LIST", b'* LIST () "," '),
+]
+PIECES = [
+    b"1", b"1 ", b"11 ", b"1" * 20 + b" ", b"A11 ", b"A", b"A ", b"A1", b"a.1 ", b"UID 1", b"UID 1 ", b" ", b"(", b")", b'"', b"\\", b'\\"', b"BODY[", b'BODY["',
+    b'BODY["x"', b"BODY[]<", b"1,", b"1:", b"&", b"&A", b"&AAAA", b"&A-", b",", b"&-,", b"{", b"NIL ", b"\xff", b"() ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keyword", "start"), STARTS, ids=lambda value: value.decode())
+@pytest.mark.parametrize("end", [b"", b"x", b")", b"x)", b'")', b"]"])
+def test_hostile_responses_cost_linear_time(keyword: bytes, start: bytes, end: bytes) -> None:
+    """Whatever fills a line, each reader of responses takes or refuses 64 KiB of it at once."""
+    begun = time.process_time()
+    for piece in PIECES:
+        line = start + piece * (65_536 // len(piece)) + end
+        try:
+            READERS[keyword](keyword, [line])
+        except ProtocolViolation:
+            pass
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.timeout(20)
+def test_a_row_of_numbers_is_not_cut_in_every_way() -> None:
+    """Numbers that could be names and values, wherever they are cut, are read as they are written."""
+    numbers = [b"1" * 12] * 1001
+
+    assert fetch_items([b"* 1 FETCH (UID 17 RFC822.SIZE 4)"]) == {b"UID": b"17", b"RFC822.SIZE": b"4"}
+    assert fetch_items([b"* 1 FETCH (UID " + b" ".join(numbers) + b" x)"]) == {b"UID": b"1" * 12, b"1" * 12: b"1" * 12}
 
 
 @given(st.lists(st.binary()))
