@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Sequence
+from heapq import merge
 from typing import TypeAlias
 
 from muniment.imap.protocol import ImapProtocol
@@ -42,15 +43,15 @@ class UidSearch:
         uids = await self._search("ALL")
         if len(uids) >= self._protocol.exists:
             return uids
-        listed = await self._list("1:*", by_uid=False)
-        if len(listed) > len(uids):  # else messages were expunged in the meantime
+        both = _union(uids, await self._list("1:*", by_uid=False))
+        if len(both) > len(uids):  # else messages were expunged in the meantime
             self._cap = max(1, len(uids))
-        return listed
+        return both
 
     async def _from(self, first: int) -> array[int]:
         uids = await self._search(f"UID {first}:*")
         if self._protocol.exists and (self._cap or _is_round(len(uids))):
-            uids = await self._list(f"{first}:*", by_uid=True)
+            uids = _union(uids, await self._list(f"{first}:*", by_uid=True))
         return array("Q", (uid for uid in uids if uid >= first))
 
     async def _among(self, ranges: Ranges) -> array[int]:
@@ -80,7 +81,8 @@ class UidSearch:
         listing = UidListing()
         words = [sequence_set.encode(), b"(UID)"]
         status = await self._protocol.run("FETCH", words, uid=by_uid, on_data=listing.take)
-        if not status.ok:
+        # RFC 2180 §4.1: some messages were expunged elsewhere, all others have come.
+        if not status.ok and status.code != "EXPUNGEISSUED":
             raise command_error(status, "FETCH of UIDs", self._protocol.peer)
         return listing.sorted()
 
@@ -97,6 +99,15 @@ def halves(ranges: Sequence[tuple[int, int]]) -> tuple[Ranges, Ranges]:
         left.append((first, last))
         room -= size
     return left, []
+
+
+def _union(one: array[int], other: array[int]) -> array[int]:
+    """Return what either answer names, ascending: a server that left out something once may do so again."""
+    both = array("Q")
+    for uid in merge(one, other):
+        if not both or uid != both[-1]:
+            both.append(uid)
+    return both
 
 
 def _ranges(text: str) -> Ranges:

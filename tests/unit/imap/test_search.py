@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from array import array
 
@@ -8,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import CommandRefused, ProtocolViolation
-from muniment.imap import ImapSession
+from muniment.imap import ImapSession, Limits
 from muniment.imap.searching import halves
 from muniment.imap.uids import MAX_UIDS, UidListing
+from muniment.model.folder import ServerFolder
+from muniment.model.profile import Access, Server
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, HugeContent, Mail, ManyMails, Script
-from tests.unit.imap.conftest import ALICE, OpenSession
+from tests.support.raw_server import raw_server
+from tests.unit.imap.conftest import ALICE, LOGIN, OpenSession
 
 UIDS = [1, 2, 3, 7, 9, 10, 4294967295]
 BOTH = pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, "IMAP4rev1"], ids=["ESEARCH", "SEARCH"])
@@ -76,6 +80,43 @@ async def test_a_capped_search(opened: OpenSession, capabilities: str) -> None:
 
     assert server.sent("FETCH") == ["FETCH 1:* (UID)"]
     assert server.sent("UID FETCH") == ["UID FETCH 31:* (UID)"]
+
+
+ANSWERS: dict[str, tuple[bytes, list[int]]] = {
+    "less": (b"* 1 FETCH (UID 3)\r\nTAG OK fetched\r\n", [1, 2, 3]),
+    "nothing": (b"TAG OK fetched\r\n", [1, 2]),
+    "the rest": (b"* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\nTAG OK fetched\r\n", [1, 2, 3, 4]),
+    "some are gone": (b"* 4 FETCH (UID 9)\r\nTAG NO [EXPUNGEISSUED] some are gone\r\n", [1, 2, 9]),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_two_halves_of_an_answer(limits: Limits, answer: str) -> None:
+    """What SEARCH found stays found, whatever the second look at the folder leaves out."""
+    lines, expected = ANSWERS[answer]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+        for text in (
+            b"TAG OK [CAPABILITY IMAP4rev1] in\r\n",
+            b"* 4 EXISTS\r\nTAG OK open\r\n",
+            b"* SEARCH 1 2\r\nTAG OK searched\r\n",
+            lines,
+            b"* SEARCH 1 2\r\nTAG OK searched\r\n",
+            lines,
+        ):
+            writer.write(text.replace(b"TAG", (await reader.readuntil(b"\r\n")).split()[0]))
+        await reader.read()
+
+    async with raw_server(talk) as port:
+        session = await ImapSession.open(Server("127.0.0.1", port, Access.IMAP), LOGIN, limits)
+        await session.examine(ServerFolder(b"INBOX", ("INBOX",), frozenset(), None))
+        found = list(await session.search_uids())
+        session._search._cap = 1
+        again = list(await session.search_uids("UID 1:*"))
+        session.abort()
+
+    assert (found, again) == (expected, expected)
 
 
 async def test_a_suspiciously_round_number(opened: OpenSession) -> None:
