@@ -10,7 +10,7 @@ from muniment.errors import ProtocolViolation
 from muniment.imap import tokens, wire
 from muniment.imap.mutf7 import split_path
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import command_error, is_throttle
+from muniment.imap.refusal import command_error, is_misunderstood, is_throttle
 from muniment.imap.tokens import Part, Value, number, shown
 from muniment.model.folder import FolderStatus, ServerFolder
 
@@ -21,20 +21,43 @@ _MAX_FOLDERS = 500_000
 
 async def list_folders(protocol: ImapProtocol) -> list[ServerFolder]:
     """Return every folder that can be opened, with its STATUS where the server gives one."""
-    listing = FolderListing()
     if "LIST-STATUS" in protocol.capabilities:
-        words = [b'""', b'"*"', b"RETURN (STATUS %b)" % status_items(protocol.capabilities)]
-        status = await protocol.run("LIST", words, on_data=listing.take)
-        if status.ok:
+        listing = await _list_with_status(protocol)
+        if listing is not None:
             return listing.folders()
-        if is_throttle(status):
-            raise command_error(status, "LIST", protocol.peer)
-        listing = FolderListing()  # offered but not understood: the plain way works everywhere
+    listing = FolderListing()
     status = await protocol.run("LIST", [b'""', b'"*"'], on_data=listing.take)
     if not status.ok:
         raise command_error(status, "LIST", protocol.peer)
     await _ask_status(protocol, listing)
     return listing.folders()
+
+
+async def _list_with_status(protocol: ImapProtocol) -> FolderListing | None:
+    """List folders and their STATUS at once; None when that is offered but not understood: the plain way is."""
+    for items in _forms_of_items(protocol.capabilities):
+        listing = FolderListing()
+        words = [b'""', b'"*"', b"RETURN (STATUS %b)" % items]
+        status = await protocol.run("LIST", words, on_data=listing.take)
+        if status.ok:
+            _remember(protocol, items)
+            return listing
+        if is_throttle(status):
+            raise command_error(status, "LIST", protocol.peer)
+        if not is_misunderstood(status):
+            break
+    return None
+
+
+def _forms_of_items(capabilities: frozenset[str]) -> list[bytes]:
+    """Return what to ask for, and what of it when the server does not understand that."""
+    return list(dict.fromkeys((status_items(capabilities), status_items(frozenset()))))
+
+
+def _remember(protocol: ImapProtocol, understood: bytes) -> None:
+    """Ask no more for what the server offers but does not understand, on this connection."""
+    if understood == status_items(frozenset()):
+        protocol.capabilities -= {"CONDSTORE"}
 
 
 def status_items(capabilities: frozenset[str]) -> bytes:
@@ -45,26 +68,34 @@ def status_items(capabilities: frozenset[str]) -> bytes:
 async def _ask_status(protocol: ImapProtocol, listing: FolderListing) -> None:
     """Ask for the STATUS of each folder; one that is refused stays without."""
     window: list[bytes] = []
+    # The first goes alone while it is open which items the server knows: some hang up after a row of BADs.
+    room = 1 if len(_forms_of_items(protocol.capabilities)) > 1 else _STATUS_WINDOW
     for folder in listing.folders():
         name = wire.astring(folder.wire_name)
         if len(wire.pieces([name], protocol.capabilities)) > 1:
             await _status_window(protocol, listing, [name])  # waits for the server in the middle: goes alone
             continue
         window.append(name)
-        if len(window) == _STATUS_WINDOW:
+        if len(window) == room:
             await _status_window(protocol, listing, window)
-            window = []
+            window, room = [], _STATUS_WINDOW
     await _status_window(protocol, listing, window)
 
 
 async def _status_window(protocol: ImapProtocol, listing: FolderListing, names: Sequence[bytes]) -> None:
-    items = status_items(protocol.capabilities)
-    commands = [protocol.run("STATUS", [name, items], on_data=listing.take, pipelined=True) for name in names]
-    for answer in await asyncio.gather(*commands, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer
-        if is_throttle(answer):
-            raise command_error(answer, "STATUS", protocol.peer)
+    for items in _forms_of_items(protocol.capabilities):
+        commands = [protocol.run("STATUS", [name, items], on_data=listing.take, pipelined=True) for name in names]
+        statuses = []
+        for answer in await asyncio.gather(*commands, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            if is_throttle(answer):
+                raise command_error(answer, "STATUS", protocol.peer)
+            statuses.append(answer)
+        if any(status.ok for status in statuses):
+            _remember(protocol, items)
+            return
+        names = [name for name, status in zip(names, statuses, strict=True) if is_misunderstood(status)]
 
 
 class FolderListing:

@@ -79,6 +79,11 @@ def is_outage(status: Status) -> bool:
     return status.code in _TROUBLE or (status.code in _WORDLESS and bool(_TRANSIENT_TEXT.search(status.text)))
 
 
+def is_misunderstood(status: Status) -> bool:
+    """Whether the server may not know what it was asked, so that another form of the command is worth a try."""
+    return status.result == "BAD" and not is_throttle(status) and not is_outage(status)
+
+
 def command_error(status: Status, command: str, peer: str) -> MunimentError:
     """Return the error for a command that was answered NO or BAD."""
     if is_outage(status) and not is_throttle(status):

@@ -12,11 +12,12 @@ from aioimaplib.aioimaplib import AUTH, SELECTED
 from muniment.errors import MunimentError
 from muniment.imap import folders, login, tokens, wire
 from muniment.imap.batches import uid_sets
+from muniment.imap.command import OnData
 from muniment.imap.connect import connect
 from muniment.imap.fetching import fetch_messages
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import command_error, message_error
+from muniment.imap.refusal import Status, command_error, is_misunderstood, message_error
 from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
@@ -83,13 +84,7 @@ class ImapSession:
             codes[match[1].upper()] = int(match[2])
             return True
 
-        words = [wire.astring(folder.wire_name)]
-        if "CONDSTORE" in self.capabilities:
-            words.append(b"(CONDSTORE)")  # RFC 7162 §3.1.8
-        self._protocol.exists = 0
-        status = await self._protocol.run("EXAMINE", words, on_data=take)
-        # RFC 3501 §6.3.1: after a failed EXAMINE no folder is open. The library knows no EXAMINE state.
-        self._protocol.state = SELECTED if status.ok else AUTH
+        status = await self._examine(folder, take)
         if not status.ok:
             raise command_error(status, f"EXAMINE of {'/'.join(folder.path)!r}", self._protocol.peer)
         return FolderStatus(
@@ -98,6 +93,28 @@ class ImapSession:
             messages=self._protocol.exists,
             highestmodseq=codes.get(b"HIGHESTMODSEQ") or None,
         )
+
+    async def _examine(self, folder: ServerFolder, take: OnData) -> Status:
+        """Send EXAMINE, with CONDSTORE (RFC 7162 §3.1.8) if the server knows what it offers there."""
+        protocol = self._protocol
+        name = wire.astring(folder.wire_name)
+
+        async def examine(*words: bytes) -> Status:
+            protocol.exists = 0
+            status = await protocol.run("EXAMINE", [name, *words], on_data=take)
+            # RFC 3501 §6.3.1: after a failed EXAMINE no folder is open. The library knows no EXAMINE state.
+            protocol.state = SELECTED if status.ok else AUTH
+            return status
+
+        if "CONDSTORE" not in protocol.capabilities:
+            return await examine()
+        status = await examine(b"(CONDSTORE)")
+        if not is_misunderstood(status):
+            return status
+        status = await examine()
+        if not is_misunderstood(status):
+            protocol.capabilities -= {"CONDSTORE"}  # on this connection not asked for again
+        return status
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
         """Return the UIDs that match in the open folder, ascending and distinct.

@@ -180,6 +180,12 @@ POOR: dict[str, dict[str, Any]] = {
     "body first": {"body_first": True},
     "literal folder names": {"name_form": "literal"},
     "unasked answers": {"unsolicited": b"* 3 EXPUNGE\r\n* 9 EXISTS\r\n* 2 FETCH (FLAGS (\\Seen))\r\n"},
+    "offers CONDSTORE in vain": {
+        "faults": [
+            Fault("EXAMINE", reply="BAD syntax", containing="CONDSTORE"),
+            Fault("LIST", reply="BAD syntax", containing="HIGHESTMODSEQ"),
+        ]
+    },
     "refuses STATUS": {"capabilities": PLAIN_CAPABILITIES, "faults": [Fault("STATUS", reply="NO not today")]},
 }
 

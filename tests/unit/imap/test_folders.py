@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muniment.errors import CommandRefused, MunimentError, ProtocolViolation, ServerThrottled
+from muniment.errors import CommandRefused, MunimentError, ProtocolViolation, ServerThrottled, ServerUnavailable
 from muniment.imap import Limits
 from muniment.imap.folders import FolderListing
 from muniment.imap.mutf7 import encode
@@ -111,6 +112,64 @@ async def test_a_server_that_offers_more_than_it_can(opened: OpenSession) -> Non
     faults = [Fault("LIST", "BAD what?", containing="RETURN")]
     async with opened(Script({ALICE: {b"a": mails(1)}}, faults=faults)) as (session, _):
         assert [f.status.messages for f in await session.list_folders() if f.status] == [1]
+
+
+@pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, f"{PLAIN} CONDSTORE"], ids=["LIST", "STATUS"])
+async def test_status_without_modseq(opened: OpenSession, capabilities: str) -> None:
+    """A server that offers CONDSTORE and does not know HIGHESTMODSEQ is asked for the rest, and believed from then on."""
+    folders = {b"f%d" % n: mails(n + 1) for n in range(40)}
+    faults = [Fault(command, "BAD unknown item", containing="HIGHESTMODSEQ") for command in ("LIST", "STATUS")]
+    async with opened(Script({ALICE: folders}, capabilities, faults=faults)) as (session, server):
+        listed = await session.list_folders()
+        await session.examine(listed[0])
+
+    assert {f.status for f in listed} == {FolderStatus(7, n + 2, 1, None) for n in range(40)}
+    assert len([line for line in server.lines if "HIGHESTMODSEQ" in line]) == 1
+    assert server.sent("EXAMINE") == ["EXAMINE f0"]
+
+
+async def test_one_status_that_is_bad(opened: OpenSession) -> None:
+    """A STATUS that is answered BAD for one folder says nothing about what the server knows."""
+    faults = [Fault("STATUS", "BAD name", containing=" b ")]
+    folders = {b"a": mails(1), b"b": mails(), b"c": mails()}
+    async with opened(Script({ALICE: folders}, f"{PLAIN} CONDSTORE", faults=faults)) as (session, _):
+        assert [f.status and f.status.highestmodseq for f in await session.list_folders()] == [99, None, 99]
+        assert "CONDSTORE" in session.capabilities
+
+
+async def test_examine_without_condstore(opened: OpenSession) -> None:
+    """A server that offers CONDSTORE and answers BAD to it is asked without, and from then on at once."""
+    faults = [Fault("EXAMINE", "BAD syntax", containing="CONDSTORE")]
+    async with opened(Script({ALICE: {b"a": mails(5), b"b": mails(6)}}, faults=faults)) as (session, server):
+        one, other = await session.list_folders()
+        assert await session.examine(one) == FolderStatus(7, 6, 1, None)
+        assert list(await session.search_uids()) == [5]
+        assert await session.examine(other) == FolderStatus(7, 7, 1, None)
+
+    assert server.sent("EXAMINE") == ["EXAMINE a (CONDSTORE)", "EXAMINE a", "EXAMINE b"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "times"),
+    [
+        ("BAD what?", CommandRefused, 2),
+        ("BAD User is authenticated but not connected", ServerUnavailable, 1),
+        ("BAD [THROTTLED] slow down", ServerThrottled, 1),
+        ("NO [NONEXISTENT] what?", CommandRefused, 1),
+    ],
+)
+async def test_examine_refused_whatever_is_asked(
+    opened: OpenSession, answer: str, error: type[MunimentError], times: int
+) -> None:
+    """A folder that is refused without CONDSTORE too, or for another reason, does not cost the extension."""
+    faults = [Fault("EXAMINE", answer, containing=" a")]
+    async with opened(Script({ALICE: {b"a": mails(1), b"b": mails(2)}}, faults=faults)) as (session, server):
+        bad, good = await session.list_folders()
+        with pytest.raises(error, match=re.escape(answer)):
+            await session.examine(bad)
+        assert (await session.examine(good)).highestmodseq == 99
+
+    assert len(server.sent("EXAMINE a")) == times
 
 
 @pytest.mark.parametrize("command", ["LIST", "STATUS"])
