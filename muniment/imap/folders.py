@@ -114,10 +114,16 @@ class FolderListing:
             if len(self._folders) > _MAX_FOLDERS:
                 raise ProtocolViolation(f"the server lists more than {_MAX_FOLDERS} folders")
         elif keyword == b"STATUS":
-            name, status = parse_status(tokens.parse(parts))
-            if len(self._status) < _MAX_FOLDERS:
-                self._status[_key(name)] = status
+            self._take_status(parts)
         return len(self._folders) + len(self._status) > before
+
+    def _take_status(self, parts: list[Part]) -> None:
+        try:
+            name, status = parse_status(tokens.parse(parts))
+        except ProtocolViolation:
+            return  # as if there were none: EXAMINE will tell
+        if len(self._status) < _MAX_FOLDERS:
+            self._status[_key(name)] = status
 
     def folders(self) -> list[ServerFolder]:
         """Return the folders that can be opened, in the server's order."""
@@ -131,9 +137,9 @@ class FolderListing:
 def parse_list(values: Sequence[Value]) -> ServerFolder:
     """Read `* LIST (attributes) delimiter name …`."""
     match values:
-        case [_, _, list() as attributes, bytes() | None as delimiter, name, *_]:
-            wire_name = b"NIL" if name is None else name  # an unquoted folder of that name
-            if isinstance(wire_name, bytes):
+        case [_, _, list() as attributes, bytes() | None as delimiter, *rest]:
+            wire_name, _ = _name_and_list(rest)
+            if wire_name is not None:
                 flags = frozenset(a.decode("utf-8", "replace") for a in attributes if isinstance(a, bytes))
                 return ServerFolder(wire_name, split_path(wire_name, delimiter), flags, None)
     raise ProtocolViolation(f"the server listed a folder in no known form: {shown(values)}")
@@ -141,20 +147,36 @@ def parse_list(values: Sequence[Value]) -> ServerFolder:
 
 def parse_status(values: Sequence[Value]) -> tuple[bytes, FolderStatus]:
     """Read `* STATUS name (item value …)`; what did not come is None, a missing UIDVALIDITY 0."""
-    match values:
-        case [_, _, bytes() as name, list() as items, *_]:
-            found = {
-                key.upper(): number(value)
-                for key, value in zip(items[::2], items[1::2], strict=False)
-                if isinstance(key, bytes) and value is not None
-            }
-            return name, FolderStatus(
-                uidvalidity=found.get(b"UIDVALIDITY", 0),
-                uidnext=found.get(b"UIDNEXT") or None,
-                messages=found.get(b"MESSAGES"),
-                highestmodseq=found.get(b"HIGHESTMODSEQ") or None,
-            )
-    raise ProtocolViolation(f"the server sent a STATUS in no known form: {shown(values)}")
+    name, items = _name_and_list(values[2:])
+    if name is None or items is None:
+        raise ProtocolViolation(f"the server sent a STATUS in no known form: {shown(values)}")
+    found = {
+        key.upper(): number(value)
+        for key, value in zip(items[::2], items[1::2], strict=False)
+        if isinstance(key, bytes) and value is not None
+    }
+    return name, FolderStatus(
+        uidvalidity=found.get(b"UIDVALIDITY", 0),
+        uidnext=found.get(b"UIDNEXT") or None,
+        messages=found.get(b"MESSAGES"),
+        highestmodseq=found.get(b"HIGHESTMODSEQ") or None,
+    )
+
+
+def _name_and_list(values: Sequence[Value]) -> tuple[bytes | None, list[Value] | None]:
+    """Return a folder's name and the list behind it; None for what is not there.
+
+    Some servers leave out the quotes of a name with blanks: then it comes as several atoms. One
+    that comes as NIL is the name of a folder, not nothing: no folder is without a name.
+    """
+    words: list[bytes] = []
+    for value in values:
+        if isinstance(value, list):
+            return (b" ".join(words) if words else None), value
+        if value is not None and not isinstance(value, bytes):
+            return None, None  # the body of a message
+        words.append(b"NIL" if value is None else value)
+    return (b" ".join(words) if words else None), None
 
 
 def _key(name: bytes) -> bytes:

@@ -85,6 +85,7 @@ class Folder:
     refused: set[int] = field(default_factory=set)  # a FETCH that wants one of these is answered `refusal`
     refusal: str = "NO [SERVERBUG] that one is broken"
     deadly: set[int] = field(default_factory=set)  # the connection ends in the middle of this one
+    odd_status: bytes = b""  # told in the place of its STATUS
     search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
     vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
 

@@ -282,6 +282,8 @@ class _Connection:
         await self._send(self._status_line(name, self._folders[name], line.words[1]) + line.tag + b" OK done\r\n")
 
     def _status_line(self, name: bytes, folder: Folder, asked: bytes) -> bytes:
+        if folder.odd_status:
+            return folder.odd_status + b"\r\n"
         items = b"MESSAGES %d UIDNEXT %d" % (len(folder.messages), folder.uidnext)
         if folder.uidvalidity is not None:
             items += b" UIDVALIDITY %d" % folder.uidvalidity

@@ -246,15 +246,70 @@ def test_forms_of_list(parts: list[bytes]) -> None:
         (b"LIST", b"* LIST"),
         (b"LIST", b'* LIST "/" x'),
         (b"LIST", b'* LIST () "/" (x)'),
-        (b"STATUS", b"* STATUS x"),
-        (b"STATUS", b"* STATUS x (MESSAGES many)"),
-        (b"STATUS", b"* STATUS x (MESSAGES (1))"),
+        (b"LIST", b'* LIST () "/"'),
+        (b"LIST", b'* LIST () "/" a)'),
     ],
 )
 def test_broken_listings(keyword: bytes, line: bytes) -> None:
-    """What is no LIST and no STATUS is the server's mistake."""
+    """What is no LIST is the server's mistake: a folder may be missing."""
     with pytest.raises(ProtocolViolation):
         FolderListing().take(keyword, [line])
+
+
+def listed(name: bytes, *status: bytes) -> FolderStatus | None:
+    """Return the status of a folder that the server listed, told by these lines."""
+    listing = FolderListing()
+    listing.take(b"LIST", [b'* LIST () "/" ' + name])
+    for line in status:
+        listing.take(b"STATUS", [line])
+    (folder,) = listing.folders()
+    return folder.status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"* STATUS",
+        b"* STATUS x",
+        b"* STATUS (MESSAGES 1)",
+        b"* STATUS x (MESSAGES many)",
+        b"* STATUS x (MESSAGES (1))",
+        b"* STATUS x (MESSAGES 0 UIDNEXT -1)",
+        b"* STATUS x (MESSAGES 0",
+        b"* STATUS x) (MESSAGES 0)",
+        b'* STATUS "x (MESSAGES 0)',
+    ],
+)
+def test_a_status_that_cannot_be_read(line: bytes) -> None:
+    """A STATUS in no known form is none: nothing is said of the folder, and nothing of the connection."""
+    assert listed(b"x", line) is None
+    assert listed(b"x", line, b"* STATUS x (MESSAGES 3)") == FolderStatus(0, None, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (b'"Deleted Items"', b"* STATUS Deleted Items (MESSAGES 3)"),
+        (b'"NIL"', b"* STATUS NIL (MESSAGES 3)"),
+        (b"NIL", b'* STATUS "NIL" (MESSAGES 3)'),
+        (b'"to NIL or not"', b"* STATUS to NIL or not (MESSAGES 3)"),
+        (b"a b", b'* STATUS "a b" (MESSAGES 3)'),
+    ],
+)
+def test_names_without_quotes(name: bytes, line: bytes) -> None:
+    """A name with blanks that lacks its quotes is the same name, and one called NIL too."""
+    assert listed(name, line) == FolderStatus(0, None, 3, None)
+
+
+@pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, PLAIN])
+async def test_an_odd_status_among_others(opened: OpenSession, capabilities: str) -> None:
+    """A STATUS that cannot be read costs its folder the status, and no other anything."""
+    folders = {b"a": mails(1), b"b": mails(1, 2), b"c": mails(1)}
+    folders[b"b"].odd_status = b"* STATUS b (MESSAGES 2 UIDNEXT -1 UIDVALIDITY 7)"
+    async with opened(Script({ALICE: folders}, capabilities)) as (session, _):
+        found = await session.list_folders()
+        assert [f.status is None for f in found] == [False, True, False]
+        assert (await session.examine(found[1])).messages == 2
 
 
 async def test_examine_never_changes_anything(opened: OpenSession) -> None:
