@@ -202,6 +202,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _deliver(self, parts: list[Part]) -> None:
         first = parts[0]
         assert isinstance(first, bytes)
+        if not first and self._greeted.is_set():
+            return  # a line end too many between two responses; no sign of life
         if first[:2] == b"* ":
             self._untagged(first, parts)
         elif first[:1] == b"+" and self._greeted.is_set():

@@ -6,6 +6,7 @@ response never exceeds `MAX_RESPONSE_BYTES` plus one message of `spool_bytes`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from muniment.errors import ProtocolViolation
@@ -23,6 +24,7 @@ _BODY = b"BODY[] "
 _STATUS_WORDS = (b"* OK ", b"* NO ", b"* BAD ", b"* BYE ", b"* PREAUTH ")
 _TELLING_BYTES = 10  # "* PREAUTH " is the longest
 _MAX_SIZE_DIGITS = 19
+_FETCH = re.compile(rb"\* \d{1,10} FETCH ", re.IGNORECASE)
 
 
 class Receiver:
@@ -39,6 +41,7 @@ class Receiver:
         self._held: list[bytes] = []  # pieces of a line whose end has not come
         self._size = 0  # bytes of this response that count against the bound
         self._has_body = False
+        self._strays = 0  # parts of this response when an empty line was skipped
         self._sink: Sink | None = None
         self._missing = 0  # bytes that the literal in `_sink` still lacks
         self._stopped = False
@@ -76,6 +79,8 @@ class Receiver:
                 return len(data)
             line = data[at:eol]
             at = eol + 2
+        if not line and self._is_stray():
+            return at
         if line[-1:] == b"}":
             opened = self._opened(line)
             if opened is not None:
@@ -86,8 +91,20 @@ class Receiver:
         self._parts = []
         self._size = 0
         self._has_body = False
+        self._strays = 0
         self._deliver(parts)
         return at
+
+    def _is_stray(self) -> bool:
+        """Whether an empty line is one too many behind the literal of a FETCH; skipped once behind each.
+
+        A FETCH ends with a parenthesis; only of other responses an empty rest is the end.
+        """
+        start = self._parts[0] if self._parts else b""
+        if len(self._parts) == self._strays or not isinstance(start, bytes) or not _FETCH.match(start):
+            return False
+        self._strays = len(self._parts)
+        return True
 
     def _end_of_held(self, data: bytes, at: int) -> tuple[bytes, int] | None:
         """Return the line that `data` completes and where the next begins; None when it goes on."""

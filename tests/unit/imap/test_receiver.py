@@ -24,6 +24,10 @@ STREAM = (
     b"* 3 FETCH (UID 3 body[] {30}\r\n" + b"\r\n}" * 10 + b")\r\n"
     b"* 4 FETCH (UID 4 BODY[] ~{60+}\r\n" + b"z" * 60 + b")\r\n"
     b"* 5 FETCH (BODY[] {2}\r\nhi BODY[] {2}\r\nho X {3}\r\nabc)\r\n"
+    b"* 6 FETCH (UID 6 BODY[] {6}\r\nmail\r\n\r\n)\r\n"
+    b"* 7 fetch (X {2}\r\nhi\r\n BODY[] {20}\r\n" + b"\r\n" * 10 + b"\r\n FLAGS ())\r\n"
+    b"* STATUS {3}\r\na\r\n\r\n"
+    b"\r\n"
     b"+ go {9}\r\n"
     b"A1 OK \rdone\r\n"
 )
@@ -35,6 +39,10 @@ EXPECTED = [
     [b"* 3 FETCH (UID 3 body[] ", (b"\r\n}" * 10,), b")"],
     [b"* 4 FETCH (UID 4 BODY[] ", ("discarded", 60), b")"],
     [b"* 5 FETCH (BODY[] ", (b"hi",), b" BODY[] ", b"ho", b" X ", b"abc", b")"],
+    [b"* 6 FETCH (UID 6 BODY[] ", (b"mail\r\n",), b")"],
+    [b"* 7 fetch (X ", b"hi", b" BODY[] ", (b"\r\n" * 10,), b" FLAGS ())"],
+    [b"* STATUS ", b"a\r\n", b""],
+    [b""],
     [b"+ go {9}"],
     [b"A1 OK \rdone"],
 ]
@@ -81,6 +89,13 @@ def test_any_split_gives_the_same(tight: Limits, cuts: list[int]) -> None:
 def test_byte_by_byte(tight: Limits) -> None:
     """Also when every byte comes alone."""
     assert received(tight, [STREAM[i : i + 1] for i in range(len(STREAM))]) == EXPECTED
+
+
+def test_an_empty_line_is_skipped_once(limits: Limits) -> None:
+    """One empty line behind the literal of a FETCH is a server's slip; a second is the end of the response."""
+    stream = b"* 1 FETCH (BODY[] {4}\r\nmail" + b"\r\n" * 2 + b"* 2 EXISTS\r\n"
+
+    assert received(limits, [stream]) == [[b"* 1 FETCH (BODY[] ", (b"mail",), b""], [b"* 2 EXISTS"]]
 
 
 def test_where_a_message_waits(tight: Limits) -> None:
