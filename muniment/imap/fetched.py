@@ -15,9 +15,10 @@ from muniment.imap.uids import fetch_items
 from muniment.model.message import FetchedMessage, MemoryMessage
 
 # The order in which we ask is the order in which Dovecot and most others answer: one match instead
-# of twenty tokens. Everything else takes the general way, with the same result.
+# of twenty tokens. Everything else takes the general way, with the same result; so do more flags than anybody
+# has, which there is a bound for and no cache.
 _USUAL = re.compile(
-    rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]*)\)"
+    rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]{0,1024}+)\)"
     rb' INTERNALDATE "([^"\\]*)" RFC822\.SIZE (\d{1,19}) BODY\[\] '
 )
 
@@ -69,7 +70,7 @@ def read_fetch(parts: list[Part]) -> Fetched | None:
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _split_flags(text: bytes) -> tuple[str, ...]:
     return _flags([flag for flag in text.split(b" ") if flag])
 

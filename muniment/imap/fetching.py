@@ -20,7 +20,8 @@ from muniment.model.message import FetchedMessage
 
 _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 _QUEUED_BATCHES = 2  # how far the server may run ahead of the consumer
-_MESSAGE_BYTES = 1024  # what a waiting message costs beside its bytes
+_MESSAGE_BYTES = 1024  # what a waiting message costs beside its bytes and flags
+_FLAG_BYTES = 64  # what a flag costs beside its characters
 _PROBES = 5  # other messages that are asked for when everything is refused
 
 
@@ -200,4 +201,5 @@ class FetchStream:
 
 
 def _cost(message: FetchedMessage) -> int:
-    return _MESSAGE_BYTES + (message.raw.size if message.raw is not None else 0)
+    flags = sum(map(len, message.flags)) + _FLAG_BYTES * len(message.flags)
+    return _MESSAGE_BYTES + flags + (message.raw.size if message.raw is not None else 0)

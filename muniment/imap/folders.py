@@ -17,6 +17,7 @@ from muniment.model.folder import FolderStatus, ServerFolder
 _UNSELECTABLE = {"\\noselect", "\\nonexistent"}
 _STATUS_WINDOW = 16  # STATUS commands in flight: hides the round trip, and no server's buffers fill up
 _MAX_FOLDERS = 500_000
+_MAX_NAME_BYTES = 64 * 1024 * 1024  # all names and attributes of a mailbox
 
 
 async def list_folders(protocol: ImapProtocol) -> list[ServerFolder]:
@@ -104,13 +105,16 @@ class FolderListing:
     def __init__(self) -> None:
         self._folders: dict[bytes, ServerFolder] = {}
         self._status: dict[bytes, FolderStatus] = {}
+        self._name_bytes = 0
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
         """Take one untagged response; True when it told something new."""
         before = len(self._folders) + len(self._status)
         if keyword == b"LIST":
             folder = parse_list(tokens.parse(parts))
-            self._folders.setdefault(_key(folder.wire_name), folder)
+            if _key(folder.wire_name) not in self._folders:
+                self._count(folder.wire_name, *folder.attributes)
+                self._folders[_key(folder.wire_name)] = folder
             if len(self._folders) > _MAX_FOLDERS:
                 raise ProtocolViolation(f"the server lists more than {_MAX_FOLDERS} folders")
         elif keyword == b"STATUS":
@@ -122,8 +126,16 @@ class FolderListing:
             name, status = parse_status(tokens.parse(parts))
         except ProtocolViolation:
             return  # as if there were none: EXAMINE will tell
+        key = _key(name)
+        if key not in self._folders and key not in self._status:
+            self._count(name)
         if len(self._status) < _MAX_FOLDERS:
-            self._status[_key(name)] = status
+            self._status[key] = status
+
+    def _count(self, *words: bytes | str) -> None:
+        self._name_bytes += sum(map(len, words))
+        if self._name_bytes > _MAX_NAME_BYTES:
+            raise ProtocolViolation(f"the names of the folders have more than {_MAX_NAME_BYTES} bytes")
 
     def folders(self) -> list[ServerFolder]:
         """Return the folders that can be opened, in the server's order."""

@@ -28,6 +28,7 @@ from muniment.imap.translate import translated
 _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that we act upon: a password that is one of these words stays secret all the same.
 _UNDERSTOOD = {b"IMAP4REV1", b"LITERAL+", b"LITERAL-", b"ESEARCH", b"LIST-STATUS", b"CONDSTORE"}
+_MAX_CAPABILITY_BYTES = 16 * 1024
 _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
 
 
@@ -330,8 +331,9 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     def _learn(self, capabilities: bytes) -> None:
         """Note what the server can do. These words are shown to people: none that holds a secret is kept."""
-        understood = _UNDERSTOOD & set(capabilities.upper().split())
-        harmless = {word for word in self.redactor.hide(capabilities).upper().split() if HIDDEN not in word}
+        understood = _UNDERSTOOD & set(capabilities[:_MAX_CAPABILITY_BYTES].upper().split())
+        words = self.redactor.hide(capabilities)[:_MAX_CAPABILITY_BYTES].upper().split()
+        harmless = {word for word in words if HIDDEN not in word}
         self.capabilities = frozenset(word.decode("ascii", "replace") for word in understood | harmless)
 
     def _raise_failure(self) -> None:

@@ -24,6 +24,7 @@ _BODY = b"BODY[] "
 _STATUS_WORDS = (b"* OK ", b"* NO ", b"* BAD ", b"* BYE ", b"* PREAUTH ")
 _TELLING_BYTES = 10  # "* PREAUTH " is the longest
 _MAX_SIZE_DIGITS = 19
+_MAX_LITERAL_BYTES = 2**40  # nobody's message; to read it only to drop it could go on for years
 _FETCH = re.compile(rb"\* \d{1,10} FETCH ", re.IGNORECASE)
 
 
@@ -146,7 +147,7 @@ class Receiver:
         digits = line[brace + 1 : -1].removesuffix(b"+")
         if brace < 0 or not digits.isdigit():
             return None
-        if len(digits) > _MAX_SIZE_DIGITS:
+        if len(digits) > _MAX_SIZE_DIGITS or int(digits) > _MAX_LITERAL_BYTES:
             raise ProtocolViolation(f"the server announced a literal of {shown(digits)} bytes")
         text = line[:brace].removesuffix(b"~")  # literal8, RFC 3516
         return text, int(digits), text[-len(_BODY) :].upper() == _BODY and not self._has_body

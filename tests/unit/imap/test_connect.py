@@ -163,6 +163,17 @@ async def test_tls_on_a_clear_port(limits: Limits) -> None:
     assert "--access" in error.hint
 
 
+async def test_capabilities_without_end(limits: Limits) -> None:
+    """Of a server that can do a hundred thousand things, the first are noted."""
+    words = " ".join(f"X{n}" for n in range(100_000))
+    async with ImapServer(Script({ALICE: {}}, f"IMAP4rev1 LITERAL+ {words}")) as server:
+        session = await ImapSession.open(server_of(server), LOGIN, limits)
+        await session.logout()
+
+    assert {"IMAP4REV1", "LITERAL+", "X1", "X2"} <= session.capabilities
+    assert len(session.capabilities) < 5000
+
+
 async def test_nobody_listens(limits: Limits) -> None:
     """A refused connection names host and port."""
     async with ImapServer(Script()) as server:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.errors import CommandRefused, MunimentError, ServerThrottled, ServerUnavailable
+from muniment.errors import CommandRefused, MunimentError, ProtocolViolation, ServerThrottled, ServerUnavailable
 from muniment.imap import ImapSession, Limits
-from muniment.imap.fetched import read_fetch
+from muniment.imap.fetched import _split_flags, read_fetch
 from muniment.imap.tokens import Part
 from muniment.model.message import FetchedMessage, MemoryMessage
 from tests.support.eventually import eventually
@@ -348,6 +348,39 @@ async def test_reading_pauses_for_a_slow_consumer(opened: OpenSession) -> None:
             rest = [message async for message in messages]
 
     assert len({m.uid for m in [first, *rest]}) == 400
+
+
+async def test_flags_that_fill_the_memory(opened: OpenSession) -> None:
+    """Messages that are nothing but flags hold the server back like others of their size."""
+    flags = tuple(f"flag-number-{n}" for n in range(1000))
+    async with opened(script_of(Folder([Mail(uid, b"x", flags) for uid in range(1, 151)]))) as (session, _):
+        await examine_only(session)
+        async with aclosing(session.fetch(range(1, 151))) as messages:
+            first = await anext(messages)
+            await eventually(lambda: session._protocol._paused, "reading paused")
+            rest = [message async for message in messages]
+
+    assert {m.flags for m in [first, *rest]} == {flags}
+    assert len(rest) == 149
+
+
+def test_many_flags_are_read_and_not_remembered() -> None:
+    """A kilobyte of flags is kept for the next message with the same; more are not, and absurdly many are refused."""
+
+    def flags_of(count: int) -> tuple[str, ...]:
+        flags = b" ".join(b"%05d" % n for n in range(count))
+        fetched = read_fetch([start + flags + end, MemoryMessage(b"mail"), b")"])
+        assert fetched is not None
+        return fetched.flags
+
+    start, end = b"* 1 FETCH (UID 17 FLAGS (", b') INTERNALDATE "" RFC822.SIZE 4 BODY[] '
+    remembered = _split_flags.cache_info().currsize
+
+    assert flags_of(200) == tuple(f"{n:05}" for n in range(200))
+    assert flags_of(199) == tuple(f"{n:05}" for n in range(199))
+    assert _split_flags.cache_info().currsize <= remembered + 1
+    with pytest.raises(ProtocolViolation):
+        flags_of(300_000)
 
 
 async def test_leaving_early_ends_the_connection(opened: OpenSession) -> None:

@@ -256,6 +256,32 @@ def test_broken_listings(keyword: bytes, line: bytes) -> None:
         FolderListing().take(keyword, [line])
 
 
+@pytest.mark.parametrize(
+    ("keyword", "parts"),
+    [
+        (b"LIST", [b"* LIST () NIL ", b"", b""]),
+        (b"LIST", [b"* LIST (", b"", b") NIL x"]),
+        (b"STATUS", [b"* STATUS ", b"", b" (MESSAGES 1)"]),
+    ],
+    ids=["names", "attributes", "names in STATUS"],
+)
+def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
+    """A server that lists a gigabyte of names is cut off before they are held; the same name again costs nothing."""
+    listing = FolderListing()
+
+    def take(name: bytes) -> None:
+        last = name if parts[-1].endswith(b"x") else b""
+        listing.take(keyword, [parts[0], name.ljust(1024 * 1024, b"."), parts[2] + last])
+
+    def flood(names: list[bytes]) -> None:
+        for name in names:
+            take(name)
+
+    flood([b"same"] * 100)
+    with pytest.raises(ProtocolViolation, match="names of the folders"):
+        flood([b"%d" % number for number in range(100)])
+
+
 def listed(name: bytes, *status: bytes) -> FolderStatus | None:
     """Return the status of a folder that the server listed, told by these lines."""
     listing = FolderListing()

@@ -180,6 +180,17 @@ def test_an_enormous_literal_is_refused_unread(limits: Limits, size: bytes) -> N
         Receiver(limits, lambda _: None).feed(b"* LIST () NIL {" + size + b"}\r\n")
 
 
+@pytest.mark.parametrize("size", [2**40 + 1, 2**63])
+def test_an_absurd_message_is_refused_unread(limits: Limits, size: int) -> None:
+    """A message too large is read to its end and dropped, unless that end is years away."""
+    receiver = Receiver(limits, lambda _: None)
+    receiver.feed(b"* 1 FETCH (BODY[] {%d}\r\nx" % 2**40)
+
+    assert receiver.trickled == 1
+    with pytest.raises(ProtocolViolation, match=str(size)):
+        Receiver(limits, lambda _: None).feed(b"* 1 FETCH (BODY[] {%d}\r\n" % size)
+
+
 def test_small_packets_cost_linear_time(limits: Limits) -> None:
     """A long line in tiny packets is joined once, not at every packet."""
     receiver = Receiver(limits, lambda _: None)
