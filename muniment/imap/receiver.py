@@ -21,7 +21,7 @@ MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 _CRLF = b"\r\n"
 _PART_BYTES = 64  # what a part costs beside its bytes
 _BODY = b"BODY[] "
-_STATUS_WORDS = (b"* OK ", b"* NO ", b"* BAD ", b"* BYE ", b"* PREAUTH ")
+_STATUS = re.compile(rb"\* ++(?:OK|NO|BAD|BYE|PREAUTH) ", re.IGNORECASE)
 _TELLING_BYTES = 10  # "* PREAUTH " is the longest
 _MAX_SIZE_DIGITS = 19
 _MAX_LITERAL_BYTES = 2**40  # nobody's message; to read it only to drop it could go on for years
@@ -82,6 +82,8 @@ class Receiver:
             at = eol + 2
         if not line and self._is_stray():
             return at
+        if line[:3] == b"*  " and not self._parts:
+            line = b"* " + line[3:].lstrip(b" ")  # as DavMail writes it
         if line[-1:] == b"}":
             opened = self._opened(line)
             if opened is not None:
@@ -191,7 +193,7 @@ def _is_data(start: bytes) -> bool:
 
 
 def _is_status(start: bytes) -> bool:
-    return start[:_TELLING_BYTES].upper().startswith(_STATUS_WORDS)
+    return _STATUS.match(start) is not None
 
 
 def release(parts: list[Part]) -> None:

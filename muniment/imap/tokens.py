@@ -21,11 +21,13 @@ Value: TypeAlias = "bytes | Body | list[Value] | None"
 _MAX_DEPTH = 64
 _MAX_TOKENS = 200_000
 
-# Groups by number: 1 quoted, 2 atom, 3 open, 4 close, 5 anything else. A section may hold blanks and
-# parentheses; it is bounded, and holds no further bracket, so that a hostile line stays linear.
+# A section may hold blanks, parentheses and quoted names of fields (Courier); it is bounded, and holds no
+# further bracket, so that a hostile line stays linear.
+_SECTION = rb'\[[^\]\["]{0,200}+(?:"[^\]\["\\]{0,100}+"[^\]\["]{0,100}+){0,50}+\]'
+# Groups by number: 1 quoted, 2 atom, 3 open, 4 close, 5 anything else.
 _TOKEN = re.compile(
     rb' *+(?:"((?:[^"\\]++|\\.)*+)"'
-    rb'|((?:(?:BODY|BINARY)\[[^\]\["]{0,200}+\](?:<\d+>)?)|[^ ()"]++)'
+    rb"|((?:(?:BODY|BINARY)" + _SECTION + rb'(?:<\d+>)?)|[^ ()"]++)'
     rb"|(\()|(\))|(.))",
     re.IGNORECASE | re.DOTALL,
 )

@@ -27,6 +27,9 @@ STREAM = (
     b"* 6 FETCH (UID 6 BODY[] {6}\r\nmail\r\n\r\n)\r\n"
     b"* 7 fetch (X {2}\r\nhi\r\n BODY[] {20}\r\n" + b"\r\n" * 10 + b"\r\n FLAGS ())\r\n"
     b"* STATUS {3}\r\na\r\n\r\n"
+    b"*  522 EXISTS\r\n"
+    b"*    OK as you like {5}\r\n"
+    b"*  8 FETCH (UID 8 BODY[] {4}\r\n*  x)\r\n"
     b"\r\n"
     b"+ go {9}\r\n"
     b"A1 OK \rdone\r\n"
@@ -42,6 +45,9 @@ EXPECTED = [
     [b"* 6 FETCH (UID 6 BODY[] ", (b"mail\r\n",), b")"],
     [b"* 7 fetch (X ", b"hi", b" BODY[] ", (b"\r\n" * 10,), b" FLAGS ())"],
     [b"* STATUS ", b"a\r\n", b""],
+    [b"* 522 EXISTS"],
+    [b"* OK as you like {5}"],
+    [b"* 8 FETCH (UID 8 BODY[] ", (b"*  x",), b")"],
     [b""],
     [b"+ go {9}"],
     [b"A1 OK \rdone"],

@@ -309,6 +309,37 @@ async def test_oldest_messages(opened: OpenSession) -> None:
     assert not any("BODY.PEEK[]" in line for line in server.lines)
 
 
+OLDEST: dict[str, tuple[bytes, bytes]] = {
+    "DavMail": (b"*  2 EXISTS\r\n", b"*  1 FETCH (UID 3 INTERNALDATE NIL BODY[HEADER.FIELDS (MESSAGE-ID DATE)] "),
+    "Courier": (b"* 2 EXISTS\r\n", b'* 1 FETCH (UID 3 INTERNALDATE NIL BODY[HEADER.FIELDS ("MESSAGE-ID" "DATE")] '),
+}
+
+
+@pytest.mark.parametrize("server", OLDEST)
+async def test_oldest_messages_in_other_words(limits: Limits, server: str) -> None:
+    """Blanks too many, and names of fields in quotes, hide no message."""
+    exists, fetch = OLDEST[server]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+        for text in (
+            b"TAG OK [CAPABILITY IMAP4rev1] in\r\n",
+            exists + b"TAG OK open\r\n",
+            fetch + b"{21}\r\nMessage-ID: <1@x>\r\n\r\n)\r\nTAG OK fetched\r\n",
+        ):
+            writer.write(text.replace(b"TAG", (await reader.readuntil(b"\r\n")).split()[0]))
+        await reader.read()
+
+    async with raw_server(talk) as port:
+        session = await ImapSession.open(Server("127.0.0.1", port, Access.IMAP), LOGIN, limits)
+        status = await session.examine(ServerFolder(b"INBOX", ("INBOX",), frozenset(), None))
+        oldest = await session.oldest_messages()
+        session.abort()
+
+    assert status.messages == 2
+    assert oldest == [(3, "Message-ID: <1@x>")]
+
+
 async def test_oldest_messages_of_nothing(opened: OpenSession) -> None:
     """An empty folder has none, and the server is not asked: `1:1` would be an error there."""
     async with opened(script_of()) as (session, server):

@@ -26,6 +26,9 @@ from muniment.model.message import MemoryMessage
         (b"(() ((x)) )", [[[], [[b"x"]]]]),
         (b"BODY[HEADER.FIELDS (MESSAGE-ID)] x", [b"BODY[HEADER.FIELDS (MESSAGE-ID)]", b"x"]),
         (b"BODY[]<0> y", [b"BODY[]<0>", b"y"]),
+        (b'BODY[HEADER.FIELDS ("TO" "DATE")] x', [b'BODY[HEADER.FIELDS ("TO" "DATE")]', b"x"]),
+        (b'body[1.HEADER.FIELDS.NOT ("x-y")]<7> x', [b'body[1.HEADER.FIELDS.NOT ("x-y")]<7>', b"x"]),
+        (b'(BODY[ "a]b")', [[b"BODY[", b"a]b"]]),
         (b'* LIST () "/" [Gmail]/All', [b"*", b"LIST", [], b"/", b"[Gmail]/All"]),
         (b'""', [b""]),
         (b"  a  b ", [b"a", b"b"]),
@@ -52,7 +55,16 @@ def test_what_is_not_imap(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b'"' + b"\\" * 2_000_000, b"BODY[" * 400_000, b" " * 2_000_000, b'"' * 1_000_001, b"(" * 2_000_000]
+    "text",
+    [
+        b'"' + b"\\" * 2_000_000,
+        b"BODY[" * 400_000,
+        b'BODY["x"' * 250_000,
+        b"BODY[" + b'"x"' * 600_000,
+        b" " * 2_000_000,
+        b'"' * 1_000_001,
+        b"(" * 2_000_000,
+    ],
 )
 def test_hostile_lines_cost_linear_time(text: bytes) -> None:
     """Two megabytes of the worst are refused or read within a second or two."""
