@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from muniment.imap.fetched import read_fetch
+from muniment.errors import ProtocolViolation
+from muniment.imap.fetched import Fetched, read_fetch
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.receiver import release
@@ -18,6 +19,7 @@ _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 _QUEUED_BATCHES = 2  # how far the server may run ahead of the consumer
 _MESSAGE_BYTES = 1024  # what a waiting message costs beside its bytes and flags
 _FLAG_BYTES = 64  # what a flag costs beside its characters
+_TOLD_BYTES = 16 * 1024 * 1024  # flags and dates that may be told before the messages come
 
 
 class FetchStream:
@@ -33,6 +35,7 @@ class FetchStream:
         self._high = _QUEUED_BATCHES * limits.batch_bytes
         self._paused = False
         self._wake: asyncio.Future[None] | None = None
+        self._told = _Told()
 
     async def messages(self, uid_set: str) -> AsyncGenerator[FetchedMessage, None]:
         """Send the command and yield what comes; afterwards `status` and `missing` tell how it ended."""
@@ -58,18 +61,24 @@ class FetchStream:
             await self._close(command)
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
-        """Take one untagged response; True when it is a message that was missing. Called by the protocol."""
-        message = None
+        """Take one untagged response; True when it is news of a message that was missing. Called by the protocol."""
+        fetched, message = None, None
         if keyword == b"FETCH":
             try:
                 fetched = read_fetch(parts)
-                if fetched is not None and fetched.uid in self.missing:
-                    message = fetched.message(self._max_message_bytes)
+                if fetched is not None and fetched.uid in self.missing and fetched.has_body:
+                    message = self._told.complete(fetched).message(self._max_message_bytes)
             finally:
                 if message is None or message.raw is None:
                     release(parts)
-        if message is None:
+        if fetched is None or fetched.uid not in self.missing:
             return False  # unasked, or the second time
+        if message is None:
+            return self._told.add(fetched)
+        self._enqueue(message)
+        return True
+
+    def _enqueue(self, message: FetchedMessage) -> None:
         self.missing.discard(message.uid)
         self._queue.append(message)
         self._queued_bytes += _cost(message)
@@ -77,7 +86,6 @@ class FetchStream:
             self._paused = True
             self._protocol.pause()
         self._awake()
-        return True
 
     def _awake(self, _: object = None) -> None:
         if self._wake is not None and not self._wake.done():
@@ -97,6 +105,41 @@ class FetchStream:
             command.exception()  # seen; whoever iterates has got it, or does not listen any more
 
 
+class _Told:
+    """What responses without a body said of messages that are still to come: some servers answer in two pieces."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[int, Fetched] = {}
+        self._bytes = 0
+
+    def add(self, fetched: Fetched) -> bool:
+        """Note what a response says, the newer word before the older; True when it is the first of its message."""
+        earlier = self._take(fetched.uid)
+        told = fetched if earlier is None else fetched.completed(earlier)
+        self._by_uid[fetched.uid] = told
+        self._bytes += _told_cost(told)
+        if self._bytes > _TOLD_BYTES:
+            raise ProtocolViolation(f"the server tells more than {_TOLD_BYTES} bytes of messages that do not come")
+        return earlier is None
+
+    def complete(self, fetched: Fetched) -> Fetched:
+        """Return a message with what was said of it before, which is forgotten."""
+        earlier = self._take(fetched.uid)
+        return fetched if earlier is None else fetched.completed(earlier)
+
+    def _take(self, uid: int) -> Fetched | None:
+        earlier = self._by_uid.pop(uid, None)
+        self._bytes -= 0 if earlier is None else _told_cost(earlier)
+        return earlier
+
+
 def _cost(message: FetchedMessage) -> int:
-    flags = sum(map(len, message.flags)) + _FLAG_BYTES * len(message.flags)
-    return _MESSAGE_BYTES + flags + (message.raw.size if message.raw is not None else 0)
+    return _MESSAGE_BYTES + _flag_cost(message.flags) + (message.raw.size if message.raw is not None else 0)
+
+
+def _told_cost(told: Fetched) -> int:
+    return _flag_cost(told.flags or ()) + len(told.date or b"")
+
+
+def _flag_cost(flags: tuple[str, ...]) -> int:
+    return sum(map(len, flags)) + _FLAG_BYTES * len(flags)

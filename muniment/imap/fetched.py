@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from muniment.imap import tokens
@@ -25,18 +26,31 @@ _USUAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a FETCH response with a body says; `claimed_size` is RFC822.SIZE, 0 when it did not come."""
+    """What a FETCH response says of a message; None for what it does not say.
+
+    `claimed_size` is RFC822.SIZE. `body` counts only with `has_body`: it may be NIL, which is None too.
+    """
 
     uid: int
-    flags: tuple[str, ...]
-    date: bytes
-    claimed_size: int
+    flags: tuple[str, ...] | None
+    date: bytes | None
+    claimed_size: int | None
     body: Value
+    has_body: bool = True
+
+    def completed(self, earlier: Fetched) -> Fetched:
+        """Return this with what only an earlier response said of the same message."""
+        return replace(
+            self,
+            flags=earlier.flags if self.flags is None else self.flags,
+            date=earlier.date if self.date is None else self.date,
+            claimed_size=earlier.claimed_size if self.claimed_size is None else self.claimed_size,
+        )
 
     def message(self, max_message_bytes: int) -> FetchedMessage:
         """Return the message, or why there are no bytes."""
         raw, reason = self._raw(max_message_bytes)
-        return FetchedMessage(self.uid, self.flags, parse_internaldate(self.date), raw, reason)
+        return FetchedMessage(self.uid, self.flags or (), parse_internaldate(self.date or b""), raw, reason)
 
     def _raw(self, max_message_bytes: int) -> tuple[MemoryMessage | SpooledMessage | None, str]:
         body = MemoryMessage(self.body) if isinstance(self.body, bytes) else self.body  # a quoted string
@@ -50,7 +64,7 @@ class Fetched:
 
 
 def read_fetch(parts: list[Part]) -> Fetched | None:
-    """Return what a FETCH response says; None for one without UID or body, like an unasked change of flags."""
+    """Return what a FETCH response says; None for one that does not say of which message."""
     first = parts[0]
     if len(parts) == 3 and parts[2] == b")" and isinstance(first, bytes):
         usual = _USUAL.fullmatch(first)
@@ -58,15 +72,16 @@ def read_fetch(parts: list[Part]) -> Fetched | None:
             uid, flags, date, size = usual.groups()
             return Fetched(int(uid), _split_flags(flags), date, int(size), parts[1])
     items = fetch_items(parts)
-    if b"UID" not in items or b"BODY[]" not in items:
+    if b"UID" not in items:
         return None
-    date_value, size_value = items.get(b"INTERNALDATE"), items.get(b"RFC822.SIZE")
+    flag_values, date_value, size_value = (items.get(name) for name in (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"))
     return Fetched(
         tokens.number(items[b"UID"]),
-        _flags(items.get(b"FLAGS")),
-        date_value if isinstance(date_value, bytes) else b"",
-        tokens.number(size_value) if size_value is not None else 0,
-        items[b"BODY[]"],
+        _flags(flag_values) if isinstance(flag_values, list) else None,
+        date_value if isinstance(date_value, bytes) else None,
+        tokens.number(size_value) if size_value is not None else None,
+        items.get(b"BODY[]"),
+        has_body=b"BODY[]" in items,
     )
 
 
@@ -75,8 +90,7 @@ def _split_flags(text: bytes) -> tuple[str, ...]:
     return _flags([flag for flag in text.split(b" ") if flag])
 
 
-def _flags(values: Value) -> tuple[str, ...]:
+def _flags(values: Sequence[Value]) -> tuple[str, ...]:
     """Return the flags as text; one with control characters is no flag (RFC 3501 §9), and no database takes NUL."""
-    listed = values if isinstance(values, list) else []
-    flags = (flag.decode("utf-8", "replace") for flag in listed if isinstance(flag, bytes))
+    flags = (flag.decode("utf-8", "replace") for flag in values if isinstance(flag, bytes))
     return tuple(flag for flag in flags if not any(unicodedata.category(c) == "Cc" for c in flag))

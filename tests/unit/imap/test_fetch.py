@@ -254,6 +254,7 @@ def test_many_flags_are_read_and_not_remembered() -> None:
         flags = b" ".join(b"%05d" % n for n in range(count))
         fetched = read_fetch([start + flags + end, MemoryMessage(b"mail"), b")"])
         assert fetched is not None
+        assert fetched.flags is not None
         return fetched.flags
 
     start, end = b"* 1 FETCH (UID 17 FLAGS (", b') INTERNALDATE "" RFC822.SIZE 4 BODY[] '

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
+from muniment.errors import ProtocolViolation
 from muniment.imap import ImapSession, Limits
+from muniment.imap.fetch_stream import _Told
+from muniment.imap.fetched import Fetched
 from muniment.model.folder import ServerFolder
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Access, Server
@@ -50,3 +54,67 @@ async def test_empty_lines_too_many(limits: Limits, between: bytes) -> None:
     found = await answered(limits, answer + between + b"TAG OK fetched\r\n", examine=between + b"TAG OK open\r\n")
 
     assert [(m.uid, m.flags, content(m)) for m in found] == [(1, (), b"mail"), (2, ("\\Seen",), b"mail\r\n")]
+
+
+DATE = b'INTERNALDATE "17-Jul-2024 02:44:25 +0000"'
+RECEIVED = datetime(2024, 7, 17, 2, 44, 25, tzinfo=UTC)
+PIECES: dict[str, bytes] = {
+    "two pieces": b"* 1 FETCH (UID 1 FLAGS (\\Seen) " + DATE + b" RFC822.SIZE 4)\r\n"
+    b"* 1 FETCH (UID 1 BODY[] {4}\r\nmail)\r\n",
+    "three pieces": b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 1 FETCH (UID 1 " + DATE + b")\r\n"
+    b"* 1 FETCH (UID 1 BODY[] {4}\r\nmail)\r\n",
+    "newer flags": b"* 1 FETCH (UID 1 FLAGS (old) " + DATE + b")\r\n* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n"
+    b"* 1 FETCH (UID 1 BODY[] {4}\r\nmail)\r\n",
+    "flags with the body": b"* 1 FETCH (UID 1 FLAGS (old) " + DATE + b")\r\n"
+    b"* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {4}\r\nmail)\r\n",
+    "flags afterwards": b"* 1 FETCH (UID 1 FLAGS (\\Seen) " + DATE + b" BODY[] {4}\r\nmail)\r\n"
+    b"* 1 FETCH (UID 1 FLAGS (new))\r\n",
+    "others between": b"* 1 FETCH (UID 1 FLAGS (\\Seen) " + DATE + b")\r\n* 2 FETCH (UID 7 FLAGS (alien))\r\n"
+    b"* 1 FETCH (FLAGS (nobody))\r\n* 1 FETCH (UID 1 BODY[] {4}\r\nmail)\r\n",
+}
+
+
+@pytest.mark.parametrize("form", PIECES)
+async def test_a_message_in_pieces(limits: Limits, form: str) -> None:
+    """Flags and date that come before the body belong to it; what comes after it is somebody's change."""
+    (message,) = await answered(limits, PIECES[form] + b"TAG OK fetched\r\n")
+
+    assert (message.uid, message.flags, message.internal_date) == (1, ("\\Seen",), RECEIVED)
+    assert content(message) == b"mail"
+
+
+async def test_two_messages_in_pieces(limits: Limits) -> None:
+    """All flags may come first and then all bodies, of which each has its own."""
+    found = await answered(
+        limits,
+        b"* 1 FETCH (UID 1 FLAGS (one))\r\n* 2 FETCH (UID 2 FLAGS (two))\r\n"
+        b"* 2 FETCH (UID 2 BODY[] {1}\r\nb)\r\n* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\nTAG OK fetched\r\n",
+    )
+
+    assert [(m.uid, m.flags, content(m)) for m in found] == [(2, ("two",), b"b"), (1, ("one",), b"a")]
+
+
+async def test_a_size_that_was_told_before(limits: Limits) -> None:
+    """An empty body where an earlier piece announced bytes is no message."""
+    (message,) = await answered(
+        limits, b"* 1 FETCH (UID 1 RFC822.SIZE 4)\r\n* 1 FETCH (UID 1 BODY[] {0}\r\n)\r\nTAG OK fetched\r\n"
+    )
+
+    assert (message.raw, message.reason) == (None, "the server gave 0 of the 4 bytes of this message")
+
+
+async def test_flags_without_a_message(limits: Limits) -> None:
+    """A message of which only flags come has not come."""
+    assert await answered(limits, b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nTAG OK fetched\r\n") == []
+
+
+def test_pieces_that_fill_the_memory() -> None:
+    """Flags of messages that do not come are bounded; the newest take the place of the others of a message."""
+    told = _Told()
+
+    def add(uid: int) -> bool:
+        return told.add(Fetched(uid, ("x" * 9_000_000,), None, None, None, has_body=False))
+
+    assert [add(1), add(1), add(1)] == [True, False, False]
+    with pytest.raises(ProtocolViolation, match="messages that do not come"):
+        add(2)
