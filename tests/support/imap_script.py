@@ -88,6 +88,7 @@ class Folder:
     odd_status: bytes = b""  # told in the place of its STATUS
     search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
     vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
+    hidden: set[int] = field(default_factory=set)  # counted, but neither found by SEARCH nor listed by FETCH
 
     @property
     def uidnext(self) -> int:

@@ -319,7 +319,7 @@ class _Connection:
         messages: Sequence[Mail] = self._folder.messages
         if criteria[0].upper() == b"UID":
             messages = self._chosen(criteria[1], by_uid=True)
-        uids = [m.uid for m in messages][: self._script.search_cap]
+        uids = [m.uid for m in messages if m.uid not in self._folder.hidden][: self._script.search_cap]
         if not extended:
             found = b"".join(b" %d" % uid for uid in uids)
             await self._send(b"* SEARCH%b\r\n" % found)
@@ -336,7 +336,7 @@ class _Connection:
             await self._send(b"%b %b\r\n" % (line.tag, folder.refusal.encode()))
             return
         for mail in reversed(chosen) if self._script.unsorted else chosen:
-            if mail.uid not in folder.vanished:
+            if mail.uid not in folder.vanished | folder.hidden:
                 await self._send(self._script.unsolicited)
                 await self._deliver(mail, items, by_uid=line.name == "UID FETCH")
         await self._send(line.tag + b" OK fetched\r\n")

@@ -69,7 +69,8 @@ CREATE FUNCTION is_archived(mailbox mailboxes) RETURNS boolean STABLE LANGUAGE s
         SELECT FROM user_addresses
         WHERE user_id = mailbox.user_id AND position = 0 AND lower(address) = lower(mailbox.address)));
 
-CREATE TABLE runs (    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+CREATE TABLE runs (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     profile_id         bigint REFERENCES profiles ON DELETE SET NULL,
     profile_name       text NOT NULL,      -- a run outlives its profile
     warnings           text[] NOT NULL DEFAULT '{}',

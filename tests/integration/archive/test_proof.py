@@ -53,6 +53,25 @@ async def test_message_that_left_is_no_gap(harness: Harness) -> None:
     assert await proven(harness)
 
 
+async def test_messages_that_are_counted_but_not_listed_are_missing(harness: Harness) -> None:
+    """A folder whose server counts more than it lists is not proven; the next run looks again, and then it is."""
+    script = neighbourhood(mailbox("target"), ())
+    inbox = script.mailboxes[TARGET][b"INBOX"]
+    inbox.hidden = {2, 5}
+    async with ImapServer(script) as server:
+        first = await archive(harness, server)
+        async with harness.database.session() as session:
+            missing = await session.values("SELECT missing FROM folders WHERE missing > 0")
+        proven_too_soon = await proven(harness)
+        inbox.hidden = set()
+        second = await harness.archive("all")
+
+    assert (missing, proven_too_soon) == ([2], False)
+    assert (first.run.messages.archived, second.run.messages.archived) == (16, 2)
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+    assert await proven(harness)
+
+
 async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
     """Status names the mailbox that was never proven, and one whose proof is old: not fresh ones, nor what no profile has."""
     script = neighbourhood(mailbox("target"))
