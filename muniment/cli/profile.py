@@ -74,10 +74,14 @@ def show(name: str, as_json: bool) -> None:
 
 @profile.command("remove")
 @click.argument("name")
-def remove(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def remove(name: str, as_json: bool) -> None:
     """Remove the profile NAME and its credentials; what it archived stays."""
     with_database(lambda database: remove_profile(database, name))
-    click.echo(f"profile {name} removed; archives and runs stay")
+    if as_json:
+        print_json(removed_shape(name))
+    else:
+        click.echo(f"profile {name} removed; archives and runs stay")
 
 
 @profile.command("test")
@@ -144,6 +148,11 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "no_master_mailbox": profile.no_master_mailbox,
         "warnings": profile.warnings,
     }
+
+
+def removed_shape(name: str) -> dict[str, object]:
+    """`profile` (its name), `removed` (true)."""
+    return {"profile": name, "removed": True}
 
 
 def probe_shape(probe: Probe) -> dict[str, object]:

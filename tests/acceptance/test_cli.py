@@ -298,7 +298,7 @@ def test_profiles_are_replaced_and_removed(shell: Shell, new_address: NewAddress
     changed = shell.master("changing", tmp_path, address, options=("--replace", "--max-jobs", "3"))
     assert changed.code == ExitCode.OK, changed.stderr
     assert shell.json("profile", "show", "changing")["max_jobs"] == 3
-    shell.ok("profile", "remove", "changing")
+    assert shell.json("profile", "remove", "changing") == {"profile": "changing", "removed": True}
     assert "changing" not in {profile["name"] for profile in shell.json("profile", "list")}
 
 
