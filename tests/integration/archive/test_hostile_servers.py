@@ -312,26 +312,23 @@ async def test_outage_at_bodies_fills_no_quarantine(harness: Harness, neighbours
     await assert_neighbours_exact(harness, script)
 
 
-async def test_bad_messages_alone_in_their_folder(impatient: Harness) -> None:
-    """Messages with nothing beside them to compare with are given up at the last try, with the server's words."""
+async def test_bad_message_alone_in_its_folder(impatient: Harness) -> None:
+    """A message with none beside it to compare with is given up at the last try, with the server's words."""
     script = neighbourhood(mailbox("target"))
     target = script.mailboxes[TARGET]
-    target[b"Archive"].messages = target[b"Archive"].messages[:2]
-    target[b"Archive"].refused.update({1, 2})
+    target[b"Archive"].messages = target[b"Archive"].messages[:1]
+    target[b"Archive"].refused.add(1)
     async with ImapServer(script) as server:
         report = await archive(impatient, server)
-        rows = await list_quarantine(impatient.doors, 10)
+        [row] = await list_quarantine(impatient.doors, 10)
         target[b"Archive"].refused.clear()
         healed = await impatient.archive("all")
 
-    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 2)
-    assert [(row.path, row.uid) for row in sorted(rows, key=lambda row: row.uid)] == [
-        (["Archive"], 1),
-        (["Archive"], 2),
-    ]
-    assert all("each of 2 tries" in row.reason and "[SERVERBUG] that one is broken" in row.reason for row in rows)
+    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 1)
+    assert (row.path, row.uid) == (["Archive"], 1)
+    assert re.search(r"each of 2 tries .*\[SERVERBUG\] that one is broken", row.reason)
     assert report.run.messages.archived == 2 * 6 + 3 * 18
-    assert (healed.run.messages.archived, await list_quarantine(impatient.doors, 10)) == (2, [])
+    assert (healed.run.messages.archived, await list_quarantine(impatient.doors, 10)) == (1, [])
     assert source(target) == await impatient.exported(TARGET)
     await assert_neighbours_exact(impatient, script)
 
