@@ -128,16 +128,17 @@ class Session:
         isolation: Literal["repeatable_read"] | None = "repeatable_read" if snapshot else None
         with database_errors():
             transaction = self._connection.transaction(isolation=isolation, readonly=snapshot)
-            await transaction.start()
+            # Not start(): asyncpg complains about a transaction that it did not enter itself when BEGIN is cancelled.
+            await transaction.__aenter__()
         try:
             yield self
-        except BaseException:
+        except BaseException as error:
             # The connection may be gone, and what happened first is what matters.
             with suppress(MunimentError), database_errors():
-                await transaction.rollback()
+                await transaction.__aexit__(type(error), error, error.__traceback__)
             raise
         with database_errors():
-            await transaction.commit()
+            await transaction.__aexit__(None, None, None)
 
 
 if TYPE_CHECKING:

@@ -89,6 +89,7 @@ async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes
     """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any."""
     if all(folder.status is not None and folder.status.messages == 0 for folder in listed):
         return EMPTY
+    doubt: ServerUnavailable | None = None
     # Mailboxes made in the same second have the same UIDVALIDITYs: only messages tell them apart.
     for folder in _likeliest(listed)[:_LOOKED_INTO]:
         try:
@@ -98,8 +99,13 @@ async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes
             # A folder or a message that cannot be read is dealt with where it is archived.
             _log.warning("folder cannot be read for the fingerprint", reason=str(error))
             continue
+        except ServerUnavailable as error:
+            doubt = error  # an internal error at this folder; a connection that is gone fails at the next one, too
+            continue
         if oldest:
             return b"".join(_digest([uidvalidity, *message]) for message in oldest)
+    if doubt is not None:
+        raise doubt
     # No message was seen: all that is left are the numbers of the folders.
     return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import chain
@@ -13,7 +13,7 @@ from muniment.imap import ByteBudget, ImapSession, batches, uid_sets, unknown_si
 from muniment.model.message import FetchedMessage
 from muniment.services.commit_batch import Batch
 from muniment.services.doors import Doors
-from muniment.services.folder_work import FolderWork, give_up_folder_if_last, is_last_try
+from muniment.services.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
 
 _log = log.get(__name__)
 
@@ -81,11 +81,16 @@ async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: 
         batch.messages += [FetchedMessage(uid, (), None, None, NOT_DELIVERED) for uid in listed]
     except Transient as error:
         batch.cursor = 0
-        await batch.after(_give_up_message_if_last(doors, work, batch, absent, error))
+        if absent:
+            give_up = _give_up_message_if_last(doors, work, batch, min(absent), error, is_alone=len(uids) == 1)
+            await batch.after(give_up)
+        given_up = batch.breaks > 0
         if batch.messages:
             yield batch
         else:
             batch.close()
+        if given_up:
+            raise GaveUp(str(error)) from error
         raise
     except BaseException:
         batch.close()
@@ -94,12 +99,15 @@ async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: 
 
 
 async def _give_up_message_if_last(
-    doors: Doors, work: FolderWork, batch: Batch, absent: Collection[int], error: Transient
+    doors: Doors, work: FolderWork, batch: Batch, uid: int, error: Transient, *, is_alone: bool
 ) -> None:
-    """Add the message at which the connection broke to the batch, as one that cannot be had, after the last try."""
-    if absent and await is_last_try(doors, work, min(absent), error):
+    """Add the message at which the connection broke to the batch, as one that cannot be had, after the last try.
+
+    `is_alone`: nothing else was asked for. Of several it is only a guess, so that they are asked for alone next time.
+    """
+    if await is_last_try(doors, work, uid, error) and is_alone:
         reason = f"the connection broke at each of {doors.settings.job_attempts} tries to fetch it: {error}"
-        batch.messages.append(FetchedMessage(min(absent), (), None, None, reason))
+        batch.messages.append(FetchedMessage(uid, (), None, None, reason))
         batch.breaks = 1
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from muniment.db import folders, jobs
 from muniment.db.jobs import Progress
-from muniment.errors import ServerThrottled, Transient
+from muniment.errors import ServerThrottled, ServerUnavailable, Transient
 from muniment.imap import ImapSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.run import Lease, LeasedJob, MessageCounts
@@ -18,6 +18,10 @@ MAX_BREAKS = 3
 
 #: Stands for a message where the connection broke at the folder itself, before one was fetched.
 _NO_UID = 0
+
+
+class GaveUp(ServerUnavailable):
+    """The connection broke, and what it broke at was given up: the next try goes on without it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,14 @@ async def is_last_try(doors: Doors, work: FolderWork, uid: int, error: Transient
 
 
 async def give_up_folder_if_last(doors: Doors, work: FolderWork, error: Transient) -> None:
-    """Refuse the folder for this run when the connection broke at it at every try: the others shall be archived."""
+    """Refuse the folder for this run when the connection broke at it at every try: the others shall be archived.
+
+    Raises GaveUp then.
+    """
     if not await is_last_try(doors, work, _NO_UID, error):
         return
     async with doors.database.transaction() as session:
         await folders.refuse(session, work.lease, work.state.id, str(error))
         given_up = Progress(MessageCounts(0, 0, 0, 0), 0, work.state.id, 0, breaks=1)
         await jobs.progress(session, work.lease, given_up, doors.settings.lease_seconds)
+    raise GaveUp(str(error)) from error

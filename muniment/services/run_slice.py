@@ -25,6 +25,7 @@ from muniment.process import process_name
 from muniment.retry import Backoff
 from muniment.services.archive_mailbox import Outcome, archive_mailbox
 from muniment.services.doors import Doors
+from muniment.services.folder_work import GaveUp
 from muniment.services.pump import pump
 
 _log = log.get(__name__)
@@ -38,7 +39,7 @@ BUSY_SECONDS = 15.0
 #: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
 #: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
 _FULL_WEIGHT = 10
-_WEIGHTS: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, ServerThrottled: 1}
+_WEIGHTS: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, GaveUp: 0, ServerThrottled: 1}
 
 
 class SliceEnd(StrEnum):

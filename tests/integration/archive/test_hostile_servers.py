@@ -350,23 +350,23 @@ async def test_known_bad_messages_cost_no_tries(harness: Harness) -> None:
     assert again == logins
 
 
-@pytest.mark.parametrize("uid", [1, 4, 6])
-async def test_message_that_breaks_the_connection(impatient: Harness, uid: int) -> None:
-    """A message at which the server drops every connection is given up and named; all others are archived."""
+@pytest.mark.parametrize("uids", [{1}, {4}, {6}, {1, 2}, {3, 4}, {2, 5}], ids=str)
+async def test_messages_that_break_the_connection(impatient: Harness, uids: set[int]) -> None:
+    """Messages at which the server drops every connection are given up and named; all others are archived."""
     script = neighbourhood(mailbox("target"))
     target = script.mailboxes[TARGET]
-    target[b"INBOX"].deadly.add(uid)
+    target[b"INBOX"].deadly.update(uids)
     async with ImapServer(script) as server:
         report = await archive(impatient, server)
-        [row] = await list_quarantine(impatient.doors, 10)
+        rows = await list_quarantine(impatient.doors, 10)
         target[b"INBOX"].deadly.clear()
         healed = await impatient.archive("all")
 
-    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 1)
-    assert (row.path, row.uid) == (["INBOX"], uid)
-    assert "the connection broke at each of 2 tries" in row.reason
-    assert report.run.messages.archived == 4 * 18 - 1
-    assert (healed.run.messages.archived, await list_quarantine(impatient.doors, 10)) == (1, [])
+    assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, len(uids))
+    assert [(row.path, row.uid) for row in rows] == [(["INBOX"], uid) for uid in sorted(uids)]
+    assert all("the connection broke at each of 2 tries" in row.reason for row in rows)
+    assert report.run.messages.archived == 4 * 18 - len(uids)
+    assert (healed.run.messages.archived, await list_quarantine(impatient.doors, 10)) == (len(uids), [])
     assert source(target) == await impatient.exported(TARGET)
     await assert_neighbours_exact(impatient, script)
 

@@ -52,7 +52,7 @@ async def test_wrong_password_fails_every_mailbox(harness: Harness) -> None:
         report = await archive(harness, server)
 
     assert report.run.state == RunState.FAILED
-    assert sorted([TARGET, *NEIGHBOURS]) == [failure.mailbox for failure in report.failures]
+    assert sorted([TARGET, *NEIGHBOURS]) == sorted(failure.mailbox for failure in report.failures)
     assert all("refused the login" in failure.error for failure in report.failures)
     assert all("password" in failure.hint for failure in report.failures)
     assert len([line for line in server.sent("AUTHENTICATE") if not line.endswith(OWN)]) == 4
@@ -91,6 +91,18 @@ async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply
     assert all("--no-master-mailbox" in failure.hint for failure in report.failures)
     # Four jobs, each with twenty tries at most (throttling weighs a tenth): they share the looks.
     assert len([line for line in server.lines if line.endswith(OWN)]) < 40
+
+
+async def test_folder_with_an_internal_error_stops_no_other(harness: Harness) -> None:
+    """An INBOX that the server cannot open costs the mailbox its INBOX; the other folders tell whose it is."""
+    script = neighbourhood(mailbox("target"), ())
+    script.faults = [Fault("EXAMINE", containing="INBOX", reply="NO [SERVERBUG] Internal error occurred")]
+    hasty = harness.with_settings(job_attempts=2)
+    async with ImapServer(script) as server:
+        report = await archive(hasty, server)
+
+    assert report.failures[0].error.startswith("1 of 3 folders cannot be read: INBOX: ")
+    assert report.run.messages.archived == 12
 
 
 async def test_privileged_user_without_a_mailbox_is_not_looked_up(harness: Harness) -> None:

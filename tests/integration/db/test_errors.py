@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import socket
 
@@ -143,3 +144,25 @@ async def test_server_that_is_not_there(port: int) -> None:
     assert isinstance(caught.value, Transient)
     assert caught.value.hint
     assert "hunter2" not in str(caught.value)
+
+
+async def test_cancelled_transactions_leave_nothing_open(database: Database) -> None:
+    """Wherever a transaction is cancelled, in BEGIN or COMMIT too, it is rolled back and nobody complains."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            await session.execute("INSERT INTO users (name) VALUES ('x' || random()::text)")
+
+    for steps in range(60):
+        task = asyncio.create_task(write())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
+    async with database.session() as session:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+        assert await session.value(query) == 0
+    assert complaints == []
