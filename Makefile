@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
+PEERS := isync getmail6 offlineimap3
 CODE := muniment workers scheduler tests bench
 
 help:  ## this list
@@ -31,12 +32,12 @@ format: setup  ## format the code, mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## the benchmark against mbsync
-	@tools/setup.sh packages dovecot-imapd isync
+bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slow ones, too
+	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-servers:  ## what the tests run against: Dovecot, Cyrus, and mbsync beside them
-	@tools/setup.sh packages dovecot-imapd isync
+servers:  ## what the tests run against: Dovecot, Cyrus, and the peers of the benchmark
+	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	@tools/setup.sh cyrus
 
 lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock

@@ -45,13 +45,14 @@ _SUPERVISOR = "supervisor"
 class Muniment:
     """The real system, started anew on an empty data folder for every measurement.
 
-    `index_later`: the index worker stands still until everything is archived. mbsync has no index,
+    `jobs`: mailboxes at once, in all. `processes`: archive workers. `index_later`: the index worker stands still until everything is archived. mbsync has no index,
     so this is the like-for-like comparison of the archiving alone.
     """
 
-    def __init__(self, jobs: int, *, index_later: bool = False) -> None:
-        self.name = "Muniment, index later" if index_later else "Muniment"
+    def __init__(self, jobs: int, *, processes: int = 1, index_later: bool = False) -> None:
+        self.name = "Muniment" + (f" x{processes}" if processes > 1 else "") + (", index later" if index_later else "")
         self._jobs = jobs
+        self._processes = processes
         self._index_later = index_later
 
     def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
@@ -59,7 +60,7 @@ class Muniment:
         data = folder / "data"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ["MUNIMENT_DATA"] = str(data)
-        with _running(environ, folder / "up.log", self._jobs) as pid:
+        with _running(environ, folder / "up.log", self._jobs, self._processes) as pid:
             settings = Settings.from_environment({"MUNIMENT_DATA": str(data)})
             return asyncio.run(self._measure(settings, server, source, pid))
 
@@ -110,9 +111,10 @@ class Muniment:
 
 
 @contextmanager
-def _running(environ: dict[str, str], log: Path, jobs: int) -> Iterator[int]:
+def _running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> Iterator[int]:
     """Run `muniment up` from `ready` to its orderly end; give its process id."""
-    argv = [sys.executable, "-m", "muniment.cli", "up", "--archive-concurrency", str(jobs), "--index-concurrency", "1"]
+    sizes = ["--archive-processes", str(processes), "--archive-concurrency", str(jobs), "--index-concurrency", "1"]
+    argv = [sys.executable, "-m", "muniment.cli", "up", *sizes]
     with log.open("wb") as output:
         process = subprocess.Popen(
             argv,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from bench.limits import Limit
 from bench.measurement import Measurement
 
 _MIB = 1024 * 1024
@@ -41,6 +42,19 @@ def ratios(rounds: Rounds) -> str:
         lines.append(
             f"{peer} against {first}: archives {_ratio(speeds)}, second run {_ratio(again)}, CPU {_ratio(cpu)}"
         )
+    return "\n".join(lines)
+
+
+def against_limits(rounds: Rounds, limits: Sequence[Limit]) -> str:
+    """Return how much of what is possible each peer reaches."""
+    lines = []
+    for limit in limits:
+        speeds = {
+            peer: median(_of(found, peer).messages_per_second for found in rounds) / limit.messages_per_second
+            for peer in _peers(rounds)
+        }
+        shares = ", ".join(f"{peer} {speed:.0%}" for peer, speed in speeds.items())
+        lines.append(f"{limit.name}: {limit.messages_per_second:,.0f} messages/s; of it {shares}")
     return "\n".join(lines)
 
 

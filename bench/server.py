@@ -27,7 +27,8 @@ service stats {
 }
 """
 _COMMAND = re.compile(r"^imap_commands_(\S+)\tduration\t(\d+)\t", re.MULTILINE)
-_LISTED = re.compile(rb'\) "/" (.+)$')
+#: A line of LIST, with the folder as Dovecot writes it.
+LISTED = re.compile(rb'\) "/" (.+)$')
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def warm(server: Dovecot, source: Source) -> None:
         with imaplib.IMAP4(server.host, server.port) as connection:
             connection.login(f"{address}*{MASTER}", PASSWORD)
             for line in connection.list()[1]:
-                found = _LISTED.search(line) if isinstance(line, bytes) else None
+                found = LISTED.search(line) if isinstance(line, bytes) else None
                 if found is None:
                     raise AssertionError(f"Dovecot lists a folder in no known form: {line!r}")
                 _, count = connection.select(found[1].decode(), readonly=True)

@@ -15,11 +15,12 @@ _Mailbox = Mapping[tuple[str, ...], Sequence[GeneratedMessage]]
 
 
 class Workload(StrEnum):
-    """A kind of mail."""
+    """A kind of mail; duplicates: the same newsletters in every mailbox."""
 
     SMALL = "small"
     MIXED = "mixed"
     REAL = "real"
+    DUPLICATES = "duplicates"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
     addresses = generate_addresses(count)
     if workload is Workload.REAL:
         yield from corpus_mailboxes(addresses, None if messages is None else messages * count).items()
+        return
+    if workload is Workload.DUPLICATES:
+        issues = generate_mailbox(0, messages or 20, attachments=0.0)
+        letters = [letter for found in issues.values() for letter in found]
+        for seed, address in enumerate(addresses, start=1):
+            # One of its own, or the mailboxes could not be told apart.
+            own = next(found[0] for found in generate_mailbox(seed, 5, owner=address).values() if found)
+            yield address, {("INBOX",): [own, *letters]}
         return
     recipe = _RECIPES[workload]
     for seed, address in enumerate(addresses):

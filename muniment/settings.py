@@ -75,6 +75,7 @@ class Settings:
     secret_key_file: Path | None = _setting(
         None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
     )
+    archive_processes: int = _setting(1, _count, "Archive workers of `muniment up`; each uses one core at most.")
     archive_concurrency: int = _setting(20, _count, "Mailboxes archived at once by an archive worker.")
     index_concurrency: int = _setting(1, _count, "Processes of an index worker.")
     tick_seconds: float = _setting(1.0, _amount, "Seconds between two rounds of the scheduler.")

@@ -77,7 +77,13 @@ release_services() {
 setup_packages() {
     local program name missing=()
     for name in "$@"; do
-        case $name in dovecot-imapd) program=dovecot ;; isync) program=mbsync ;; *) program=$name ;; esac
+        case $name in
+            dovecot-imapd) program=dovecot ;;
+            isync) program=mbsync ;;
+            getmail6) program=getmail ;;
+            offlineimap3) program=offlineimap ;;
+            *) program=$name ;;
+        esac
         have "$program" || [ -x "/usr/sbin/$program" ] || missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0

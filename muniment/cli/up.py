@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +20,8 @@ from muniment.resources import open_database
 from muniment.services.show_status import SILENCE_SECONDS
 from muniment.settings import Settings
 
-#: Every kind of process that must report before jobs can run.
-KINDS = {"scheduler", "archive", "index"}
+#: How many processes of every kind must report before jobs can run.
+KINDS = {"scheduler": 1, "archive": 1, "index": 1}
 
 
 @click.command("up")
@@ -38,7 +39,16 @@ KINDS = {"scheduler", "archive", "index"}
     envvar="MUNIMENT_ARCHIVE_CONCURRENCY",
     show_envvar=True,
     show_default="20",
-    help="Mailboxes archived at once.",
+    help="Mailboxes archived at once by each archive worker.",
+)
+@click.option(
+    "--archive-processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="MUNIMENT_ARCHIVE_PROCESSES",
+    show_envvar=True,
+    show_default="1",
+    help="Archive workers; each uses one core at most.",
 )
 @click.option(
     "--index-concurrency",
@@ -49,7 +59,9 @@ KINDS = {"scheduler", "archive", "index"}
     show_default="1",
     help="Processes that index.",
 )
-def up(data: Path | None, archive_concurrency: int | None, index_concurrency: int | None) -> int:
+def up(
+    data: Path | None, archive_concurrency: int | None, archive_processes: int | None, index_concurrency: int | None
+) -> int:
     """Run databases, scheduler, archive and index workers in the foreground, until Ctrl-C.
 
     Prints `ready` when jobs can run; logs go to the folder's log/. MUNIMENT_DATABASE_URL and
@@ -61,6 +73,7 @@ def up(data: Path | None, archive_concurrency: int | None, index_concurrency: in
         found,
         data=data or found.data,
         archive_concurrency=archive_concurrency or found.archive_concurrency,
+        archive_processes=archive_processes or found.archive_processes,
         index_concurrency=index_concurrency or found.index_concurrency,
     )
     log.configure(found.log_level, json=found.log_json)
@@ -68,8 +81,6 @@ def up(data: Path | None, archive_concurrency: int | None, index_concurrency: in
     return asyncio.run(
         run_all(
             found,
-            archive_concurrency=found.archive_concurrency,
-            index_concurrency=found.index_concurrency,
             prepare=watch.prepare,
             ready=watch.all_report,
             announce=click.echo,
@@ -92,9 +103,9 @@ class _Processes:
         self._before = {process.name: process.seen for process in found}
 
     async def all_report(self, resolved: Settings) -> bool:
-        """Tell whether every kind of process on this machine reported since."""
+        """Tell whether enough processes of every kind on this machine reported since."""
         async with open_database(resolved) as database, database.session() as session:
             found = await status.processes(session, SILENCE_SECONDS)
         host = socket.gethostname()
-        fresh = {p.kind for p in found if p.host == host and self._before.get(p.name) != p.seen}
-        return fresh >= KINDS
+        fresh = Counter(p.kind for p in found if p.host == host and self._before.get(p.name) != p.seen)
+        return fresh >= Counter(KINDS | {"archive": resolved.archive_processes})

@@ -41,13 +41,11 @@ _WORKER_RANK, _SCHEDULER_RANK = 2, 3
 async def up(
     settings: Settings,
     *,
-    archive_concurrency: int,
-    index_concurrency: int,
     prepare: Callable[[Settings], Awaitable[None]],
     ready: Callable[[Settings], Awaitable[bool]],
     announce: Callable[[str], None],
 ) -> int:
-    """Run the databases, the scheduler and both worker pools until SIGINT or SIGTERM; return the exit code 0.
+    """Run the databases, the scheduler and both worker pools, as many as the settings say, until SIGINT or SIGTERM; return the exit code 0.
 
     `prepare` is called once when the databases answer and before any worker starts (migrations); `ready` is asked
     until it says that jobs can run, and then `ready` is announced. Both get the settings with the URLs in force.
@@ -55,11 +53,7 @@ async def up(
     Conflict: another process runs on this data. Misconfigured, Permanent: it cannot start; what had been
     started is stopped again. A second signal cuts short the patience with processes that do not stop.
     """
-
-    def processes(resolved: Settings, run: Path) -> list[Program]:
-        return celery_programs(resolved, run, archive_concurrency, index_concurrency)
-
-    return await supervise(settings, processes=processes, prepare=prepare, ready=ready, announce=announce)
+    return await supervise(settings, processes=celery_programs, prepare=prepare, ready=ready, announce=announce)
 
 
 async def supervise(
@@ -92,7 +86,7 @@ async def supervise(
     return 0
 
 
-def celery_programs(settings: Settings, run: Path, archive_concurrency: int, index_concurrency: int) -> list[Program]:
+def celery_programs(settings: Settings, run: Path) -> list[Program]:
     """Return the two worker pools and the scheduler, as an operator would start them by hand."""
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
     # Only these settings: with both a URL and its *_FILE variable a child would not start.
@@ -101,16 +95,20 @@ def celery_programs(settings: Settings, run: Path, archive_concurrency: int, ind
     level = f"--loglevel={settings.log_level}"
     stop = (Step(signal.SIGTERM, WORKER_STOP_SECONDS),)
 
-    def pool(queue: Queue, kind: str, concurrency: int) -> Program:
-        options = (f"--pool={kind}", f"--concurrency={concurrency}", f"--hostname={queue}@%h", level)
+    def pool(queue: Queue, kind: str, concurrency: int, number: int = 1) -> Program:
+        name = f"{queue}{number}" if number > 1 else queue.value
+        options = (f"--pool={kind}", f"--concurrency={concurrency}", f"--hostname={name}@%h", level)
         # Gossip and mingle are talk among workers that nobody here listens to; -E is what Flower shows.
         argv = (*celery, "workers", "worker", "-Q", queue.value, *options, "-E", "--without-gossip", "--without-mingle")
-        return Program(f"{queue}-worker", argv, run, env, rank=_WORKER_RANK, stop=stop)
+        return Program(f"{name}-worker", argv, run, env, rank=_WORKER_RANK, stop=stop)
 
     beat = (*celery, "scheduler", "beat", level, "--pidfile=")
     return [
-        pool(Queue.ARCHIVE, "threads", archive_concurrency),
-        pool(Queue.INDEX, "prefork", index_concurrency),
+        *(
+            pool(Queue.ARCHIVE, "threads", settings.archive_concurrency, number)
+            for number in range(1, settings.archive_processes + 1)
+        ),
+        pool(Queue.INDEX, "prefork", settings.index_concurrency),
         Program("scheduler", beat, run, env, rank=_SCHEDULER_RANK, stop=stop),
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.command import find
 from bench.mbsync import find_mbsync
 from muniment.demo.dovecot import find_dovecot
 from muniment.errors import Misconfigured
@@ -23,10 +24,12 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
     """On little mail every peer archives, Muniment exactly, and the numbers stand in a file."""
     try:
         find_mbsync()
+        find("getmail", "getmail6")
+        find("offlineimap", "offlineimap3")
         find_dovecot()
     except Misconfigured as error:
         missing(f"{error}. {error.hint}")
-    size = ["--quick", "--workload", "small", "--mailboxes", "2", "--messages", "20", "--jobs", "2"]
+    size = ["--quick", "--all", "--workload", "small", "--mailboxes", "2", "--messages", "20", "--jobs", "2"]
     argv = [sys.executable, "-m", "bench", *size, "--results", str(tmp_path)]
 
     done = subprocess.run(argv, cwd=ROOT, env=child_environment({}), capture_output=True, text=True, timeout=110)
@@ -35,11 +38,15 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
     (file,) = tmp_path.glob("*.json")
     (workload,) = json.loads(file.read_text())["results"]
     assert workload["wrong"] == []
-    peers = {one["peer"]: one for (measured,) in [workload["rounds"]] for one in measured}
-    assert list(peers) == ["mbsync", "mbsync x2", "Muniment", "Muniment, index later"]
+    peers = {one["peer"]: one for (measured,) in [workload["rounds"]] for one in [*measured, *workload["once"]]}
+    ours = ["Muniment", "Muniment x2", "Muniment x2, index later"]
+    assert list(peers) == ["mbsync", "mbsync x2", "imaplib", *ours, "getmail6", "offlineimap3"]
+    assert min(workload["limits"].values()) > 0
+    assert [name for name in peers if name not in file.with_suffix(".svg").read_text()] == []
     for one in peers.values():
         assert one["messages"] == 40
         assert min(one["messages_per_second"], one["cpu"], one["peak_bytes"]) > 0
         # Every connection says LIST and LOGOUT at least, and nobody fetches a body again.
         assert one["repeat"]["commands"]["LIST"] >= 2
-    assert "UID_FETCH" not in peers["Muniment"]["repeat"]["commands"]
+    assert [name for name in ours if "UID_FETCH" in peers[name]["repeat"]["commands"]] == []
+    assert [name for name, one in peers.items() if one["left_out"] > 1] == []  # mbsync takes no broken header

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -131,6 +132,20 @@ async def jobs_at_rest(up: System) -> set[str]:
             states = set(await session.values("SELECT DISTINCT state FROM jobs"))
     assert "running" not in states
     return states
+
+
+async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
+    """`up` is ready when all archive workers that it was told to start are, and they share a run."""
+    source = make_source(8, 60)
+    with system(MUNIMENT_ARCHIVE_PROCESSES="2") as up:
+        up.start()
+        async with up.doors() as doors:
+            kinds = Counter(process.kind for process in (await show_status(doors)).processes if process.alive)
+            await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+            await finish(doors, await begin(doors, "everybody"))
+            await assert_exact(doors, source)
+
+    assert kinds == {"archive": 2, "index": 1, "scheduler": 1}
 
 
 def test_second_up_is_refused(up: System) -> None:

@@ -45,7 +45,7 @@ def test_every_queue_has_a_consumer_in_compose(monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_queue_has_a_consumer_in_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`muniment up` starts a worker of the right pool for each queue and for nothing else."""
-    programs = celery_programs(Settings(), tmp_path, archive_concurrency=3, index_concurrency=2)
+    programs = celery_programs(Settings(), tmp_path)
     commands = [["celery", *program.argv[program.argv.index("-A") :]] for program in programs]
 
     assert consumers(commands, monkeypatch) == POOLS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bench import report
+from xml.etree import ElementTree as ET
+
+from bench import plot, report
+from bench.limits import Limit
 from bench.measurement import Measurement, Repeat
 
 
@@ -56,3 +59,23 @@ def test_json_holds_what_follows() -> None:
         "commands": {"LIST": 10},
         "mailboxes_per_second": 10.0,
     }
+
+
+def test_limits_are_shared_out() -> None:
+    """What is possible is named, with the part of it that each peer reaches in its median round."""
+    text = report.against_limits(ROUNDS, [Limit("wire", 2000.0)])
+
+    assert text == "wire: 2,000 messages/s; of it slow 12%, fast 50%"
+
+
+def test_picture_shows_every_peer_and_limit() -> None:
+    """Each peer and limit has a bar with its number, and names cannot break the picture."""
+    rounds = [[one.as_json() for one in found] for found in ROUNDS]
+    result = {"results": [{"workload": "small", "rounds": rounds, "once": [], "limits": {"<wire>": 4000.0}}]}
+
+    picture = ET.fromstring(plot.bars(result))  # noqa: S314 - ours
+
+    texts = [element.text for element in picture if element.tag.endswith("text")]
+    assert texts == ["small, messages/s", "slow", "250", "fast", "1,000", "<wire>", "4,000"]
+    widths = [int(element.attrib["width"]) for element in picture if element.tag.endswith("rect")]
+    assert widths == sorted(widths)

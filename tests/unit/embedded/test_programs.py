@@ -16,7 +16,20 @@ def test_children_get_exactly_the_settings_in_force(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MUNIMENT_DATABASE_URL_FILE", "/secret/database")
     settings = Settings(data=tmp_path, database_url=Secret("postgresql://x"), redis_url=Secret("redis://x"))
 
-    programs = celery_programs(settings, tmp_path, archive_concurrency=3, index_concurrency=2)
+    programs = celery_programs(settings, tmp_path)
 
     assert {"archive-worker", "index-worker", "scheduler"} == {program.name for program in programs}
     assert all(Settings.from_environment(program.env) == settings for program in programs)
+
+
+def test_several_archive_workers_have_names_of_their_own(tmp_path: Path) -> None:
+    """As many archive workers as are wished for are started, and Flower can tell them apart."""
+    settings = Settings(data=tmp_path, archive_processes=3, archive_concurrency=7)
+
+    programs = celery_programs(settings, tmp_path)
+
+    names = {program.name for program in programs if "archive" in program.argv}
+    nodes = {word for program in programs for word in program.argv if word.startswith("--hostname=archive")}
+    assert names == {"archive-worker", "archive2-worker", "archive3-worker"}
+    assert nodes == {"--hostname=archive@%h", "--hostname=archive2@%h", "--hostname=archive3@%h"}
+    assert sum("--concurrency=7" in program.argv for program in programs) == 3

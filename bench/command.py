@@ -1,0 +1,105 @@
+"""A peer that is a command: run for all mailboxes, measured, and run again when nothing is new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measurement import Measurement, Repeat
+from bench.processes import PeakMemory, cpu_seconds, tree
+from bench.server import commands, since
+from bench.workload import Source
+from muniment.demo.dovecot import Dovecot
+from muniment.errors import Misconfigured, Permanent
+
+# mbsync waits for the second to pass in which a folder changed, which an hourly run never meets.
+_SETTLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The command lines that archive everything, and where messages end up as a file each."""
+
+    argvs: Sequence[Sequence[str]]
+    mail: Path
+    pattern: str
+
+
+class CommandPeer(ABC):
+    """Runs a plan's commands, `jobs` of them at once."""
+
+    def __init__(self, name: str, program: str, *, jobs: int = 1) -> None:
+        self.name = name
+        self.program = program
+        self._jobs = jobs
+
+    @abstractmethod
+    def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
+        """Write what the program needs below the empty `folder`."""
+
+    def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
+        """Archive everything into `folder`, and then again."""
+        plan = self.plan(server, source, folder)
+        server_before = _server_cpu(server)
+        with PeakMemory(lambda: tree(os.getpid())[1:]) as memory:
+            seconds, cpu = self._run(plan.argvs)
+        server_after = _server_cpu(server)
+        time.sleep(_SETTLE_SECONDS)
+        before = commands(server)
+        again, cpu_again = self._run(plan.argvs)
+        found = sum(1 for file in plan.mail.rglob(plan.pattern) if file.is_file())
+        return Measurement(
+            peer=self.name,
+            messages=source.messages,
+            bytes=source.bytes,
+            seconds=seconds,
+            cpu_seconds={self.name: cpu},
+            server_cpu_seconds=round(server_after - server_before, 2),
+            peak_bytes=memory.bytes,
+            repeat=Repeat(again, cpu_again, since(before, commands(server))),
+            mailboxes=len(source.addresses),
+            left_out=source.messages - found,
+        )
+
+    def _run(self, argvs: Sequence[Sequence[str]]) -> tuple[float, float]:
+        """Run the commands, `jobs` at a time; return wall and CPU seconds."""
+        started = time.monotonic()
+        with ThreadPoolExecutor(self._jobs) as pool:
+            cpu = sum(pool.map(_run, argvs))
+        return time.monotonic() - started, round(cpu, 2)
+
+
+def find(program: str, package: str) -> str:
+    """Return a program's path; Misconfigured says what to install."""
+    found = shutil.which(program)
+    if found is None:
+        raise Misconfigured(f"{program} is not installed", hint=f"On Debian or Ubuntu: apt-get install {package}")
+    return found
+
+
+def box_names(source: Source) -> list[str]:
+    """Return a plain name for each mailbox, in their order."""
+    return [f"box{number:04}" for number in range(len(source.addresses))]
+
+
+def _run(argv: Sequence[str]) -> float:
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        said = process.stdout.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Permanent(f"{argv[0]} ended with {process.returncode}: {said[-500:]}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def _server_cpu(server: Dovecot) -> float:
+    assert server.pid is not None
+    return cpu_seconds(tree(server.pid))

@@ -1,0 +1,168 @@
+"""What no archiver can beat here: the bare wire, and bare COPY of what Muniment stores into the same PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from bench.server import LISTED, MASTER, PASSWORD
+from bench.workload import Source
+from muniment.contents.codec import encode, sha256_of
+from muniment.db.database import Database
+from muniment.db.migrate import migrate
+from muniment.demo.dovecot import Dovecot
+from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.supervisor import Supervisor
+from muniment.mail.headers import read_headers
+from muniment.model.message import MemoryMessage
+
+_CONNECTIONS = 4
+_WRITERS = 2
+_BATCH = 500
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How fast it goes when nothing else is done, in messages per second."""
+
+    name: str
+    messages_per_second: float
+
+
+def wire(server: Dovecot, source: Source) -> Limit:
+    """Fetch everything with one FETCH a folder over a few sockets, look for nothing but the end, keep nothing."""
+    folders = {address: _folders(server, address) for address in source.addresses}
+    started = time.monotonic()
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        for _ in pool.map(lambda address: _drain(server, address, folders[address]), source.addresses):
+            pass
+    return Limit(f"bare socket x{_CONNECTIONS}", source.messages / (time.monotonic() - started))
+
+
+def copy(server: Dovecot, source: Source, folder: Path) -> Limit:
+    """COPY contents, messages, entries and outbox rows that were made ready before, durably, a few writers at once."""
+    batches = list(_batches(server, source))
+    database_folder, sockets = folder / "database", folder / "sockets"
+    database_folder.mkdir()
+    sockets.mkdir(mode=0o711)
+    logs = folder / "log"
+    logs.mkdir()
+    server_process = EmbeddedPostgres(database_folder, sockets)
+    supervisor = Supervisor(folder, logs)
+    try:
+        supervisor.start(server_process.prepare())
+        seconds = asyncio.run(_copy_all(server_process, batches))
+    finally:
+        supervisor.stop()
+    return Limit(f"COPY x{_WRITERS}", source.messages / seconds)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    contents: list[tuple[object, ...]]
+    messages: list[tuple[object, ...]]
+    entries: list[tuple[object, ...]]
+    outbox: list[tuple[object, ...]]
+
+
+def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
+    """Make the rows of every message, a content once, as a commit of Muniment writes them."""
+    raws = (raw for address in source.addresses for raw in _messages(server, address))
+    seen: dict[bytes, int] = {}
+    number = 0
+    while chunk := list(islice(raws, _BATCH)):
+        batch = _Batch([], [], [], [])
+        for raw in chunk:
+            number += 1
+            message = MemoryMessage(raw)
+            digest = sha256_of(message)
+            if digest not in seen:
+                seen[digest] = number
+                head = read_headers(raw[: 256 * 1024])
+                parts = enumerate(encode(message))
+                batch.contents.extend((1, number, n, part.codec, part.data) for n, part in parts)
+                batch.messages.append(
+                    (
+                        1,
+                        number,
+                        digest,
+                        len(raw),
+                        head.message_id,
+                        head.subject,
+                        head.sender,
+                        head.recipients,
+                        head.date,
+                    )
+                )
+                batch.outbox.append((1, number))
+            batch.entries.append((1, number // 1000, 1, number, seen[digest], None, ["\\Seen"]))
+        yield batch
+
+
+async def _copy_all(server: EmbeddedPostgres, batches: Sequence[_Batch]) -> float:
+    database = await Database.open(server.url)
+    try:
+        await migrate(database)
+        waiting = iter(batches)
+
+        async def write() -> None:
+            for batch in waiting:
+                async with database.transaction() as session:
+                    await session.copy("contents", ("store_id", "message_id", "part", "codec", "data"), batch.contents)
+                    await session.copy("messages", _MESSAGE_COLUMNS, batch.messages)
+                    await session.copy("entries", _ENTRY_COLUMNS, batch.entries)
+                    await session.copy("index_outbox", ("store_id", "message_id"), batch.outbox)
+
+        started = time.monotonic()
+        await asyncio.gather(*(write() for _ in range(_WRITERS)))
+        return time.monotonic() - started
+    finally:
+        await database.close()
+
+
+_MESSAGE_COLUMNS = ("store_id", "id", "sha256", "size", "message_id", "subject", "sender", "recipients", "date")
+_ENTRY_COLUMNS = ("store_id", "folder_id", "uidvalidity", "uid", "message_id", "internal_date", "flags")
+
+
+def _folders(server: Dovecot, address: str) -> list[str]:
+    with imaplib.IMAP4(server.host, server.port) as connection:
+        connection.login(f"{address}*{MASTER}", PASSWORD)
+        lines = [line for line in connection.list()[1] if isinstance(line, bytes)]
+        names = [found[1].decode() for line in lines if (found := LISTED.search(line))]
+        return [name for name in names if connection.select(name, readonly=True)[1] != [b"0"]]
+
+
+def _messages(server: Dovecot, address: str) -> Iterator[bytes]:
+    for name in _folders(server, address):
+        with imaplib.IMAP4(server.host, server.port) as connection:
+            connection.login(f"{address}*{MASTER}", PASSWORD)
+            connection.select(name, readonly=True)
+            for answer in connection.fetch("1:*", "(BODY.PEEK[])")[1]:
+                if isinstance(answer, tuple):
+                    yield answer[1]
+
+
+def _drain(server: Dovecot, address: str, folders: Sequence[str]) -> None:
+    with socket.create_connection((server.host, server.port)) as connection:
+        connection.recv(_CHUNK)
+        _ask(connection, b'LOGIN "%b*%b" "%b"' % (address.encode(), MASTER.encode(), PASSWORD.encode()))
+        for name in folders:
+            _ask(connection, b"EXAMINE " + name.encode())
+            _ask(connection, b"FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
+
+
+def _ask(connection: socket.socket, command: bytes) -> None:
+    """Send a command and read until its tagged answer; the tag stands in no message."""
+    tag = b"Muniment-bench-%d" % time.monotonic_ns()
+    connection.sendall(tag + b" " + command + b"\r\n")
+    end = b""
+    while tag not in end:
+        end = end[-200:] + connection.recv(_CHUNK)
