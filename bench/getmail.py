@@ -36,7 +36,7 @@ class Getmail(CommandPeer):
     """One getmail for all mailboxes, with a configuration file for each."""
 
     def __init__(self) -> None:
-        super().__init__("getmail6", find("getmail", "getmail6"))
+        super().__init__("getmail6", find("getmail", "getmail6"), stumbles=True)  # at broken headers
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
         """Write the accounts; getmail wants the folders of its Maildirs to exist."""

@@ -20,6 +20,7 @@ from muniment.db.migrate import migrate
 from muniment.demo.dovecot import Dovecot
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
+from muniment.errors import Permanent
 from muniment.mail.headers import read_headers
 from muniment.model.message import MemoryMessage
 
@@ -123,7 +124,12 @@ async def _copy_all(server: EmbeddedPostgres, batches: Sequence[_Batch]) -> floa
 
         started = time.monotonic()
         await asyncio.gather(*(write() for _ in range(_WRITERS)))
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        async with database.session() as session:
+            written = await session.value("SELECT count(*) FROM entries")
+        if written != (wanted := sum(len(batch.entries) for batch in batches)):
+            raise Permanent(f"COPY wrote {written} entries, not {wanted}")
+        return seconds
     finally:
         await database.close()
 

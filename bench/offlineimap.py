@@ -42,7 +42,7 @@ class OfflineImap(CommandPeer):
     """One offlineimap for all mailboxes, one after the other."""
 
     def __init__(self) -> None:
-        super().__init__("offlineimap3", find("offlineimap", "offlineimap3"))
+        super().__init__("offlineimap3", find("offlineimap", "offlineimap3"), stumbles=True)  # at 8-bit headers
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
         """Write an account for each mailbox."""
