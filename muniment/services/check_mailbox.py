@@ -25,9 +25,9 @@ from muniment.errors import (
     Transient,
     WrongMailbox,
 )
-from muniment.imap import ImapSession
+from muniment.imap import ImapSession, Limits
 from muniment.model.folder import ServerFolder
-from muniment.model.profile import Credentials, Profile
+from muniment.model.profile import Credentials, Profile, Server
 from muniment.model.run import LeasedJob
 from muniment.services.credentials import master_credentials
 from muniment.services.doors import Doors
@@ -62,13 +62,14 @@ async def check_mailbox(
     """Raise WrongMailbox when the server opened another mailbox than `job.address`; return warnings.
 
     `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
-    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox.
+    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. Raises
+    what `fingerprint` raises: a mailbox that cannot be told apart now is not archived now.
     """
-    print_ = await fingerprint(session, listed)
-    if print_ == EMPTY:
+    if _is_empty(listed):
         return [EMPTY_MAILBOX]
-    if master is None:
-        return []
+    if master is None or (master == EMPTY and allow_same):
+        return []  # nothing to compare with
+    print_ = await fingerprint(session, listed)
     if is_same_mailbox(print_, master):
         raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
     if allow_same:
@@ -86,10 +87,13 @@ async def check_mailbox(
 
 
 async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes:
-    """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any."""
-    if all(folder.status is not None and folder.status.messages == 0 for folder in listed):
+    """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any.
+
+    Transient when a folder cannot be read now: a fingerprint of the next one would be another one than the
+    same mailbox had, or will have, by its INBOX.
+    """
+    if _is_empty(listed):
         return EMPTY
-    doubt: ServerUnavailable | None = None
     # Mailboxes made in the same second have the same UIDVALIDITYs: only messages tell them apart.
     for folder in _likeliest(listed)[:_LOOKED_INTO]:
         try:
@@ -99,20 +103,30 @@ async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes
             # A folder or a message that cannot be read is dealt with where it is archived.
             _log.warning("folder cannot be read for the fingerprint", reason=str(error))
             continue
-        except ServerUnavailable as error:
-            doubt = error  # an internal error at this folder; a connection that is gone fails at the next one, too
-            continue
         if oldest:
             return b"".join(_digest([uidvalidity, *message]) for message in oldest)
-    if doubt is not None:
-        raise doubt
     # No message was seen: all that is left are the numbers of the folders.
     return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
+
+
+async def fingerprint_of(server: Server, credentials: Credentials, limits: Limits) -> bytes:
+    """Log in and return the fingerprint of the mailbox that opens; raises what `muniment.imap` raises."""
+    session = await ImapSession.open(server, credentials, limits)
+    try:
+        found = await fingerprint(session, await session.list_folders())
+        await session.logout()
+    finally:
+        session.abort()
+    return found
 
 
 def is_same_mailbox(one: bytes, other: bytes) -> bool:
     """Tell whether two fingerprints are of one mailbox, which may have got its second or third message in between."""
     return bool(one and other) and (one.startswith(other) or other.startswith(one))
+
+
+def _is_empty(listed: list[ServerFolder]) -> bool:
+    return all(folder.status is not None and folder.status.messages == 0 for folder in listed)
 
 
 def _digest(values: Sequence[object]) -> bytes:
@@ -156,12 +170,7 @@ async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: 
     found = EMPTY
     for_good = False
     try:
-        session = await ImapSession.open(profile.server, credentials, doors.limits)
-        try:
-            found = await fingerprint(session, await session.list_folders())
-            await session.logout()
-        finally:
-            session.abort()
+        found = await fingerprint_of(profile.server, credentials, doors.limits)
     except Transient as error:
         failure = f"cannot look at {credentials.user}'s own mailbox, to tell others from it: {error}"
         async with doors.database.session() as db:

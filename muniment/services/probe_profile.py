@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from muniment.db import profiles
 from muniment.errors import Permanent
 from muniment.imap import ImapSession
-from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, is_same_mailbox
+from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, fingerprint_of, is_same_mailbox
 from muniment.services.credentials import credentials_for, master_credentials
 from muniment.services.doors import Doors
 
@@ -46,15 +46,11 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
         warnings.append(EMPTY_MAILBOX)
     elif master is not None and not profile.no_master_mailbox:
         try:
-            own = await ImapSession.open(profile.server, master, doors.limits)
+            own = await fingerprint_of(profile.server, master, doors.limits)
         except Permanent:
-            own = None  # he cannot log in as himself: nothing to mix up
-        if own is not None:
-            try:
-                if is_same_mailbox(print_, await fingerprint(own, await own.list_folders())):
-                    warnings.append("the server opened the privileged user's own mailbox")
-            finally:
-                own.abort()
+            own = EMPTY  # he cannot log in as himself, or see anything then: nothing to mix up
+        if is_same_mailbox(print_, own):
+            warnings.append("the server opened the privileged user's own mailbox")
     counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
     return Probe(
         mailbox=found.address,

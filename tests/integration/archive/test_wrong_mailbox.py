@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from muniment.model.profile import ProfileKind
 from muniment.model.run import RunState
 from muniment.services.runs import start_run
 from tests.support.harness import Harness
@@ -93,16 +94,18 @@ async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply
     assert len([line for line in server.lines if line.endswith(OWN)]) < 40
 
 
-async def test_folder_with_an_internal_error_stops_no_other(harness: Harness) -> None:
-    """An INBOX that the server cannot open costs the mailbox its INBOX; the other folders tell whose it is."""
+@pytest.mark.parametrize("proxied", [True, False])
+async def test_inbox_with_an_internal_error(harness: Harness, *, proxied: bool) -> None:
+    """Where an INBOX cannot be opened, a login as somebody else proves nothing; one's own costs the INBOX alone."""
     script = neighbourhood(mailbox("target"), ())
     script.faults = [Fault("EXAMINE", containing="INBOX", reply="NO [SERVERBUG] Internal error occurred")]
-    hasty = harness.with_settings(job_attempts=2)
+    own = {"kind": ProfileKind.SINGLE, "user": TARGET, "login": None, "mailboxes": None}
     async with ImapServer(script) as server:
-        report = await archive(hasty, server)
+        report = await archive(harness.with_settings(job_attempts=2), server, **({} if proxied else own))
 
-    assert report.failures[0].error.startswith("1 of 3 folders cannot be read: INBOX: ")
-    assert report.run.messages.archived == 12
+    assert report.run.state == RunState.FAILED
+    assert ("1 of 3 folders cannot be read: INBOX: " in report.failures[0].error) is not proxied
+    assert report.run.messages.archived == (0 if proxied else 12)
 
 
 async def test_privileged_user_without_a_mailbox_is_not_looked_up(harness: Harness) -> None:
