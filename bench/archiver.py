@@ -17,6 +17,7 @@ import psutil
 from bench.measurement import Measurement, Repeat
 from bench.processes import PeakMemory, cpu_seconds, difference, tree
 from bench.server import MASTER, PASSWORD, commands, since
+from bench.server import cpu as server_cpu
 from bench.workload import Source
 from muniment.db import status
 from muniment.demo.dovecot import Dovecot
@@ -70,12 +71,12 @@ class Muniment:
             held = _index_workers(pid) if self._index_later else []
             with PeakMemory(lambda: tree(pid)) as memory:
                 os.sync()
-                before, server_before = _cpu(pid), _server_cpu(server)
+                before, server_before = _cpu(pid), server_cpu(server)
                 _each(held, psutil.Process.suspend)
                 started = time.monotonic()
                 run = await _run(doors)
                 archived = difference(before, _cpu(pid))
-                server_after = _server_cpu(server)
+                server_after = server_cpu(server)
                 _each(held, psutil.Process.resume)
                 await _searchable(doors)
                 searchable = time.monotonic() - started
@@ -213,8 +214,3 @@ def _index_workers(pid: int) -> list[psutil.Process]:
 def _each(processes: list[psutil.Process], do: Callable[[psutil.Process], None]) -> None:
     for process in processes:
         do(process)
-
-
-def _server_cpu(server: Dovecot) -> float:
-    assert server.pid is not None
-    return cpu_seconds(tree(server.pid))

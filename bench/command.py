@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measurement import Measurement, Repeat
-from bench.processes import PeakMemory, cpu_seconds, tree
+from bench.processes import PeakMemory, tree
 from bench.server import commands, since
+from bench.server import cpu as server_cpu
 from bench.workload import Source
 from muniment.demo.dovecot import Dovecot
 from muniment.errors import Misconfigured, Permanent
@@ -51,10 +52,10 @@ class CommandPeer(ABC):
     def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
         """Archive everything into `folder`, and then again."""
         plan = self.plan(server, source, folder)
-        server_before = _server_cpu(server)
+        server_before = server_cpu(server)
         with PeakMemory(lambda: tree(os.getpid())[1:]) as memory:
             seconds, cpu = self._run(plan.argvs)
-        server_after = _server_cpu(server)
+        server_after = server_cpu(server)
         time.sleep(_SETTLE_SECONDS)
         before = commands(server)
         again, cpu_again = self._run(plan.argvs)
@@ -103,8 +104,3 @@ def find(program: str, package: str) -> str:
 def box_names(source: Source) -> list[str]:
     """Return a plain name for each mailbox, in their order."""
     return [f"box{number:04}" for number in range(len(source.addresses))]
-
-
-def _server_cpu(server: Dovecot) -> float:
-    assert server.pid is not None
-    return cpu_seconds(tree(server.pid))

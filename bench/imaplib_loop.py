@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.command import CommandPeer, Plan
-from bench.server import LISTED, MASTER, PASSWORD
+from bench.server import MASTER, PASSWORD, folders, opened
 from bench.workload import Source
 from muniment.demo.dovecot import Dovecot
 
@@ -33,14 +33,10 @@ class ImaplibLoop(CommandPeer):
         return Plan([[self.program, "-m", "bench.imaplib_loop", *place, *source.addresses]], mail, "*.eml")
 
 
-def archive(host: str, port: int, login: str, password: str, folder: Path) -> None:
-    """Fetch what is new in a mailbox."""
-    with imaplib.IMAP4(host, port) as connection:
-        connection.login(login, password)
-        for line in connection.list()[1]:
-            found = LISTED.search(line) if isinstance(line, bytes) else None
-            if found is not None:
-                _archive_folder(connection, found[1].decode(), folder / found[1].decode().strip('"').replace("/", "."))
+def archive(connection: imaplib.IMAP4, folder: Path) -> None:
+    """Fetch what is new in the open mailbox."""
+    for name in folders(connection):
+        _archive_folder(connection, name, folder / name.strip('"').replace("/", "."))
 
 
 def _archive_folder(connection: imaplib.IMAP4, name: str, folder: Path) -> None:
@@ -58,4 +54,5 @@ def _archive_folder(connection: imaplib.IMAP4, name: str, folder: Path) -> None:
 if __name__ == "__main__":
     _host, _port, _master, _password, _folder, *_addresses = sys.argv[1:]
     for _address in _addresses:
-        archive(_host, int(_port), f"{_address}*{_master}", _password, Path(_folder) / _address)
+        with opened(_host, int(_port), _address, _master, _password) as _connection:
+            archive(_connection, Path(_folder) / _address)

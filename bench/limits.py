@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import imaplib
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from bench.server import LISTED, MASTER, PASSWORD
+from bench.server import MASTER, PASSWORD, folders, opened, select
 from bench.workload import Source
 from muniment.contents.codec import encode, sha256_of
 from muniment.db.database import Database
@@ -40,10 +39,10 @@ class Limit:
 
 def wire(server: Dovecot, source: Source) -> Limit:
     """Fetch everything with one FETCH a folder over a few sockets, look for nothing but the end, keep nothing."""
-    folders = {address: _folders(server, address) for address in source.addresses}
+    filled = {address: _folders(server, address) for address in source.addresses}
     started = time.monotonic()
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        for _ in pool.map(lambda address: _drain(server, address, folders[address]), source.addresses):
+        for _ in pool.map(lambda address: _drain(server, address, filled[address]), source.addresses):
             pass
     return Limit(f"bare socket x{_CONNECTIONS}", source.messages / (time.monotonic() - started))
 
@@ -139,28 +138,23 @@ _ENTRY_COLUMNS = ("store_id", "folder_id", "uidvalidity", "uid", "message_id", "
 
 
 def _folders(server: Dovecot, address: str) -> list[str]:
-    with imaplib.IMAP4(server.host, server.port) as connection:
-        connection.login(f"{address}*{MASTER}", PASSWORD)
-        lines = [line for line in connection.list()[1] if isinstance(line, bytes)]
-        names = [found[1].decode() for line in lines if (found := LISTED.search(line))]
-        return [name for name in names if connection.select(name, readonly=True)[1] != [b"0"]]
+    with opened(server.host, server.port, address) as connection:
+        return [name for name in folders(connection) if select(connection, name)]
 
 
 def _messages(server: Dovecot, address: str) -> Iterator[bytes]:
-    for name in _folders(server, address):
-        with imaplib.IMAP4(server.host, server.port) as connection:
-            connection.login(f"{address}*{MASTER}", PASSWORD)
-            connection.select(name, readonly=True)
-            for answer in connection.fetch("1:*", "(BODY.PEEK[])")[1]:
-                if isinstance(answer, tuple):
-                    yield answer[1]
+    with opened(server.host, server.port, address) as connection:
+        for name in folders(connection):
+            if select(connection, name):
+                answers = connection.fetch("1:*", "(BODY.PEEK[])")[1]
+                yield from (answer[1] for answer in answers if isinstance(answer, tuple))
 
 
-def _drain(server: Dovecot, address: str, folders: Sequence[str]) -> None:
+def _drain(server: Dovecot, address: str, names: Sequence[str]) -> None:
     with socket.create_connection((server.host, server.port)) as connection:
         connection.recv(_CHUNK)
         _ask(connection, b'LOGIN "%b*%b" "%b"' % (address.encode(), MASTER.encode(), PASSWORD.encode()))
-        for name in folders:
+        for name in names:
             _ask(connection, b"EXAMINE " + name.encode())
             _ask(connection, b"FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
 

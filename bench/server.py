@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.processes import cpu_seconds, tree
 from bench.workload import Source
 from muniment.demo.dovecot import Dovecot, find_dovecot
 
@@ -27,8 +28,7 @@ service stats {
 }
 """
 _COMMAND = re.compile(r"^imap_commands_(\S+)\tduration\t(\d+)\t", re.MULTILINE)
-#: A line of LIST, with the folder as Dovecot writes it.
-LISTED = re.compile(rb'\) "/" (.+)$')
+_LISTED = re.compile(rb'\) "/" (.+)$')
 
 
 @contextmanager
@@ -38,18 +38,43 @@ def running_server() -> Iterator[Dovecot]:
         yield server
 
 
+@contextmanager
+def opened(
+    host: str, port: int, address: str, master: str = MASTER, password: str = PASSWORD
+) -> Iterator[imaplib.IMAP4]:
+    """Log in to a mailbox as its privileged user."""
+    with imaplib.IMAP4(host, port) as connection:
+        connection.login(f"{address}*{master}", password)
+        yield connection
+
+
+def folders(connection: imaplib.IMAP4) -> list[str]:
+    """Return the folders of the open mailbox, as Dovecot writes them."""
+    lines = connection.list()[1]
+    found = [_LISTED.search(line) if isinstance(line, bytes) else None for line in lines]
+    if None in found:
+        raise AssertionError(f"Dovecot lists a folder in no known form: {lines!r}")
+    return [name[1].decode() for name in found if name is not None]
+
+
+def select(connection: imaplib.IMAP4, folder: str) -> bool:
+    """Open a folder, and tell whether there is anything in it."""
+    return connection.select(folder, readonly=True)[1] != [b"0"]
+
+
 def warm(server: Dovecot, source: Source) -> None:
     """Read everything once, so that no peer pays for the server's indexes and the disk."""
     for address in source.addresses:
-        with imaplib.IMAP4(server.host, server.port) as connection:
-            connection.login(f"{address}*{MASTER}", PASSWORD)
-            for line in connection.list()[1]:
-                found = LISTED.search(line) if isinstance(line, bytes) else None
-                if found is None:
-                    raise AssertionError(f"Dovecot lists a folder in no known form: {line!r}")
-                _, count = connection.select(found[1].decode(), readonly=True)
-                if count != [b"0"]:
+        with opened(server.host, server.port, address) as connection:
+            for folder in folders(connection):
+                if select(connection, folder):
                     connection.fetch("1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
+
+
+def cpu(server: Dovecot) -> float:
+    """Return the CPU seconds of the server until now."""
+    assert server.pid is not None
+    return cpu_seconds(tree(server.pid))
 
 
 def commands(server: Dovecot) -> dict[str, int]:
