@@ -60,6 +60,13 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     return parse
 
 
+def _at_least_zero(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError("expected a number, 0 or above")
+    return value
+
+
 _count = _positive(int)
 _amount = _positive(float)
 
@@ -82,6 +89,11 @@ class Settings:
     lease_seconds: float = _setting(60.0, _amount, "A job whose worker is silent for so long is given to another.")
     slice_seconds: float = _setting(120.0, _amount, "A job hands its worker back after this time.")
     slice_bytes: int = _setting(1024 * _MIB, _count, "… or after archiving so many bytes.")
+    turn_seconds: float = _setting(
+        10.0,
+        _at_least_zero,
+        "A worker goes on with mailboxes of the same run for so long; 0: each is a task of its own.",
+    )
     batch_messages: int = _setting(500, _count, "Messages per FETCH and per transaction, at most.")
     batch_bytes: int = _setting(8 * _MIB, _count, "Bytes per FETCH and per transaction; one larger message goes alone.")
     memory_budget_bytes: int = _setting(128 * _MIB, _count, "Message bytes in flight in one worker process.")

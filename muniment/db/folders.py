@@ -117,11 +117,6 @@ async def prove(
     _own(await session.value(_SQL["prove"], lease.job_id, lease.fence, folder_id, *numbers))
 
 
-async def still_proven(session: Session, lease: Lease, folder_ids: Sequence[int]) -> None:
-    """Renew the proof of one or more folders whose STATUS did not move; LeaseLost when the lease is another's."""
-    _own(await session.value(_SQL["still_proven"], lease.job_id, lease.fence, list(folder_ids)))
-
-
 async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) -> None:
     """Remember that the server does not open the folder; LeaseLost when the lease is another's."""
     _own(await session.value(_SQL["refuse"], lease.job_id, lease.fence, folder_id, reason.replace("\0", "")))

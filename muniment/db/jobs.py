@@ -9,6 +9,7 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, LeaseLost, MailboxBusy
+from muniment.model.profile import OwnLogin
 from muniment.model.run import JobState, Lease, LeasedJob, MessageCounts, RunState
 
 _SQL = load("jobs")
@@ -24,16 +25,43 @@ class OtherMailbox:
 
 @dataclass(frozen=True)
 class _Leased:
-    job_id: int
+    """A job with its mailbox and run, or None in every field."""
+
+    job_id: int | None
     fence: int
     run_id: int
+    run_started: datetime
     profile_id: int | None
     mailbox_id: int
     address: str
+    source: str | None
+    fingerprint: bytes | None
+    is_named: bool
+    login_user: str | None
+    password: bytes | None
     attempt: int
     broke_folder: int | None
     breaks: int
-    run_started: datetime
+
+    def job(self) -> LeasedJob | None:
+        if self.job_id is None:
+            return None
+        own = None if self.login_user is None else OwnLogin(self.login_user, self.password or b"")
+        return LeasedJob(
+            lease=Lease(self.job_id, self.fence),
+            run_id=self.run_id,
+            run_started=self.run_started,
+            profile_id=self.profile_id,
+            mailbox_id=self.mailbox_id,
+            address=self.address,
+            source=self.source,
+            fingerprint=self.fingerprint,
+            is_named=self.is_named,
+            own_login=own,
+            attempt=self.attempt,
+            broke_folder=self.broke_folder,
+            breaks=self.breaks,
+        )
 
 
 @dataclass(frozen=True)
@@ -72,20 +100,10 @@ async def lease(session: Session, job_id: int, worker: str, seconds: float) -> L
     except Conflict as error:
         raise MailboxBusy from error
     if row is None:
-        if await session.value(_SQL["is_busy"], job_id):
+        if await session.value(_SQL["is_taken"], job_id):
             raise MailboxBusy
         return None
-    return LeasedJob(
-        lease=Lease(row.job_id, row.fence),
-        run_id=row.run_id,
-        run_started=row.run_started,
-        profile_id=row.profile_id,
-        mailbox_id=row.mailbox_id,
-        address=row.address,
-        attempt=row.attempt,
-        broke_folder=row.broke_folder,
-        breaks=row.breaks,
-    )
+    return row.job()
 
 
 async def extend(session: Session, lease: Lease, seconds: float) -> RunState:
@@ -115,9 +133,35 @@ async def yield_slice(session: Session, lease: Lease) -> None:
     _own(await session.value(_SQL["yield_slice"], lease.job_id, lease.fence))
 
 
-async def complete(session: Session, lease: Lease, warnings: Sequence[str]) -> None:
-    """End the job well."""
-    _own(await session.value(_SQL["complete"], lease.job_id, lease.fence, list(warnings)))
+@dataclass(frozen=True)
+class Completion:
+    """How a job ended well: `unmoved` are ids of folders that stand as they were proven before.
+
+    `proven`: every folder of the mailbox is. `fingerprint`: which mailbox the server opened, None where that was not
+    looked at.
+    """
+
+    warnings: Sequence[str]
+    proven: bool
+    unmoved: Sequence[int]
+    fingerprint: bytes | None
+
+
+async def complete(
+    session: Session, lease: Lease, completion: Completion, *, next_for: str | None, seconds: float
+) -> LeasedJob | None:
+    """End the job well, and lease the run's next one to the worker `next_for` (None: to nobody) for `seconds`.
+
+    One job takes the place of the other in the same moment. Returns None when no other waits, or may be begun now;
+    LeaseLost when the lease is another's; Conflict, and nothing is changed, when another run begins with the next
+    mailbox in this very moment.
+    """
+    done = completion
+    proof = (list(done.warnings), done.proven, list(done.unmoved), done.fingerprint)
+    row = await session.row(_Leased, _SQL["complete"], lease.job_id, lease.fence, *proof, next_for, seconds)
+    if row is None:
+        raise LeaseLost
+    return row.job()
 
 
 @dataclass(frozen=True)
@@ -187,11 +231,6 @@ async def set_fingerprint(session: Session, lease: Lease, fingerprint: bytes) ->
 async def similar_fingerprints(session: Session, run_id: int, fingerprint: bytes, job_id: int) -> list[OtherMailbox]:
     """Return the run's other mailboxes whose fingerprint begins alike."""
     return await session.rows(OtherMailbox, _SQL["similar_fingerprints"], run_id, fingerprint, job_id)
-
-
-async def mark_proven(session: Session, mailbox_id: int) -> None:
-    """Remember that every folder of the mailbox was just proven complete."""
-    await session.execute(_SQL["mark_proven"], mailbox_id)
 
 
 def _own(answer: str | int | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
-from muniment.model.profile import Access, LoginMethod, Profile, ProfileKind, Server
+from muniment.model.profile import Access, LoginMethod, OwnLogin, Profile, ProfileKind, Server
 
 _SQL = load("profiles")
 
@@ -20,7 +20,20 @@ class ProfileMailbox:
     mailbox_id: int
     address: str
     login_user: str | None
-    password: bytes | None
+    password: bytes | None = field(repr=False)
+
+    @property
+    def own_login(self) -> OwnLogin | None:
+        """The login of its own, if it has one."""
+        return None if self.login_user is None else OwnLogin(self.login_user, self.password or b"")
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile with its sealed password, which is empty for csv profiles."""
+
+    profile: Profile
+    sealed_password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,11 @@ class _Row:
             allow_same_mailbox=self.allow_same_mailbox,
             no_master_mailbox=self.no_master_mailbox,
         )
+
+
+@dataclass(frozen=True)
+class _StoredRow(_Row):
+    password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -107,23 +125,17 @@ async def find(session: Session, name: str) -> Profile:
     return row.profile()
 
 
-async def get(session: Session, profile_id: int) -> Profile:
-    """Return the profile of this id, or NotFound."""
-    row = await session.row(_Row, _SQL["get"], profile_id)
+async def get(session: Session, profile_id: int) -> StoredProfile:
+    """Return the profile of this id with its password, or NotFound."""
+    row = await session.row(_StoredRow, _SQL["get"], profile_id)
     if row is None:
         raise NotFound("the profile was removed")
-    return row.profile()
+    return StoredProfile(row.profile(), row.password)
 
 
 async def list_all(session: Session) -> list[Profile]:
     """Return every profile, by name."""
     return [row.profile() for row in await session.rows(_Row, _SQL["list_all"])]
-
-
-async def sealed_password(session: Session, profile_id: int) -> bytes:
-    """Return the encrypted password of the profile's login."""
-    sealed: bytes = await session.value(_SQL["sealed_password"], profile_id)
-    return sealed
 
 
 async def open_run(session: Session, profile_id: int) -> int | None:
@@ -163,11 +175,6 @@ async def set_mailboxes(
     await session.execute(_SQL["clear_mailboxes"], profile_id)
     columns = ("profile_id", "mailbox_id", "login_user", "password")
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
-
-
-async def mailbox_login(session: Session, profile_id: int, mailbox_id: int) -> ProfileMailbox | None:
-    """Return the login of a mailbox of its own, or None when the profile does not name it."""
-    return await session.row(ProfileMailbox, _SQL["mailbox_login"], profile_id, mailbox_id)
 
 
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from muniment.errors import Misconfigured
@@ -97,6 +97,14 @@ class Credentials:
     user: str
     password: Secret
     authorize_as: str = ""
+
+
+@dataclass(frozen=True)
+class OwnLogin:
+    """The login that a csv profile has for one mailbox; the password is sealed (`secrecy.SecretBox`)."""
+
+    user: str
+    sealed_password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

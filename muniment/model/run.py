@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from muniment.model.profile import OwnLogin
+
 
 class RunState(StrEnum):
     """How a run stands; `failed` as soon as one mailbox failed."""
@@ -43,7 +45,11 @@ class Lease:
 
 @dataclass(frozen=True)
 class LeasedJob:
-    """What a worker needs to know to run one slice of a job."""
+    """What a worker needs to know to run one slice of a job.
+
+    `source` and `fingerprint`: whose UIDs the archive holds of the mailbox, and which one the server opened, the last
+    time that a job of it ended well; None when that was not looked at.
+    """
 
     lease: Lease
     run_id: int
@@ -51,6 +57,10 @@ class LeasedJob:
     profile_id: int | None  # None: the profile was removed meanwhile
     mailbox_id: int
     address: str
+    source: str | None
+    fingerprint: bytes | None
+    is_named: bool  # by the profile, as one of its mailboxes
+    own_login: OwnLogin | None
     attempt: int  # failures in a row without progress
     broke_folder: int | None  # the folder at which the connection broke the last time
     breaks: int  # messages and folders given up because it broke there at each try

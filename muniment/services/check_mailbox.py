@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from muniment import log
@@ -29,7 +30,7 @@ from muniment.imap import ImapSession, Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Credentials, Profile, Server
 from muniment.model.run import LeasedJob
-from muniment.services.credentials import master_credentials
+from muniment.services.credentials import Logins
 from muniment.services.doors import Doors
 
 _log = log.get(__name__)
@@ -50,6 +51,14 @@ _LOOKED_INTO = 3
 _looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
+@dataclass(frozen=True)
+class Check:
+    """What the check of a mailbox gave: warnings, and its fingerprint where one was needed."""
+
+    warnings: list[str]
+    fingerprint: bytes | None
+
+
 async def check_mailbox(
     doors: Doors,
     job: LeasedJob,
@@ -58,24 +67,28 @@ async def check_mailbox(
     master: bytes | None,
     *,
     allow_same: bool,
-) -> list[str]:
-    """Raise WrongMailbox when the server opened another mailbox than `job.address`; return warnings.
+    is_unmoved: bool,
+) -> Check:
+    """Raise WrongMailbox when the server opened another mailbox than `job.address`.
 
     `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
-    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. Raises
+    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. `is_unmoved`: every
+    folder has the numbers of its last proof, so it is the mailbox whose fingerprint was taken then. Raises
     what `fingerprint` raises: a mailbox that cannot be told apart now is not archived now.
     """
     if _is_empty(listed):
-        return [EMPTY_MAILBOX]
+        return Check([EMPTY_MAILBOX], None)
     if master is None or (master == EMPTY and allow_same):
-        return []  # nothing to compare with
-    print_ = await fingerprint(session, listed)
+        return Check([], None)  # nothing to compare with
+    remembered = job.fingerprint if is_unmoved else None
+    print_ = remembered or await fingerprint(session, listed)
     if is_same_mailbox(print_, master):
         raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
     if allow_same:
-        return []
+        return Check([], print_)
     async with doors.database.session() as db:
-        await jobs.set_fingerprint(db, job.lease, print_)
+        if print_ != job.fingerprint:  # the lease has set that one
+            await jobs.set_fingerprint(db, job.lease, print_)
         similar = await jobs.similar_fingerprints(db, job.run_id, print_, job.lease.job_id)
     same = next((other.address for other in similar if is_same_mailbox(print_, other.fingerprint)), None)
     if same is not None:
@@ -83,7 +96,7 @@ async def check_mailbox(
             f"the server opened the same mailbox for {job.address} and {same}",
             hint="If both are names of one mailbox, archive only one of them, or set --allow-same-mailbox.",
         )
-    return []
+    return Check([], print_)
 
 
 async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes:
@@ -139,7 +152,7 @@ def _likeliest(listed: list[ServerFolder]) -> list[ServerFolder]:
     return sorted(filled, key=lambda folder: (folder.path != ("INBOX",), folder.wire_name))
 
 
-async def master_fingerprint(doors: Doors, job: LeasedJob, profile: Profile) -> bytes | None:
+async def master_fingerprint(doors: Doors, job: LeasedJob, logins: Logins) -> bytes | None:
     """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
 
     EMPTY when he has none or may not log in as himself (Dovecot's master users); None when there is
@@ -147,8 +160,7 @@ async def master_fingerprint(doors: Doors, job: LeasedJob, profile: Profile) -> 
     mailbox either. To be called before the job opens its own connection: together they would be more
     than the profile's maximum of simultaneous jobs allows.
     """
-    async with doors.database.session() as db:
-        credentials = await master_credentials(db, doors.secrets, profile)
+    profile, credentials = logins.profile, logins.of_master()
     if credentials is None:
         return None
     if profile.no_master_mailbox:

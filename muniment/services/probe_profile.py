@@ -8,7 +8,7 @@ from muniment.db import profiles
 from muniment.errors import Permanent
 from muniment.imap import ImapSession
 from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, fingerprint_of, is_same_mailbox
-from muniment.services.credentials import credentials_for, master_credentials
+from muniment.services.credentials import Logins
 from muniment.services.doors import Doors
 
 
@@ -32,8 +32,8 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     async with doors.database.session() as db:
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
-        credentials = await credentials_for(db, doors.secrets, profile, found.address, found)
-        master = await master_credentials(db, doors.secrets, profile)
+        logins = Logins.of(await profiles.get(db, profile.id), doors.secrets)
+    credentials, master = logins.of_mailbox(found.address, found.own_login), logins.of_master()
     session = await ImapSession.open(profile.server, credentials, doors.limits)
     try:
         listed = await session.list_folders()

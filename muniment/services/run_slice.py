@@ -1,20 +1,21 @@
-"""One slice of a job: lease the mailbox, archive for a bounded time, say how it went."""
+"""One slice of a job: archive a mailbox for a bounded time, and say how it went."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 
 from muniment import log
 from muniment.db import jobs
-from muniment.db.jobs import Setback
+from muniment.db.jobs import Completion, Setback
 from muniment.errors import (
+    Conflict,
     DatabaseUnavailable,
     Interrupted,
     LeaseLost,
-    MailboxBusy,
     MunimentError,
     RunCancelled,
     ServerThrottled,
@@ -26,15 +27,12 @@ from muniment.retry import Backoff
 from muniment.services.archive_mailbox import Outcome, archive_mailbox
 from muniment.services.doors import Doors
 from muniment.services.folder_work import GaveUp
-from muniment.services.pump import pump
+from muniment.services.run_access import RunAccess
 
 _log = log.get(__name__)
 
 #: What to do about folders that the server lists and refuses to open.
 UNREADABLE_HINT = "All other folders were archived. Give this login the right to read them on the mail server."
-
-#: A mailbox that another run is archiving is tried again after this time (seconds).
-BUSY_SECONDS = 15.0
 
 #: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
 #: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
@@ -54,69 +52,79 @@ class SliceEnd(StrEnum):
     LEASE_LOST = "lease lost"
 
 
-async def run_slice(doors: Doors, run_id: int, job_id: int) -> SliceEnd:
-    """Run one slice of a job and pump the run's next jobs.
+@dataclass(frozen=True)
+class Slice:
+    """How a slice ended, and the next job of the run, which the worker holds already."""
 
-    A job that is not to be had (done, cancelled, leased by another, sent twice) is no error.
-    Only DatabaseUnavailable leaves this function: the lease then runs out by itself.
+    end: SliceEnd
+    next: LeasedJob | None = None
+
+
+async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
+    """Archive under a heartbeat and translate every outcome into the job's next state.
+
+    With `go_on` the end of a mailbox is the lease of the run's next one. Only DatabaseUnavailable leaves this function:
+    the lease then runs out by itself.
     """
-    job = await _lease(doors, job_id)
-    if job is None:
-        return SliceEnd.NOT_LEASED
-    with log.bound(run=run_id, job=job_id, mailbox_id=job.mailbox_id):
-        end = await _work(doors, job)
-        _log.info("slice ended", end=end.value)
-    await pump(doors, run_id)
-    return end
-
-
-async def _lease(doors: Doors, job_id: int) -> LeasedJob | None:
-    async with doors.database.session() as session:
-        try:
-            return await jobs.lease(session, job_id, process_name(), doors.settings.lease_seconds)
-        except MailboxBusy:
-            await jobs.delay_busy(session, job_id, BUSY_SECONDS)
-            return None
-
-
-async def _work(doors: Doors, job: LeasedJob) -> SliceEnd:
-    """Archive under a heartbeat and translate every outcome into the job's next state."""
     try:
-        outcome = await _with_heartbeat(doors, job, archive_mailbox(doors, job))
-        return await _end_well(doors, job, outcome)
+        outcome = await _with_heartbeat(doors, job, archive_mailbox(doors, job, access))
+        return await _end_well(doors, job, outcome, go_on=go_on)
     except LeaseLost:
-        return SliceEnd.LEASE_LOST
+        return Slice(SliceEnd.LEASE_LOST)
     except RunCancelled:
         with suppress(LeaseLost):
             async with doors.database.session() as session:
                 await jobs.stop_cancelled(session, job.lease)
-        return SliceEnd.CANCELLED
+        return Slice(SliceEnd.CANCELLED)
     except MunimentError as error:
-        return await _end_badly(doors, job, error)
+        return Slice(await _end_badly(doors, job, error))
     except asyncio.CancelledError:
         # The worker shuts down: hand the job back at once instead of letting the lease run out.
-        with suppress(MunimentError):
-            async with doors.database.session() as session:
-                await jobs.yield_slice(session, job.lease)
+        await _hand_back(doors, job)
         raise
     except Exception as error:  # noqa: BLE001 - a bug must end as a visible failure, not as a job that repeats for ever
         _log.exception("slice crashed")
-        return await _end_badly(doors, job, MunimentError(f"internal error: {type(error).__name__}: {error}"))
+        return Slice(await _end_badly(doors, job, MunimentError(f"internal error: {type(error).__name__}: {error}")))
 
 
-async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome) -> SliceEnd:
-    async with doors.database.transaction() as session:
-        if outcome.more:
+async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> Slice:
+    if outcome.more:
+        async with doors.database.session() as session:
             await jobs.yield_slice(session, job.lease)
-            return SliceEnd.MORE
-        if outcome.unreadable:
-            error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
+        return Slice(SliceEnd.MORE)
+    if outcome.unreadable:
+        error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
+        async with doors.database.session() as session:
             await jobs.fail(session, job.lease, error=error, hint=UNREADABLE_HINT)
-            return SliceEnd.FAILED
-        await jobs.complete(session, job.lease, outcome.warnings)
-        if outcome.complete:
-            await jobs.mark_proven(session, job.mailbox_id)
-        return SliceEnd.DONE
+        return Slice(SliceEnd.FAILED)
+    completing = asyncio.ensure_future(_complete(doors, job, outcome, go_on=go_on))
+    try:
+        return Slice(SliceEnd.DONE, await asyncio.shield(completing))
+    except asyncio.CancelledError:
+        # In the middle of it nobody knows whether the next job is ours already.
+        with suppress(MunimentError):
+            following = await completing
+            if following is not None:
+                await _hand_back(doors, following)
+        raise
+
+
+async def _complete(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
+    completion = Completion(outcome.warnings, outcome.complete, outcome.unmoved, outcome.fingerprint)
+    seconds = doors.settings.lease_seconds
+    async with doors.database.session() as session:
+        try:
+            worker = process_name() if go_on else None
+            return await jobs.complete(session, job.lease, completion, next_for=worker, seconds=seconds)
+        except Conflict:  # another run begins with the next mailbox in this moment
+            return await jobs.complete(session, job.lease, completion, next_for=None, seconds=seconds)
+
+
+async def _hand_back(doors: Doors, job: LeasedJob) -> None:
+    """Let others have a job at once."""
+    with suppress(MunimentError):
+        async with doors.database.session() as session:
+            await jobs.yield_slice(session, job.lease)
 
 
 async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> SliceEnd:

@@ -73,4 +73,4 @@ async def test_reset_forgets_passwords_and_takes_the_present_key(database: Datab
     with pytest.raises(Misconfigured):
         await check_installation(database, old)
     async with database.session() as session:
-        assert await profiles.sealed_password(session, summary.profile.id) == b""
+        assert (await profiles.get(session, summary.profile.id)).sealed_password == b""

@@ -23,7 +23,8 @@ from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.doors import Doors
 from muniment.services.drain_outbox import drain_outbox
 from muniment.services.export_archive import export_archive
-from muniment.services.run_slice import SliceEnd, run_slice
+from muniment.services.run_slice import SliceEnd
+from muniment.services.run_turn import run_turn
 from muniment.services.runs import RunReport, show_run, start_run
 from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 from muniment.services.tick import pump_runs
@@ -85,7 +86,7 @@ class Harness:
     async def work(self) -> list[SliceEnd]:
         """Run every slice that is in the queue now, all at once."""
         taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
-        slices = [run_slice(self.doors, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
+        slices = [run_turn(self.doors, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
         return list(await asyncio.gather(*slices))
 
     async def run(self, run_id: int) -> Run:

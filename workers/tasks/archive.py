@@ -1,16 +1,16 @@
-"""Archive: one slice of one mailbox."""
+"""Archive: one turn at a run."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from muniment.jobs import ARCHIVE_SLICE
-from muniment.services.run_slice import run_slice
+from muniment.services.run_turn import run_turn
 from workers.app import app
 from workers.task import MunimentTask
 
 
 @app.task(name=ARCHIVE_SLICE, base=MunimentTask, bind=True)
 def archive_slice(self: MunimentTask, run_id: int, job_id: int) -> None:
-    """Run one slice of a job."""
-    self.serve(partial(run_slice, run_id=run_id, job_id=job_id))
+    """Run a slice of a job, and of the jobs after it."""
+    self.serve(partial(run_turn, run_id=run_id, job_id=job_id))

@@ -72,11 +72,6 @@ UPDATE folders SET renumbered = true, uidvalidity = 0, last_uid = 0, proven = NU
                    highestmodseq = NULL
 WHERE mailbox_id = $1 AND (uidvalidity <> 0 OR last_uid > 0);
 
--- still_proven --
--- The server says that nothing moved since the last proof; the guard is the lease
-WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE)
-UPDATE folders SET proven = now() WHERE id = ANY ($3::bigint[]) AND EXISTS (SELECT FROM own) RETURNING id;
-
 -- ids_after --
 SELECT id FROM folders WHERE id > $1 ORDER BY id LIMIT $2;
 

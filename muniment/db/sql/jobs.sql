@@ -12,24 +12,14 @@ RETURNING id;
 -- lease --
 -- Give a sent job to a worker; nothing when it is not (or no longer) to be had
 UPDATE jobs SET state = 'running', fence = fence + 1, worker = $2, started = coalesce(jobs.started, now()),
-                lease_until = now() + make_interval(secs => $3)
-FROM runs, mailboxes
-WHERE jobs.id = $1 AND jobs.state = 'sent' AND runs.id = run_id AND runs.state = 'running'
-  AND mailboxes.id = mailbox_id
-  AND NOT EXISTS (
-    SELECT FROM jobs AS other JOIN runs AS theirs ON theirs.id = other.run_id
-    WHERE other.mailbox_id = jobs.mailbox_id AND other.id <> jobs.id AND other.state IN ('waiting', 'sent', 'running')
-      AND other.started IS NOT NULL AND other.attempt = 0 AND theirs.state = 'running')
-RETURNING jobs.id AS job_id, fence, run_id, profile_id, mailbox_id, mailboxes.address, attempt, broke_folder,
-          breaks, runs.started AS run_started;
+                lease_until = now() + make_interval(secs => $3), fingerprint = due.fingerprint
+FROM leasable_jobs AS due WHERE due.id = $1 AND NOT due.is_taken AND jobs.id = due.id AND jobs.state = 'sent'
+RETURNING jobs.id AS job_id, fence, jobs.run_id, run_started, profile_id, jobs.mailbox_id, address, source,
+          due.fingerprint, is_named, login_user, password, attempt, broke_folder, breaks;
 
--- is_busy --
+-- is_taken --
 -- Why a sent job cannot be leased: another run has begun with its mailbox, and is not in trouble there
-SELECT EXISTS (
-    SELECT FROM jobs JOIN jobs AS other ON other.mailbox_id = jobs.mailbox_id AND other.id <> jobs.id
-                     JOIN runs AS theirs ON theirs.id = other.run_id
-    WHERE jobs.id = $1 AND jobs.state = 'sent' AND other.state IN ('waiting', 'sent', 'running')
-      AND other.started IS NOT NULL AND other.attempt = 0 AND theirs.state = 'running');
+SELECT is_taken FROM leasable_jobs WHERE id = $1 AND state = 'sent';
 
 -- extend --
 -- Keep the lease and hear whether the run goes on; nothing when the lease is lost
@@ -59,8 +49,32 @@ UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now(), worke
 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
 -- complete --
-UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3
-WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+-- End a job well. $4: every folder is proven, of which $5 did not move since their last proof; $6 is the mailbox's
+-- fingerprint. The worker $7 (NULL: none) goes on with the run's next job in the same moment, so that never fewer and
+-- never more jobs are in flight; it does not when those are more than the profile (still) allows.
+WITH ended AS (
+    UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3
+    WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id, run_id, mailbox_id
+), mailbox AS (
+    UPDATE mailboxes SET proven = CASE WHEN $4 THEN now() ELSE proven END, fingerprint = $6
+    FROM ended WHERE mailboxes.id = mailbox_id
+), unmoved AS (
+    UPDATE folders SET proven = now() WHERE id = ANY ($5::bigint[]) AND EXISTS (SELECT FROM ended)
+), next AS (
+    SELECT jobs.id FROM ended JOIN jobs USING (run_id)
+    WHERE $7::text IS NOT NULL AND jobs.state = 'waiting' AND not_before <= now()
+      AND (SELECT count(*) FROM jobs AS busy WHERE busy.run_id = ended.run_id AND busy.state IN ('sent', 'running'))
+          <= (SELECT max_jobs FROM runs JOIN profiles ON profiles.id = profile_id WHERE runs.id = ended.run_id)
+    ORDER BY not_before, id LIMIT 1 FOR UPDATE OF jobs SKIP LOCKED
+), leased AS (
+    UPDATE jobs SET state = 'running', fence = fence + 1, worker = $7, started = coalesce(jobs.started, now()),
+                    lease_until = now() + make_interval(secs => $8),
+                    fingerprint = due.fingerprint
+    FROM next JOIN leasable_jobs AS due USING (id) WHERE NOT due.is_taken AND jobs.id = due.id
+    RETURNING jobs.id AS job_id, fence, jobs.run_id, run_started, profile_id, jobs.mailbox_id, address, source,
+              due.fingerprint, is_named, login_user, password, attempt, broke_folder, breaks
+)
+SELECT leased.* FROM ended LEFT JOIN leased ON true;
 
 -- postpone --
 -- Try again later, and say why; the failure weighs $3, and the one with which they weigh $7 in a row is the last
@@ -125,9 +139,5 @@ UPDATE jobs SET fingerprint = $3 WHERE id = $1 AND fence = $2 AND state = 'runni
 
 -- similar_fingerprints --
 -- Other mailboxes of this run that opened one with the same oldest message on the server
-SELECT address, fingerprint FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
-WHERE run_id = $1 AND substr(fingerprint, 1, 32) = substr($2::bytea, 1, 32) AND jobs.id <> $3 ORDER BY jobs.id;
-
--- mark_proven --
--- Every folder of the mailbox was proven complete at this moment
-UPDATE mailboxes SET proven = now() WHERE id = $1;
+SELECT address, jobs.fingerprint FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE run_id = $1 AND substr(jobs.fingerprint, 1, 32) = substr($2::bytea, 1, 32) AND jobs.id <> $3 ORDER BY jobs.id;

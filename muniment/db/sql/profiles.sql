@@ -16,16 +16,13 @@ FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
        all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox
 FROM profiles ORDER BY lower(name);
-
--- sealed_password --
-SELECT password FROM profiles WHERE id = $1;
 
 -- lock --
 -- Whoever starts a run of the profile waits, or is waited for
@@ -69,8 +66,3 @@ ORDER BY mailboxes.id LIMIT 1;
 -- first_primary_address --
 SELECT address FROM user_addresses
 WHERE position = 0 AND ($1::text IS NULL OR lower(address) = lower($1)) ORDER BY user_id LIMIT 1;
-
--- mailbox_login --
--- The login that a csv profile has for a mailbox of its own
-SELECT mailbox_id, '' AS address, login_user, password FROM profile_mailboxes
-WHERE profile_id = $1 AND mailbox_id = $2;

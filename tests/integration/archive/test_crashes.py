@@ -21,7 +21,8 @@ from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
 from muniment.services import archive_folder as archive_folder_module
 from muniment.services import fetch_batches as fetch_batches_module
 from muniment.services.folder_work import FolderWork
-from muniment.services.run_slice import SliceEnd, run_slice
+from muniment.services.run_slice import SliceEnd
+from muniment.services.run_turn import run_turn
 from muniment.services.runs import show_run, start_run
 from muniment.services.slice_budget import SliceBudget
 from muniment.services.tick import pump_runs
@@ -97,9 +98,8 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
             jobs.progress(session, old, jobs.Progress(MessageCounts(1, 1, 0, 0), 1, 1, 1), 60),
             folders_db.renumber(session, old, 1, 1),
             folders_db.prove(session, old, 1, FolderStatus(1, 1, 1, 1), on_server=1, missing=0),
-            folders_db.still_proven(session, old, [1]),
             jobs.yield_slice(session, old),
-            jobs.complete(session, old, []),
+            jobs.complete(session, old, jobs.Completion([], True, [], None), next_for="me", seconds=60),
             jobs.postpone(session, old, jobs.Setback("", "", 1.0, 1, 1)),
             jobs.fail(session, old, error="", hint=""),
             jobs.stop_cancelled(session, old),
@@ -154,7 +154,7 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
         await submit(hurried, server)
         run_id = await start_run(hurried.doors, "all")
         while cuts < 60 and not (await hurried.run(run_id)).state.is_final:
-            slices = [run_slice(hurried.doors, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE]
+            slices = [run_turn(hurried.doors, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE]
             hurried.queue.lose()
             working = [asyncio.create_task(each) for each in slices]
             if working:
@@ -229,7 +229,21 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         quarantined=0,
         refusal="",
     )
-    job = LeasedJob(Lease(1, 1), 1, datetime.now(UTC), 1, 1, TARGET, 0, None, 0)
+    job = LeasedJob(
+        lease=Lease(1, 1),
+        run_id=1,
+        run_started=datetime.now(UTC),
+        profile_id=1,
+        mailbox_id=1,
+        address=TARGET,
+        source=None,
+        fingerprint=None,
+        is_named=True,
+        own_login=None,
+        attempt=0,
+        broke_folder=None,
+        breaks=0,
+    )
     work = FolderWork(job, cast("ImapSession", Breaking()), folder, state)
     with pytest.raises(LoginRefused):
         await archive_folder_module._fetch_and_commit(harness.doors, work, [1, 2], SliceBudget(60, 10**9))

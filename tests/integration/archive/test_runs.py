@@ -9,8 +9,9 @@ import pytest
 
 from muniment.errors import Conflict
 from muniment.model.run import RunState
-from muniment.services import run_slice as run_slice_module
-from muniment.services.run_slice import SliceEnd, run_slice
+from muniment.services import run_turn as run_turn_module
+from muniment.services.run_slice import SliceEnd
+from muniment.services.run_turn import run_turn
 from muniment.services.runs import cancel_run, show_run, start_run
 from muniment.services.tick import pump_runs
 from tests.support.harness import Harness
@@ -82,7 +83,7 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
         run_id = await start_run(harness.doors, "all")
         harness.queue.tasks.extend([harness.queue.tasks[0]] * 3)
         ends = Counter(await harness.work())
-        late = await run_slice(harness.doors, run_id, 1)
+        late = await run_turn(harness.doors, run_id, 1)
 
     assert ends == {SliceEnd.DONE: 1, SliceEnd.NOT_LEASED: 3}
     assert late is SliceEnd.NOT_LEASED
@@ -91,7 +92,7 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
 
 async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two profiles that archive the same mailbox at once never write at the same time, and nothing comes twice."""
-    monkeypatch.setattr(run_slice_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(run_turn_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=40), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000)
     async with ImapServer(script) as server:
@@ -110,7 +111,7 @@ async def test_two_names_of_one_server_do_not_undo_each_other(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two profiles that reach a mailbox under two names of its server archive it one after the other, and both end."""
-    monkeypatch.setattr(run_slice_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(run_turn_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=20), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=1000)
     async with ImapServer(script) as server:
@@ -201,7 +202,7 @@ async def test_many_mailboxes_cost_the_broker_little(harness: Harness) -> None:
 async def test_slices_are_fair_and_exact(harness: Harness) -> None:
     """With tiny slices mailboxes take turns, so that none waits for another's end, and each is exact."""
     script = neighbourhood(mailbox("target"))
-    tiny = harness.with_settings(batch_messages=1, slice_bytes=1)
+    tiny = harness.with_settings(batch_messages=1, slice_bytes=1, turn_seconds=0.0)
     order: list[int] = []
     async with ImapServer(script) as server:
         await submit(tiny, server, max_jobs=1)

@@ -42,7 +42,8 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "resend lost": (JOBS["resend_lost"], ([1],)),
     "prolong sent": (JOBS["prolong_sent"], ([1], 60.0)),
     "similar fingerprints": (JOBS["similar_fingerprints"], (1, b"x", 5)),
-    "is busy": (JOBS["is_busy"], (5,)),
+    "is taken": (JOBS["is_taken"], (1001,)),
+    "complete": (JOBS["complete"], (1000, 0, [], True, [], None, "worker", 60.0)),
     "finish": (RUNS["finish"], (1,)),
 }
 

@@ -1,0 +1,48 @@
+"""How a turn reaches the mailboxes of its run: what they have in common is read once."""
+
+from __future__ import annotations
+
+from muniment.db import profiles
+from muniment.errors import NotFound
+from muniment.model.profile import Credentials, Profile
+from muniment.model.run import LeasedJob
+from muniment.services.check_mailbox import master_fingerprint
+from muniment.services.credentials import Logins
+from muniment.services.doors import Doors
+
+
+class RunAccess:
+    """The profile of a run, its logins, and the privileged user's own mailbox, for as long as one turn."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._logins: Logins | None = None
+        self._master: bytes | None = None
+        self._has_looked = False
+
+    async def to(self, job: LeasedJob) -> tuple[Profile, Credentials]:
+        """Return the profile, and the login to the job's mailbox.
+
+        NotFound when the profile is gone or does not name the mailbox any more, Misconfigured when a password is
+        missing or another key sealed it.
+        """
+        logins = await self._load(job)
+        if not (logins.profile.all_mailboxes or job.is_named):
+            raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
+        return logins.profile, logins.of_mailbox(job.address, job.own_login)
+
+    async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
+        """Return what `check_mailbox.master_fingerprint` says, looked up once."""
+        if not self._has_looked:
+            self._master = await master_fingerprint(self._doors, job, await self._load(job))
+            self._has_looked = True
+        return self._master
+
+    async def _load(self, job: LeasedJob) -> Logins:
+        if self._logins is None:
+            if job.profile_id is None:
+                raise NotFound("the profile was removed while its run was open")
+            async with self._doors.database.session() as session:
+                stored = await profiles.get(session, job.profile_id)
+            self._logins = Logins.of(stored, self._doors.secrets)
+        return self._logins
