@@ -109,16 +109,18 @@ def _workload(workload: Workload, wish: _Wish, scratch: Path) -> dict[str, objec
     peers: list[Peer] = [Mbsync(), Mbsync(max(jobs, 2)), ImaplibLoop(), Muniment(jobs)]
     peers += [Muniment(half, processes=2), Muniment(half, processes=2, index_later=True)]
     slow: list[Peer] = [Getmail(), OfflineImap()] if wish.everybody else []
+    rounds = wish.rounds
+    if workload is Workload.UNCHANGED:  # of which only the runs without news matter, and there are several
+        peers, rounds = [Mbsync(), Mbsync(max(jobs, 2)), Muniment(half, processes=2)], 1
     with running_server() as server:
-        mailboxes = wish.mailboxes or (500 if workload is Workload.DUPLICATES else 20)
-        source = load(server, workload, mailboxes, wish.messages)
+        source = load(server, workload, wish.mailboxes or workload.mailboxes, wish.messages)
         warm(server, source)
         print(
             f"\n{workload}: {source.messages:,} messages, {source.bytes / 1e6:,.1f} MB, {len(source.addresses)} mailboxes,"
             f" {source.folders} folders; {jobs} jobs; load {os.getloadavg()[0]:.2f}",
             flush=True,
         )
-        found = [_round(number, peers, server, source, scratch) for number in range(wish.rounds)]
+        found = [_round(number, peers, server, source, scratch) for number in range(rounds)]
         once = _round(0, slow, server, source, scratch) if slow else []
         possible = _limits(server, source, scratch)
     print(f"\n{report.table(found)}", flush=True)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measurement import Measurement, Repeat
+from bench.measurement import REPEATS, Measurement, Repeat, middle
 from bench.processes import PeakMemory, tree
 from bench.server import commands, since
 from bench.server import cpu as server_cpu
@@ -57,8 +57,7 @@ class CommandPeer(ABC):
             seconds, cpu = self._run(plan.argvs)
         server_after = server_cpu(server)
         time.sleep(_SETTLE_SECONDS)
-        before = commands(server)
-        again, cpu_again = self._run(plan.argvs)
+        repeat = middle([self._repeat(server, plan) for _ in range(REPEATS)])
         found = sum(1 for file in plan.mail.rglob(plan.pattern) if file.is_file())
         return Measurement(
             peer=self.name,
@@ -68,10 +67,15 @@ class CommandPeer(ABC):
             cpu_seconds={self.name: cpu},
             server_cpu_seconds=round(server_after - server_before, 2),
             peak_bytes=memory.bytes,
-            repeat=Repeat(again, cpu_again, since(before, commands(server))),
+            repeat=repeat,
             mailboxes=len(source.addresses),
             left_out=source.messages - found,
         )
+
+    def _repeat(self, server: Dovecot, plan: Plan) -> Repeat:
+        before = commands(server)
+        seconds, cpu = self._run(plan.argvs)
+        return Repeat(seconds, cpu, since(before, commands(server)))
 
     def _run(self, argvs: Sequence[Sequence[str]]) -> tuple[float, float]:
         """Run the commands, `jobs` at a time; return wall and CPU seconds."""

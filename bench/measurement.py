@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _MB = 1_000_000
@@ -10,7 +10,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class Repeat:
-    """The second run, in which nothing is new; `commands`: IMAP commands by name, as the server counted them."""
+    """A run in which nothing is new; `commands`: IMAP commands by name, as the server counted them."""
 
     seconds: float
     cpu_seconds: float
@@ -20,6 +20,16 @@ class Repeat:
     def command_count(self) -> int:
         """Commands of all names."""
         return sum(self.commands.values())
+
+
+#: So many runs without news follow the first; the one of middle length is reported.
+REPEATS = 3
+
+
+def middle(repeats: Iterable[Repeat]) -> Repeat:
+    """Return the one whose time is the median."""
+    ordered = sorted(repeats, key=lambda one: one.seconds)
+    return ordered[len(ordered) // 2]
 
 
 @dataclass(frozen=True)

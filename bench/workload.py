@@ -1,4 +1,4 @@
-"""What is archived: mailboxes of small, mixed or real mail, the same bytes for every peer."""
+"""What is archived: mailboxes of a kind of mail, the same bytes for every peer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ _Mailbox = Mapping[tuple[str, ...], Sequence[GeneratedMessage]]
 
 
 class Workload(StrEnum):
-    """A kind of mail; duplicates: the same newsletters in every mailbox."""
+    """A kind of mail; duplicates: the same newsletters in every mailbox; unchanged: for its second run."""
 
     SMALL = "small"
     MIXED = "mixed"
     REAL = "real"
     DUPLICATES = "duplicates"
+    UNCHANGED = "unchanged"
+
+    @property
+    def mailboxes(self) -> int:
+        """How many there are, unless told otherwise."""
+        return {Workload.DUPLICATES: 500, Workload.UNCHANGED: 1000}.get(self, 20)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,12 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
             # One of its own, or the mailboxes could not be told apart.
             own = next(found[0] for found in generate_mailbox(seed, 5, owner=address).values() if found)
             yield address, {("INBOX",): [own, *letters]}
+        return
+    if workload is Workload.UNCHANGED:
+        for seed, address in enumerate(addresses):
+            mailbox = generate_mailbox(seed, messages or 100, owner=address, attachments=0.0)
+            letters = [letter for found in mailbox.values() for letter in found]
+            yield address, {(str(number),): letters[number::10] for number in range(10)}
         return
     recipe = _RECIPES[workload]
     for seed, address in enumerate(addresses):
