@@ -9,7 +9,7 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import LeaseLost
-from muniment.model.folder import FolderState, FolderStatus
+from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.run import Lease
 
 _SQL = load("folders")
@@ -31,6 +31,25 @@ class Uids:
 
     archived: list[int]
     quarantined: list[int]
+
+
+@dataclass(frozen=True)
+class Held:
+    """UIDs of one numbering of a folder: in the archive, and in quarantine; in no order."""
+
+    folder_id: int
+    archived: list[int]
+    quarantined: list[int]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """UIDs on the server, how many of them are not archived, and the STATUS on which that stands."""
+
+    folder_id: int
+    basis: FolderStatus
+    on_server: int
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -66,10 +85,15 @@ class _Row:
         )
 
 
-async def ensure(session: Session, mailbox_id: int, folders: Sequence[tuple[bytes, tuple[str, ...]]]) -> None:
-    """Create the folders (wire name, path) that the mailbox lacks."""
-    names = [name for name, _ in folders]
-    await session.execute(_SQL["ensure"], mailbox_id, names, [_joined(path) for _, path in folders])
+async def ensure(session: Session, mailbox_id: int, listed: Sequence[ServerFolder]) -> None:
+    """Create the folders that the mailbox lacks, with the numbering that STATUS tells (0: not told)."""
+    await session.execute(
+        _SQL["ensure"],
+        mailbox_id,
+        [folder.wire_name for folder in listed],
+        [_joined(folder.path) for folder in listed],
+        [folder.status.uidvalidity if folder.status is not None else 0 for folder in listed],
+    )
 
 
 async def of_mailbox(session: Session, mailbox_id: int, since: datetime) -> list[FolderState]:
@@ -106,15 +130,23 @@ async def uids(session: Session, folder_id: int, uidvalidity: int, since: dateti
     return row
 
 
-async def prove(
-    session: Session, lease: Lease, folder_id: int, status: FolderStatus, *, on_server: int, missing: int
-) -> None:
-    """Store the completeness proof: UIDs on the server, and how many of them are not archived.
+async def held(session: Session, numberings: Sequence[tuple[int, int]]) -> list[Held]:
+    """Return what stands in these folders under these UIDVALIDITYs: (folder id, UIDVALIDITY)."""
+    ids, uidvalidities = [id_ for id_, _ in numberings], [uidvalidity for _, uidvalidity in numberings]
+    return await session.rows(Held, _SQL["held"], ids, uidvalidities)
 
-    LeaseLost when the lease is another's.
-    """
-    numbers = (on_server, missing, status.uidnext, status.messages, status.highestmodseq)
-    _own(await session.value(_SQL["prove"], lease.job_id, lease.fence, folder_id, *numbers))
+
+async def prove(session: Session, proofs: Sequence[Proof]) -> None:
+    """Store completeness proofs; the transaction must check the lease."""
+    await session.execute(
+        _SQL["prove"],
+        [proof.folder_id for proof in proofs],
+        [proof.on_server for proof in proofs],
+        [proof.missing for proof in proofs],
+        [proof.basis.uidnext for proof in proofs],
+        [proof.basis.messages for proof in proofs],
+        [proof.basis.highestmodseq for proof in proofs],
+    )
 
 
 async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) -> None:

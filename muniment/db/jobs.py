@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,15 +66,14 @@ class _Leased:
 
 @dataclass(frozen=True)
 class Progress:
-    """What one commit stores: messages, `size` bytes of originals, and how far the folder's cursor moves (0: not).
+    """What one commit stores: messages, `size` bytes of originals, and how far folders' cursors move, by id (0: not).
 
     `breaks`: messages among them that were given up because the connection broke at each try.
     """
 
     counts: MessageCounts
     size: int
-    folder_id: int
-    cursor: int
+    cursors: Mapping[int, int]
     breaks: int = 0
 
 
@@ -112,15 +111,15 @@ async def extend(session: Session, lease: Lease, seconds: float) -> RunState:
 
 
 async def progress(session: Session, lease: Lease, progress: Progress, seconds: float) -> RunState:
-    """Guard a commit, count what it stores, and move the cursor; LeaseLost when the lease is another's.
+    """Guard a commit, count what it stores, and move the cursors; LeaseLost when the lease is another's.
 
     Keeps the lease for `seconds` more. Returns how the run stands, so that a cancelled one ends with
     this commit.
     """
     counts = progress.counts
     numbers = (counts.seen, counts.archived, counts.known, counts.quarantined, progress.size)
-    cursor = (progress.folder_id, progress.cursor, progress.breaks)
-    return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursor)))
+    cursors = (list(progress.cursors), list(progress.cursors.values()), progress.breaks)
+    return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursors)))
 
 
 async def broke(session: Session, lease: Lease, folder_id: int, uid: int) -> int:

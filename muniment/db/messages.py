@@ -26,6 +26,8 @@ class NewMessage:
 class NewEntry:
     """A message filed in a folder under its UID."""
 
+    folder_id: int
+    uidvalidity: int
     uid: int
     message_id: int
     internal_date: datetime | None
@@ -154,20 +156,13 @@ async def claim_renumbered(
     )
 
 
-async def add_entries(
-    session: Session,
-    store_id: int,
-    folder_id: int,
-    uidvalidity: int,
-    entries: Sequence[NewEntry],
-    added: Mapping[int, int],
-) -> None:
-    """File messages in a folder; `added`: those new to the store, which the index has to hear of, with their sizes."""
+async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntry], added: Mapping[int, int]) -> None:
+    """File messages in their folders; `added`: those new to the store, which the index has to hear of, with their sizes."""
     await session.execute(
         _SQL["add_entries"],
         store_id,
-        folder_id,
-        uidvalidity,
+        [entry.folder_id for entry in entries],
+        [entry.uidvalidity for entry in entries],
         [entry.uid for entry in entries],
         [entry.message_id for entry in entries],
         [entry.internal_date for entry in entries],

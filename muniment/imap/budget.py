@@ -24,9 +24,13 @@ class ByteBudget:
         """Bytes reserved now."""
         return self._used
 
+    def has_room(self, n: int) -> bool:
+        """Whether `n` bytes are to be had now, without waiting."""
+        return not self._waiting and self._fits(n)
+
     async def reserve(self, n: int) -> None:
         """Wait until `n` bytes are free and take them; give them back with `release`."""
-        if not self._waiting and self._fits(n):
+        if self.has_room(n):
             self._used += n
             return
         granted = asyncio.get_running_loop().create_future()

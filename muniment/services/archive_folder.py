@@ -1,32 +1,29 @@
-"""Archive one folder: what the server has and the archive lacks, then the completeness proof."""
+"""Archive one folder: what the server has and the archive lacks, and what the proof needs to know."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from muniment import log
-from muniment.db import folders, messages
+from muniment.db import folders
 from muniment.errors import Transient
 from muniment.model.folder import FolderStatus
-from muniment.services.commit_batch import Batch, commit_batch
 from muniment.services.doors import Doors
 from muniment.services.fetch_batches import fetch_batches, still_there
 from muniment.services.folder_work import FolderWork, give_up_folder_if_last
+from muniment.services.prove_folders import Visited
 from muniment.services.slice_budget import SliceBudget
+from muniment.services.writer import Writer
 
 _log = log.get(__name__)
 
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+async def archive_folder(doors: Doors, work: FolderWork, writer: Writer, slice_budget: SliceBudget) -> bool:
+    """Give the folder's news and, after them, its proof to the writer.
 
-async def archive_folder(doors: Doors, work: FolderWork, slice_budget: SliceBudget) -> int | None:
-    """Archive the folder's news; return how many messages are missing at the end (0 = proven complete).
-
-    None when the slice was over before the folder was done. The folder is opened with EXAMINE and
+    False when the slice was over before the folder was done. The folder is opened with EXAMINE and
     read with BODY.PEEK[]: nothing changes on the server.
     """
     try:
@@ -40,11 +37,13 @@ async def archive_folder(doors: Doors, work: FolderWork, slice_budget: SliceBudg
         async with doors.database.session() as session:
             seen = replace(seen, status=replace(seen.status, uidvalidity=await folders.new_numbering(session)))
         slice_budget = SliceBudget()
-    work = await _renumber(doors, work, seen.status)
-    todo = await _news(doors, work, seen.uids)
-    if todo and not await _fetch_and_commit(doors, work, todo, slice_budget):
-        return None
-    return await _prove(doors, work, seen)
+    renumbered = await _renumber(doors, work, seen.status)
+    news = await _news(doors, renumbered, seen.uids)
+    delivered = await _fetch(doors, renumbered, news.todo, writer, slice_budget)
+    if delivered is None:
+        return False
+    await writer.prove(await _visited(renumbered, seen, news.archived | delivered))
+    return True
 
 
 @dataclass(frozen=True)
@@ -82,81 +81,54 @@ async def _renumber(doors: Doors, work: FolderWork, status: FolderStatus) -> Fol
     return replace(work, state=replace(state, uidvalidity=status.uidvalidity, last_uid=0, renumbered=renumbered))
 
 
-async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> list[int]:
-    """Return the UIDs to fetch, ascending: on the server, not archived, not tried in vain during this run.
+@dataclass(frozen=True)
+class _News:
+    """UIDs to fetch, ascending, and those that the archive holds."""
+
+    todo: list[int]
+    archived: set[int]
+
+
+async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _News:
+    """Return what to fetch: on the server, not archived, not tried in vain during this run.
 
     It is the difference of two sets, not only what lies above the cursor: a message that a
     capped SEARCH left out below it is found again.
     """
+    if work.is_new:
+        return _News(list(on_server), set())
     state = work.state
     async with doors.database.session() as session:
         uids = await folders.uids(session, state.id, state.uidvalidity, work.job.run_started)
-    known = {*uids.archived, *uids.quarantined}
-    return [uid for uid in on_server if uid not in known]
-
-
-async def _fetch_and_commit(doors: Doors, work: FolderWork, todo: Sequence[int], slice_budget: SliceBudget) -> bool:
-    """Fetch the next batch while the last one commits; False when the slice was over first."""
-    committing: asyncio.Task[None] | None = None
-    batch: Batch | None = None
-    try:
-        async with aclosing(fetch_batches(doors, work, todo)) as fetched:
-            async for batch in fetched:
-                slice_budget.spend(batch.size)
-                if committing is not None:
-                    await batch.after(committing)
-                committing = asyncio.create_task(_commit(doors, work, batch), name=f"commit folder {work.state.id}")
-                if slice_budget.is_over and batch.cursor != todo[-1]:
-                    await committing
-                    return False
-        if committing is not None:
-            await committing
-    except Transient:
-        # The connection broke, and not the commit before: that is worth its time.
-        if committing is not None:
-            await asyncio.wait({committing})
-        raise
-    finally:
-        if committing is not None and not committing.done():
-            committing.cancel()
-            await asyncio.wait({committing})
-        if committing is not None and not committing.cancelled():
-            committing.exception()  # looked at: what is on its way already comes first
-        if batch is not None:
-            batch.close()  # a commit that was cancelled before its first step has not done it
-    return True
-
-
-async def _commit(doors: Doors, work: FolderWork, batch: Batch) -> None:
-    try:
-        await commit_batch(doors, work.target, batch)
-    finally:
-        batch.close()
-
-
-async def _prove(doors: Doors, work: FolderWork, seen: _Seen) -> int:
-    """Compare the UIDs on the server with those archived, store the result and return what is missing."""
-    state, listed, status = work.state, work.folder.status, seen.status
-    async with doors.database.session() as session:
-        uids = await folders.uids(session, state.id, state.uidvalidity, _EVER)
     archived = set(uids.archived)
-    absent = await still_there(work.session, [uid for uid in seen.uids if uid not in archived])
-    missing = len(absent) + seen.hidden
-    settled = archived.intersection(uids.quarantined)
-    gone = set(uids.quarantined).difference(settled, absent)
+    known = archived.union(uids.quarantined)
+    return _News([uid for uid in on_server if uid not in known], archived)
+
+
+async def _fetch(
+    doors: Doors, work: FolderWork, todo: Sequence[int], writer: Writer, slice_budget: SliceBudget
+) -> set[int] | None:
+    """Fetch messages and hand them to the writer; return the UIDs that came, None when the slice was over first."""
+    delivered: set[int] = set()
+    async with aclosing(fetch_batches(doors, work, todo, writer)) as fetched:
+        async for batch in fetched:
+            delivered.update(message.uid for message in batch.messages if message.raw is not None)
+            cursor = batch.cursor
+            slice_budget.spend(batch.size)
+            await writer.file(work.target, batch)
+            if slice_budget.is_over and cursor != todo[-1]:
+                return None
+    return delivered
+
+
+async def _visited(work: FolderWork, seen: _Seen, had: set[int]) -> Visited:
+    """Say what the proof compares; what did not come is asked for again, it may have left the server meanwhile."""
+    listed, status = work.folder.status, seen.status
+    absent = [uid for uid in seen.uids if uid not in had]
+    uids = seen.uids
+    if absent:
+        gone = set(absent).difference(await still_there(work.session, absent))
+        uids = [uid for uid in uids if uid not in gone]
     # The older of the two answers: what arrived between LIST and EXAMINE makes the next run look again.
     basis = listed if listed is not None and listed.uidvalidity == status.uidvalidity else status
-    # One statement needs no transaction around it, which saves two round trips for nearly every folder.
-    more = uids.quarantined or state.renumbered
-    async with doors.database.transaction() if more else doors.database.session() as session:
-        on_server = len(seen.uids) + seen.hidden
-        await folders.prove(session, work.lease, state.id, basis, on_server=on_server, missing=missing)
-        if state.renumbered:
-            await messages.forget_old_numberings(session, state.id, state.uidvalidity)
-        if settled:
-            await messages.forget_quarantine(session, state.id, state.uidvalidity, sorted(settled))
-        if gone:
-            await messages.forget_gone(session, state.id, state.uidvalidity, sorted(gone))
-    if missing:
-        _log.warning("folder is not complete", folder=state.id, on_server=on_server, missing=missing)
-    return missing
+    return Visited(work.target, basis, uids, seen.hidden)

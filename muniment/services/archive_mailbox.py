@@ -18,6 +18,7 @@ from muniment.services.doors import Doors
 from muniment.services.folder_work import FolderWork
 from muniment.services.run_access import RunAccess
 from muniment.services.slice_budget import SliceBudget
+from muniment.services.writer import Writer
 
 _log = log.get(__name__)
 
@@ -68,9 +69,12 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
         if source != job.source:
             await _adopt_source(doors, job, source)
             states = await _folder_states(doors, job)
+        known = frozenset(state.id for state in states.values())
         states = await _ensure_folders(doors, job, listed, states)
         slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
-        outcome = await _archive_folders(doors, _Visit(job, session, listed, states, unmoved), slice_budget)
+        visit = _Visit(job, session, listed, states, known, unmoved)
+        async with Writer(doors, job.lease) as writer:
+            outcome = await _archive_folders(doors, visit, writer, slice_budget)
         _log.info("mailbox visited", folders=len(listed), commands=session.commands, more=outcome.more)
         await session.logout()
     finally:
@@ -109,7 +113,7 @@ async def _folder_states(doors: Doors, job: LeasedJob) -> _States:
 
 async def _ensure_folders(doors: Doors, job: LeasedJob, listed: list[ServerFolder], states: _States) -> _States:
     """Create the folders that are new; not before it is sure that this is the right mailbox."""
-    new = [(folder.wire_name, folder.path) for folder in listed if folder.wire_name not in states]
+    new = [folder for folder in listed if folder.wire_name not in states]
     if not new:
         return states
     async with doors.database.session() as session:
@@ -119,16 +123,20 @@ async def _ensure_folders(doors: Doors, job: LeasedJob, listed: list[ServerFolde
 
 @dataclass(frozen=True)
 class _Visit:
-    """An open mailbox: its folders on the server and in the archive; `unmoved` are ids of those without news."""
+    """An open mailbox: its folders on the server and in the archive.
+
+    `known`: ids of those that the archive had before this slice; `unmoved`: of those without news.
+    """
 
     job: LeasedJob
     session: ImapSession
     listed: list[ServerFolder]
     states: _States
+    known: frozenset[int]
     unmoved: frozenset[int]
 
 
-async def _archive_folders(doors: Doors, visit: _Visit, slice_budget: SliceBudget) -> Outcome:
+async def _archive_folders(doors: Doors, visit: _Visit, writer: Writer, slice_budget: SliceBudget) -> Outcome:
     """Visit the folders that moved; skip the others on the word of their STATUS (RFC 9051 §6.3.11)."""
     job, session, listed, states = visit.job, visit.session, visit.listed, visit.states
     # What an earlier slice of this run has proven is done, even where it moved since or where the server
@@ -148,17 +156,18 @@ async def _archive_folders(doors: Doors, visit: _Visit, slice_budget: SliceBudge
             return Outcome(more=True, complete=False)
         visited += 1
         try:
-            proof = await archive_folder(doors, FolderWork(job, session, folder, state), slice_budget)
+            work = FolderWork(job, session, folder, state, is_new=state.id not in visit.known)
+            is_done = await archive_folder(doors, work, writer, slice_budget)
         except CommandRefused as error:
             # One folder that cannot be read stops no other, and is not asked for again in this run.
             async with doors.database.session() as db:
                 await folders.refuse(db, job.lease, state.id, str(error))
             unreadable.append(_unreadable(folder, str(error)))
             continue
-        if proof is None:
+        if not is_done:
             return Outcome(more=True, complete=False)
-        incomplete += proof > 0
-    complete = not incomplete and not unreadable
+    await writer.flush()
+    complete = not incomplete and not writer.incomplete and not unreadable
     unmoved = sorted(visit.unmoved)
     return Outcome(more=False, complete=complete, unmoved=unmoved, unreadable=unreadable, folders=len(listed))
 

@@ -11,9 +11,10 @@ from muniment import log
 from muniment.errors import CommandRefused, Transient
 from muniment.imap import ByteBudget, ImapSession, batches, uid_sets, unknown_size
 from muniment.model.message import FetchedMessage
-from muniment.services.commit_batch import Batch
+from muniment.services.batch import Batch
 from muniment.services.doors import Doors
 from muniment.services.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
+from muniment.services.writer import Writer
 
 _log = log.get(__name__)
 
@@ -23,8 +24,13 @@ SIZES_WINDOW = 5000
 NOT_DELIVERED = "the server lists the message but does not deliver it"
 
 
-async def fetch_batches(doors: Doors, work: FolderWork, todo: Sequence[int]) -> AsyncGenerator[Batch, None]:
-    """Yield batches, each within the process's byte budget until it is closed."""
+async def fetch_batches(
+    doors: Doors, work: FolderWork, todo: Sequence[int], writer: Writer
+) -> AsyncGenerator[Batch, None]:
+    """Yield batches, each within the process's byte budget until it is closed.
+
+    Before it waits for a share of the budget, what gathers at the writer gives its own back.
+    """
     unknown = unknown_size(doors.limits)
     # Where the connection broke the last time the messages are fetched one by one: then it is known at which it breaks.
     singly = doors.limits.batch_messages if work.job.broke_folder == work.state.id else 0
@@ -36,6 +42,8 @@ async def fetch_batches(doors: Doors, work: FolderWork, todo: Sequence[int]) -> 
         for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, doors.limits)):
             # A message that waits in a spool file costs no memory to speak of.
             cost = sum(min(sizes.get(uid, unknown), doors.limits.spool_bytes) for uid in uids)
+            if not doors.budget.has_room(cost):
+                await writer.flush()
             await doors.budget.reserve(cost)
             async with aclosing(_fetch_set(doors, work, uids, cost)) as fetched:
                 async for batch in fetched:

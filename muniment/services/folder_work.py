@@ -10,7 +10,7 @@ from muniment.errors import ServerThrottled, ServerUnavailable, Transient
 from muniment.imap import ImapSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.run import Lease, LeasedJob, MessageCounts
-from muniment.services.commit_batch import Target
+from muniment.services.batch import Target
 from muniment.services.doors import Doors
 
 #: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
@@ -26,12 +26,16 @@ class GaveUp(ServerUnavailable):
 
 @dataclass(frozen=True)
 class FolderWork:
-    """A folder on the server, what the archive knows of it, and the right to write."""
+    """A folder on the server, what the archive knows of it, and the right to write.
+
+    `is_new`: it was created in this slice, so the archive holds nothing of it.
+    """
 
     job: LeasedJob
     session: ImapSession
     folder: ServerFolder
     state: FolderState
+    is_new: bool = False
 
     @property
     def lease(self) -> Lease:
@@ -41,7 +45,7 @@ class FolderWork:
     @property
     def target(self) -> Target:
         """Where its messages go."""
-        return Target(self.lease, self.state.id, self.state.uidvalidity, self.state.renumbered)
+        return Target(self.state.id, self.state.uidvalidity, self.state.renumbered)
 
 
 async def is_last_try(doors: Doors, work: FolderWork, uid: int, error: Transient) -> bool:
@@ -62,6 +66,6 @@ async def give_up_folder_if_last(doors: Doors, work: FolderWork, error: Transien
         return
     async with doors.database.transaction() as session:
         await folders.refuse(session, work.lease, work.state.id, str(error))
-        given_up = Progress(MessageCounts(0, 0, 0, 0), 0, work.state.id, 0, breaks=1)
+        given_up = Progress(MessageCounts(0, 0, 0, 0), 0, {}, breaks=1)
         await jobs.progress(session, work.lease, given_up, doors.settings.lease_seconds)
     raise GaveUp(str(error)) from error

@@ -1,6 +1,7 @@
 -- ensure --
-INSERT INTO folders (mailbox_id, wire_name, path)
-SELECT $1, wire_name, string_to_array(path, chr(1)) FROM unnest($2::bytea[], $3::text[]) AS given (wire_name, path)
+INSERT INTO folders (mailbox_id, wire_name, path, uidvalidity)
+SELECT $1, wire_name, string_to_array(path, chr(1)), uidvalidity
+FROM unnest($2::bytea[], $3::text[], $4::bigint[]) AS given (wire_name, path, uidvalidity)
 ON CONFLICT (mailbox_id, wire_name) DO NOTHING;
 
 -- of_mailbox --
@@ -43,12 +44,22 @@ WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidv
 SELECT array(SELECT uid FROM entries WHERE folder_id = $1 AND uidvalidity = $2) AS archived,
        array(SELECT uid FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND last_tried >= $3) AS quarantined;
 
+-- held --
+-- What the archive holds of these folders and numberings, read back for the proof, and what is in quarantine
+SELECT given.folder_id,
+       array(SELECT uid FROM entries
+             WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,
+       array(SELECT uid FROM quarantine
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering) AS quarantined
+FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
+
 -- prove --
--- Store the completeness proof with the STATUS it stands on; the guard is the lease
-WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE)
-UPDATE folders SET proven = now(), on_server = $4, missing = $5, uidnext = $6, messages = $7, highestmodseq = $8,
-                   refused = NULL, refusal = ''
-WHERE id = $3 AND EXISTS (SELECT FROM own) RETURNING id;
+-- Store completeness proofs with the STATUS they stand on; the guard is the progress in the same transaction
+UPDATE folders SET proven = now(), on_server = given.on_server, missing = given.missing, uidnext = given.uidnext,
+                   messages = given.messages, highestmodseq = given.highestmodseq, refused = NULL, refusal = ''
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+  AS given (id, on_server, missing, uidnext, messages, highestmodseq)
+WHERE folders.id = given.id;
 
 -- refuse --
 -- The server does not open the folder; the guard is the lease

@@ -29,8 +29,10 @@ RETURNING runs.state;
 
 -- progress --
 -- The guard of every commit: counts what the transaction stores, and only for the newest fence; tells how the run stands.
--- The folder's cursor ($9, $10) moves with it.
-WITH moved AS (UPDATE folders SET last_uid = $10 WHERE id = $9 AND last_uid < $10)
+-- The folders' cursors ($9, $10) move with it.
+WITH moved AS (
+    UPDATE folders SET last_uid = cursor FROM unnest($9::bigint[], $10::bigint[]) AS given (folder_id, cursor)
+    WHERE id = folder_id AND last_uid < cursor)
 UPDATE jobs SET seen = seen + $3, archived = archived + $4, known = known + $5, quarantined = quarantined + $6,
                 bytes = bytes + $7, attempt = 0, strikes = 0, losses = 0, breaks = breaks + $11, error = NULL, hint = NULL,
                 -- not now(): that is when the transaction began, and a huge message takes its time

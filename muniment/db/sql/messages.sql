@@ -41,9 +41,9 @@ WITH outbox AS (
     VALUES ($1, cardinality($8::bigint[]), $9, cardinality($4::bigint[]), 0)
 )
 INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
-SELECT $1, $2, $3, uid, message_id, internal_date, string_to_array(flags, ' ')
-FROM unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[])
-  AS given (uid, message_id, internal_date, flags);
+SELECT $1, folder_id, uidvalidity, uid, message_id, internal_date, string_to_array(flags, ' ')
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[])
+  AS given (folder_id, uidvalidity, uid, message_id, internal_date, flags);
 
 -- quarantine --
 INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)

@@ -15,7 +15,7 @@ from muniment.db import jobs, messages
 from muniment.errors import LeaseLost, LoginRefused
 from muniment.imap import ImapSession
 from muniment.jobs import ARCHIVE_SLICE
-from muniment.model.folder import FolderState, FolderStatus, ServerFolder
+from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
 from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
 from muniment.services import archive_folder as archive_folder_module
@@ -26,6 +26,7 @@ from muniment.services.run_turn import run_turn
 from muniment.services.runs import show_run, start_run
 from muniment.services.slice_budget import SliceBudget
 from muniment.services.tick import pump_runs
+from muniment.services.writer import Writer
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Mail, Script
 from tests.support.imap_server import ImapServer
@@ -95,9 +96,8 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
         old = Lease(job.lease.job_id, job.lease.fence - 1)
         for change in (
             jobs.extend(session, old, 60),
-            jobs.progress(session, old, jobs.Progress(MessageCounts(1, 1, 0, 0), 1, 1, 1), 60),
+            jobs.progress(session, old, jobs.Progress(MessageCounts(1, 1, 0, 0), 1, {1: 1}), 60),
             folders_db.renumber(session, old, 1, 1),
-            folders_db.prove(session, old, 1, FolderStatus(1, 1, 1, 1), on_server=1, missing=0),
             jobs.yield_slice(session, old),
             jobs.complete(session, old, jobs.Completion([], True, [], None), next_for="me", seconds=60),
             jobs.postpone(session, old, jobs.Setback("", "", 1.0, 1, 1)),
@@ -246,7 +246,8 @@ async def test_session_that_ends_between_windows_frees_its_memory(
     )
     work = FolderWork(job, cast("ImapSession", Breaking()), folder, state)
     with pytest.raises(LoginRefused):
-        await archive_folder_module._fetch_and_commit(harness.doors, work, [1, 2], SliceBudget(60, 10**9))
+        async with Writer(harness.doors, job.lease) as writer:
+            await archive_folder_module._fetch(harness.doors, work, [1, 2], writer, SliceBudget())
 
     assert harness.doors.budget.used == 0
     assert spooled.size == 0

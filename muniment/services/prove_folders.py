@@ -1,0 +1,63 @@
+"""The completeness proof: what the server lists of a folder against what the archive holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muniment import log
+from muniment.db import folders, messages
+from muniment.db.database import Session
+from muniment.model.folder import FolderStatus
+from muniment.services.batch import Target
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A folder whose visit is over: what the server showed.
+
+    `listed`: its UIDs, without those that left it during the visit; `hidden`: messages that it counts and does not
+    list. `basis`: the STATUS that makes the next visit needless as long as it stays.
+    """
+
+    target: Target
+    basis: FolderStatus
+    listed: Sequence[int]
+    hidden: int
+
+
+async def prove_folders(session: Session, visits: Sequence[Visited]) -> dict[int, int]:
+    """Store the proof of each folder, and return how many messages it lacks, by id (0 = proven complete).
+
+    What is held is read back from the tables, behind the commit of the last batch in the same transaction, which must
+    check the lease.
+    """
+    if not visits:
+        return {}
+    numberings = [(visit.target.folder_id, visit.target.uidvalidity) for visit in visits]
+    held = {of.folder_id: of for of in await folders.held(session, numberings)}
+    proofs = []
+    for visit in visits:
+        of = held[visit.target.folder_id]
+        archived = set(of.archived)
+        missing = visit.hidden + sum(uid not in archived for uid in visit.listed)
+        proofs.append(folders.Proof(of.folder_id, visit.basis, len(visit.listed) + visit.hidden, missing))
+        await _tidy(session, visit, archived, of.quarantined)
+        if missing:
+            on_server = len(visit.listed) + visit.hidden
+            _log.warning("folder is not complete", folder=of.folder_id, on_server=on_server, missing=missing)
+    await folders.prove(session, proofs)
+    return {proof.folder_id: proof.missing for proof in proofs}
+
+
+async def _tidy(session: Session, visit: Visited, archived: set[int], quarantined: Sequence[int]) -> None:
+    """Take out of quarantine what is archived by now, and what is not on the server any more."""
+    folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
+    if visit.target.renumbered:
+        await messages.forget_old_numberings(session, folder_id, uidvalidity)
+    if settled := archived.intersection(quarantined):
+        await messages.forget_quarantine(session, folder_id, uidvalidity, sorted(settled))
+    if gone := set(quarantined).difference(settled, visit.listed):
+        await messages.forget_gone(session, folder_id, uidvalidity, sorted(gone))
