@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from muniment.db.database import Session
 from muniment.db.sql import load
@@ -22,8 +23,7 @@ class NewMessage:
     headers: Headers
 
 
-@dataclass(frozen=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """A message filed in a folder under its UID."""
 
     folder_id: int

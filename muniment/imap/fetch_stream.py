@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from functools import lru_cache
 
 from muniment.errors import ProtocolViolation
 from muniment.imap.fetched import Fetched, read_fetch
@@ -19,6 +20,7 @@ _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 _QUEUED_BATCHES = 2  # how far the server may run ahead of the consumer
 _MESSAGE_BYTES = 1024  # what a waiting message costs beside its bytes and flags
 _FLAG_BYTES = 64  # what a flag costs beside its characters
+_USUAL_FLAGS = 8  # more of them are not remembered
 _TOLD_BYTES = 16 * 1024 * 1024  # flags and dates that may be told before the messages come
 
 
@@ -142,4 +144,11 @@ def _told_cost(told: Fetched) -> int:
 
 
 def _flag_cost(flags: tuple[str, ...]) -> int:
+    return _usual_flag_cost(flags) if len(flags) <= _USUAL_FLAGS else _any_flag_cost(flags)
+
+
+def _any_flag_cost(flags: tuple[str, ...]) -> int:
     return sum(map(len, flags)) + _FLAG_BYTES * len(flags)
+
+
+_usual_flag_cost = lru_cache(maxsize=1024)(_any_flag_cost)

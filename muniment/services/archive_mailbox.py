@@ -13,7 +13,7 @@ from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.profile import Credentials, LoginKind, Profile
 from muniment.model.run import LeasedJob
 from muniment.services.archive_folder import archive_folder
-from muniment.services.check_mailbox import EMPTY_MAILBOX, check_mailbox
+from muniment.services.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
 from muniment.services.doors import Doors
 from muniment.services.folder_work import FolderWork
 from muniment.services.run_access import RunAccess
@@ -30,12 +30,16 @@ TELLING_DELIVERIES = 100
 _USUAL_PORTS = (143, 993)
 
 
+#: What the archive knows of each folder, by wire name.
+_States = dict[bytes, FolderState]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How far a slice came. `complete`: every folder is proven, nothing is missing.
 
     `unmoved`: ids of the folders that stand as they were proven before. `fingerprint`: of the mailbox, where it was
-    needed. `unreadable`: the folders, of `folders` in all, that the server refused to open, and why.
+    needed. `unreadable`: the folders, of `folders` in all, that the server refused to open, and why. `commands`: sent to the server.
     """
 
     more: bool
@@ -45,6 +49,7 @@ class Outcome:
     warnings: Sequence[str] = ()
     unreadable: Sequence[str] = ()
     folders: int = 0
+    commands: int = 0
 
 
 async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Outcome:
@@ -53,36 +58,103 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     Raises what `muniment.imap` raises, WrongMailbox, LeaseLost and DatabaseUnavailable. Everything
     committed until then stays.
     """
+    opened = await _open(doors, job, access)
+    session, listed, states = opened.session, opened.listed, opened.states
+    try:
+        check = await _check(doors, opened, access)
+        if opened.source != job.source:
+            await _adopt_source(doors, job, opened.source)
+            states = await _folder_states(doors, job)
+        known = frozenset(state.id for state in states.values())
+        states = await _ensure_folders(doors, job, listed, states)
+        slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
+        visit = _Visit(job, session, listed, states, known, opened.unmoved)
+        async with Writer(doors, job.lease) as writer:
+            outcome = await _archive_folders(doors, visit, writer, slice_budget)
+        await session.logout()
+    finally:
+        session.abort()
+    # Nothing is proven of a mailbox that may have come into being with our login.
+    doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.login.kind is not LoginKind.LOGIN
+    complete = outcome.complete and not doubtful
+    return replace(
+        outcome,
+        complete=complete,
+        fingerprint=check.fingerprint,
+        warnings=check.warnings,
+        folders=len(listed),
+        commands=session.commands,
+    )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A mailbox on the server beside what the archive knows of it.
+
+    `source`: whose UIDs the server shows; `unmoved`: ids of the folders that stand as they were proven before.
+    """
+
+    job: LeasedJob
+    profile: Profile
+    session: ImapSession
+    listed: list[ServerFolder]
+    states: _States
+    source: str
+    unmoved: frozenset[int]
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether nothing moved in a mailbox that its numbers tell from all others: then it is the one of the last time."""
+        statuses = [folder.status for folder in self.listed]
+        return len(self.unmoved) == len(self.listed) and _is_told_by_numbers(self.job, statuses)
+
+
+async def _open(doors: Doors, job: LeasedJob, access: RunAccess) -> _Opened:
+    """Log in and list the folders; where they are not as before, the privileged user's own mailbox was looked at first.
+
+    That look is a login of its own, and both at once would be more than the profile's maximum of simultaneous jobs
+    allows. A mailbox that may well be as before will hardly need it.
+    """
+    states = await _folder_states(doors, job)
+    if not _is_told_by_numbers(job, [state.status for state in states.values()]):
+        await access.master_fingerprint(job)
+    opened = await _log_in(doors, job, access, states)
+    if opened.is_as_before or access.has_looked:
+        return opened
+    await opened.session.logout()
+    await access.master_fingerprint(job)
+    return await _log_in(doors, job, access, states)
+
+
+def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None]) -> bool:
+    """Whether these numbers of a mailbox's folders are those of no other one."""
+    known = [status for status in statuses if status is not None]
+    deliveries = sum((status.uidnext or 1) - 1 for status in known)  # each took one UID
+    is_filled = any(status.messages for status in known)
+    return job.fingerprint is not None and deliveries >= TELLING_DELIVERIES and is_filled
+
+
+async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: _States) -> _Opened:
     profile, credentials = await access.to(job)
-    master = await access.master_fingerprint(job)
     session = await ImapSession.open(profile.server, credentials, doors.limits)
     try:
         listed = await session.list_folders()
         if not listed:
             raise ProtocolViolation("the server lists no folder, not even INBOX (RFC 9051 §5.1)")
-        states = await _folder_states(doors, job)
-        source = _source(job, profile, credentials)
-        unmoved = _unmoved(listed, states) if source == job.source else frozenset()
-        is_unmoved = len(unmoved) == len(listed) and _deliveries(listed) >= TELLING_DELIVERIES
-        allow_same = profile.allow_same_mailbox
-        check = await check_mailbox(doors, job, session, listed, master, allow_same=allow_same, is_unmoved=is_unmoved)
-        if source != job.source:
-            await _adopt_source(doors, job, source)
-            states = await _folder_states(doors, job)
-        known = frozenset(state.id for state in states.values())
-        states = await _ensure_folders(doors, job, listed, states)
-        slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
-        visit = _Visit(job, session, listed, states, known, unmoved)
-        async with Writer(doors, job.lease) as writer:
-            outcome = await _archive_folders(doors, visit, writer, slice_budget)
-        _log.info("mailbox visited", folders=len(listed), commands=session.commands, more=outcome.more)
-        await session.logout()
-    finally:
+    except BaseException:
         session.abort()
-    # Nothing is proven of a mailbox that may have come into being with our login.
-    doubtful = EMPTY_MAILBOX in check.warnings and profile.login.kind is not LoginKind.LOGIN
-    complete = outcome.complete and not doubtful
-    return replace(outcome, complete=complete, fingerprint=check.fingerprint, warnings=check.warnings)
+        raise
+    source = _source(job, profile, credentials)
+    unmoved = _unmoved(listed, states) if source == job.source else frozenset()
+    return _Opened(job, profile, session, listed, states, source, unmoved)
+
+
+async def _check(doors: Doors, opened: _Opened, access: RunAccess) -> Check:
+    if opened.is_as_before:
+        return Check([], opened.job.fingerprint)
+    master = await access.master_fingerprint(opened.job)
+    allow_same = opened.profile.allow_same_mailbox
+    return await check_mailbox(doors, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
 
 
 def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
@@ -100,10 +172,6 @@ async def _adopt_source(doors: Doors, job: LeasedJob, source: str) -> None:
     async with doors.database.transaction() as session:
         if await folders.adopt_source(session, job.lease, job.mailbox_id, source):
             _log.warning("mailbox moved to another server or account", source=source)
-
-
-#: What the archive knows of each folder, by wire name.
-_States = dict[bytes, FolderState]
 
 
 async def _folder_states(doors: Doors, job: LeasedJob) -> _States:
@@ -169,16 +237,11 @@ async def _archive_folders(doors: Doors, visit: _Visit, writer: Writer, slice_bu
     await writer.flush()
     complete = not incomplete and not writer.incomplete and not unreadable
     unmoved = sorted(visit.unmoved)
-    return Outcome(more=False, complete=complete, unmoved=unmoved, unreadable=unreadable, folders=len(listed))
+    return Outcome(more=False, complete=complete, unmoved=unmoved, unreadable=unreadable)
 
 
 def _unreadable(folder: ServerFolder, reason: str) -> str:
     return f"{'/'.join(folder.path)}: {reason}"
-
-
-def _deliveries(listed: list[ServerFolder]) -> int:
-    """Return how many messages were ever put into these folders: each took one UID."""
-    return sum((folder.status.uidnext or 1) - 1 for folder in listed if folder.status is not None)
 
 
 def _unmoved(listed: list[ServerFolder], states: _States) -> frozenset[int]:

@@ -67,21 +67,18 @@ async def check_mailbox(
     master: bytes | None,
     *,
     allow_same: bool,
-    is_unmoved: bool,
 ) -> Check:
     """Raise WrongMailbox when the server opened another mailbox than `job.address`.
 
     `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
-    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. `is_unmoved`: every
-    folder has the numbers of its last proof, so it is the mailbox whose fingerprint was taken then. Raises
+    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. Raises
     what `fingerprint` raises: a mailbox that cannot be told apart now is not archived now.
     """
     if _is_empty(listed):
         return Check([EMPTY_MAILBOX], None)
     if master is None or (master == EMPTY and allow_same):
         return Check([], None)  # nothing to compare with
-    remembered = job.fingerprint if is_unmoved else None
-    print_ = remembered or await fingerprint(session, listed)
+    print_ = await fingerprint(session, listed)
     if is_same_mailbox(print_, master):
         raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
     if allow_same:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from muniment.db.database import Database
 from muniment.imap import ByteBudget, Limits
@@ -23,7 +24,7 @@ class Doors:
     index: SearchIndex
     budget: ByteBudget
 
-    @property
+    @cached_property
     def limits(self) -> Limits:
         """What the settings allow one connection."""
         settings = self.settings

@@ -31,17 +31,18 @@ async def fetch_batches(
 
     Before it waits for a share of the budget, what gathers at the writer gives its own back.
     """
-    unknown = unknown_size(doors.limits)
+    limits = doors.limits
+    unknown = unknown_size(limits)
     # Where the connection broke the last time the messages are fetched one by one: then it is known at which it breaks.
-    singly = doors.limits.batch_messages if work.job.broke_folder == work.state.id else 0
+    singly = limits.batch_messages if work.job.broke_folder == work.state.id else 0
     for start in range(0, len(todo), SIZES_WINDOW):
         window = todo[start : start + SIZES_WINDOW]
         sizes = await _sizes(doors, work, window)
         one_by_one, others = window[:singly], window[singly:]
         singly -= len(one_by_one)
-        for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, doors.limits)):
+        for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, limits)):
             # A message that waits in a spool file costs no memory to speak of.
-            cost = sum(min(sizes.get(uid, unknown), doors.limits.spool_bytes) for uid in uids)
+            cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
             if not doors.budget.has_room(cost):
                 await writer.flush()
             await doors.budget.reserve(cost)

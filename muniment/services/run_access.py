@@ -18,7 +18,8 @@ class RunAccess:
         self._doors = doors
         self._logins: Logins | None = None
         self._master: bytes | None = None
-        self._has_looked = False
+        #: Whether `master_fingerprint` needs no login any more.
+        self.has_looked = False
 
     async def to(self, job: LeasedJob) -> tuple[Profile, Credentials]:
         """Return the profile, and the login to the job's mailbox.
@@ -33,9 +34,9 @@ class RunAccess:
 
     async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
         """Return what `check_mailbox.master_fingerprint` says, looked up once."""
-        if not self._has_looked:
+        if not self.has_looked:
             self._master = await master_fingerprint(self._doors, job, await self._load(job))
-            self._has_looked = True
+            self.has_looked = True
         return self._master
 
     async def _load(self, job: LeasedJob) -> Logins:

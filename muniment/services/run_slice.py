@@ -58,6 +58,7 @@ class Slice:
 
     end: SliceEnd
     next: LeasedJob | None = None
+    visit: Outcome | None = None  # None: it failed
 
 
 async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
@@ -91,15 +92,15 @@ async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bo
     if outcome.more:
         async with doors.database.session() as session:
             await jobs.yield_slice(session, job.lease)
-        return Slice(SliceEnd.MORE)
+        return Slice(SliceEnd.MORE, visit=outcome)
     if outcome.unreadable:
         error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
         async with doors.database.session() as session:
             await jobs.fail(session, job.lease, error=error, hint=UNREADABLE_HINT)
-        return Slice(SliceEnd.FAILED)
+        return Slice(SliceEnd.FAILED, visit=outcome)
     completing = asyncio.ensure_future(_complete(doors, job, outcome, go_on=go_on))
     try:
-        return Slice(SliceEnd.DONE, await asyncio.shield(completing))
+        return Slice(SliceEnd.DONE, await asyncio.shield(completing), outcome)
     except asyncio.CancelledError:
         # In the middle of it nobody knows whether the next job is ours already.
         with suppress(MunimentError):

@@ -35,7 +35,8 @@ async def run_turn(doors: Doors, run_id: int, job_id: int) -> SliceEnd:
     while True:
         with log.bound(run=run_id, job=job.lease.job_id, mailbox_id=job.mailbox_id):
             done = await run_slice(doors, job, access, go_on=time.monotonic() < until)
-            _log.info("slice ended", end=done.end.value)
+            visited = {} if done.visit is None else {"folders": done.visit.folders, "commands": done.visit.commands}
+            _log.info("slice ended", end=done.end.value, **visited)
         if done.next is None:
             break
         job = done.next
