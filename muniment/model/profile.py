@@ -30,6 +30,10 @@ class Access(StrEnum):
         return 993 if self is Access.IMAP_SSL else 143
 
 
+#: A change between these is a change of protection, not of the server.
+_USUAL_PORTS = (143, 993)
+
+
 @dataclass(frozen=True)
 class Server:
     """A mail server and how to reach it; `timeout_seconds` bounds connecting and each answer."""
@@ -39,6 +43,16 @@ class Server:
     access: Access
     accept_all_certificates: bool = False
     timeout_seconds: float = 60.0
+
+    @property
+    def name(self) -> str:
+        """What one mail server is called wherever it is reached: `host`, or `host:port` for an unusual port."""
+        return server_name(self.host, self.port)
+
+
+def server_name(host: str, port: int) -> str:
+    """Return the name of the mail server behind a host and a port."""
+    return host.lower() if port in _USUAL_PORTS else f"{host.lower()}:{port}"
 
 
 class LoginKind(StrEnum):

@@ -26,9 +26,6 @@ _log = log.get(__name__)
 #: small ones, made by one script in one second, may.
 TELLING_DELIVERIES = 100
 
-#: A change between these is a change of protection, not of the server.
-_USUAL_PORTS = (143, 993)
-
 
 #: What the archive knows of each folder, by wire name.
 _States = dict[bytes, FolderState]
@@ -159,9 +156,8 @@ async def _check(doors: Doors, opened: _Opened, access: RunAccess) -> Check:
 
 def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
     """Name the account that the UIDs belong to."""
-    port = "" if profile.server.port in _USUAL_PORTS else f":{profile.server.port}"
     account = credentials.authorize_as or (job.address if credentials.kind is LoginKind.TEMPLATE else credentials.user)
-    return f"{account} at {profile.server.host.lower()}{port}"
+    return f"{account} at {profile.server.name}"
 
 
 async def _adopt_source(doors: Doors, job: LeasedJob, source: str) -> None:
