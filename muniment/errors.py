@@ -9,7 +9,8 @@ What a caller may do about an error is its *type*, never a string to look into::
     │   ├── ProtocolViolation     the mail server broke the rules of IMAP
     │   ├── DatabaseUnavailable   PostgreSQL is away
     │   ├── BrokerUnavailable     Redis is away
-    │   └── MailboxBusy           another job is archiving this mailbox
+    │   ├── MailboxBusy           another job is archiving this mailbox
+    │   └── ServerBusy            the mail server gets no more connections from us now
     ├── Permanent                 the same call will fail again until somebody acts
     │   ├── LoginRefused          user name, password or privilege is wrong
     │   ├── LoginUnsupported      the server does not offer this way of logging in
@@ -78,6 +79,19 @@ class BrokerUnavailable(Transient):
 
 class MailboxBusy(Transient):
     """Another job is archiving this mailbox."""
+
+
+class ServerBusy(Transient):
+    """The mail server gets no more connections from us now.
+
+    It says nothing about the mailbox; `seconds`: before then another try is of no use.
+    """
+
+    default_hint = "`muniment status` shows the server's limit, and why; Muniment goes on by itself."
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None, seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
 
 
 class Permanent(MunimentError):

@@ -43,7 +43,7 @@ def test_wheel_holds_the_three_packages_whole(wheel: zipfile.ZipFile) -> None:
 
 def test_wheel_holds_nothing_private(wheel: zipfile.ZipFile) -> None:
     """Only kinds of files that belong to a program are in the wheel: no key, password, dump or test."""
-    allowed = {".py", ".sql", ".typed", ".html", ".css", ".js", ".svg"}
+    allowed = {".py", ".sql", ".lua", ".typed", ".html", ".css", ".js", ".svg"}
     names = [PurePosixPath(name) for name in wheel.namelist()]
 
     assert {n.suffix for n in names if not n.parts[0].endswith(".dist-info")} <= allowed

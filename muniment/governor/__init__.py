@@ -1,0 +1,12 @@
+"""The governor: one limit for each mail server over the whole fleet (docs/decisions/0010-governor.md)."""
+
+from __future__ import annotations
+
+from muniment.governor.permit import Permit
+from muniment.governor.port import Governor
+from muniment.governor.redis_governor import Memory, RedisGovernor
+from muniment.governor.script import Script
+from muniment.governor.state import ServerState
+from muniment.governor.timing import Timing
+
+__all__ = ["Governor", "Memory", "Permit", "RedisGovernor", "Script", "ServerState", "Timing"]

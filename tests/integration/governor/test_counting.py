@@ -1,0 +1,226 @@
+"""How permits are counted: never more than the limit, in the order they were asked for, whatever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from muniment.errors import BrokerUnavailable, ServerBusy
+from muniment.governor import Permit, Timing
+from muniment.model.profile import Access, Server
+from muniment.model.server_limits import ServerLimits
+from tests.integration.governor.conftest import SERVER, Fleet, die, let_in
+from tests.support.services import redis_url, valkey_server
+from tests.support.waiting import wait_until_async
+
+IMPATIENT = Timing(patience=0.05)
+#: Permits of a dead process run out soon. Nobody else's is renewed in time for sure, so none else is held.
+MORTAL = Timing(permit=0.3, heartbeat=60.0, look=0.1)
+
+
+async def test_the_limit_holds_over_all_processes(fleet: Fleet) -> None:
+    """Whoever asks, the sixth of five connections is refused, until one is closed."""
+    one, other = fleet.member(limit=5), fleet.member(limit=5, timing=IMPATIENT)
+    permits = await let_in(one, 3) + await let_in(other, 2)
+
+    with pytest.raises(ServerBusy):
+        await other.enter(SERVER)
+
+    permits[0].release(clean=True)
+    await fleet.until(open=4)
+    await other.enter(SERVER)
+    assert (await fleet.state()).open == 5
+
+
+async def test_many_at_once_are_never_more_than_the_limit(fleet: Fleet) -> None:
+    """200 connections of four processes on three places: each gets its turn, and never are there four."""
+    members = [fleet.member(limit=3) for _ in range(4)]
+    held, most = 0, 0
+
+    async def connect(number: int) -> None:
+        nonlocal held, most
+        permit = await members[number % 4].enter(SERVER)
+        held += 1
+        most = max(most, held)
+        await asyncio.sleep(0)
+        held -= 1
+        permit.release(clean=True)
+
+    await asyncio.gather(*(connect(number) for number in range(200)))
+
+    assert most == 3
+    await fleet.until(open=0, waiting=0)
+
+
+async def test_first_come_first_served(fleet: Fleet) -> None:
+    """The order is that of the first question, over all processes."""
+    one, other = fleet.member(limit=1), fleet.member(limit=1)
+    [first] = await let_in(one)
+    served: list[int] = []
+
+    async def wait(number: int) -> None:
+        permit = await (one, other)[number % 2].enter(SERVER)
+        served.append(number)
+        permit.release(clean=True)
+
+    waiting = []
+    for number in range(6):
+        waiting.append(asyncio.create_task(wait(number)))
+        await fleet.until(waiting=number + 1)
+    first.release(clean=True)
+    await asyncio.gather(*waiting)
+
+    assert served == list(range(6))
+
+
+async def test_who_leaves_the_line_holds_nobody_up(fleet: Fleet) -> None:
+    """A cancelled question (the worker stops) and one that took too long leave no ticket behind."""
+    one, other = fleet.member(limit=1), fleet.member(limit=1, timing=IMPATIENT)
+    await let_in(one)
+    asking = asyncio.create_task(one.enter(SERVER))
+    await fleet.until(waiting=1)
+    asking.cancel()
+    await asyncio.wait({asking})
+    await fleet.until(waiting=0)
+    with pytest.raises(ServerBusy):
+        await other.enter(SERVER)
+
+    await fleet.until(waiting=0, open=1)
+
+
+async def test_permits_and_tickets_of_the_dead_run_out(fleet: Fleet) -> None:
+    """A killed process neither keeps its connections nor its place in line."""
+    timing = replace(MORTAL, ticket=0.2)
+    dead, alive = fleet.member(limit=1, timing=timing), fleet.member(limit=1, timing=timing)
+    await let_in(dead)
+    asking = asyncio.create_task(dead.enter(SERVER))
+    await fleet.until(waiting=1)
+    await die(dead)
+    asking.cancel()
+
+    await alive.enter(SERVER)
+
+
+async def test_permits_live_as_long_as_their_process(fleet: Fleet) -> None:
+    """The heartbeat renews what would have run out."""
+    keeper = fleet.member(limit=1, timing=Timing(permit=2.0, heartbeat=0.1))
+    await let_in(keeper)
+    [(permit, runs_out)] = await fleet.client.zrange("muniment:governor:mail.example.com:open", 0, -1, withscores=True)
+
+    async def renewed() -> bool:
+        later: float = await fleet.client.zscore("muniment:governor:mail.example.com:open", permit)
+        return bool(later > runs_out)
+
+    await wait_until_async(renewed, "a renewed permit")
+
+
+async def test_a_dropped_connection_counts_on_for_a_moment(fleet: Fleet) -> None:
+    """The server may not have noticed yet; one that it closed itself is gone at once."""
+    member = fleet.member(limit=2, timing=Timing(linger=60.0))
+    first, second = await let_in(member, 2)
+    first.release(clean=True)
+    second.release(clean=False)
+    await fleet.until(open=1)
+
+
+async def test_a_redis_without_memory_grants_nothing_until_all_are_counted(fleet: Fleet) -> None:
+    """Emptied Redis: live connections are counted again before new ones are granted."""
+    timing = Timing(heartbeat=0.1, quiet=0.5, look=0.1)
+    one, other = fleet.member(limit=2, timing=timing), fleet.member(limit=2, timing=timing)
+    await let_in(one, 2)
+    fleet.is_first = False
+    await fleet.client.flushall()
+
+    asking = asyncio.create_task(other.enter(SERVER))
+    await fleet.until(open=2, quiet=True)
+    state = await fleet.until(quiet=False)
+
+    assert state.open == 2
+    assert not asking.done()
+    asking.cancel()
+
+
+async def test_a_newcomer_to_an_emptied_redis_waits_as_well(fleet: Fleet) -> None:
+    """A process that never saw the old Redis learns from PostgreSQL that something was counted before."""
+    fleet.is_first = False
+    member = fleet.member(limit=2, timing=Timing(patience=0.05))
+
+    with pytest.raises(ServerBusy, match="counted again"):
+        await member.enter(SERVER)
+
+
+async def test_a_new_installation_waits_for_nothing(fleet: Fleet) -> None:
+    """Where nothing was ever counted, nothing was lost."""
+    await fleet.member(limit=2, timing=Timing(patience=0.0)).enter(SERVER)
+
+    assert not (await fleet.state()).quiet
+
+
+async def test_after_redis_was_away_permits_that_ran_out_are_waited_for(fleet: Fleet) -> None:
+    """Nobody could renew meanwhile, so those connections may live."""
+    timing = Timing(permit=0.2, heartbeat=0.1, patience=0.0)
+    absent = fleet.member(limit=1, timing=timing)
+    await let_in(absent)
+    await die(absent)
+    await asyncio.sleep(0.5)  # what the test is about: time that nobody was heard of
+
+    with pytest.raises(ServerBusy, match="counted again"):
+        await fleet.member(limit=1, timing=timing).enter(SERVER)
+
+
+async def test_without_redis_no_connection_is_opened_and_none_is_ended(fleet: Fleet) -> None:
+    """Fails safe: what is open goes on, at the pace that is allowed."""
+    with valkey_server() as server:
+        fleet.url = redis_url(server)
+        member = fleet.member(limit=2, bytes_per_second=1000.0)
+        [permit] = await let_in(member)
+    assert 1.9 < await member.reserve(permit, 0, 2000) < 2.1
+    await permit.spend(commands=1)
+
+    with pytest.raises(BrokerUnavailable):
+        await member.enter(SERVER)
+    permit.release(clean=True)
+
+
+async def test_a_server_has_one_limit_by_whatever_port_and_spelling(fleet: Fleet) -> None:
+    """993 and 143 are one server, another port is another one; its own limit stands above the default."""
+    fleet.limits["mail.example.com"] = ServerLimits(connections=1)
+    member = fleet.member(limit=5, timing=IMPATIENT)
+    await member.enter(SERVER)
+    with pytest.raises(ServerBusy):
+        await member.enter(Server("Mail.Example.COM", 143, Access.IMAP))
+    await member.enter(Server("mail.example.com", 1143, Access.IMAP))
+
+    assert [(s.server, s.open, s.limit) for s in await member.look()] == [
+        ("mail.example.com", 1, 1),
+        ("mail.example.com:1143", 1, 5),
+    ]
+
+
+async def test_rates_are_shared(fleet: Fleet) -> None:
+    """One second's worth is free; what is beyond it has to be waited for, by whoever comes next."""
+    members = [fleet.member(bytes_per_second=1000.0, commands_per_second=10.0) for _ in range(2)]
+    one, other = (await let_in(members[0]))[0], (await let_in(members[1]))[0]
+
+    waits = [
+        await members[0].reserve(one, 0, 1000),
+        await members[1].reserve(other, 0, 4000),
+        await members[0].reserve(one, 0, 1000),
+    ]
+
+    assert waits[0] == 0
+    assert 3.5 < waits[1] <= 4.0
+    assert 4.4 < waits[2] <= 5.0
+    assert await members[0].reserve(one, 5, 0) == 0  # commands are counted apart
+
+
+async def test_closing_gives_everything_back(fleet: Fleet) -> None:
+    """A process that stops leaves no permit behind for longer than a dropped connection counts."""
+    watcher, member = fleet.member(), fleet.member(limit=3, timing=Timing(linger=0.0))
+    permits: list[Permit] = await let_in(member, 3)
+    assert (await watcher.look())[0].open == len(permits)
+    await member.close()
+
+    assert (await watcher.look())[0].open == 0

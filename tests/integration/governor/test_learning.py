@@ -1,0 +1,184 @@
+"""What the governor learns of a server that says no, and how it forgets again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from muniment.errors import ServerBusy, ServerThrottled
+from muniment.governor import Permit, Timing
+from tests.integration.governor.conftest import SERVER, Fleet, let_in, refuse
+
+STUBBORN = Timing(patience=0.0, linger=0.0)
+CURIOUS = replace(STUBBORN, cooling=0.0, longest_cooling=0.0)
+
+
+async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> None:
+    """A server that allows few refuses few: the first burst is small, and doubles with what was let in."""
+    member = fleet.member(timing=STUBBORN)
+    await let_in(member, 8)
+    permits = [await member.enter(SERVER) for _ in range(8)]
+    with pytest.raises(ServerBusy):
+        await member.enter(SERVER)
+    for permit in permits:
+        permit.welcomed()
+    await member._flush()
+
+    await member.enter(SERVER)
+
+
+async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
+    """5 are let in and 3 refused at once: the limit is 5, and the refused ones weigh on nobody."""
+    member = fleet.member(timing=STUBBORN)
+    permits = [await member.enter(SERVER) for _ in range(8)]
+    for permit in permits[:5]:
+        permit.welcomed()
+    await member._flush()
+    errors = [await refuse(permit) for permit in permits[5:]]
+
+    assert all(isinstance(error, ServerBusy) for error in errors)
+    state = await fleet.state()
+    assert (state.learned, state.limit, state.open) == (5, 5, 5)
+    assert "BYE [LIMIT]" in state.reason
+    with pytest.raises(ServerBusy, match="all its 5 connections"):
+        await member.enter(SERVER)
+
+
+async def test_a_probe_that_is_let_in_raises_the_limit_and_a_refused_one_costs_time(fleet: Fleet) -> None:
+    """One connection more is tried after a time, which doubles when that was in vain."""
+    member = fleet.member(timing=CURIOUS)
+    await let_in(member, 2)
+    await refuse(await member.enter(SERVER))
+    assert (await fleet.state()).learned == 2
+
+    await let_in(member)
+    assert (await fleet.state()).learned == 3
+    probe = await member.enter(SERVER)
+    with pytest.raises(ServerBusy):
+        await member.enter(SERVER)  # one probe at a time
+    await refuse(probe)
+    assert (await fleet.state()).learned == 3
+
+
+async def test_refused_probes_come_ever_more_seldom(fleet: Fleet) -> None:
+    """The time until the next one doubles, up to its bound."""
+    timing = replace(STUBBORN, cooling=100.0, longest_cooling=300.0)
+    member = fleet.member(timing=timing)
+    await let_in(member, 2)
+    await refuse(await member.enter(SERVER))
+    seconds = [(await fleet.state()).probe_seconds]
+    for _ in range(3):
+        await fleet.client.hset("muniment:governor:mail.example.com:state", "probe_at", 0)
+        await refuse(await member.enter(SERVER))
+        seconds.append((await fleet.state()).probe_seconds)
+
+    assert [round(s, -1) for s in seconds] == [100, 200, 300, 300]
+
+
+async def test_a_server_that_is_down_teaches_no_limit(fleet: Fleet) -> None:
+    """Refused without a word while nobody is let in: that is an outage, and the error stays what it was."""
+    member = fleet.member(timing=STUBBORN)
+    permits = [await member.enter(SERVER) for _ in range(4)]
+
+    assert [await refuse(permit, "connection refused", too_many=False) for permit in permits] == [None] * 4
+    assert (await fleet.state()).learned is None
+
+
+async def test_a_cut_while_others_are_let_in_is_a_limit(fleet: Fleet) -> None:
+    """Some servers and firewalls do not say why."""
+    member = fleet.member(timing=STUBBORN)
+    await let_in(member, 3)
+
+    assert isinstance(await refuse(await member.enter(SERVER), "reset by peer", too_many=False), ServerBusy)
+    assert (await fleet.state()).learned == 3
+
+
+async def test_others_may_use_up_what_a_server_allows(fleet: Fleet) -> None:
+    """Refused by words while we have no connection at all: one at a time, and the mailbox's own waits apply."""
+    member = fleet.member(timing=STUBBORN)
+
+    assert await refuse(await member.enter(SERVER)) is None
+    assert (await fleet.state()).learned == 1
+
+
+async def throttled(permit: Permit, seconds: float = 0.0) -> None:
+    permit.complained("NO [THROTTLED] slow down", too_many=False, seconds=seconds)
+
+
+async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> None:
+    """Nobody begins anything until the pause is over; several complaints about one thing count once."""
+    member, other = fleet.member(timing=STUBBORN), fleet.member(timing=STUBBORN)
+    permits = await let_in(member, 8)
+    for permit in permits:
+        await throttled(permit)
+    await member._flush()
+
+    state = await fleet.state()
+    assert state.learned == 4
+    assert 0 < state.pause_seconds <= 5
+    assert "slow down" in state.reason
+    with pytest.raises(ServerBusy, match="pause") as caught:
+        await other.enter(SERVER)
+    assert caught.value.seconds > 0
+    with pytest.raises(ServerBusy, match="pause"):
+        await permits[0].spend(size=1)
+
+
+async def test_a_named_pause_is_kept(fleet: Fleet) -> None:
+    """Exchange says how long it wants to be left alone."""
+    member = fleet.member(timing=STUBBORN)
+    [permit] = await let_in(member)
+    await throttled(permit, 120.0)
+    await member._flush()
+
+    assert 115 < (await fleet.state()).pause_seconds <= 120
+
+
+async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
+    """It is no limit of connections; the job's own error stays."""
+    member = fleet.member(timing=STUBBORN)
+    permit = await member.enter(SERVER)
+    await throttled(permit)
+
+    assert await permit.refused(ServerThrottled("NO [THROTTLED] slow down")) is None
+    await member._flush()
+    assert (await fleet.state()).pause_seconds > 0
+
+
+async def test_a_short_pause_is_sat_out(fleet: Fleet) -> None:
+    """Who waits in line gets in when it is over."""
+    member = fleet.member(timing=Timing(pause=0.2, look=0.1))
+    [permit] = await let_in(member)
+    await throttled(permit)
+    await member._flush()
+    permit.release(clean=True)
+
+    async with asyncio.timeout(8):
+        await member.enter(SERVER)
+    assert (await fleet.state()).pause_seconds == 0
+
+
+async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> None:
+    """Several answers in a row must be slow, compared with the best of late; then it is cut once for a time."""
+    member = fleet.member(timing=STUBBORN)
+    permits = await let_in(member, 8)
+    permits[0].answered(0.02)
+    for _ in range(10):
+        permits[0].answered(2.0)
+    await member._flush()
+
+    state = await fleet.state()
+    assert state.learned == 6
+    assert "answers in 2.0 s" in state.reason
+
+
+async def test_what_was_learned_never_lifts_a_configured_limit(fleet: Fleet) -> None:
+    """The smaller of the two counts."""
+    member = fleet.member(limit=3, timing=CURIOUS)
+    await let_in(member, 3)
+    with pytest.raises(ServerBusy):
+        await member.enter(SERVER)
+
+    assert (await fleet.state()).reason == "configured"
