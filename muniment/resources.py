@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from muniment.db.database import Database
 from muniment.embedded import endpoints
 from muniment.errors import Misconfigured
+from muniment.governor import RedisGovernor, Script, Timing
 from muniment.imap import ByteBudget
 from muniment.queue import CeleryQueue
 from muniment.search import PostgresIndex
-from muniment.secrecy import SecretBox
+from muniment.secrecy import Secret, SecretBox
 from muniment.services.check_installation import check_installation
 from muniment.services.doors import Doors
+from muniment.services.server_limits import default_limits, server_memory
 from muniment.settings import Settings
 
 
@@ -45,4 +47,12 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         queue = CeleryQueue(settings.redis_url)
         stack.push_async_callback(queue.close)
         budget = ByteBudget(settings.memory_budget_bytes)
-        yield Doors(settings, database, secrets, queue, PostgresIndex(), budget)
+        governor = _governor(settings, settings.redis_url, database)
+        stack.push_async_callback(governor.close)
+        yield Doors(settings, database, secrets, queue, PostgresIndex(), budget, governor)
+
+
+def _governor(settings: Settings, redis_url: Secret, database: Database) -> RedisGovernor:
+    timing = Timing()
+    script = Script(endpoints.redis_py_url(redis_url.reveal()), timing)
+    return RedisGovernor(script, server_memory(database, timing), default_limits(settings), timing)

@@ -99,6 +99,11 @@ class Settings:
     memory_budget_bytes: int = _setting(128 * _MIB, _count, "Message bytes in flight in one worker process.")
     spool_bytes: int = _setting(4 * _MIB, _count, "A message above this size waits in a file, not in memory.")
     max_message_bytes: int = _setting(2048 * _MIB, _count, "A message above this size goes to quarantine unread.")
+    server_connections: int | None = _setting(
+        None, _count, "Connections to one mail server, of all workers together. Unset: what it turns out to allow."
+    )
+    server_commands_per_second: float | None = _setting(None, _amount, "… commands per second. Unset: no limit.")
+    server_bytes_per_second: float | None = _setting(None, _amount, "… message bytes per second. Unset: no limit.")
     job_attempts: int = _setting(10, _count, "Attempts at a mailbox without progress before its job fails.")
     retry_first_seconds: float = _setting(2.0, _amount, "Wait before the second attempt; doubles with each.")
     retry_cap_seconds: float = _setting(300.0, _amount, "Longest wait between two attempts.")

@@ -132,6 +132,11 @@ async def yield_slice(session: Session, lease: Lease) -> None:
     _own(await session.value(_SQL["yield_slice"], lease.job_id, lease.fence))
 
 
+async def step_back(session: Session, lease: Lease, seconds: float, reason: str, hint: str) -> None:
+    """Give the job back for `seconds`, and say what it waits for; no failure."""
+    _own(await session.value(_SQL["step_back"], lease.job_id, lease.fence, seconds, reason, hint))
+
+
 @dataclass(frozen=True)
 class Completion:
     """How a job ended well: `unmoved` are ids of folders that stand as they were proven before.

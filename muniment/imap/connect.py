@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from muniment.errors import LoginUnsupported
+from muniment.errors import LoginUnsupported, ServerThrottled, ServerUnavailable
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import command_error
@@ -22,10 +22,14 @@ _NEXT_ADDRESS_SECONDS = 5.0
 
 
 async def connect(server: Server, limits: Limits) -> ImapProtocol:
-    """Return a connection that has been greeted, is protected as `server.access` says, and is not logged in."""
+    """Return a connection that has been greeted, is protected as `server.access` says, and is not logged in.
+
+    Its permit is given back when it is closed. ServerBusy or BrokerUnavailable when there is none to be had.
+    """
     peer = f"{server.host}:{server.port}"
     context = None if server.access is Access.IMAP else _context(server)
-    protocol = ImapProtocol(peer, server.timeout_seconds, limits)
+    permit = await limits.gate.enter(server)
+    protocol = ImapProtocol(peer, server.timeout_seconds, limits, permit)
     try:
         with translating(peer, "connecting"):
             async with asyncio.timeout(server.timeout_seconds):
@@ -33,10 +37,28 @@ async def connect(server: Server, limits: Limits) -> ImapProtocol:
         await protocol.greeting()
         if context is not None and server.access is Access.IMAP_TLS:
             await _start_tls(protocol, context, server.host)
-    except BaseException:
-        protocol.abort()
+    except BaseException as error:
+        await drop(protocol, error)
         raise
     return protocol
+
+
+async def drop(protocol: ImapProtocol, error: BaseException) -> None:
+    """End a connection on which nobody could log in.
+
+    Raises ServerBusy when `error` only shows how many connections the server allows.
+    """
+    is_cut = protocol.is_cut
+    protocol.abort()
+    try:
+        unnamed = isinstance(error.__cause__, socket.gaierror)
+        if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and is_cut and not unnamed):
+            instead = await protocol.permit.refused(error)
+            if instead is not None:
+                raise instead from error
+    finally:
+        if protocol.transport is None:
+            protocol.permit.release(clean=False)
 
 
 async def _connect(server: Server, protocol: ImapProtocol, context: ssl.SSLContext | None) -> None:

@@ -17,11 +17,12 @@ from aioimaplib.aioimaplib import CONNECTED, NONAUTH, Commands, IMAP4ClientProto
 from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolViolation, ServerUnavailable
 from muniment.imap import tokens, wire
 from muniment.imap.command import OnData, WireCommand
+from muniment.imap.gate import FreePermit, Permit
 from muniment.imap.limits import Limits
 from muniment.imap.patience import Patience
 from muniment.imap.receiver import Receiver, release
 from muniment.imap.redaction import HIDDEN, NOTHING_SECRET
-from muniment.imap.refusal import Status, farewell_error
+from muniment.imap.refusal import Status, farewell_error, is_throttle, is_too_many, suggested_seconds
 from muniment.imap.tokens import Part, shown
 from muniment.imap.translate import translated
 
@@ -29,6 +30,7 @@ _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that we act upon: a password that is one of these words stays secret all the same.
 _UNDERSTOOD = {b"IMAP4REV1", b"LITERAL+", b"LITERAL-", b"ESEARCH", b"LIST-STATUS", b"CONDSTORE"}
 _MAX_CAPABILITY_BYTES = 16 * 1024
+_CHEAP = {"EXAMINE"}  # once per folder, and next to no work for a server
 _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
 
 
@@ -44,9 +46,10 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     pending_async_commands: dict[str, WireCommand]
     transport: asyncio.Transport | None
 
-    def __init__(self, peer: str, timeout_seconds: float, limits: Limits) -> None:
+    def __init__(self, peer: str, timeout_seconds: float, limits: Limits, permit: Permit | None = None) -> None:
         super().__init__(asyncio.get_running_loop())
         self.peer = peer
+        self.permit = permit or FreePermit()
         self.commands = 0
         self.capabilities: frozenset[str] = frozenset()
         self.exists = 0  # messages in the selected folder
@@ -58,6 +61,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._lost = asyncio.Event()
         self._failure: MunimentError | None = None
         self._leaving = False
+        self._parted = False  # the server has said BYE to our LOGOUT
         self._paused = False
         self._now = self.loop.time()  # when the last bytes came
         self._patience = Patience(timeout_seconds, self._now)
@@ -86,6 +90,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         `on_data` sees every untagged data response until then; `replies` answer the server's
         continuation requests. Cancelling ends the connection: there is no way to unsay a command.
         """
+        if not self._leaving:
+            await self.permit.spend(commands=1)
         self._raise_failure()
         if not pipelined and next(self._pending(), None) is not None:
             raise Conflict(f"{self._doing()} is not finished, and {name} cannot start before")
@@ -93,6 +99,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             raise Conflict(f"{name} cannot be sent in state {self.state}")
         pieces = [*wire.pieces(words, self.capabilities), *replies]
         command = WireCommand(name, self.new_tag(), pieces, uid=uid, on_data=on_data)
+        began = self.loop.time()
         try:
             await self.execute(command)
         except MunimentError:
@@ -104,6 +111,10 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self.abort()
             raise
         status = command.status
+        if name in _CHEAP and not pipelined:
+            self.permit.answered(self.loop.time() - began)
+        if not status.ok:
+            self._heed(status)
         if status.ok and status.code == "CAPABILITY":
             self._learn(status.argument)
         return status
@@ -143,6 +154,11 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self.pending_sync_command = None
         self.pending_async_commands.clear()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is no connection (any more)."""
+        return self.transport is None or self._failure is not None
+
     async def wait_closed(self) -> None:
         """Wait until the transport is gone, after `abort`."""
         await self._lost.wait()
@@ -175,6 +191,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody that nothing will come any more."""
+        self.permit.release(clean=self._parted or self._failure is None)
         self.fail(translated(error or EOFError(), self.peer, self._doing()))
         self._lost.set()
 
@@ -260,12 +277,15 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _status(self, status: Status) -> None:
         if status.result == "BYE":
             if not self._leaving:
+                self._heed(status)
                 raise farewell_error(status, self._doing(), self.peer)
+            self._parted = True
             return
         if status.code == "CAPABILITY":
             self._learn(status.argument)
         if not self._greeted.is_set():
             if status.result in {"NO", "BAD"}:
+                self._heed(status)
                 raise farewell_error(status, self._doing(), self.peer)
             if status.result == "PREAUTH":
                 raise LoginUnsupported(
@@ -274,6 +294,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
                 )
             self.state = NONAUTH
             self._greeted.set()
+
+    def _heed(self, status: Status) -> None:
+        """Pass on that the server asks for less."""
+        if is_throttle(status):
+            reason = f"{self.peer} said {status}"
+            self.permit.complained(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
 
     # -- the clock --------------------------------------------------------------------------------
 

@@ -25,12 +25,15 @@ _THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE", "OVERQUOTA"}
 _LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
 _TROUBLE = {"SERVERBUG", "UNAVAILABLE"}
 _KNOWN = _THROTTLED | _LOGIN | _TROUBLE | {"PRIVACYREQUIRED", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
+_TOO_MANY = {"LIMIT", "INUSE"}
 _WORDLESS = {"", "ALERT"}  # codes that say nothing: only the text is left
 # Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
 _THROTTLED_TEXT = re.compile(
     r"too many|maximum number of|connection limit|rate limit|throttl|bandwidth limit|exceeded .*limit|slow down",
     re.IGNORECASE,
 )
+_TOO_MANY_TEXT = re.compile(r"too many|maximum number of|connection limit|connections", re.IGNORECASE)
+_SUGGESTED = re.compile(r"Suggested Backoff Time: (\d{1,9}) milliseconds", re.IGNORECASE)  # Exchange
 _TRANSIENT_TEXT = re.compile(
     r"temporar|try again|\bbusy\b|internal (?:server )?error|timed? ?out|shutting down|not available|unavailable|"
     r"authenticated but not connected",
@@ -72,6 +75,17 @@ class Status:
 def is_throttle(status: Status) -> bool:
     """Whether the server asks for less, by code or by words."""
     return status.code in _THROTTLED or (status.code in _WORDLESS and bool(_THROTTLED_TEXT.search(status.text)))
+
+
+def is_too_many(status: Status) -> bool:
+    """Whether a server that asks for less means connections, and not commands or bytes."""
+    return status.code in _TOO_MANY or (status.code in _WORDLESS and bool(_TOO_MANY_TEXT.search(status.text)))
+
+
+def suggested_seconds(status: Status) -> float:
+    """Return the pause that the server names, 0 when it names none."""
+    match = _SUGGESTED.search(status.text)
+    return int(match[1]) / 1000 if match else 0.0
 
 
 def is_outage(status: Status) -> bool:

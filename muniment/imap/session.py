@@ -13,7 +13,7 @@ from muniment.errors import MunimentError
 from muniment.imap import folders, login, tokens, wire
 from muniment.imap.batches import uid_sets
 from muniment.imap.command import OnData
-from muniment.imap.connect import connect
+from muniment.imap.connect import connect, drop
 from muniment.imap.fetching import fetch_messages
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
@@ -45,13 +45,14 @@ class ImapSession:
 
     @classmethod
     async def open(cls, server: Server, credentials: Credentials, limits: Limits) -> ImapSession:
-        """Connect as `server.access` says, and log in."""
+        """Connect as `server.access` says, and log in; ServerBusy when the server allows no more connections."""
         protocol = await connect(server, limits)
         try:
             await login.log_in(protocol, credentials)
-        except BaseException:
-            protocol.abort()
+        except BaseException as error:
+            await drop(protocol, error)
             raise
+        protocol.permit.welcomed()
         return cls(protocol, limits)
 
     @property
@@ -174,6 +175,10 @@ class ImapSession:
             if not status.ok and not found:
                 raise message_error(status, "FETCH of header fields", self._protocol.peer)
         return sorted(found.items())[:count]
+
+    async def make_room(self, size: int) -> None:
+        """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
+        await self._protocol.permit.spend(size=size)
 
     def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
         """Yield the messages of the open folder with these UIDs, each as soon as it is complete.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -18,9 +19,11 @@ from weakref import WeakValueDictionary
 from muniment import log
 from muniment.db import jobs, runs
 from muniment.errors import (
+    BrokerUnavailable,
     CommandRefused,
     LoginRefused,
     LoginUnsupported,
+    ServerBusy,
     ServerThrottled,
     ServerUnavailable,
     Transient,
@@ -46,6 +49,8 @@ _MESSAGES = 3
 #: So many folders are opened to find messages that tell a mailbox from others.
 _LOOKED_INTO = 3
 
+#: Who waited so long for another's look that did not come to pass does not begin one of his own (seconds).
+_LONGEST_WAIT_SECONDS = 10.0
 
 #: Run → who looks at the privileged user's own mailbox now.
 _looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -163,10 +168,13 @@ async def master_fingerprint(doors: Doors, job: LeasedJob, logins: Logins) -> by
     if profile.no_master_mailbox:
         return EMPTY
     # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
+    asked = time.monotonic()
     async with _looking.setdefault(job.run_id, asyncio.Lock()):
         async with doors.database.session() as db:
             # Jobs that fail together share one failure; each comes back after a wait of its own.
             known = await runs.master_look(db, job.run_id, doors.settings.retry_first_seconds)
+        if known is None and time.monotonic() - asked > _LONGEST_WAIT_SECONDS:
+            raise ServerBusy("the one before waited in vain to look at the privileged user's own mailbox")
         if known is None:
             return await _look_up(doors, job, profile, credentials)
     if known.failure:
@@ -180,6 +188,8 @@ async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: 
     for_good = False
     try:
         found = await fingerprint_of(profile.server, credentials, doors.limits)
+    except (ServerBusy, BrokerUnavailable):
+        raise  # no look was tried
     except Transient as error:
         failure = f"cannot look at {credentials.user}'s own mailbox, to tell others from it: {error}"
         async with doors.database.session() as db:

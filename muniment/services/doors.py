@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from muniment.db.database import Database
-from muniment.imap import ByteBudget, Limits
+from muniment.governor import Governor
+from muniment.imap import ByteBudget, FreeGate, Limits
 from muniment.queue import Queue
 from muniment.search import SearchIndex
 from muniment.secrecy import SecretBox
@@ -15,7 +16,7 @@ from muniment.settings import Settings
 
 @dataclass(frozen=True)
 class Doors:
-    """One set for each process."""
+    """One set for each process. Without a governor everybody may connect to any mail server at once."""
 
     settings: Settings
     database: Database
@@ -23,6 +24,7 @@ class Doors:
     queue: Queue
     index: SearchIndex
     budget: ByteBudget
+    governor: Governor | None = None
 
     @cached_property
     def limits(self) -> Limits:
@@ -34,4 +36,5 @@ class Doors:
             spool_bytes=settings.spool_bytes,
             max_message_bytes=settings.max_message_bytes,
             spool=settings.spool,
+            gate=self.governor or FreeGate(),
         )

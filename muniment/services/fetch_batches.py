@@ -45,6 +45,7 @@ async def fetch_batches(
             cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
             if not doors.budget.has_room(cost):
                 await writer.flush()
+            await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
             await doors.budget.reserve(cost)
             async with aclosing(_fetch_set(doors, work, uids, cost)) as fetched:
                 async for batch in fetched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from muniment import log
 from muniment.db import jobs
 from muniment.db.jobs import Completion, Setback
 from muniment.errors import (
+    BrokerUnavailable,
     Conflict,
     DatabaseUnavailable,
     Interrupted,
     LeaseLost,
     MunimentError,
     RunCancelled,
+    ServerBusy,
     ServerThrottled,
     Transient,
 )
@@ -33,6 +36,10 @@ _log = log.get(__name__)
 
 #: What to do about folders that the server lists and refuses to open.
 UNREADABLE_HINT = "All other folders were archived. Give this login the right to read them on the mail server."
+
+#: So long a job waits for which there was no connection; longer when the server names a time (seconds).
+BUSY_SECONDS = 5.0
+LONGEST_BUSY_SECONDS = 60.0
 
 #: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
 #: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
@@ -77,6 +84,8 @@ async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: b
             async with doors.database.session() as session:
                 await jobs.stop_cancelled(session, job.lease)
         return Slice(SliceEnd.CANCELLED)
+    except (ServerBusy, BrokerUnavailable) as error:
+        return Slice(await _step_back(doors, job, error))
     except MunimentError as error:
         return Slice(await _end_badly(doors, job, error))
     except asyncio.CancelledError:
@@ -143,6 +152,20 @@ async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> Slic
             return SliceEnd.FAILED if state is JobState.FAILED else SliceEnd.POSTPONED
     except Interrupted:
         return SliceEnd.LEASE_LOST
+
+
+async def _step_back(doors: Doors, job: LeasedJob, error: Transient) -> SliceEnd:
+    """Let the job wait for a connection: that none was to be had says nothing about its mailbox."""
+    _log.info("no connection", reason=str(error))
+    seconds = BUSY_SECONDS * random.uniform(0.5, 1.0)
+    if isinstance(error, ServerBusy):
+        seconds = max(seconds, min(error.seconds, LONGEST_BUSY_SECONDS))
+    try:
+        async with doors.database.session() as session:
+            await jobs.step_back(session, job.lease, seconds, str(error), error.hint)
+    except LeaseLost:
+        return SliceEnd.LEASE_LOST
+    return SliceEnd.POSTPONED
 
 
 async def _with_heartbeat(doors: Doors, job: LeasedJob, work: Awaitable[Outcome]) -> Outcome:

@@ -50,6 +50,12 @@ WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING broke_times;
 UPDATE jobs SET state = 'waiting', lease_until = NULL, not_before = now(), worker = NULL
 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
+-- step_back --
+-- The mail server gets no more connections from us now: come back later
+UPDATE jobs SET state = 'waiting', lease_until = NULL, worker = NULL, not_before = now() + make_interval(secs => $3),
+                error = $4, hint = $5
+WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
+
 -- complete --
 -- End a job well. $4: every folder is proven, of which $5 did not move since their last proof; $6 is the mailbox's
 -- fingerprint. The worker $7 (NULL: none) goes on with the run's next job in the same moment, so that never fewer and

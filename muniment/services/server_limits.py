@@ -1,0 +1,46 @@
+"""What the fleet may ask of mail servers: the settings for all, and what an administrator said of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from muniment.db import servers
+from muniment.db.database import Database
+from muniment.errors import NotFound
+from muniment.governor import Memory, Timing
+from muniment.model.server_limits import ServerLimits
+from muniment.settings import Settings
+
+
+def default_limits(settings: Settings) -> ServerLimits:
+    """Return what holds for a server without limits of its own."""
+    return ServerLimits(
+        settings.server_connections, settings.server_commands_per_second, settings.server_bytes_per_second
+    )
+
+
+def server_memory(database: Database, timing: Timing) -> Memory:
+    """Return what the governor reads in PostgreSQL."""
+
+    async def limits() -> Mapping[str, ServerLimits]:
+        async with database.session() as session:
+            return await servers.limits(session)
+
+    async def is_first() -> bool:
+        async with database.session() as session:
+            return await servers.is_first_count(session, timing.quiet)
+
+    return Memory(limits, is_first)
+
+
+async def limit_server(database: Database, server: str, given: ServerLimits) -> None:
+    """Give a server limits of its own; new connections heed them within seconds."""
+    async with database.session() as session:
+        await servers.set_limits(session, server, given)
+
+
+async def unlimit_server(database: Database, server: str) -> None:
+    """Take a server's own limits away; NotFound when it has none."""
+    async with database.session() as session:
+        if not await servers.clear_limits(session, server):
+            raise NotFound(f"{server} has no limits of its own", hint="`muniment server list` shows all limits.")

@@ -1,0 +1,17 @@
+"""How the mail servers stand with the governor."""
+
+from __future__ import annotations
+
+from muniment.errors import BrokerUnavailable
+from muniment.governor import ServerState
+from muniment.services.doors import Doors
+
+
+async def show_governor(doors: Doors) -> list[ServerState] | None:
+    """Return the mail servers that were used of late or have limits, by name; None when Redis does not answer."""
+    if doors.governor is None:
+        return []
+    try:
+        return await doors.governor.look()
+    except BrokerUnavailable:
+        return None
