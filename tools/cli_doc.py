@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli import archive, profile, quarantine, run_view, status, user
+from muniment.cli import archive, profile, quarantine, run_view, server_view, status, user
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.program import root
 
@@ -29,6 +29,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "export": ("one object", archive.export_shape),
     "verify": ("one object", archive.verify_shape),
     "quarantine list": ("a list of", quarantine.quarantined_shape),
+    "server list": ("a list of", server_view.server_shape),
     "status": ("one object", status.status_shape),
 }
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),
     "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
     "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),
+    "server": Entry("muniment.cli.server:server", "Mail servers: how much the fleet may ask of each."),
     "status": Entry("muniment.cli.status:status", "Processes, queues, index and stale mailboxes."),
     "key": Entry("muniment.cli.key:key", "The key that stored passwords are encrypted with."),
     "migrate": Entry("muniment.cli.migrate:migrate", "Bring the database's schema up to date."),

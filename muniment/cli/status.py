@@ -22,6 +22,7 @@ from muniment.cli.output import (
     size,
     utc,
 )
+from muniment.cli.server_view import print_servers, server_shape
 from muniment.clock import utc_now
 from muniment.db.status import Process
 from muniment.services.show_status import Status, show_status
@@ -30,12 +31,15 @@ from muniment.services.show_status import Status, show_status
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show processes, queue depths, the archive's size, the index and stale mailboxes."""
+    """Show processes, mail servers, queue depths, the archive's size, the index and stale mailboxes."""
     found = with_doors(show_status)
     if as_json:
         print_json(status_shape(found))
         return
     _print_processes(found)
+    if found.servers:
+        print_servers(found.servers)
+        click.echo()
     print_facts(_facts(found))
     _print_stale(found)
     print_warnings(_warnings(found))
@@ -43,7 +47,7 @@ def status(as_json: bool) -> None:
 
 def status_shape(found: Status) -> dict[str, object]:
     """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
-    null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
+    null when Redis does not answer), `servers[…]` (as `server list` shows them; null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
     `stores[{id, name, state, created, messages, entries, bytes}]`, `index{messages, coverage (0 to 1), outbox, failed, failures[{error, messages}]}`,
     `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
@@ -51,6 +55,7 @@ def status_shape(found: Status) -> dict[str, object]:
     return {
         "processes": [_process_shape(process) for process in found.processes],
         "queues": found.queues,
+        "servers": None if found.servers is None else [server_shape(server) for server in found.servers],
         "archive": {
             "messages": totals.messages,
             "entries": totals.entries,

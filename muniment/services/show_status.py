@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from muniment.db import status, stores
 from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
+from muniment.governor import ServerState
 from muniment.jobs import Queue
 from muniment.services.doors import Doors
+from muniment.services.show_governor import show_governor
 
 #: A process that did not report for so long (seconds) shows as silent.
 SILENCE_SECONDS = 45.0
@@ -17,12 +19,13 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Status:
-    """What an operator looks at first. A queue's depth is None when the broker does not answer."""
+    """What an operator looks at first. A queue's depth, and the mail servers, are None when Redis does not answer."""
 
     processes: list[status.Process]
     queues: dict[str, int | None]
     totals: status.Totals
     stores: list[Store]
+    servers: list[ServerState] | None
     outbox_failures: list[status.OutboxFailure]
     stale_count: int
     stale: list[status.StaleMailbox]
@@ -36,12 +39,14 @@ class Status:
 async def show_status(doors: Doors) -> Status:
     """Look at everything once."""
     queues = {queue.value: await _depth(doors, queue) for queue in Queue}
+    servers = await show_governor(doors)
     async with doors.database.transaction(snapshot=True) as session:
         return Status(
             processes=await status.processes(session, SILENCE_SECONDS),
             queues=queues,
             totals=await status.totals(session),
             stores=await stores.list_all(session),
+            servers=servers,
             outbox_failures=await status.outbox_failures(session),
             stale_count=await status.count_stale(session, doors.settings.stale_hours),
             stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),
