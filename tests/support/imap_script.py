@@ -138,6 +138,8 @@ class Script:
     always_opens: str = ""  # the mailbox that every login gets, whatever it asks for
     faults: list[Fault] = field(default_factory=list)
     greeting: str = "* OK ready"
+    allows: int | None = None  # connections at once; a further one gets `too_many` and is closed
+    too_many: str = "* BYE [LIMIT] Maximum number of connections exceeded"
     delimiter: str = '"/"'  # as in LIST: quoted, or NIL
     name_form: str = "quoted"  # or "literal": how LIST and STATUS write folder names
     search_cap: int | None = None  # most UIDs in one SEARCH answer

@@ -28,7 +28,10 @@ class _Gone(Exception):
 
 
 class ImapServer:
-    """The server; `lines` holds every command line it got, without tags."""
+    """The server; `lines` holds every command line it got, without tags.
+
+    `connections` are open now, `max_connections` were at once, those that were `refused` among them.
+    """
 
     def __init__(
         self, script: Script, *, tls: ssl.SSLContext | None = None, implicit_tls: bool = False, host: str = "127.0.0.1"
@@ -40,6 +43,7 @@ class ImapServer:
         self.lines: list[str] = []
         self.connections = 0
         self.max_connections = 0
+        self.refused = 0
         self._implicit_tls = implicit_tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -130,6 +134,11 @@ class _Connection:
     async def talk(self) -> None:
         """Greet and answer until somebody hangs up."""
         await self._strike("GREETING", "", b"")
+        if self._script.allows is not None and self._server.connections > self._script.allows:
+            self._server.refused += 1
+            await self._send(self._script.too_many.encode() + b"\r\n")
+            await self._flush()
+            return
         await self._send(self._script.greeting.encode() + b"\r\n")
         while True:
             await self._flush()

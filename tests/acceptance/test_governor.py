@@ -1,0 +1,99 @@
+"""One mail server that allows few connections, and many workers: nobody is too many, and nobody is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from muniment.model.profile import Access, LoginMethod, ProfileKind, Server
+from muniment.secrecy import Secret
+from muniment.services.doors import Doors
+from muniment.services.show_governor import show_governor
+from muniment.services.submit_profile import ProfileRequest, submit_profile
+from tests.support.imap_script import Script
+from tests.support.imap_server import ImapServer, running_imap_server
+from tests.support.proof import begin, finish
+from tests.support.scripted import mailbox
+from tests.support.system import System, system
+
+WORKERS = 8
+AT_ONCE = 4  # mailboxes for each worker: three times what the server allows
+ALLOWED = 10
+MESSAGES = 4  # in each of three folders
+BIG_MESSAGES = 200
+BIG = "big@example.com"
+ADDRESSES = [f"user{number}@example.com" for number in range(60)]
+
+
+@contextmanager
+def strict_server() -> Iterator[ImapServer]:
+    mailboxes = {address: mailbox(address, messages=MESSAGES) for address in ADDRESSES}
+    mailboxes[BIG] = mailbox(BIG, messages=BIG_MESSAGES)
+    with running_imap_server(Script(mailboxes=mailboxes, allows=ALLOWED)) as server:
+        yield server
+
+
+@contextmanager
+def fleet(**environ: str) -> Iterator[System]:
+    numbers = {"MUNIMENT_ARCHIVE_PROCESSES": str(WORKERS), "MUNIMENT_ARCHIVE_CONCURRENCY": str(AT_ONCE)}
+    with system(**numbers, **environ) as made:
+        made.start()
+        yield made
+
+
+async def archive_all(doors: Doors, server: ImapServer) -> None:
+    """Archive every mailbox once, with more jobs at once than the server allows connections."""
+    request = ProfileRequest(
+        name="everybody",
+        kind=ProfileKind.MASTER,
+        server=Server(server.host, server.port, Access.IMAP, timeout_seconds=20.0),
+        login=LoginMethod.parse("plain-authzid"),
+        user="archiver",
+        password=Secret("master"),
+        mailboxes=list(server.script.mailboxes),
+        max_jobs=WORKERS * AT_ONCE,
+    )
+    await submit_profile(doors.database, doors.secrets, request)
+    run = await finish(doors, await begin(doors, "everybody"), seconds=200)
+    assert run.messages.archived == 3 * (MESSAGES * len(ADDRESSES) + BIG_MESSAGES)
+    assert run.mailboxes.done == len(ADDRESSES) + 1
+
+
+async def strikes(doors: Doors) -> int:
+    async with doors.database.session() as session:
+        return int(await session.value("SELECT sum(strikes) + sum(losses) FROM jobs"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_configured_limit_is_never_exceeded() -> None:
+    """8 workers with 32 jobs on a server that allows 10 connections: never an 11th, and everything is archived."""
+    with strict_server() as server, fleet(MUNIMENT_SERVER_CONNECTIONS=str(ALLOWED)) as up:
+        async with up.doors() as doors:
+            await archive_all(doors, server)
+            failures = await strikes(doors)
+
+    assert server.max_connections == ALLOWED
+    assert server.refused == 0
+    assert failures == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_limit_is_learned_from_refusals() -> None:
+    """Nobody said what the server allows: after a few refusals the fleet knows, and no mailbox pays for them."""
+    with strict_server() as server, fleet() as up:
+        async with up.doors() as doors:
+            await archive_all(doors, server)
+            failures = await strikes(doors)
+            found = await show_governor(doors)
+
+    assert found is not None
+    [state] = found
+    assert state.learned is not None
+    assert ALLOWED // 2 <= state.learned <= ALLOWED
+    assert "[LIMIT]" in state.reason
+    assert 0 < server.refused <= ALLOWED  # of more than 61 connections; 22 jobs at once were too many
+    assert failures == 0
