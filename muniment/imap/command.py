@@ -12,6 +12,7 @@ from muniment.imap.refusal import Status
 from muniment.imap.tokens import Part
 
 #: Gets the keyword of an untagged response and its parts; tells whether that is a piece of its answer.
+#: The bodies of messages in `parts` are closed afterwards; who keeps one takes it out.
 OnData = Callable[[bytes, list[Part]], bool]
 
 

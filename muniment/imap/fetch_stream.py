@@ -11,7 +11,6 @@ from muniment.errors import ProtocolViolation
 from muniment.imap.fetched import Fetched, read_fetch
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.receiver import release
 from muniment.imap.refusal import Status
 from muniment.imap.tokens import Part
 from muniment.model.message import FetchedMessage
@@ -64,19 +63,14 @@ class FetchStream:
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
         """Take one untagged response; True when it is news of a message that was missing. Called by the protocol."""
-        fetched, message = None, None
-        if keyword == b"FETCH":
-            try:
-                fetched = read_fetch(parts)
-                if fetched is not None and fetched.uid in self.missing and fetched.has_body:
-                    message = self._told.complete(fetched).message(self._max_message_bytes)
-            finally:
-                if message is None or message.raw is None:
-                    release(parts)
+        fetched = read_fetch(parts) if keyword == b"FETCH" else None
         if fetched is None or fetched.uid not in self.missing:
             return False  # unasked, or the second time
-        if message is None:
+        if not fetched.has_body:
             return self._told.add(fetched)
+        message = self._told.complete(fetched).message(self._max_message_bytes)
+        if message.raw is not None:
+            parts.clear()  # it is ours now
         self._enqueue(message)
         return True
 

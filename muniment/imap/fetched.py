@@ -11,7 +11,7 @@ from functools import lru_cache
 from muniment.imap import tokens
 from muniment.imap.internaldate import parse_internaldate
 from muniment.imap.spool import Discarded, SpooledMessage
-from muniment.imap.tokens import Part, Value
+from muniment.imap.tokens import Part, String, Value
 from muniment.imap.uids import fetch_items
 from muniment.model.message import FetchedMessage, MemoryMessage
 
@@ -53,11 +53,12 @@ class Fetched:
         return FetchedMessage(self.uid, self.flags or (), parse_internaldate(self.date or b""), raw, reason)
 
     def _raw(self, max_message_bytes: int) -> tuple[MemoryMessage | SpooledMessage | None, str]:
-        body = MemoryMessage(self.body) if isinstance(self.body, bytes) else self.body  # a quoted string
+        body = MemoryMessage(bytes(self.body)) if isinstance(self.body, String) else self.body
         if isinstance(body, Discarded):
             return None, f"the message has {body.size} bytes, more than the {max_message_bytes} allowed"
         if not isinstance(body, MemoryMessage | SpooledMessage):
-            return None, "the server gave no content (NIL) for this message"
+            told = "NIL" if body is None else "no string"
+            return None, f"the server gave no content ({told}) for this message"
         if not body.size and self.claimed_size:
             return None, f"the server gave 0 of the {self.claimed_size} bytes of this message"
         return body, ""

@@ -10,7 +10,6 @@ from muniment.imap.batches import uid_sets
 from muniment.imap.fetch_stream import FetchStream
 from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.receiver import release
 from muniment.imap.refusal import Status, command_error, is_outage, is_throttle
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
@@ -88,11 +87,8 @@ async def _delivers_others(protocol: ImapProtocol, refused: Container[int]) -> b
 
     def take(keyword: bytes, parts: list[Part]) -> bool:
         before = len(others)
-        try:
-            if keyword == b"FETCH":
-                others.update(uid for uid in _given(parts) if uid not in refused)
-        finally:
-            release(parts)
+        if keyword == b"FETCH":
+            others.update(uid for uid in _given(parts) if uid not in refused)
         return len(others) > before
 
     for number in _spread(protocol.exists):

@@ -31,6 +31,7 @@ _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 _UNDERSTOOD = {b"IMAP4REV1", b"LITERAL+", b"LITERAL-", b"ESEARCH", b"LIST-STATUS", b"CONDSTORE"}
 _MAX_CAPABILITY_BYTES = 16 * 1024
 _CHEAP = {"EXAMINE"}  # once per folder, and next to no work for a server
+_ATOM = re.compile(rb"[\x21-\x7e]+")
 _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
 
 
@@ -218,6 +219,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     # -- responses --------------------------------------------------------------------------------
 
     def _deliver(self, parts: list[Part]) -> None:
+        try:
+            self._dispatch(parts)
+        finally:
+            release(parts)  # who keeps the body of a message has taken it out
+
+    def _dispatch(self, parts: list[Part]) -> None:
         first = parts[0]
         assert isinstance(first, bytes)
         if not first and self._greeted.is_set():
@@ -271,8 +278,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         for command in self._pending():
             if command.on_data is not None:
                 return command.on_data(keyword, parts)
-        release(parts)  # unasked
-        return False
+        return False  # unasked
 
     def _status(self, status: Status) -> None:
         if status.result == "BYE":
@@ -356,11 +362,11 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         return shown(self.redactor.hide(line))
 
     def _learn(self, capabilities: bytes) -> None:
-        """Note what the server can do. These words are shown to people: none that holds a secret is kept."""
+        """Note what the server can do. These words are shown to people: none that holds a secret or controls is kept."""
         understood = _UNDERSTOOD & set(capabilities[:_MAX_CAPABILITY_BYTES].upper().split())
         words = self.redactor.hide(capabilities)[:_MAX_CAPABILITY_BYTES].upper().split()
-        harmless = {word for word in words if HIDDEN not in word}
-        self.capabilities = frozenset(word.decode("ascii", "replace") for word in understood | harmless)
+        harmless = {word for word in words if HIDDEN not in word and _ATOM.fullmatch(word)}
+        self.capabilities = frozenset(word.decode("ascii") for word in understood | harmless)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

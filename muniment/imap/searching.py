@@ -70,7 +70,7 @@ class UidSearch:
         return _is_round(found) or (self._cap > 0 and found >= min(self._cap, _CAP // 2))
 
     async def _search(self, criteria: str) -> array[int]:
-        listing = UidListing()
+        listing = UidListing({b"SEARCH", b"ESEARCH"})
         words = [b"RETURN (ALL)"] if "ESEARCH" in self._protocol.capabilities else []
         status = await self._protocol.run("SEARCH", [*words, criteria.encode()], uid=True, on_data=listing.take)
         if not status.ok:
@@ -78,7 +78,7 @@ class UidSearch:
         return listing.sorted()
 
     async def _list(self, sequence_set: str, *, by_uid: bool) -> array[int]:
-        listing = UidListing()
+        listing = UidListing({b"FETCH"})
         words = [sequence_set.encode(), b"(UID)"]
         status = await self._protocol.run("FETCH", words, uid=by_uid, on_data=listing.take)
         # RFC 2180 §4.1: some messages were expunged elsewhere, all others have come.

@@ -80,7 +80,7 @@ class ImapSession:
 
         def take(_: bytes, parts: list[Part]) -> bool:
             match = _CODE.match(parts[0]) if isinstance(parts[0], bytes) else None
-            if match is None or match[1].upper() in codes:
+            if match is None or match[1].upper() in codes or int(match[2]) > tokens.MAX_NUMBER:
                 return False
             codes[match[1].upper()] = int(match[2])
             return True
@@ -161,7 +161,9 @@ class ImapSession:
             if keyword == b"FETCH":
                 items = fetch_items(parts)
                 header = next((v for k, v in items.items() if k.startswith(b"BODY[HEADER")), None)
-                if b"UID" in items and isinstance(header, bytes | None) and len(found) < count:
+                # What tells neither is news of another message's flags.
+                answers = header is not None or b"INTERNALDATE" in items
+                if b"UID" in items and answers and isinstance(header, bytes | None) and len(found) < count:
                     date = items.get(b"INTERNALDATE")
                     found[tokens.number(items[b"UID"])] = _identity(header, date if isinstance(date, bytes) else b"")
             return len(found) > before

@@ -15,8 +15,19 @@ from muniment.imap.spool import Body
 
 #: Text and literals in turn; a message's body is not bytes but where it was put.
 Part: TypeAlias = "bytes | Body"
-#: An atom or a string (bytes), NIL (None), a list, or the body of a message.
+
+
+class String(bytes):
+    """A quoted string or a literal; what is bytes and not this is an atom, in which no content is ever sent."""
+
+    __slots__ = ()
+
+
+#: An atom (bytes) or a string (String), NIL (None), a list, or the body of a message.
 Value: TypeAlias = "bytes | Body | list[Value] | None"
+
+#: No database takes more, either.
+MAX_NUMBER = 2**63 - 1
 
 _MAX_DEPTH = 64
 _MAX_TOKENS = 200_000
@@ -41,7 +52,7 @@ def parse(parts: Sequence[Part]) -> list[Value]:
     budget = _MAX_TOKENS
     for number, part in enumerate(parts):
         if number % 2:
-            stack[-1].append(part)
+            stack[-1].append(String(part) if isinstance(part, bytes) else part)
         else:
             assert isinstance(part, bytes)
             budget = _scan(part, stack, budget)
@@ -58,7 +69,7 @@ def _scan(text: bytes, stack: list[list[Value]], budget: int) -> int:
             atom = match[2]
             top.append(None if len(atom) == 3 and atom.upper() == b"NIL" else atom)
         elif kind == 1:
-            top.append(unescape(match[1]))
+            top.append(String(unescape(match[1])))
         elif kind == 3:
             inner: list[Value] = []
             top.append(inner)
@@ -83,9 +94,9 @@ def unescape(quoted: bytes) -> bytes:
 
 
 def number(value: Value) -> int:
-    """Return a number of at most 64 bits; ProtocolViolation for anything else."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20:
-        return int(value)
+    """Return a number of at most 63 bits, as the longest of IMAP has (RFC 7162 §7); ProtocolViolation for anything else."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (found := int(value)) <= MAX_NUMBER:
+        return found
     raise ProtocolViolation(f"the server sent {shown(value)} where a number belongs")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import pairwise
 
 from muniment.errors import ProtocolViolation
@@ -24,38 +24,48 @@ _PLAIN_FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d{1,10})\)", re.IGNORECASE)
 
 
 class UidListing:
-    """Gathers UIDs from untagged responses."""
+    """Gathers UIDs from untagged responses; only those with one of `keywords` are meant."""
 
-    def __init__(self) -> None:
-        self._uids = array("Q")
+    def __init__(self, keywords: Container[bytes] = (b"SEARCH", b"ESEARCH", b"FETCH")) -> None:
+        self._keywords = keywords
+        # Ranges, first and last included: what is held grows with what was received, not with what it claims.
+        self._firsts = array("Q")
+        self._lasts = array("Q")
+        self._count = 0
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
         """Take one untagged response; True when it named UIDs."""
-        before = len(self._uids)
+        before = self._count
+        if keyword not in self._keywords:
+            return False  # flags that change elsewhere are told in a FETCH, also in the midst of a SEARCH
         if keyword == b"SEARCH":
             self._take_search(parts)
         elif keyword == b"ESEARCH":
             self._take_esearch(parts)
         elif keyword == b"FETCH":
             self._take_fetch(parts)
-        if len(self._uids) > MAX_UIDS:
-            raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
-        return len(self._uids) > before
+        return self._count > before
 
     def sorted(self) -> array[int]:
         """Return the UIDs, ascending and distinct."""
-        uids = self._uids
-        if any(uids[i] >= uids[i + 1] for i in range(len(uids) - 1)):
-            uids = array("Q", sorted(set(uids)))
-        if uids and not 0 < uids[0] <= uids[-1] <= _MAX_UID:
+        firsts, lasts = self._firsts, self._lasts
+        if any(lasts[i] >= firsts[i + 1] for i in range(len(firsts) - 1)):
+            firsts, lasts = _merged(firsts, lasts)
+        if firsts and not 0 < firsts[0] <= lasts[-1] <= _MAX_UID:
             raise ProtocolViolation(f"the server sent a UID outside of 1 to {_MAX_UID}")
+        if firsts == lasts:
+            return firsts
+        uids = array("Q")
+        for first, last in zip(firsts, lasts, strict=True):
+            uids.extend(range(first, last + 1))
         return uids
 
     def _take_search(self, parts: list[Part]) -> None:
         match = _SEARCH.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
         if match is None:
             raise ProtocolViolation(f"the server sent a SEARCH in no known form: {shown(parts[0])}")
-        self._uids.extend(int(m[0]) for m in _NUMBER.finditer(match[1]))
+        uids = array("Q", (int(m[0]) for m in _NUMBER.finditer(match[1])))
+        self._add(len(uids), uids, uids)
 
     def _take_esearch(self, parts: list[Part]) -> None:
         values = tokens.parse(parts)
@@ -71,18 +81,34 @@ class UidListing:
                 raise ProtocolViolation(f"the server sent a set of UIDs in no known form: {shown(text[at:])}")
             at = match.end()
             first, last = sorted((int(match[1]), int(match[2] or match[1])))
-            if last - first >= MAX_UIDS - len(self._uids):
-                raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
-            self._uids.extend(range(first, last + 1))
+            self._add(last - first + 1, (first,), (last,))
 
     def _take_fetch(self, parts: list[Part]) -> None:
         match = _PLAIN_FETCH.fullmatch(parts[0]) if isinstance(parts[0], bytes) else None
-        if match is not None:
-            self._uids.append(int(match[1]))
-            return
-        uid = fetch_items(parts).get(b"UID")
+        uid = int(match[1]) if match is not None else None
+        if uid is None and (named := fetch_items(parts).get(b"UID")) is not None:
+            uid = tokens.number(named)
         if uid is not None:
-            self._uids.append(tokens.number(uid))
+            self._add(1, (uid,), (uid,))
+
+    def _add(self, count: int, firsts: Iterable[int], lasts: Iterable[int]) -> None:
+        self._count += count
+        if self._count > MAX_UIDS:
+            raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
+        self._firsts.extend(firsts)
+        self._lasts.extend(lasts)
+
+
+def _merged(firsts: array[int], lasts: array[int]) -> tuple[array[int], array[int]]:
+    """Return the same ranges ascending, none of which overlap."""
+    starts, ends = array("Q"), array("Q")
+    for first, last in sorted(zip(firsts, lasts, strict=True)):
+        if ends and first <= ends[-1]:
+            ends[-1] = max(ends[-1], last)
+        else:
+            starts.append(first)
+            ends.append(last)
+    return starts, ends
 
 
 def fetch_items(parts: list[Part]) -> dict[bytes, tokens.Value]:
