@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format bench lock servers
+.PHONY: help setup demo test lint format bench fuzz lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -35,6 +35,9 @@ format: setup  ## format the code, mend what ruff can mend
 bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slow ones, too
 	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1"
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 servers:  ## what the tests run against: Dovecot, Cyrus, and the peers of the benchmark
 	@tools/setup.sh packages dovecot-imapd $(PEERS)

@@ -1,0 +1,235 @@
+"""One dialogue: a session reads a whole mailbox from a server made by `Choices`, and is watched while it does."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+
+from muniment.errors import MunimentError
+from muniment.imap import ImapSession, Limits
+from muniment.imap.batches import batches
+from muniment.imap.login import log_in
+from muniment.imap.protocol import ImapProtocol
+from muniment.model.folder import FolderStatus
+from muniment.model.message import FetchedMessage
+from muniment.model.profile import Credentials, LoginKind
+from muniment.secrecy import Secret
+from tests.fuzz.choices import Choices
+from tests.fuzz.counterpart import Counterpart
+from tests.fuzz.mailbox import MailFolder, Message, make_folders
+from tests.fuzz.reference import given
+from tests.fuzz.virtual import Finding, VirtualLoop, Wire
+
+PASSWORD = "Geheim-8bfa\\"
+TIMEOUT_SECONDS = 10.0
+MEMORY_BYTES = 256 << 20
+PEER = "mail.example.com:143"
+SECRETS = (PASSWORD.encode(), PASSWORD.upper().encode(), b"Geheim-8bfa\\\\", b"R2VoZWltLThiZmFc")
+_CONFUSED = 30  # folders and messages that are looked at when the server lies
+
+LIMITS = Limits(
+    batch_messages=5,
+    batch_bytes=600,
+    spool_bytes=3000,
+    max_message_bytes=6000,
+    spool=Path(tempfile.gettempdir()) / "muniment-fuzz",
+)
+
+
+@dataclass
+class Tally:
+    """What was done, added up over dialogues."""
+
+    answers: int = 0  # responses, tagged and untagged, that the servers gave to the connection
+    dialogues: int = 0
+    valid: int = 0
+    stream_bytes: int = 0
+    messages: int = 0  # handed on with bytes
+    message_bytes: int = 0
+    without_bytes: int = 0
+    compared: int = 0  # messages compared with the reference
+    endings: Counter[str] = field(default_factory=Counter)
+    mutations: Counter[str] = field(default_factory=Counter)
+    virtual_seconds: float = 0.0
+
+
+class Dialogue:
+    """A server and a client; a Finding is raised when the client does what it must not."""
+
+    def __init__(self, c: Choices, tally: Tally) -> None:
+        self.server = Counterpart(c, make_folders(c, LIMITS), SECRETS)
+        self._c = c
+        self._tally = tally
+        self._is_valid = self.server.is_valid
+        self._got: list[tuple[int, bytes]] = []
+
+    async def run(self, loop: VirtualLoop) -> None:
+        """Talk until the end without a socket and in virtual time, and judge."""
+        tally, server = self._tally, self.server
+        began = loop.time()
+        protocol = ImapProtocol(PEER, TIMEOUT_SECONDS, LIMITS)
+        wire = Wire(loop, protocol, server.received, timeout_seconds=TIMEOUT_SECONDS, memory_bytes=MEMORY_BYTES)
+        wire.begin(server.greeting())
+        await self.read(protocol)
+        await protocol.wait_closed()
+        _judge_loop(loop)
+        stream = wire.stream
+        if stream is not None:
+            self.judge_bytes(stream)
+        tally.stream_bytes += wire.kept
+        tally.virtual_seconds += loop.time() - began
+
+    async def read(self, protocol: ImapProtocol) -> None:
+        """Read the whole mailbox over a new connection, and end it."""
+        tally = self._tally
+        ending = "ok"
+        try:
+            await protocol.greeting()
+            await self._read_mailbox(protocol)
+        except MunimentError as error:
+            ending = type(error).__name__
+            self._judge_error(error)
+        finally:
+            protocol.abort()
+        tally.endings[ending] += 1
+        tally.dialogues += 1
+        tally.valid += self._is_valid
+        tally.answers += self.server.answers
+        tally.mutations.update(self.server.mutations)
+
+    def judge_bytes(self, stream: bytes) -> None:
+        """No message is anything but what the server sent for its UID."""
+        true = given(stream) if self._got else set()
+        for uid, content in self._got:
+            self._tally.compared += 1
+            if (uid, content) not in true:
+                raise Finding(f"UID {uid} was handed on with bytes that the server did not send: {content[:200]!r}")
+
+    # -- the client -------------------------------------------------------------------------------
+
+    async def _read_mailbox(self, protocol: ImapProtocol) -> None:
+        c = self._c
+        kind = c.pick([LoginKind.LOGIN, LoginKind.PLAIN_AUTHZID])
+        user = c.pick(["alice@example.com", "älice", 'a"b'])
+        await log_in(
+            protocol, Credentials(kind, user, Secret(PASSWORD), "bob" if kind is LoginKind.PLAIN_AUTHZID else "")
+        )
+        session = ImapSession(protocol, LIMITS)
+        listed = await session.list_folders()
+        if self._is_valid:
+            self._same("folders", {f.name for f in self.server.folders}, {f.wire_name for f in listed})
+        for folder in listed[:_CONFUSED]:
+            status = await session.examine(folder)
+            _judge_numbers(status, folder.status)
+            true = next((f for f in self.server.folders if f.name == folder.wire_name), None)
+            if self._is_valid:
+                assert true is not None
+                self._same("EXAMINE", (true.uidvalidity, len(true.messages)), (status.uidvalidity, status.messages))
+                if folder.status is not None:
+                    self._same(
+                        "STATUS", (true.uidvalidity, true.uidnext), (folder.status.uidvalidity, folder.status.uidnext)
+                    )
+            await self._read_folder(session, true)
+        await session.logout()
+
+    async def _read_folder(self, session: ImapSession, true: MailFolder | None) -> None:
+        oldest = await session.oldest_messages()
+        uids = await session.search_uids(self._c.pick(["ALL", "ALL", "UID 2:*"]) if not self._is_valid else "ALL")
+        sizes = await session.sizes(uids[:_CONFUSED])
+        got: list[FetchedMessage] = []
+        for batch in batches(uids[:_CONFUSED], sizes, LIMITS):
+            fetched = await self._fetch(session, batch)
+            absent = sorted(set(batch) - {m.uid for m in fetched})
+            if absent:
+                await session.search_uids("UID " + ",".join(map(str, absent)))
+            got += fetched
+        if self._is_valid:
+            assert true is not None
+            self._judge_folder(true, oldest, list(uids), sizes, got)
+
+    async def _fetch(self, session: ImapSession, uids: Sequence[int]) -> list[FetchedMessage]:
+        messages: list[FetchedMessage] = []
+        slow = self._c.chance(64)
+        async for message in session.fetch(uids):
+            if message.uid not in uids:
+                raise Finding(f"UID {message.uid} was handed on, which nobody asked for")
+            if any(message.uid == other.uid for other in messages):
+                raise Finding(f"UID {message.uid} was handed on twice")
+            messages.append(message)
+            if message.raw is None:
+                self._tally.without_bytes += 1
+                continue
+            if slow:
+                await asyncio.sleep(0.01)
+            content = b"".join(message.raw.chunks(1024))
+            if len(content) != message.raw.size:
+                raise Finding(f"UID {message.uid} has {len(content)} bytes and says {message.raw.size}")
+            message.raw.close()
+            self._got.append((message.uid, content))
+            self._tally.messages += 1
+            self._tally.message_bytes += len(content)
+        return messages
+
+    # -- the judge --------------------------------------------------------------------------------
+
+    def _judge_error(self, error: MunimentError) -> None:
+        text = str(error) + str(error.hint)
+        if ": unexpected " in text or "something unreadable" in text:
+            raise Finding(f"an error that no rule foresees: {text}") from error
+        if any(secret.decode().casefold() in text.casefold() for secret in SECRETS):
+            raise Finding(f"an error shows the password: {text}") from error
+        if not text.isprintable():
+            raise Finding(f"an error that cannot be printed: {text!r}") from error
+        if self._is_valid:
+            raise Finding(f"a true server's mailbox could not be read: {text}") from error
+
+    def _judge_folder(
+        self,
+        true: MailFolder,
+        oldest: list[tuple[int, str]],
+        uids: list[int],
+        sizes: dict[int, int],
+        got: list[FetchedMessage],
+    ) -> None:
+        by_uid = {m.uid: m for m in true.messages}
+        self._same("oldest", [m.uid for m in true.messages[:3]], [uid for uid, _ in oldest])
+        self._same("UIDs", list(by_uid), uids)
+        self._same("sizes", {uid: len(m.content) for uid, m in by_uid.items()}, sizes)
+        self._same("messages", list(by_uid), sorted(m.uid for m in got))
+        contents = {(uid, content) for uid, content in self._got}
+        for message in got:
+            wanted = by_uid[message.uid]
+            if len(wanted.content) > LIMITS.max_message_bytes:
+                self._same("a message too large", (None, True), (message.raw, bool(message.reason)))
+            elif (message.uid, wanted.content) not in contents:
+                raise Finding(f"UID {message.uid} is not {wanted.content[:200]!r}")
+            self._same(f"the date of {message.uid}", wanted.received, message.internal_date)
+            self._same(f"the flags of {message.uid}", _flags(wanted), message.flags)
+
+    @staticmethod
+    def _same(what: str, expected: object, actual: object) -> None:
+        if expected != actual:
+            raise Finding(f"{what}: {actual!r} instead of {expected!r}")
+
+
+def _judge_loop(loop: VirtualLoop) -> None:
+    if loop.complaints:
+        raise Finding(f"the event loop complains: {loop.complaints}")
+    left = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    if left:
+        raise Finding(f"tasks are left over: {left}")
+
+
+def _judge_numbers(*told: FolderStatus | None) -> None:
+    """PostgreSQL must be able to hold what a server says of a folder."""
+    for status in told:
+        if status is not None and any(not 0 <= (n or 0) < 2**63 for n in astuple(status)):
+            raise Finding(f"a number that no column takes: {status}")
+
+
+def _flags(message: Message) -> tuple[str, ...]:
+    return tuple(flag.decode() for flag in message.flags)

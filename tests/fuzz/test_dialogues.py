@@ -1,0 +1,60 @@
+"""Dialogues with hostile servers, a few of those that `make fuzz` makes by the million."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.fuzzer import INPUT_BYTES, Fuzzer
+from tests.fuzz.pieces import PIECES
+
+
+def inputs(seed: int, count: int) -> Iterator[bytes]:
+    """Return inputs as the fuzzer makes them."""
+    for number in range(count):
+        yield random.Random(f"{seed}/{number}").randbytes(INPUT_BYTES)
+
+
+@pytest.fixture
+def fuzzer() -> Iterator[Fuzzer]:
+    """Return a fuzzer and close it."""
+    fuzzer = Fuzzer()
+    yield fuzzer
+    fuzzer.close()
+
+
+@given(st.binary(max_size=1500))
+@settings(max_examples=300, deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow])
+def test_any_server(data: bytes) -> None:
+    """Whatever a server does, the client ends in time, with an error of ours, and hands on no wrong byte."""
+    fuzzer = Fuzzer()
+    try:
+        fuzzer.run(b"\0" + data)
+    finally:
+        fuzzer.close()
+
+
+def test_random_servers(fuzzer: Fuzzer) -> None:
+    """The same for the inputs of `make fuzz`, of which all kinds occur."""
+    for data in inputs(0, 500):
+        fuzzer.run(data)
+
+    tally = fuzzer.tally
+    assert tally.answers > 10_000
+    assert tally.compared > 1000
+    assert min(tally.valid, tally.dialogues - tally.valid) > 50
+    assert {"ok", "ProtocolViolation", "ServerUnavailable"} <= set(tally.endings)
+    assert len(tally.mutations) >= 17
+    assert len(fuzzer.pieces) >= len(PIECES) - 1
+
+
+def test_the_simplest_server(fuzzer: Fuzzer) -> None:
+    """When the choices have ended, the server is a true one: that is where hypothesis shrinks to."""
+    fuzzer.run(b"")
+
+    assert (fuzzer.tally.valid, fuzzer.tally.endings) == (1, {"ok": 1})
