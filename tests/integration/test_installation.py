@@ -36,7 +36,7 @@ def box(path: Path) -> SecretBox:
 
 async def test_schema_must_be_there(empty: Database, tmp_path: Path) -> None:
     """A database that was not migrated is refused with what to do, and fine afterwards."""
-    with pytest.raises(Misconfigured, match="lacks 1 of") as caught:
+    with pytest.raises(Misconfigured, match=r"lacks \d+ of") as caught:
         await check_installation(empty, box(tmp_path / "key"))
     assert "muniment migrate" in caught.value.hint
 

@@ -211,6 +211,9 @@ async def test_session_that_ends_between_windows_frees_its_memory(
                 raise LoginRefused("the session has expired")  # as with BYE [EXPIRED]
             return dict.fromkeys(uids, 1000)
 
+        async def make_room(self, size: int) -> None:
+            """The server may be asked for anything."""
+
         async def fetch(self, uids: list[int]) -> AsyncIterator[FetchedMessage]:
             for uid in uids:
                 yield FetchedMessage(uid, (), None, spooled)
