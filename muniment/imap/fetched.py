@@ -80,7 +80,7 @@ def read_fetch(parts: list[Part]) -> Fetched | None:
         tokens.number(items[b"UID"]),
         _flags(flag_values) if isinstance(flag_values, list) else None,
         date_value if isinstance(date_value, bytes) else None,
-        tokens.number(size_value) if size_value is not None else None,
+        tokens.number(size_value, tokens.MAX_CLAIM) if size_value is not None else None,
         items.get(b"BODY[]"),
         has_body=b"BODY[]" in items,
     )

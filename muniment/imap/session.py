@@ -138,7 +138,7 @@ class ImapSession:
                 if b"UID" in items and b"RFC822.SIZE" in items:
                     uid = tokens.number(items[b"UID"])
                     if uid in wanted:
-                        sizes[uid] = tokens.number(items[b"RFC822.SIZE"])
+                        sizes[uid] = tokens.number(items[b"RFC822.SIZE"], tokens.MAX_CLAIM)
             return len(sizes) > before
 
         for uid_set, _ in uid_sets(sorted(wanted)):

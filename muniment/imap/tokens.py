@@ -28,6 +28,8 @@ Value: TypeAlias = "bytes | Body | list[Value] | None"
 
 #: No database takes more, either.
 MAX_NUMBER = 2**63 - 1
+#: Sizes are claims that are not stored: servers that lie about them cost nobody a message.
+MAX_CLAIM = 10**20
 
 _MAX_DEPTH = 64
 _MAX_TOKENS = 200_000
@@ -93,9 +95,9 @@ def unescape(quoted: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
 
-def number(value: Value) -> int:
+def number(value: Value, most: int = MAX_NUMBER) -> int:
     """Return a number of at most 63 bits, as the longest of IMAP has (RFC 7162 §7); ProtocolViolation for anything else."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (found := int(value)) <= MAX_NUMBER:
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (found := int(value)) <= most:
         return found
     raise ProtocolViolation(f"the server sent {shown(value)} where a number belongs")
 
