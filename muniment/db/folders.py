@@ -26,14 +26,6 @@ class ArchiveFolder:
 
 
 @dataclass(frozen=True)
-class Uids:
-    """UIDs of one numbering of a folder, in no order."""
-
-    archived: list[int]
-    quarantined: list[int]
-
-
-@dataclass(frozen=True)
 class Held:
     """UIDs of one numbering of a folder: in the archive, and in quarantine; in no order."""
 
@@ -122,18 +114,13 @@ async def park(session: Session, folder_ids: Sequence[int]) -> None:
     await session.execute(_SQL["park_quarantine"], list(folder_ids))
 
 
-async def uids(session: Session, folder_id: int, uidvalidity: int, since: datetime) -> Uids:
-    """Return the UIDs of this numbering that are archived, and those in quarantine that were tried since then."""
-    row = await session.row(Uids, _SQL["uids"], folder_id, uidvalidity, since)
-    if row is None:  # a SELECT without FROM always returns a row
-        raise AssertionError
-    return row
+async def held(session: Session, numberings: Sequence[tuple[int, int]], since: datetime) -> list[Held]:
+    """Return what stands in these folders under these UIDVALIDITYs: (folder id, UIDVALIDITY).
 
-
-async def held(session: Session, numberings: Sequence[tuple[int, int]]) -> list[Held]:
-    """Return what stands in these folders under these UIDVALIDITYs: (folder id, UIDVALIDITY)."""
+    Of the quarantine only what was tried since then.
+    """
     ids, uidvalidities = [id_ for id_, _ in numberings], [uidvalidity for _, uidvalidity in numberings]
-    return await session.rows(Held, _SQL["held"], ids, uidvalidities)
+    return await session.rows(Held, _SQL["held"], ids, uidvalidities, since)
 
 
 async def prove(session: Session, proofs: Sequence[Proof]) -> None:

@@ -99,9 +99,9 @@ async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _Ne
         return _News(list(on_server), set())
     state = work.state
     async with doors.database.session() as session:
-        uids = await folders.uids(session, state.id, state.uidvalidity, work.job.run_started)
-    archived = set(uids.archived)
-    known = archived.union(uids.quarantined)
+        [held] = await folders.held(session, [(state.id, state.uidvalidity)], work.job.run_started)
+    archived = set(held.archived)
+    known = archived.union(held.quarantined)
     return _News([uid for uid in on_server if uid not in known], archived)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from muniment import log
 from muniment.db import folders, messages
@@ -12,6 +13,8 @@ from muniment.model.folder import FolderStatus
 from muniment.services.batch import Target
 
 _log = log.get(__name__)
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ async def prove_folders(session: Session, visits: Sequence[Visited]) -> dict[int
     if not visits:
         return {}
     numberings = [(visit.target.folder_id, visit.target.uidvalidity) for visit in visits]
-    held = {of.folder_id: of for of in await folders.held(session, numberings)}
+    held = {of.folder_id: of for of in await folders.held(session, numberings, _EVER)}
     proofs = []
     for visit in visits:
         of = held[visit.target.folder_id]

@@ -90,7 +90,7 @@ class Writer:
         if group.filings or group.visits:
             name = f"commit of job {self._lease.job_id}"
             self._committing = asyncio.create_task(self._commit(group), name=name)
-            # The task closes its group in the end, but only if it begins.
+            # Not in the task itself: one that is cancelled before it begins does nothing at all.
             self._committing.add_done_callback(lambda _: group.close())
 
     async def _settle(self) -> None:
@@ -99,10 +99,7 @@ class Writer:
             await committing
 
     async def _commit(self, group: _Group) -> None:
-        try:
-            missing = await commit_group(self._doors, self._lease, group.filings, group.visits)
-        finally:
-            group.close()
+        missing = await commit_group(self._doors, self._lease, group.filings, group.visits)
         self.incomplete.update(folder_id for folder_id, lacking in missing.items() if lacking)
 
     async def _abandon(self) -> None:

@@ -39,18 +39,13 @@ UPDATE quarantine SET uidvalidity = old.parked FROM (
           WHERE folder_id = ANY ($1::bigint[]) AND uidvalidity > 0) AS numbered) AS old
 WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidvalidity;
 
--- uids --
--- What the archive holds of this numbering, and what is in quarantine and was tried since $3
-SELECT array(SELECT uid FROM entries WHERE folder_id = $1 AND uidvalidity = $2) AS archived,
-       array(SELECT uid FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND last_tried >= $3) AS quarantined;
-
 -- held --
--- What the archive holds of these folders and numberings, read back for the proof, and what is in quarantine
+-- What the archive holds of these folders and numberings, and what is in quarantine and was tried since $3
 SELECT given.folder_id,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,
        array(SELECT uid FROM quarantine
-             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering) AS quarantined
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND last_tried >= $3) AS quarantined
 FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 
 -- prove --
