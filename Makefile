@@ -36,7 +36,8 @@ bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slo
 	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1"
+fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1", --coverage for atheris
+	@case "$(FUZZ_ARGS)" in *--coverage*) $(BIN)/python -m pip install --quiet --only-binary :all: atheris==3.0.0;; esac
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 servers:  ## what the tests run against: Dovecot, Cyrus, and the peers of the benchmark

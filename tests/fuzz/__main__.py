@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import os
-import random
 import signal
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from tests.fuzz.fuzzer import INPUT_BYTES, Fuzzer
+from tests.fuzz.fuzzer import Fuzzer, inputs
 from tests.fuzz.report import Report
 from tests.fuzz.virtual import Finding
 
@@ -49,7 +47,7 @@ def _fuzz(options: argparse.Namespace) -> int:
     answers = options.answers or (10_000_000 if not options.minutes else sys.maxsize)
     findings = 0
     guard, lost = _cpu_guard(), _unraisable()
-    for data in _inputs(options.seed):
+    for data in inputs(options.seed):
         try:
             _guarded(guard, fuzzer, data)
             if lost:
@@ -76,12 +74,6 @@ def _become_coverage_guided(options: argparse.Namespace) -> NoReturn:
     """Go on as another program: what is to be instrumented must not be imported yet."""
     words = [f"--minutes={options.minutes or 5.0}", f"--seed={options.seed}", f"--out={options.out}"]
     os.execv(sys.executable, [sys.executable, "-m", "tests.fuzz.coverage_guided", *words])
-
-
-def _inputs(seed: int) -> Iterator[bytes]:
-    for number in itertools.count():
-        # By number, so that one input can be made without those before it.
-        yield random.Random(f"{seed}/{number}").randbytes(INPUT_BYTES)
 
 
 def _guarded(guard: Callable[[float], None], fuzzer: Fuzzer, data: bytes) -> None:

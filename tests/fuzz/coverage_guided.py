@@ -1,7 +1,7 @@
 """The fuzzer guided by coverage: `python -m tests.fuzz --coverage`.
 
 atheris looks which inputs reach new branches of ours, and makes more like them. It is Apache-2.0, a wheel of 35 MB, and
-nobody else needs it: `make fuzz` alone installs it.
+nobody else needs it: `make fuzz` installs it when it is asked for `--coverage`.
 """
 
 from __future__ import annotations

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.dialogue import Dialogue, Tally
 from tests.fuzz.pieces import probe_time, read_piece
-from tests.fuzz.virtual import VirtualLoop
+from tests.fuzz.virtual import Finding, VirtualLoop
 
 INPUT_BYTES = 3000
 _DIALOGUES = 232  # of 256 inputs; the rest are for single readers
 _PROBE = 250
 _PIECES_EACH = 8
+
+
+def inputs(seed: int) -> Iterator[bytes]:
+    """Yield the inputs of a seed, without end; by number, so that one can be made without those before it."""
+    for number in itertools.count():
+        yield random.Random(f"{seed}/{number}").randbytes(INPUT_BYTES)
 
 
 class Fuzzer:
@@ -49,8 +59,18 @@ class Fuzzer:
         try:
             loop.run_until_complete(Dialogue(c, self.tally).run(loop))
         except BaseException:
-            loop.close()  # what hangs in it hangs there
+            _abandon(loop)
             self._loop = VirtualLoop()
             raise
         finally:
             asyncio.set_event_loop(None)
+
+
+def _abandon(loop: VirtualLoop) -> None:
+    """Close a loop with a dialogue that was ended in its middle; what bears no cancelling is left as it is."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    with suppress(Finding):
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

@@ -104,7 +104,7 @@ class Wire(asyncio.Transport):
         self._timeout = timeout_seconds
         self._memory_bytes = memory_bytes
         self._resident = resident_bytes()
-        self._spoke = self._useful = loop.time()
+        self._spoke = self._useful = self._paused_at = loop.time()
         loop.watch = self._watch
 
     @property
@@ -134,6 +134,7 @@ class Wire(asyncio.Transport):
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading`."""
         self._paused = True
+        self._paused_at = self._loop.time()
 
     def resume_reading(self) -> None:
         """Deliver again."""
@@ -187,7 +188,11 @@ class Wire(asyncio.Transport):
 
     def _watch(self, now: float) -> None:
         """Find waits beyond what `muniment.imap.patience` promises; `_SLACK` is for the farewell."""
-        if self._closed or self._paused:
+        if self._closed:
+            return
+        if self._paused:
+            if now > self._paused_at + 11 * self._timeout:
+                raise Finding(f"reading is paused for {now - self._paused_at:g} s, and nobody goes on")
             return
         if not self._queue and now > self._spoke + self._timeout + _SLACK_SECONDS:
             raise Finding(f"the server is silent since {now - self._spoke:g} s, and the client still waits")

@@ -1,0 +1,137 @@
+"""The fuzzer's judge: each promise of the IMAP door is really looked at, for a client that breaks it is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from muniment.imap import fetched, tokens
+from muniment.imap.fetch_stream import FetchStream
+from muniment.imap.patience import Patience
+from muniment.imap.protocol import ImapProtocol
+from muniment.imap.receiver import Receiver
+from muniment.imap.redaction import Redactor
+from muniment.imap.spool import DiscardSink
+from muniment.model.message import MemoryMessage
+from tests.fuzz.choices import Choices
+from tests.fuzz.fuzzer import Fuzzer, inputs
+from tests.fuzz.pieces import Piece, probe_time
+from tests.fuzz.virtual import Finding
+
+
+def _cut_bodies(patch: pytest.MonkeyPatch) -> None:
+    true = MemoryMessage.__init__
+    patch.setattr(MemoryMessage, "__init__", lambda self, data: true(self, data[:-1]))
+
+
+def _mixed_up(patch: pytest.MonkeyPatch) -> None:
+    true = fetched.Fetched.message
+    last: list[Any] = []
+
+    def message(self: fetched.Fetched, most: int) -> Any:
+        found = true(self, most)
+        last.append(found.raw)
+        return (
+            found
+            if len(last) < 2 or found.raw is None
+            else type(found)(
+                found.uid, found.flags, found.internal_date, MemoryMessage(b"Message-ID: <0.1@fuzz>\r\n"), ""
+            )
+        )
+
+    patch.setattr(fetched.Fetched, "message", message)
+
+
+def _atoms_are_content(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fetched, "String", bytes)
+
+
+def _no_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ImapProtocol, "_start_clock", lambda _: None)
+
+
+def _everything_is_progress(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Patience, "keep_alive", Patience.progress)
+
+
+def _stumbles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tokens, "_MAX_DEPTH", 10**9)
+    patch.delattr(tokens, "shown")
+
+
+def _keeps_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("muniment.imap.receiver.MAX_RESPONSE_BYTES", 1 << 40)
+    kept: list[bytes] = []
+    true = Receiver.feed
+
+    def feed(self: Receiver, data: bytes) -> None:
+        kept.append(bytes(bytearray(data)) * 64)
+        true(self, data)
+
+    patch.setattr(Receiver, "feed", feed)
+    patch.setattr(DiscardSink, "write", lambda _, data: kept.append(bytes(data)))
+
+
+def _shows_secrets(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Redactor, "hide", lambda _, text: text)
+
+
+def _never_resumes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ImapProtocol, "resume", lambda _: None)
+
+
+def _twice(patch: pytest.MonkeyPatch) -> None:
+    true = FetchStream._enqueue
+
+    def enqueue(self: FetchStream, message: Any) -> None:
+        true(self, message)
+        self._queue.append(message)
+
+    patch.setattr(FetchStream, "_enqueue", enqueue)
+
+
+DEFECTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
+    "a byte is lost": (_cut_bodies, "is not b|did not send"),
+    "messages are mixed up": (_mixed_up, "is not b|did not send"),
+    "an atom is taken for content": (_atoms_are_content, "did not send"),
+    "no timer runs": (_no_clock, "for ever|silent|no piece"),
+    "keep-alives count for ever": (_everything_is_progress, "no piece"),
+    "the parser stumbles": (_stumbles, "no rule foresees"),
+    "memory grows": (_keeps_all, "MiB more"),
+    "a secret is shown": (_shows_secrets, "shows the password"),
+    "reading stays paused": (_never_resumes, "reading is paused"),
+    "a message comes twice": (_twice, "twice"),
+}
+
+
+def _talk(fuzzer: Fuzzer) -> None:
+    for data in islice(inputs(1), 6000):
+        fuzzer.run(b"\0" + data)
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_planted_defect_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzzer, defect: str) -> None:
+    """Every promise is really looked at: a client that breaks it is caught."""
+    plant, says = DEFECTS[defect]
+    plant(monkeypatch)
+
+    with pytest.raises(Finding, match=says):
+        _talk(fuzzer)
+
+
+def test_quadratic_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that takes quadratic time is caught, and one that takes linear time is not."""
+
+    def quadratic(data: bytes) -> object:
+        return [data[at:] for at in range(0, len(data), 2)]
+
+    pieces = (Piece("quadratic", quadratic, ((b"", b""),), (b"x",)),)
+    monkeypatch.setattr("tests.fuzz.pieces.PIECES", pieces)
+    with pytest.raises(Finding, match="quadratic takes"):
+        probe_time(Choices(b""))
+
+    monkeypatch.setattr("tests.fuzz.pieces.PIECES", (Piece("linear", bytes.hex, ((b"", b""),), (b"x",)),))
+    assert probe_time(Choices(b"")) == "linear"
