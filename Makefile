@@ -40,8 +40,8 @@ fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1
 	@case "$(FUZZ_ARGS)" in *--coverage*) $(BIN)/python -m pip install --quiet --only-binary :all: atheris==3.0.0;; esac
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-servers:  ## what the tests run against: Dovecot, Cyrus, and the peers of the benchmark
-	@tools/setup.sh packages dovecot-imapd $(PEERS)
+servers:  ## what the tests run against: Dovecot, Cyrus, Prometheus, and the peers of the benchmark
+	@tools/setup.sh packages dovecot-imapd prometheus $(PEERS)
 	@tools/setup.sh cyrus
 
 lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -104,6 +104,33 @@ class Bridge:
         loop = self._start()
         loop.call_soon_threadsafe(self._spawn, service, name)
 
+    def ask(self, service: Service[_T], seconds: float) -> _T:
+        """Run a service beside all others and return its result, or raise its error; TimeoutError after so many seconds.
+
+        For questions about the process: neither `interrupt` nor anything else cares about it.
+        """
+
+        async def asked() -> _T:
+            return await service(await self._open())
+
+        return _result(asyncio.run_coroutine_threadsafe(asked(), self._start()), seconds)
+
+    def beats(self, seconds: float) -> bool:
+        """Whether the loop does something within so many seconds."""
+        beat = threading.Event()
+        self._start().call_soon_threadsafe(beat.set)
+        return beat.wait(seconds)
+
+    @property
+    def running(self) -> int:
+        """How many services `run` is running."""
+        return len(self._calls)
+
+    @property
+    def doors(self) -> Doors | None:
+        """The doors, when they are open."""
+        return self._doors
+
     def pause(self, seconds: float) -> None:
         """Keep the calling thread waiting, until `interrupt` at most."""
         self._interrupted.wait(seconds)
@@ -196,6 +223,14 @@ class Bridge:
             task.cancel()
         await _end(rest)
         await self._stack.aclose()
+
+
+def _result(future: Future[_T], seconds: float) -> _T:
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        future.cancel()
+        raise
 
 
 async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -117,6 +118,12 @@ def check_url(url: Secret, name: str, schemes: Sequence[str]) -> None:
             f"{name} is not a URL like {schemes[0]}://user:password@host:port/name",
             hint="In user and password write / # ? @ : [ ] and % as %2F %23 %3F %40 %3A %5B %5D %25 (percent-encoding).",
         )
+
+
+def place(url: Secret | None) -> str:
+    """Return where a checked URL leads, without user, password and options; a socket is its path."""
+    parts = urlsplit(url.reveal() if url is not None else "")
+    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [parts.path])[0]
 
 
 def create_key_file(path: Path) -> None:

@@ -67,6 +67,13 @@ def _at_least_zero(text: str) -> float:
     return value
 
 
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 65536:
+        raise ValueError("expected a port, 1 to 65535")
+    return value
+
+
 _count = _positive(int)
 _amount = _positive(float)
 
@@ -110,11 +117,21 @@ class Settings:
     stale_hours: float = _setting(48.0, _amount, "A mailbox whose last completeness proof is older shows as stale.")
     store_messages: int = _setting(5_000_000, _count, "A new archive store is begun when the current one has so many.")
     index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
-    flower_port: int = _setting(5555, _count, "Port of Flower on 127.0.0.1.")
+    flower_port: int = _setting(5555, _port, "Port of Flower on 127.0.0.1.")
     flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")
     flower_user: str = _setting("admin", str, "User name for Flower.")
     flower_password_file: Path | None = _setting(
         None, Path, "Password for Flower. Unset: `flower.password` in the data folder, made on first use."
+    )
+    metrics_port: int | None = _setting(
+        None,
+        _port,
+        "Port of /metrics, /healthz and /readyz. Unset: none. `muniment up` uses this one and the next ones, see"
+        " docs/operations.md.",
+    )
+    metrics_address: str = _setting("127.0.0.1", str, "Address that they listen on; they ask nobody for a password.")
+    metrics_mailboxes: int = _setting(
+        100, _count, "So many mailboxes, those proven longest ago, have a metric of their own, with their address."
     )
     log_level: str = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = _setting(False, _flag, "Log lines as JSON.")

@@ -12,10 +12,12 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from muniment import log
+from muniment import log, metrics
 from muniment.bridge import Bridge, wait_for_doors
 from muniment.errors import MunimentError
+from muniment.exporter import Exporter, FleetCollector
 from muniment.services.report_process import report_process
+from muniment.services.watch_fleet import watch_fleet
 from scheduler.schedule import Entry, schedule, settings
 
 _log = log.get(__name__)
@@ -31,8 +33,14 @@ class TickScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Make every entry due at once."""
+        found = settings()
+        fleet = FleetCollector()
+        self._exporter = Exporter("scheduler", self._bridge, found, [fleet])
+        self._exporter.start()
         wait_for_doors(settings)
-        self._due = {entry: time.monotonic() for entry in schedule(settings())}
+        if found.metrics_port is not None:
+            self._bridge.keep_running(partial(watch_fleet, publish=fleet.publish), "fleet facts")
+        self._due = {entry: time.monotonic() for entry in schedule(found)}
         self._bridge.keep_running(partial(report_process, kind="scheduler", concurrency=1), "report")
 
     def tick(self, *_: object, **__: object) -> float:
@@ -45,6 +53,7 @@ class TickScheduler(Scheduler):
 
     def close(self) -> None:
         """Close the doors."""
+        self._exporter.stop()
         self._bridge.stop()
 
     @property
@@ -54,8 +63,11 @@ class TickScheduler(Scheduler):
 
     def _run(self, entry: Entry) -> None:
         try:
-            self._bridge.run(entry.service)
+            with metrics.TICKS.labels(entry.name).time():
+                self._bridge.run(entry.service)
         except MunimentError as error:
+            metrics.TICK_FAILURES.labels(entry.name).inc()
             _log.warning("tick failed, it comes again", entry=entry.name, error=str(error))
         except Exception:  # noqa: BLE001 - beat must outlive a bug in one entry: the others recover jobs
+            metrics.TICK_FAILURES.labels(entry.name).inc()
             _log.exception("tick crashed, it comes again", entry=entry.name)

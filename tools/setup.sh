@@ -51,7 +51,7 @@ install_missing() {
     release_services "${missing[@]}"
 }
 
-# A mail server that we start ourselves is wanted, a system service that listens on port 143 is not.
+# A server that we start ourselves is wanted, a system service that listens on port 143 is not.
 policy=
 hold_services() {
     [ ! -e /usr/sbin/policy-rc.d ] || return 0
@@ -67,6 +67,10 @@ release_services() {
             dovecot-*)
                 if have systemctl; then systemctl disable dovecot.service dovecot.socket >/dev/null 2>&1 || true; fi
                 if have update-rc.d; then update-rc.d dovecot disable >/dev/null 2>&1 || true; fi
+                ;;
+            prometheus)
+                if have systemctl; then systemctl disable prometheus.service >/dev/null 2>&1 || true; fi
+                if have update-rc.d; then update-rc.d prometheus disable >/dev/null 2>&1 || true; fi
                 ;;
         esac
     done

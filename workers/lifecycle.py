@@ -14,11 +14,15 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from muniment import log
 from muniment.bridge import Bridge, wait_for_doors
 from muniment.embedded import endpoints
+from muniment.exporter import Budget, Exporter, forget_former_children
 from muniment.jobs import Queue
 from muniment.services.report_process import report_process
 from muniment.settings import Settings
+from workers.announcement import Announcement
+from workers.quit import quit_at_once
 
 
 def settings() -> Settings:
@@ -26,8 +30,14 @@ def settings() -> Settings:
     return endpoints.resolve(Settings.from_environment())
 
 
-#: The one bridge of this process.
+#: The one bridge of this process, on which tasks run.
 bridge = Bridge(settings)
+
+#: The process above a prefork pool runs no task; what is asked of it must not be carried over into its children.
+_aside = Bridge(settings, connections=1)
+
+_announcement = Announcement()
+_exporter: Exporter | None = None
 
 
 def connect() -> None:
@@ -37,30 +47,61 @@ def connect() -> None:
     worker_process_init.connect(_on_child, weak=False)
     worker_shutting_down.connect(_on_stopping, weak=False)
     worker_shutdown.connect(_on_stopped, weak=False)
-    worker_process_shutdown.connect(_on_stopped, weak=False)
+    worker_process_shutdown.connect(_on_child_stopped, weak=False)
 
 
-def _on_init(**_: object) -> None:
+def _on_init(sender: Any, **_: object) -> None:
+    global _exporter  # noqa: PLW0603 - one process, one exporter
+    found = settings()
+    log.configure(found.log_level, json=found.log_json)  # Celery does it only after this signal
+    queue = _queue(sender)
+    _announcement.starting(queue, sender.concurrency, found)
+    forget_former_children()
+    if _is_prefork(sender):
+        _exporter = Exporter(queue.value, _aside, found)
+    else:
+        _exporter = Exporter(queue.value, bridge, found, [Budget(bridge, found.memory_budget_bytes)])
+    _exporter.start()
     wait_for_doors(settings)
 
 
 def _on_ready(sender: Any, **_: object) -> None:
     """Report a pool of threads; the children of a prefork pool report themselves."""
-    if not sender.pool.is_green and sender.pool.__class__.__module__.endswith("prefork"):
-        return
-    queues = set(sender.app.amqp.queues.consume_from)
-    kind = Queue.INDEX if queues == {Queue.INDEX.value} else Queue.ARCHIVE
-    bridge.keep_running(partial(report_process, kind=kind.value, concurrency=sender.pool.limit), "report")
+    worker = sender.controller
+    quit_at_once(bridge)
+    _announcement.ready()
+    if not _is_prefork(worker):
+        bridge.keep_running(partial(report_process, kind=_queue(worker).value, concurrency=sender.pool.limit), "report")
 
 
 def _on_child(**_: object) -> None:
+    if _exporter is not None:
+        _exporter.leave_to_parent()
     bridge.keep_running(partial(report_process, kind=Queue.INDEX.value, concurrency=1), "report")
 
 
-def _on_stopping(**_: object) -> None:
+def _on_stopping(sig: str, how: str, **_: object) -> None:
     # Warm shutdown waits for the tasks that run: hand their jobs back now, do not finish the slices.
+    _announcement.stopping(sig, how, bridge.running)
     bridge.interrupt()
 
 
 def _on_stopped(**_: object) -> None:
+    if _exporter is not None:
+        _exporter.stop()
     bridge.stop()
+    _aside.stop()
+    _announcement.stopped()
+
+
+def _on_child_stopped(**_: object) -> None:
+    bridge.stop()
+
+
+def _queue(worker: Any) -> Queue:
+    consumed = set(worker.app.amqp.queues.consume_from)
+    return Queue.INDEX if consumed == {Queue.INDEX.value} else Queue.ARCHIVE
+
+
+def _is_prefork(worker: Any) -> bool:
+    return str(worker.pool_cls.__module__).endswith("prefork")

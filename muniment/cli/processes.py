@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
+import psutil
 
 from muniment.cli.connect import settings
 from muniment.embedded import endpoints
 from muniment.jobs import Queue
+from muniment.metrics import FOLDER_VARIABLE
 from muniment.settings import Settings
 
 _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
@@ -37,7 +41,8 @@ _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
 def worker(queue: str, concurrency: int | None) -> NoReturn:
     """Run one worker in the foreground; start as many as you like, on as many machines, with the same key file."""
     found = settings()
-    _become(worker_command(found, Queue(queue), concurrency, os.getpid()), found)
+    more = {} if Queue(queue) is Queue.ARCHIVE else {FOLDER_VARIABLE: _children_folder(found)}
+    _become(worker_command(found, Queue(queue), concurrency, os.getpid()), found, more)
 
 
 @click.command("scheduler")
@@ -86,11 +91,23 @@ def flower_command(port: int) -> list[str]:
     return ["-A", "workers", "flower", f"--port={port}"]
 
 
-def _become(arguments: list[str], found: Settings) -> NoReturn:
-    """Replace this process by celery: signals and exit code are then its own."""
+def _children_folder(found: Settings) -> str:
+    """Make the folder where the processes of the pool leave their metrics; forget those of workers that are gone."""
+    parent = found.data / "run" / "metrics-of-workers"
+    for old in parent.glob("*"):
+        if not psutil.pid_exists(int(old.name)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = parent / str(os.getpid())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(folder)
+
+
+def _become(arguments: list[str], found: Settings, more: Mapping[str, str] | None = None) -> NoReturn:
+    """Replace this process by celery: signals and exit code are then its own; `more` joins its environment."""
     endpoints.resolve(found)  # says in one line what celery would say in fifty
-    click.echo(f"running: celery {shlex.join(arguments)}", err=True)
+    more = more or {}
+    click.echo(f"running: {''.join(f'{n}={v} ' for n, v in more.items())}celery {shlex.join(arguments)}", err=True)
     sys.stdout.flush()
     # All else it reads from the same environment.
-    environ = {**os.environ, "MUNIMENT_DATA": str(found.data)}
+    environ = {**os.environ, "MUNIMENT_DATA": str(found.data), **more}
     os.execve(sys.executable, [sys.executable, "-m", "celery", *arguments], environ)

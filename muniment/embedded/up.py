@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +25,7 @@ from muniment.embedded.supervisor import Supervisor
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.errors import Misconfigured, Transient
 from muniment.jobs import Queue
+from muniment.metrics import FOLDER_VARIABLE
 from muniment.secrecy import create_key_file
 from muniment.settings import PREFIX, Settings, environment
 
@@ -87,29 +90,40 @@ async def supervise(
 
 
 def celery_programs(settings: Settings, run: Path) -> list[Program]:
-    """Return the two worker pools and the scheduler, as an operator would start them by hand."""
+    """Return the two worker pools and the scheduler, as an operator would start them by hand.
+
+    The scheduler gets `metrics_port`, the archive workers the next ones, the index worker the one after them.
+    """
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
     # Only these settings: with both a URL and its *_FILE variable a child would not start.
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     env = others | environment(settings)
+    ports = (str(settings.metrics_port + number) if settings.metrics_port else "" for number in itertools.count())
+    children = run / "metrics"
     level = f"--loglevel={settings.log_level}"
     stop = (Step(signal.SIGTERM, WORKER_STOP_SECONDS),)
+
+    def own() -> dict[str, str]:
+        return {**env, "MUNIMENT_METRICS_PORT": next(ports)}
 
     def pool(queue: Queue, kind: str, concurrency: int, number: int = 1) -> Program:
         name = f"{queue}{number}" if number > 1 else queue.value
         options = (f"--pool={kind}", f"--concurrency={concurrency}", f"--hostname={name}@%h", level)
         # Gossip and mingle are talk among workers that nobody here listens to; -E is what Flower shows.
         argv = (*celery, "workers", "worker", "-Q", queue.value, *options, "-E", "--without-gossip", "--without-mingle")
-        return Program(f"{name}-worker", argv, run, env, rank=_WORKER_RANK, stop=stop)
+        environ = own() if queue is Queue.ARCHIVE else {**own(), FOLDER_VARIABLE: str(children)}
+        tidy = partial(children.mkdir, exist_ok=True)
+        return Program(f"{name}-worker", argv, run, environ, rank=_WORKER_RANK, stop=stop, tidy=tidy)
 
     beat = (*celery, "scheduler", "beat", level, "--pidfile=")
+    scheduler = Program("scheduler", beat, run, own(), rank=_SCHEDULER_RANK, stop=stop)
     return [
         *(
             pool(Queue.ARCHIVE, "threads", settings.archive_concurrency, number)
             for number in range(1, settings.archive_processes + 1)
         ),
         pool(Queue.INDEX, "prefork", settings.index_concurrency),
-        Program("scheduler", beat, run, env, rank=_SCHEDULER_RANK, stop=stop),
+        scheduler,
     ]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from aioimaplib.aioimaplib import CONNECTED, NONAUTH, Commands, IMAP4ClientProtocol
 
+from muniment import metrics
 from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolViolation, ServerUnavailable
 from muniment.imap import tokens, wire
 from muniment.imap.command import OnData, WireCommand
@@ -112,8 +113,10 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self.abort()
             raise
         status = command.status
+        seconds = self.loop.time() - began
+        metrics.COMMANDS.labels(name).observe(seconds)
         if name in _CHEAP and not pipelined:
-            self.permit.answered(self.loop.time() - began)
+            self.permit.answered(seconds)
         if not status.ok:
             self._heed(status)
         if status.ok and status.code == "CAPABILITY":
@@ -178,6 +181,11 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     # -- called by asyncio ------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        metrics.CONNECTIONS.inc()
+
     def data_received(self, data: bytes) -> None:
         """Take what came from the socket."""
         self._now = self.loop.time()
@@ -192,6 +200,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody that nothing will come any more."""
+        metrics.CONNECTIONS.dec()
         self.permit.release(clean=self._parted or self._failure is None)
         self.fail(translated(error or EOFError(), self.peer, self._doing()))
         self._lost.set()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 
-from muniment import log
+from muniment import log, metrics
 from muniment.contents.codec import EncodedPart, encode, sha256_of
 from muniment.db import jobs, messages, stores
 from muniment.db.database import Session
@@ -15,6 +15,7 @@ from muniment.db.jobs import Progress
 from muniment.db.messages import NewEntry, NewMessage, PartRow
 from muniment.errors import RunCancelled, Transient, Unstorable
 from muniment.mail.headers import read_headers
+from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage, Headers, RawMessage
 from muniment.model.run import Lease, MessageCounts, RunState
 from muniment.services.batch import Filing, Target
@@ -78,7 +79,8 @@ async def commit_group(
     What PostgreSQL refuses goes alone, then without its headers, then without flags and date, then
     into quarantine with its raw bytes: one bad message stops nobody.
     """
-    readable = await asyncio.to_thread(_prepare, filings)
+    with timed(Stage.PREPARE):
+        readable = await asyncio.to_thread(_prepare, filings)
     refused = [
         _Refused(filing.target, message.uid, message.reason)
         for filing in filings
@@ -128,26 +130,38 @@ async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, in
     async with doors.database.session() as session:
         known = await messages.known(session, [one.sha256 for one in readable])
     lacking = {one.sha256: one for one in readable if one.sha256 not in known}
-    encoded = await asyncio.to_thread(_encode_small, lacking.values(), doors.settings.spool_bytes)
-    async with doors.database.transaction() as session:
-        recognised = await _recognise(session, readable)
-        fresh = [one for one in readable if one.place not in recognised]
-        await _store(session, fresh, lacking, encoded)
-        for one in refused:
-            parts = None if one.raw is None else ((part.codec, part.data) for part in encode(one.raw))
-            await messages.quarantine(session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts)
-        missing = await prove_folders(session, portion.visits)
-        counts = MessageCounts(len(readable) + len(refused), len(fresh), len(recognised), len(refused))
-        progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
-        # Last, so that the job's row is locked only for the commit itself: whoever leases the job
-        # after this waits for it, and whoever did before makes the whole transaction fail.
-        if readable or refused or portion.cursors or portion.breaks:
-            state = await jobs.progress(session, lease, progress, doors.settings.lease_seconds)
-        else:  # a proof alone is no progress that would forgive failures
-            state = await jobs.extend(session, lease, doors.settings.lease_seconds)
+    with timed(Stage.COMPRESS):
+        encoded = await asyncio.to_thread(_encode_small, lacking.values(), doors.settings.spool_bytes)
+    with timed(Stage.COMMIT):
+        async with doors.database.transaction() as session:
+            recognised = await _recognise(session, readable)
+            fresh = [one for one in readable if one.place not in recognised]
+            await _store(session, fresh, lacking, encoded)
+            for one in refused:
+                parts = None if one.raw is None else ((part.codec, part.data) for part in encode(one.raw))
+                await messages.quarantine(
+                    session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
+                )
+            missing = await prove_folders(session, portion.visits)
+            counts = MessageCounts(len(readable) + len(refused), len(fresh), len(recognised), len(refused))
+            progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
+            # Last, so that the job's row is locked only for the commit itself: whoever leases the job
+            # after this waits for it, and whoever did before makes the whole transaction fail.
+            if readable or refused or portion.cursors or portion.breaks:
+                state = await jobs.progress(session, lease, progress, doors.settings.lease_seconds)
+            else:  # a proof alone is no progress that would forgive failures
+                state = await jobs.extend(session, lease, doors.settings.lease_seconds)
+    _count(progress)
     if state is RunState.CANCELLING:
         raise RunCancelled
     return missing
+
+
+def _count(progress: Progress) -> None:
+    counts = progress.counts
+    for outcome in ("archived", "known", "quarantined"):
+        metrics.MESSAGES.labels(outcome).inc(getattr(counts, outcome))
+    metrics.BYTES.inc(progress.size)
 
 
 async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tuple[int, int]]:

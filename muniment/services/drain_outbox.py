@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
-from muniment import log
+from muniment import log, metrics
 from muniment.contents.codec import EncodedPart, decode_part
 from muniment.db import index
 from muniment.db.database import Session
 from muniment.db.index import OutboxRow
 from muniment.errors import Damaged
 from muniment.mail.bodies import read_text
+from muniment.metrics import Stage, timed
 from muniment.model.document import Document
 from muniment.retry import Backoff
 from muniment.services.doors import Doors
@@ -42,7 +43,8 @@ async def drain_outbox(doors: Doors) -> int:
     until = time.monotonic() + DRAIN_SECONDS
     total = 0
     while True:
-        taken = await _drain_batch(doors)
+        with timed(Stage.INDEX):
+            taken = await _drain_batch(doors)
         total += taken
         if taken < doors.settings.index_batch or time.monotonic() >= until:
             return total
@@ -61,6 +63,8 @@ async def _drain_batch(doors: Doors) -> int:
         for row in rows:
             if reason := failed.get((row.store_id, row.message_id)):
                 await index.set_aside(session, row, reason, _RETRY.seconds(row.attempts + 1))
+    metrics.INDEXED.labels("indexed").inc(len(rows) - len(failed))
+    metrics.INDEXED.labels("failed").inc(len(failed))
     if failed:
         _log.warning("not indexed", messages=len(failed), reason=next(iter(failed.values())))
     return len(rows)

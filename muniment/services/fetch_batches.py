@@ -10,6 +10,7 @@ from itertools import chain
 from muniment import log
 from muniment.errors import CommandRefused, Transient
 from muniment.imap import ByteBudget, ImapSession, batches, uid_sets, unknown_size
+from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage
 from muniment.services.batch import Batch
 from muniment.services.doors import Doors
@@ -45,8 +46,9 @@ async def fetch_batches(
             cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
             if not doors.budget.has_room(cost):
                 await writer.flush()
-            await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
-            await doors.budget.reserve(cost)
+            with timed(Stage.ROOM):
+                await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
+                await doors.budget.reserve(cost)
             async with aclosing(_fetch_set(doors, work, uids, cost)) as fetched:
                 async for batch in fetched:
                     yield batch

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from muniment.db import folders
 from muniment.errors import ProtocolViolation
 from muniment.imap import ImapSession
+from muniment.metrics import Stage, timed
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.profile import Credentials, LoginKind, Profile
 from muniment.model.run import LeasedJob
@@ -71,14 +72,15 @@ def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None])
 
 async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: States) -> OpenMailbox:
     profile, credentials = await access.to(job)
-    session = await ImapSession.open(profile.server, credentials, doors.limits)
-    try:
-        listed = await session.list_folders()
-        if not listed:
-            raise ProtocolViolation("the server lists no folder, not even INBOX (RFC 9051 §5.1)")
-    except BaseException:
-        session.abort()
-        raise
+    with timed(Stage.OPEN):
+        session = await ImapSession.open(profile.server, credentials, doors.limits)
+        try:
+            listed = await session.list_folders()
+            if not listed:
+                raise ProtocolViolation("the server lists no folder, not even INBOX (RFC 9051 §5.1)")
+        except BaseException:
+            session.abort()
+            raise
     source = _source(job, profile, credentials)
     unmoved = _unmoved(listed, states) if source == job.source else frozenset()
     return OpenMailbox(job, profile, session, listed, states, source, unmoved)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from muniment import log
+from muniment import log, metrics
 from muniment.db import jobs
 from muniment.db.jobs import Completion, Setback
 from muniment.errors import (
@@ -139,6 +139,7 @@ async def _hand_back(doors: Doors, job: LeasedJob) -> None:
 
 async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> SliceEnd:
     settings = doors.settings
+    metrics.SETBACKS.labels(type(error).__name__).inc()
     _log.warning("slice failed", error=str(error), kind=type(error).__name__, attempt=job.attempt + 1)
     seconds = Backoff(settings.retry_first_seconds, settings.retry_cap_seconds).seconds(job.attempt + 1)
     weight = _WEIGHTS.get(type(error), _FULL_WEIGHT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from muniment import log
+from muniment import log, metrics
 from muniment.db import jobs
 from muniment.errors import MailboxBusy
 from muniment.model.run import LeasedJob
@@ -34,7 +34,9 @@ async def run_turn(doors: Doors, run_id: int, job_id: int) -> SliceEnd:
     until = time.monotonic() + doors.settings.turn_seconds
     while True:
         with log.bound(run=run_id, job=job.lease.job_id, mailbox_id=job.mailbox_id):
-            done = await run_slice(doors, job, access, go_on=time.monotonic() < until)
+            with metrics.SLICES_RUNNING.track_inprogress(), metrics.SLICE_SECONDS.time():
+                done = await run_slice(doors, job, access, go_on=time.monotonic() < until)
+            metrics.SLICES.labels(done.end.value).inc()
             visited = {} if done.visit is None else {"folders": done.visit.folders, "commands": done.visit.commands}
             _log.info("slice ended", end=done.end.value, **visited)
         if done.next is None:

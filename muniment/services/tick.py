@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment import log
+from muniment import log, metrics
 from muniment.db import jobs, runs, status
 from muniment.errors import BrokerUnavailable
 from muniment.jobs import INDEX_DRAIN, Queue
@@ -50,6 +50,7 @@ async def _recover(doors: Doors, run_ids: list[int]) -> None:
     if stuck:
         _log.warning("transactions of silent workers ended", transactions=stuck)
     if silent:
+        metrics.RECOVERED.labels("silent").inc(silent)
         _log.warning("workers fell silent", jobs=silent)
     try:
         waiting = await doors.queue.depth(Queue.ARCHIVE) if sent else 0
@@ -61,4 +62,5 @@ async def _recover(doors: Doors, run_ids: list[int]) -> None:
         if waiting >= sent:
             await jobs.prolong_sent(session, run_ids, doors.settings.lease_seconds)
         elif lost := await jobs.resend_lost(session, run_ids):
+            metrics.RECOVERED.labels("lost").inc(lost)
             _log.warning("broker lost tasks", jobs=lost)

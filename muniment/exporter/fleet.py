@@ -1,0 +1,145 @@
+"""Facts about the whole fleet as Prometheus reads them; the scheduler shows them.
+
+Two schedulers show the same facts twice: ask for `max by (…)` of them, never for a sum over instances.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client.metrics_core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from muniment.governor import ServerState
+from muniment.services.watch_fleet import LAG_BOUNDS, FleetFacts
+
+
+class FleetCollector(Collector):
+    """Shows the last facts that were published, with the time when they were taken."""
+
+    def __init__(self) -> None:
+        self._facts: FleetFacts | None = None
+
+    def publish(self, facts: FleetFacts) -> None:
+        """Take newer facts."""
+        self._facts = facts
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: what is told is not the same all the time."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the last facts; nothing when there are none yet."""
+        facts = self._facts
+        if facts is None:
+            return
+        yield _one(
+            "muniment_fleet_facts_timestamp_seconds", "When the facts of muniment_fleet_* were taken.", facts.taken
+        )
+        yield from _archive(facts)
+        yield from _processes(facts)
+        yield from _runs(facts)
+        yield from _mailboxes(facts)
+        yield from _servers(facts.status.servers)
+
+
+def _archive(facts: FleetFacts) -> Iterator[Metric]:
+    totals, capacity = facts.status.totals, facts.capacity
+    yield _one("muniment_fleet_messages", "Messages in the archive.", totals.messages)
+    yield _one("muniment_fleet_entries", "Messages filed in folders.", totals.entries)
+    yield _one("muniment_fleet_message_bytes", "Bytes of the messages in the archive.", totals.bytes)
+    yield _one("muniment_fleet_quarantined_messages", "Messages in quarantine.", totals.quarantined)
+    yield _one("muniment_fleet_indexed_messages", "Messages in the index.", totals.indexed)
+    yield _one(
+        "muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", facts.status.index_coverage
+    )
+    yield _one("muniment_fleet_outbox_messages", "Messages that wait for the index.", totals.outbox)
+    yield _one(
+        "muniment_fleet_outbox_failed_messages", "… of them those that could not be indexed.", totals.outbox_failed
+    )
+    yield _one("muniment_fleet_outbox_seconds", "How long the oldest due one waits.", capacity.outbox_seconds)
+    yield _one("muniment_fleet_database_bytes", "Size of the database.", capacity.database_bytes)
+    yield _one("muniment_fleet_database_connections", "Connections to PostgreSQL.", capacity.connections)
+    yield _one("muniment_fleet_database_max_connections", "… that it allows.", capacity.max_connections)
+
+
+def _processes(facts: FleetFacts) -> Iterator[Metric]:
+    alive = {("scheduler", "alive"): 0, ("archive", "alive"): 0, ("index", "alive"): 0}
+    for process in facts.status.processes:
+        key = process.kind, "alive" if process.alive else "silent"
+        alive[key] = alive.get(key, 0) + 1
+    yield _many("muniment_fleet_processes", "Processes that report.", ["kind", "state"], alive.items())
+    depths = {(name,): depth for name, depth in facts.status.queues.items() if depth is not None}
+    yield _many("muniment_fleet_queue_tasks", "Tasks that wait in the broker.", ["queue"], depths.items())
+    yield _one("muniment_fleet_broker_up", "Whether Redis answered.", float(len(depths) == len(facts.status.queues)))
+
+
+def _runs(facts: FleetFacts) -> Iterator[Metric]:
+    mailboxes: dict[tuple[str, ...], int] = {}
+    messages, bytes_, ages = {}, {}, {}
+    for run in facts.open_runs:
+        key = run.profile, str(run.id)
+        for state in ("queued", "running", "done", "failed"):
+            mailboxes[*key, state] = getattr(run, state)
+        messages[key], bytes_[key], ages[key] = run.messages, run.bytes, run.age_seconds
+    labels = ["profile", "run"]
+    yield _many("muniment_fleet_run_mailboxes", "Mailboxes of open runs.", [*labels, "state"], mailboxes.items())
+    yield _many("muniment_fleet_run_messages", "Messages that open runs have seen.", labels, messages.items())
+    yield _many("muniment_fleet_run_bytes", "Bytes that open runs have archived.", labels, bytes_.items())
+    yield _many("muniment_fleet_run_age_seconds", "How long open runs have been going on.", labels, ages.items())
+    last = [((run.profile,), run) for run in facts.last_runs]
+    finished = {key: run.finished for key, run in last}
+    failed = {key: run.failed for key, run in last}
+    yield _many("muniment_fleet_last_run_timestamp_seconds", "When the last run ended.", ["profile"], finished.items())
+    yield _many("muniment_fleet_last_run_failed_mailboxes", "Mailboxes that failed in it.", ["profile"], failed.items())
+
+
+def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
+    yield _one("muniment_fleet_stale_mailboxes", "Mailboxes whose proof is too old.", facts.status.stale_count)
+    yield _one("muniment_fleet_unproven_mailboxes", "Mailboxes that were never proven complete.", facts.never_proven)
+    counts = {bucket.bucket: bucket.mailboxes for bucket in facts.lags}
+    total, buckets = 0, []
+    for number, bound in enumerate((*LAG_BOUNDS, math.inf)):
+        total += counts.get(number, 0)
+        buckets.append(("+Inf" if math.isinf(bound) else str(bound), total))
+    yield GaugeHistogramMetricFamily(
+        "muniment_fleet_mailboxes_lag_seconds",
+        "How long ago mailboxes were proven complete.",
+        buckets=buckets,
+        gsum_value=sum(bucket.seconds for bucket in facts.lags),
+    )
+    longest = {(one.user_name, one.mailbox): one.seconds for one in facts.longest_lags if one.seconds is not None}
+    yield _many(
+        "muniment_fleet_mailbox_lag_seconds",
+        "How long ago a mailbox was proven complete; the longest ones (MUNIMENT_METRICS_MAILBOXES).",
+        ["user", "mailbox"],
+        longest.items(),
+    )
+
+
+def _servers(servers: Iterable[ServerState] | None) -> Iterator[Metric]:
+    known = [((server.server,), server) for server in servers or ()]
+    opened = {key: server.open for key, server in known}
+    waiting = {key: server.waiting for key, server in known}
+    limits = {key: server.limit for key, server in known if server.limit is not None}
+    pauses = {key: server.pause_seconds for key, server in known}
+    yield _many("muniment_fleet_server_connections", "Connections to a mail server.", ["server"], opened.items())
+    yield _many("muniment_fleet_server_waiting", "Mailboxes that wait for one.", ["server"], waiting.items())
+    yield _many(
+        "muniment_fleet_server_limit", "How many there may be, where that is known.", ["server"], limits.items()
+    )
+    yield _many(
+        "muniment_fleet_server_pause_seconds", "How long it is left alone; 0: it is not.", ["server"], pauses.items()
+    )
+
+
+def _one(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _many(name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family

@@ -1,0 +1,72 @@
+"""What is read off this process when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from muniment import metrics
+from muniment.bridge import Bridge
+from muniment.services.doors import Doors
+
+_LAG_SECONDS = 1.0
+
+
+async def measure_lag(_: Doors) -> None:
+    """Measure every second, until cancelled, how late the event loop is: who computes on it makes everybody wait."""
+    loop = asyncio.get_running_loop()
+    while True:
+        wanted = loop.time() + _LAG_SECONDS
+        await asyncio.sleep(_LAG_SECONDS)
+        metrics.LOOP_LAG.observe(max(0.0, loop.time() - wanted))
+
+
+class Budget(Collector):
+    """The memory budget of this process; nothing before the doors are open."""
+
+    def __init__(self, bridge: Bridge, limit: int) -> None:
+        self._bridge = bridge
+        self._limit = limit
+
+    def describe(self) -> Iterable[Metric]:
+        """Return what can be told, without values."""
+        return [
+            GaugeMetricFamily("muniment_memory_budget_bytes", "Message bytes in flight: limit, used.", labels=["what"])
+        ]
+
+    def collect(self) -> Iterable[Metric]:
+        """Read it."""
+        doors = self._bridge.doors
+        return _filled(self, {"limit": self._limit, "used": doors.budget.used}) if doors is not None else []
+
+
+class Volume(Collector):
+    """The room on the volume of the data folder; nothing while there is no such folder, because nobody needed it yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> Iterable[Metric]:
+        """Return what can be told, without values."""
+        text = "Volume of the data folder (spool, embedded servers): size, free."
+        return [GaugeMetricFamily("muniment_data_volume_bytes", text, labels=["what"])]
+
+    def collect(self) -> Iterable[Metric]:
+        """Read it."""
+        try:
+            disk = psutil.disk_usage(str(self._folder))
+        except OSError:
+            return []
+        return _filled(self, {"size": disk.total, "free": disk.free})
+
+
+def _filled(collector: Budget | Volume, values: dict[str, int]) -> Iterable[Metric]:
+    for family in collector.describe():
+        for what, value in values.items():
+            family.add_sample(family.name, {"what": what}, value)
+        yield family

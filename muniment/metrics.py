@@ -1,0 +1,102 @@
+"""What each process counts of its own work, in Prometheus' terms; `muniment.exporter` shows it.
+
+Counted per batch, command or slice, never per message: counting must cost nothing. The whole list, with what the
+scheduler adds about the fleet, is in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: Muniment's own families; the library's default registry is Flower's.
+REGISTRY = CollectorRegistry()
+
+#: Names the folder where children of a prefork pool leave their numbers for their parent. A convention of
+#: prometheus_client, which reads it when it is imported: it must be set, and the folder made, before the process begins.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Stage(StrEnum):
+    """A part of a message's journey (docs/architecture.md)."""
+
+    OPEN = "open"  # connect, log in, list the folders
+    ROOM = "room"  # waiting for a share of the memory budget
+    PREPARE = "prepare"  # hash, header fields
+    COMPRESS = "compress"
+    COMMIT = "commit"  # the transaction
+    INDEX = "index"  # one batch out of the outbox
+
+
+STAGES = Histogram(
+    "muniment_stage_seconds",
+    "How long one step took, by stage: open, room, prepare, compress, commit, index; for one batch.",
+    ["stage"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+MESSAGES = Counter(
+    "muniment_messages",
+    "Messages committed: archived (filed anew), known (recognised by content), quarantined.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+BYTES = Counter("muniment_message_bytes", "Bytes of the messages archived.", registry=REGISTRY)
+SLICES = Counter("muniment_slices", "Slices of jobs by their end.", ["end"], registry=REGISTRY)
+SETBACKS = Counter("muniment_setbacks", "Slices that failed, by the kind of error.", ["kind"], registry=REGISTRY)
+SLICE_SECONDS = Histogram(
+    "muniment_slice_seconds", "How long slices took.", buckets=(*_SECONDS, 300, 600), registry=REGISTRY
+)
+SLICES_RUNNING = Gauge("muniment_slices_running", "Mailboxes in work.", multiprocess_mode="livesum", registry=REGISTRY)
+CONNECTIONS = Gauge(
+    "muniment_imap_connections", "Connections to mail servers.", multiprocess_mode="livesum", registry=REGISTRY
+)
+COMMANDS = Histogram(
+    "muniment_imap_command_seconds",
+    "IMAP commands until their answer.",
+    ["command"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+INDEXED = Counter("muniment_indexed_messages", "Messages taken out of the outbox.", ["outcome"], registry=REGISTRY)
+LOOP_LAG = Histogram(
+    "muniment_event_loop_lag_seconds",
+    "How much later than wanted the event loop ran a timer, every second.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+TICKS = Histogram("muniment_tick_seconds", "Entries of the schedule.", ["entry"], buckets=_SECONDS, registry=REGISTRY)
+TICK_FAILURES = Counter("muniment_tick_failures", "Entries of the schedule that failed.", ["entry"], registry=REGISTRY)
+RECOVERED = Counter(
+    "muniment_recovered_jobs",
+    "Jobs that had to be given to somebody else: silent (of a worker), lost (by the broker).",
+    ["reason"],
+    registry=REGISTRY,
+)
+
+
+@contextmanager
+def timed(stage: Stage) -> Iterator[None]:
+    """Measure a step that ends well; what failed has no typical length."""
+    began = time.perf_counter()
+    yield
+    STAGES.labels(stage.value).observe(time.perf_counter() - began)
+
+
+def _begin_at_zero() -> None:
+    """Show from the beginning what will be counted: a counter that appears with its first event hides that event."""
+    for outcome in ("archived", "known", "quarantined"):
+        MESSAGES.labels(outcome)
+    for outcome in ("indexed", "failed"):
+        INDEXED.labels(outcome)
+    for reason in ("silent", "lost"):
+        RECOVERED.labels(reason)
+
+
+_begin_at_zero()

@@ -1,0 +1,71 @@
+"""Writes docs/metrics.md from what the processes can show: `python -m tools.metrics_doc`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+
+from muniment import metrics
+from muniment.bridge import Bridge
+from muniment.db.fleet import Capacity
+from muniment.db.status import Totals
+from muniment.exporter import Budget, FleetCollector, Volume
+from muniment.services.show_status import Status
+from muniment.services.watch_fleet import FleetFacts
+from muniment.settings import Settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+
+_HEAD = """\
+# Metrics
+
+*Generated from muniment/metrics.py and muniment/exporter/ by `python -m tools.metrics_doc`; a test compares.*
+
+What `/metrics` of each process shows, in Prometheus' terms; [operations.md](operations.md) says how to have it, and
+deploy/monitoring/ holds alert rules and a dashboard made of it. Beside these come the usual `process_*` and `python_*`.
+Counters end in `_total`, histograms in `_bucket`, `_sum` and `_count`.
+"""
+
+
+def own() -> list[Metric]:
+    """Return what a process counts of its own work."""
+    more: list[Budget | Volume] = [Budget(Bridge(Settings), 0), Volume(Path("/"))]
+    return [*metrics.REGISTRY.collect(), *(family for collector in more for family in collector.describe())]
+
+
+def fleet() -> list[Metric]:
+    """Return what a scheduler shows of the whole fleet."""
+    totals = Totals(messages=0, indexed=0, outbox=0, outbox_failed=0, entries=0, quarantined=0, bytes=0)
+    status = Status([], {}, totals, [], [], [], 0, [])
+    collector = FleetCollector()
+    collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], 0))
+    return list(collector.collect())
+
+
+def render() -> str:
+    """Return the whole page."""
+    return "\n".join(
+        [
+            _HEAD,
+            "## Of every process\n\nA process shows those that its work needs.\n",
+            _table(own()),
+            "\n## Of the fleet\n\nEvery scheduler shows the same facts, at most half a minute old: ask for `max by (…)` of them.\n",
+            _table(fleet()),
+            "",
+        ]
+    )
+
+
+def _table(families: Iterable[Metric]) -> str:
+    rows = [f"| `{_name(family)}` | {family.type} | {family.documentation} |" for family in families]
+    return "\n".join(["| name | type | what it is |", "|---|---|---|", *rows])
+
+
+def _name(family: Metric) -> str:
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), "utf-8")
