@@ -111,6 +111,9 @@ class Settings:
     )
     server_commands_per_second: float | None = _setting(None, _amount, "… commands per second. Unset: no limit.")
     server_bytes_per_second: float | None = _setting(None, _amount, "… message bytes per second. Unset: no limit.")
+    stop_seconds: float = _setting(
+        25.0, _amount, "After SIGTERM a worker ends within this time; what it cannot hand back by then, its leases do."
+    )
     job_attempts: int = _setting(10, _count, "Attempts at a mailbox without progress before its job fails.")
     retry_first_seconds: float = _setting(2.0, _amount, "Wait before the second attempt; doubles with each.")
     retry_cap_seconds: float = _setting(300.0, _amount, "Longest wait between two attempts.")

@@ -28,7 +28,6 @@ class Announcement:
 
     def __init__(self) -> None:
         self._stopping: float | None = None
-        self._served = 0
 
     def starting(self, queue: Queue, concurrency: int, settings: Settings) -> None:
         """Say what the worker will do, and with what."""
@@ -50,6 +49,8 @@ class Announcement:
 
     def stopping(self, signal: str, how: str, running: int) -> None:
         """Say why it stops; `running`: tasks whose work has to be given back."""
+        if self._stopping is not None:
+            return  # Celery tells of a SIGQUIT once more, or not
         self._stopping = time.monotonic()
         _log.info("worker stops", reason=signal, how=_WAYS.get(how, how), running=running)
 

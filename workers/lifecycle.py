@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from celery.signals import (
@@ -22,7 +23,7 @@ from muniment.jobs import Queue
 from muniment.services.report_process import report_process
 from muniment.settings import Settings
 from workers.announcement import Announcement
-from workers.quit import quit_at_once
+from workers.deadline import end_within, quit_at_once
 
 
 def settings() -> Settings:
@@ -68,7 +69,7 @@ def _on_init(sender: Any, **_: object) -> None:
 def _on_ready(sender: Any, **_: object) -> None:
     """Report a pool of threads; the children of a prefork pool report themselves."""
     worker = sender.controller
-    quit_at_once(bridge)
+    quit_at_once(partial(_stop, "SIGQUIT", "Cold"))
     _announcement.ready()
     if not _is_prefork(worker):
         bridge.keep_running(partial(report_process, kind=_queue(worker).value, concurrency=sender.pool.limit), "report")
@@ -82,8 +83,16 @@ def _on_child(**_: object) -> None:
 
 def _on_stopping(sig: str, how: str, **_: object) -> None:
     # Warm shutdown waits for the tasks that run: hand their jobs back now, do not finish the slices.
-    _announcement.stopping(sig, how, bridge.running)
+    _stop(sig, how)
+    end_within(Settings.from_environment().stop_seconds)
+
+
+def _stop(sig: str, how: str) -> None:
+    """Interrupt what runs, and say so; called by signals' handlers."""
+    running = bridge.running
     bridge.interrupt()
+    # In a thread: the handler may have come upon the main thread in the middle of a log line.
+    Thread(target=_announcement.stopping, args=(sig, how, running), name="announcement").start()
 
 
 def _on_stopped(**_: object) -> None:

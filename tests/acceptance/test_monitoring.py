@@ -15,9 +15,10 @@ from muniment.demo.ports import free_port
 from muniment.services.show_status import show_status
 from muniment.services.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
+from tests.support.processes import frozen
 from tests.support.prometheus import Prometheus, running_prometheus
 from tests.support.proof import assert_settled, begin, finish
-from tests.support.system import Role, System, system
+from tests.support.system import System, system
 from tests.support.waiting import wait_until
 from tools import dashboard
 
@@ -90,17 +91,10 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
         assert get(port, "/readyz")[0] == 200
     assert get(archive, "/nonsense")[0] == 404
 
-    postgres = watched.process(Role.POSTGRES)
-    stopped = [postgres, *postgres.children()]
-    for process in stopped:
-        process.suspend()
-    try:
+    with frozen(watched.data / "postgres"):
         status, text = get(archive, "/readyz")
         assert (status, json.loads(text)["checks"]) == (503, {"database": "no answer within 4 s", "broker": "ok"})
         assert get(archive, "/healthz")[0] == 200
-    finally:
-        for process in stopped:
-            process.resume()
     wait_until(lambda: get(archive, "/readyz")[0] == 200, "the archive worker to be ready again", seconds=30)
 
 

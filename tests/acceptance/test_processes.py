@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.run import RunState
@@ -28,11 +29,12 @@ from muniment.settings import Settings
 from tests.acceptance.conftest import MakeSource
 from tests.support.broker import Broker
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
-from tests.support.processes import Running, run
+from tests.support.processes import Running, frozen, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.services import postgres_server, valkey_server
 from tests.support.system import HASTY, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
+from workers.deadline import QUIT_SECONDS
 
 ARCHIVE_WORKER = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "50")
 # Two workers on one machine need different names: that is Celery's rule.
@@ -253,6 +255,83 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
         assert finished.messages.archived == source.messages
         await assert_exact(doors, source)
     assert "[error" not in first.stderr
+
+
+@pytest.mark.slow
+async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_source: MakeSource) -> None:
+    """SIGQUIT ends a worker in the middle of its slices within seconds, and leaves no lease."""
+    source = make_source(12, 200)
+    operator.start(*SCHEDULER)
+    first = operator.start_worker(*ARCHIVE_WORKER)
+    async with operator.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        await moved(doors)
+
+        assert first.stop(signal.SIGQUIT, timeout=QUIT_SECONDS + 3) != 0
+
+        report = (await show_run(doors.database, run_id)).run
+        assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
+        operator.start_worker(*ARCHIVE_WORKER)
+        finished = await finish(doors, run_id, seconds=60)  # far less than the lease
+        assert finished.messages.archived == source.messages
+        await assert_exact(doors, source)
+    assert "reason=SIGQUIT" in first.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("silent", ["postgres", "valkey"])
+async def test_worker_ends_in_time_though_nobody_answers(
+    operator: Operator, postgres: EmbeddedPostgres, make_source: MakeSource, silent: str, number: signal.Signals
+) -> None:
+    """PostgreSQL or Redis hang: a worker that is told to stop ends all the same, and its leases run out."""
+    operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_STOP_SECONDS": "4"}
+    source = make_source(12, 200)
+    operator.start(*SCHEDULER)
+    first = operator.start_worker(*ARCHIVE_WORKER)
+    async with operator.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        await moved(doors)
+    with frozen(postgres._folder if silent == "postgres" else operator.valkey._folder):
+        first.stop(number, timeout=10)
+    first.assert_no_orphans()
+    operator.start_worker(*ARCHIVE_WORKER)
+    async with operator.doors() as doors:
+        finished = await finish(doors, run_id, seconds=60)
+        assert finished.messages.archived == source.messages
+        await assert_exact(doors, source)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_rolling_restart_fails_no_job(operator: Operator, make_source: MakeSource) -> None:
+    """All processes are replaced one after the other in the middle of a run: it succeeds, and nothing is done twice."""
+    operator.environ["MUNIMENT_SERVER_COMMANDS_PER_SECOND"] = "30"  # the run shall outlast the restarts
+    source = make_source(12, 200)
+    both = [ARCHIVE_WORKER, (*ARCHIVE_WORKER, "-n", "second@%h")]
+    workers = [operator.start_worker(*arguments) for arguments in both]
+    index, scheduler = operator.start_worker(*INDEX_WORKER), operator.start(*SCHEDULER)
+    async with operator.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        run_id = await begin(doors, "everybody")
+        for worker, arguments in zip(workers, both, strict=True):
+            await moved(doors)
+            assert worker.stop(signal.SIGTERM, timeout=30) == 0
+            operator.start_worker(*arguments)
+        assert index.stop(signal.SIGTERM, timeout=30) == 0
+        assert scheduler.stop(signal.SIGTERM, timeout=30) == 0
+        operator.start_worker(*INDEX_WORKER)
+        operator.start(*SCHEDULER)
+        finished = await finish(doors, run_id, seconds=100)
+
+        assert (finished.state, finished.mailboxes.failed) == (RunState.SUCCEEDED, 0)
+        assert (finished.messages.archived, finished.messages.known) == (source.messages, 0)
+        async with doors.database.session() as session:
+            assert await session.value("SELECT count(*) FROM jobs WHERE attempt > 0 OR losses > 0") == 0
+        await assert_settled(doors)
+        await assert_exact(doors, source)
 
 
 @pytest.mark.parametrize("arguments", [ARCHIVE_WORKER, INDEX_WORKER, SCHEDULER], ids=["archive", "index", "scheduler"])

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -205,6 +206,21 @@ def leftovers(mark: str, data: Path | None) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """Stop all processes that work in a folder, as SIGSTOP does: they answer nobody, and nobody is told."""
+    processes = leftovers("", folder)
+    assert processes, f"nobody works in {folder}"
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def _belongs(process: psutil.Process, mark: str, data: Path | None) -> bool:
