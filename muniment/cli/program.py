@@ -31,6 +31,8 @@ COMMANDS = {
     "search": Entry("muniment.cli.archive:search", "Find archived messages."),
     "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),
     "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
+    "backup": Entry("muniment.cli.backup:backup", "Write the whole installation to one file."),
+    "restore": Entry("muniment.cli.backup:restore", "Fill an empty installation from such a file."),
     "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),
     "server": Entry("muniment.cli.server:server", "Mail servers: how much the fleet may ask of each."),
     "status": Entry("muniment.cli.status:status", "Processes, queues, index and stale mailboxes."),

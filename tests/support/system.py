@@ -139,10 +139,10 @@ class System:
 
 
 @contextmanager
-def system(**environ: str) -> Iterator[System]:
-    """Give a system on a temporary data folder, not started; at the end its logs go to standard error."""
+def system(home: Path | None = None, /, **environ: str) -> Iterator[System]:
+    """Give a system, not started, on a data folder in `home` (default: a temporary one); at the end its logs go to standard error."""
     # Directly below the system's temporary folder: pytest's own paths are too long for a socket.
-    folder = Path(tempfile.mkdtemp(prefix="muniment-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="muniment-test-", dir=home))
     made = System(folder / "data", **environ)
     try:
         yield made

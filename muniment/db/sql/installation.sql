@@ -13,3 +13,21 @@ UPDATE profiles SET password = '' WHERE password <> '';
 
 -- forget_mailbox_passwords --
 UPDATE profile_mailboxes SET password = '' WHERE password IS NOT NULL;
+
+-- is_empty --
+SELECT NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM profiles) AND NOT EXISTS (SELECT FROM messages);
+
+-- is_bare --
+-- Whether nothing was ever migrated here
+SELECT to_regclass('public.installation') IS NULL;
+
+-- put_aside --
+ALTER SCHEMA public RENAME TO before_restore;
+CREATE SCHEMA public;
+
+-- bring_back --
+DROP SCHEMA public CASCADE;
+ALTER SCHEMA before_restore RENAME TO public;
+
+-- forget_aside --
+DROP SCHEMA before_restore CASCADE;

@@ -1,0 +1,81 @@
+"""Backup and restore, as docs/operations.md tells it: the archive comes back whole on a fresh machine, and goes on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from muniment.cli.exit_codes import ExitCode
+from muniment.services.submit_profile import submit_profile
+from tests.acceptance.conftest import MakeSource
+from tests.support.processes import Finished, run
+from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish
+from tests.support.system import System, system
+
+Shell = Callable[..., Finished]
+
+
+def shell(up: System) -> Shell:
+    """Return a function that runs `muniment ARGUMENTS…` beside a running `up`."""
+    return lambda *arguments: run(*map(str, arguments), environ=up.client)
+
+
+@pytest.mark.slow
+async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: MakeSource, tmp_path: Path) -> None:
+    """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
+    source, file = make_source(4, 60), tmp_path / "muniment.dump"
+    async with up.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        await finish(doors, await begin(doors, "everybody"))
+        before = source.messages
+        source.grow(60)
+        run_id = await begin(doors, "everybody")
+        done = shell(up)("backup", "--to", file)
+        assert done.code == ExitCode.OK, done.stderr
+        await finish(doors, run_id)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"keep a copy of {up.settings.key_file} elsewhere" in done.stdout
+
+    with system() as fresh:
+        fresh.data.mkdir(parents=True)
+        shutil.copy(up.settings.key_file, fresh.settings.key_file)
+        fresh.start()
+        command = shell(fresh)
+        restored = command("restore", file)
+        assert restored.code == ExitCode.OK, restored.stderr
+        verified = command("verify")
+        assert verified.code == ExitCode.OK
+        assert "nothing is damaged" in verified.stdout
+        async with fresh.doors() as doors:
+            # The run that was under way is under way here, too; whatever it does, the next one proves everything.
+            await finish(doors, await begin(doors, "everybody"))
+            await finish(doors, await begin(doors, "everybody"))
+            await assert_settled(doors)
+            await assert_searchable(doors, source)
+            await assert_exact(doors, source)
+        assert source.messages > before
+
+        again = command("restore", file)
+        assert again.code == ExitCode.CONFLICT
+        assert "this installation is not empty" in again.stderr
+
+
+def test_mistakes_have_an_answer(up: System, tmp_path: Path) -> None:
+    """No backup is overwritten, none is half written, and what is no backup restores nothing."""
+    command, file = shell(up), tmp_path / "muniment.dump"
+    file.write_text("precious")
+
+    assert (command("backup", "--to", file).code, file.read_text()) == (ExitCode.CONFLICT, "precious")
+    nowhere = command("backup", "--to", tmp_path / "no" / "x.dump")
+    assert nowhere.code == ExitCode.MISCONFIGURED
+    assert "No such file or directory" in nowhere.stderr
+    assert command("restore", tmp_path / "missing").code == ExitCode.NOT_FOUND
+    broken = command("restore", file)
+    assert broken.code not in {ExitCode.OK, ExitCode.CONFLICT}
+    assert "pg_restore" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    assert command("status").code == ExitCode.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["muniment.dump"]

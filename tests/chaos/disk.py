@@ -1,0 +1,50 @@
+"""A disk so small that it can be filled: a file system of its own for one data folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class SmallDisk:
+    """A mounted file system. `fill` takes all that is left of it, `free` gives it back."""
+
+    def __init__(self, folder: Path, *, is_mounted: bool) -> None:
+        self.folder = folder
+        self.is_mounted = is_mounted
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """Leave no byte to anybody else."""
+        with self._ballast.open("ab") as file:
+            chunk = 1 << 20
+            while chunk:
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), chunk)
+                    file.seek(0, os.SEEK_END)
+                except OSError:
+                    chunk //= 2 if chunk > 4096 else chunk + 1
+
+    def free(self) -> None:
+        """Give it back."""
+        self._ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(mebibytes: int = 2048) -> Iterator[SmallDisk]:
+    """Give a small disk, or, where nobody may mount one, an ordinary folder that says so."""
+    folder = Path(tempfile.mkdtemp(prefix="muniment-chaos-"))
+    folder.chmod(0o755)
+    options = ["-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", str(folder)]
+    is_mounted = subprocess.run(["mount", *options], capture_output=True).returncode == 0
+    try:
+        yield SmallDisk(folder, is_mounted=is_mounted)
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,133 @@
+"""The storm: faults strike while run after run archives; after each run the archive is the source, exactly."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from muniment.services.doors import Doors
+from tests.chaos.faults import Fault
+from tests.chaos.world import World
+from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, persist
+from tests.support.waiting import wait_until_async
+
+#: A strike comes this long, at most, after the system moved again (seconds).
+_LULL_SECONDS = 1.0
+_MOVES_SECONDS = 15.0
+_RUN_SECONDS = 180.0
+
+
+@dataclass
+class Toll:
+    """What was broken, and what was archived all the same."""
+
+    seed: int
+    faults: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
+    at_rest: int = 0
+    broken_lines: int = 0
+    rounds: int = 0
+    runs: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+    trail: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much storm: until `seconds` are over, and each fault has struck `times`, at least.
+
+    `strikes` in each round, of up to `at_once` faults; by `messages` each mailbox grows in a round.
+    """
+
+    faults: Sequence[Fault]
+    seconds: float = 0.0
+    times: int = 1
+    strikes: int = 3
+    at_once: int = 3
+    messages: int = 15
+
+
+async def survive(world: World, doors: Doors, plan: Plan, toll: Toll, tell: Callable[[str], None]) -> None:
+    """Let the storm rage; afterwards, and after each round, everything must be archived, without any help.
+
+    AssertionError says what is not, and `toll.trail` what happened before.
+    """
+    began = time.monotonic()
+    toll.skipped = {fault.name: reason for fault in plan.faults if (reason := fault.why_not(world))}
+    faults = [fault for fault in plan.faults if fault.name not in toll.skipped]
+    deck = _strikes(world.rng, faults, plan.at_once)
+    try:
+        while min((toll.faults[fault.name] for fault in faults), default=plan.times) < plan.times or (
+            time.monotonic() - began < plan.seconds
+        ):
+            await _round(world, doors, plan, toll, [next(deck) for _ in range(plan.strikes)])
+            toll.seconds = time.monotonic() - began
+            tell(f"{toll.seconds:6.0f} s  round {toll.rounds}: {toll.trail[-1]}; {toll.messages} messages are exact")
+    finally:
+        toll.seconds = time.monotonic() - began
+        toll.broken_lines = sum(proxy.broken for proxy in world.proxies)
+
+
+async def _round(world: World, doors: Doors, plan: Plan, toll: Toll, strikes: Sequence[list[Fault]]) -> None:
+    source = world.source
+    await asyncio.to_thread(source.grow, plan.messages)
+    await asyncio.to_thread(source.renumber)
+    before = await asyncio.to_thread(source.files)
+    toll.trail.append(" | ".join(" + ".join(fault.name for fault in strike) for strike in strikes))
+    runs = [await begin(doors, name) for name in ("plain", "tls")]
+    for strike in strikes:
+        toll.at_rest += 0 if await _moves(doors) else len(strike)
+        await asyncio.sleep(world.rng.uniform(0, _LULL_SECONDS))  # a random moment is the point
+        await asyncio.gather(*(fault.strike(world, Random(world.rng.random())) for fault in strike))
+        toll.faults.update(fault.name for fault in strike)
+    for run_id in runs:
+        run = await finish(doors, run_id, seconds=_RUN_SECONDS)
+        assert run.mailboxes.done == run.mailboxes.total == len(source.addresses) // 2, run
+        assert run.messages.seen == run.messages.archived + run.messages.known + run.messages.quarantined, run
+        assert run.messages.quarantined == 0, run
+    assert await asyncio.to_thread(source.files) == before, "the source was changed"
+    await persist(lambda: assert_settled(doors), "a settled archive")
+    await assert_searchable(doors, source)
+    await assert_exact(doors, source)
+    toll.rounds += 1
+    toll.runs += len(runs)
+    toll.messages = source.messages
+
+
+def _strikes(rng: Random, faults: Sequence[Fault], at_once: int) -> Iterator[list[Fault]]:
+    """Yield what strikes together, for ever; each fault comes once before any comes again."""
+    rest: list[Fault] = []
+    while True:
+        strike: list[Fault] = []
+        for _ in range(rng.randint(1, at_once)):
+            rest = rest or rng.sample(list(faults), len(faults))
+            busy = {fault.kind for fault in strike}
+            following = next((fault for fault in rest if fault.kind not in busy), None)
+            if following is not None:
+                rest.remove(following)
+                strike.append(following)
+        yield strike
+
+
+async def _moves(doors: Doors) -> bool:
+    """Wait until the archive grows, for some seconds at most: when a strike comes something should be at risk."""
+
+    async def done() -> int:
+        query = "SELECT (SELECT coalesce(sum(seen), 0) FROM jobs) + (SELECT count(*) FROM search_documents)"
+        async with doors.database.session() as session:
+            return int(await session.value(query))
+
+    before = await persist(done, "PostgreSQL")
+
+    async def more() -> bool:
+        return await persist(done, "PostgreSQL") > before
+
+    with suppress(AssertionError):
+        return await wait_until_async(more, "progress", seconds=_MOVES_SECONDS)
+    return False

@@ -1,0 +1,107 @@
+"""What chaos acts upon: the whole system, its mail server, and the line between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from random import Random
+
+import asyncpg
+
+from muniment.demo.mail import generate_addresses
+from muniment.embedded import endpoints
+from muniment.model.profile import Access
+from muniment.services.doors import Doors
+from muniment.services.submit_profile import ProfileRequest, submit_profile
+from tests.chaos.clock import Clock
+from tests.chaos.disk import SmallDisk, small_disk
+from tests.chaos.proxy import BreakingProxy, Weather
+from tests.support.dovecot import running_dovecot
+from tests.support.processes import Running
+from tests.support.source import Source
+from tests.support.system import System, system
+
+#: In a world where time is short, many failures in a row are still no reason to give a mailbox up.
+PATIENT = {"MUNIMENT_JOB_ATTEMPTS": "40", "MUNIMENT_STOP_SECONDS": "8"}
+
+_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass
+class World:
+    """A started system with two profiles: half of the mailboxes is read in plain, the other half by TLS."""
+
+    system: System
+    source: Source
+    plain: BreakingProxy
+    tls: BreakingProxy
+    clock: Clock
+    disk: SmallDisk
+    rng: Random
+
+    @property
+    def proxies(self) -> tuple[BreakingProxy, BreakingProxy]:
+        """Both lines to the mail server."""
+        return self.plain, self.tls
+
+    def set_weather(self, weather: Weather) -> None:
+        """Let both lines behave so."""
+        for proxy in self.proxies:
+            proxy.weather = weather
+
+    async def execute(self, *statements: str) -> None:
+        """Do something to the database as its owner, in one transaction; nothing when it is away."""
+        found = endpoints.read(self.system.data)
+        if found is None or found.database_url is None:
+            return
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            connection = await asyncpg.connect(found.database_url.reveal(), timeout=5)
+            try:
+                async with connection.transaction():
+                    for statement in statements:
+                        await connection.execute(statement, timeout=5)
+            finally:
+                await connection.close(timeout=5)
+
+    def scheduler(self) -> Running:
+        """Return one more scheduler, to be used with `with`."""
+        return Running("scheduler", data=self.system.data, environ=self.system.client)
+
+    def profiles(self) -> list[ProfileRequest]:
+        """Return a profile for each line."""
+        half = len(self.source.addresses) // 2
+        sides = {"plain": self.source.addresses[:half], "tls": self.source.addresses[half:]}
+        return [self._profile(name, addresses) for name, addresses in sides.items()]
+
+    def _profile(self, name: str, addresses: list[str]) -> ProfileRequest:
+        profile = self.source.profile(name)
+        is_plain = name == "plain"
+        server = replace(
+            profile.server,
+            port=self.plain.port if is_plain else self.tls.port,
+            access=Access.IMAP if is_plain else Access.IMAP_SSL,
+            accept_all_certificates=True,
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+        return replace(profile, server=server, mailboxes=addresses)
+
+
+@asynccontextmanager
+async def chaotic_world(seed: int, *, mailboxes: int) -> AsyncIterator[tuple[World, Doors]]:
+    """Start everything, with empty mailboxes and the profiles `plain` and `tls`; at the end everything is gone."""
+    async with AsyncExitStack() as stack:
+        dovecot = stack.enter_context(running_dovecot())
+        disk = stack.enter_context(small_disk())
+        clock = Clock(disk.folder)
+        started = stack.enter_context(system(disk.folder, **PATIENT, **clock.environ))
+        source = Source(dovecot, generate_addresses(mailboxes), seed, changes_numbers=True)
+        plain = await stack.enter_async_context(BreakingProxy(dovecot.port))
+        tls = await stack.enter_async_context(BreakingProxy(dovecot.tls_port))
+        await asyncio.to_thread(started.start)
+        world = World(started, source, plain, tls, clock, disk, Random(f"chaos {seed}"))
+        doors = await stack.enter_async_context(started.doors())
+        for profile in world.profiles():
+            await submit_profile(doors.database, doors.secrets, profile)
+        yield world, doors
