@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format bench fuzz lock servers
+.PHONY: help setup demo test lint format bench fuzz chaos soak lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -39,6 +39,12 @@ bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slo
 fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1", --coverage for atheris
 	@case "$(FUZZ_ARGS)" in *--coverage*) $(BIN)/python -m pip install --quiet --only-binary :all: atheris==3.0.0;; esac
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+chaos: setup servers  ## break everything while mail is archived; CHAOS_ARGS="--minutes 5 --seed 1"
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+soak: setup servers  ## an hour of runs over changing mailboxes: does anything grow? SOAK_ARGS="--minutes 5"
+	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 servers:  ## what the tests run against: Dovecot, Cyrus, Prometheus, and the peers of the benchmark
 	@tools/setup.sh packages dovecot-imapd prometheus $(PEERS)

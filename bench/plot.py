@@ -1,13 +1,15 @@
-"""A picture of a result: one bar for each peer and workload, as SVG, which every browser shows."""
+"""Pictures of results as SVG, which every browser shows: bars for peers, lines for what changes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median
 from typing import Any
 
 _BAR, _GAP, _LEFT, _WIDTH, _RIGHT = 18, 6, 170, 620, 110
+_HEIGHT = 60
 _OURS, _OTHERS, _LIMIT = "#2f855a", "#a0aec0", "#edf2f7"
 
 
@@ -28,7 +30,41 @@ def bars(result: Mapping[str, Any]) -> str:
             rows.append(f'<text x="{_LEFT + width + 6}" y="{middle}">{speed:,.0f}</text>')
             y += _BAR + _GAP
         y += 30
-    size = f'width="{_LEFT + _WIDTH + _RIGHT}" height="{y}"'
+    return _svg(rows, y)
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], below: str, *, logarithmic: bool = False) -> str:
+    """Return a small picture for each series of points, one under the other; `below` names what runs to the right.
+
+    Every picture begins at 0, so that a flat line is flat.
+    """
+    rows: list[str] = []
+    y = 30
+    for name, points in series.items():
+        top = max((value for _, value in points), default=0) or 1
+        scale = math.log10 if logarithmic else float
+        xs = [scale(x) for x, _ in points]
+        span = (max(xs) - min(xs)) or 1
+        path = " ".join(
+            f"{_LEFT + _WIDTH * (x - min(xs)) / span:.1f},{y + _HEIGHT - _HEIGHT * value / top:.1f}"
+            for x, (_, value) in zip(xs, points, strict=True)
+        )
+        rows += [
+            f'<text x="{_LEFT - 8}" y="{y + _HEIGHT // 2}" text-anchor="end">{escape(name)}</text>',
+            f'<line x1="{_LEFT}" y1="{y + _HEIGHT}" x2="{_LEFT + _WIDTH}" y2="{y + _HEIGHT}" stroke="{_OTHERS}"/>',
+            f'<polyline points="{path}" fill="none" stroke="{_OURS}" stroke-width="2"/>',
+            f'<text x="{_LEFT + _WIDTH + 6}" y="{y + 10}">{top:,.4g}</text>',
+            f'<text x="{_LEFT + _WIDTH + 6}" y="{y + _HEIGHT}">0</text>',
+        ]
+        y += _HEIGHT + 24
+    ends = [min((x for points in series.values() for x, _ in points), default=0)]
+    ends.append(max((x for points in series.values() for x, _ in points), default=0))
+    rows.append(f'<text x="{_LEFT}" y="{y}">{ends[0]:,.4g} to {ends[1]:,.4g} {escape(below)}</text>')
+    return _svg(rows, y + 20)
+
+
+def _svg(rows: Sequence[str], height: int) -> str:
+    size = f'width="{_LEFT + _WIDTH + _RIGHT}" height="{height}"'
     style = "font-family:sans-serif;font-size:12px;background:white"
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{style}">\n' + "\n".join(rows) + "\n</svg>\n"
 

@@ -213,15 +213,15 @@ PROCESSES = (
 # -- time ---------------------------------------------------------------------------------------------
 
 
-def _jump(offset: str) -> Fault:
+def _jump(hours: int) -> Fault:
     async def strike(world: World, rng: Random) -> None:
-        world.clock.put(offset)
+        world.clock.shift(hours * 3600)
         try:
             await _last(rng)
         finally:
-            world.clock.put("+0")
+            world.clock.shift(0)
 
-    return Fault(f"clocks {offset}", "clock", strike, _has_no_clock)
+    return Fault(f"clocks {hours:+}h", "clock", strike, _has_no_clock)
 
 
 async def _age_database(world: World, rng: Random) -> None:
@@ -235,10 +235,10 @@ async def _age_database(world: World, rng: Random) -> None:
 
 
 def _has_no_clock(world: World) -> str | None:
-    return None if world.clock.is_there else "libfaketime is not installed"
+    return None if world.clock.is_there else "there is no C compiler for the clock"
 
 
-TIME = (_jump("+1h"), _jump("-1h"), Fault("database clock +1h", "database clock", _age_database))
+TIME = (_jump(1), _jump(-1), Fault("database clock +1h", "database clock", _age_database))
 
 EVERYTHING = (*LINE, *SERVERS, *KILLS, *PROCESSES, *TIME)
 

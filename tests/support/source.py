@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import imaplib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
@@ -19,6 +21,8 @@ from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Contents
 
 _INBOX = ("INBOX",)
+_ATTIC = "Attic"
+_PASSWORD = "only its user knows"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Source:
         self._rng = Random(f"source {seed}")
         self._rounds = 0
         for address in addresses:
-            dovecot.add_user(address, "unused")
+            dovecot.add_user(address, _PASSWORD)
 
     @property
     def messages(self) -> int:
@@ -83,6 +87,29 @@ class Source:
         path = self._rng.choice(sorted(path for path, folder in self.contents[address].items() if folder))
         self.dovecot.renumber(address, path)
 
+    def stir(self, moves: int, deletions: int) -> None:
+        """Move and delete so many messages of each mailbox, as its user would, by IMAP.
+
+        What was archived stays: a moved message is found in both folders, a deleted one where it was.
+        """
+        for address in self.addresses:
+            with imaplib.IMAP4("127.0.0.1", self.dovecot.port) as user:
+                user.login(address, _PASSWORD)
+                for uid in self._some(user, moves):
+                    raw = _body(user, uid)
+                    _ok(user.uid("MOVE", uid, _ATTIC))
+                    self._expect(address, (_ATTIC,), [raw])
+                for uid in self._some(user, deletions):
+                    _ok(user.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
+                _ok(user.expunge())
+
+    def _some(self, user: imaplib.IMAP4, count: int) -> list[str]:
+        """Return UIDs of INBOX, which is open then, and make sure that there is a folder to move to."""
+        user.create(_ATTIC)  # it may be there already
+        _ok(user.select("INBOX"))
+        uids = _ok(user.uid("SEARCH", "ALL"))[0].decode().split()
+        return self._rng.sample(uids, min(count, len(uids)))
+
     def files(self) -> dict[str, str]:
         """Return every message file, whose name tells its flags, with its hash: what nobody may change."""
         found = {}
@@ -103,3 +130,15 @@ class Source:
         if messages:
             hashes = Counter(hashlib.sha256(served_bytes(raw)).hexdigest() for raw in messages)
             self.contents[address].setdefault(path, Counter()).update(hashes)
+
+
+def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
+    status, data = answer
+    assert status == "OK", answer
+    return data
+
+
+def _body(user: imaplib.IMAP4, uid: str) -> bytes:
+    """Return a message as it is served."""
+    data = _ok(user.uid("FETCH", uid, "(BODY.PEEK[])"))
+    return next(bytes(part[1]) for part in data if isinstance(part, tuple))

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from random import Random
 
 import psutil
 
@@ -119,15 +118,6 @@ class System:
     def process(self, role: Role) -> psutil.Process:
         """Return the first process of a role, waiting until there is one."""
         return wait_until(lambda: self.processes(role), role, seconds=30)[0]
-
-    def kill(self, role: Role, rng: Random) -> int | None:
-        """Send SIGKILL to one process of a role and return its process id; None when there was none."""
-        try:
-            victim = rng.choice(self.processes(role))
-            victim.kill()
-        except (IndexError, psutil.NoSuchProcess):
-            return None
-        return victim.pid
 
     def told(self) -> str:
         """Return the ends of all logs."""

@@ -1,0 +1,52 @@
+"""The storm of `make chaos`, for some minutes: whatever breaks, each run ends well and the archive is the source."""
+
+from __future__ import annotations
+
+import os
+
+import click
+import pytest
+
+from tests.chaos import report
+from tests.chaos.faults import EVERYTHING, KILLS, Fault
+from tests.chaos.storm import Plan, Toll, survive
+from tests.chaos.world import chaotic_world
+
+#: Another seed can be asked for.
+SEED = int(os.environ.get("CHAOS_SEED", "20261"))
+
+
+async def rage(plan: Plan) -> Toll:
+    toll = Toll(SEED)
+    try:
+        async with chaotic_world(SEED, mailboxes=8) as (world, doors):
+            await survive(world, doors, plan, toll, click.echo)
+    finally:
+        click.echo(report.table(toll))
+    return toll
+
+
+def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
+    wanted = [fault.name for fault in faults if fault.name not in toll.skipped]
+    assert all(toll.faults[name] >= times for name in wanted)
+    assert not (os.environ.get("CI") and toll.skipped), toll.skipped
+    assert toll.messages > 0
+    assert toll.broken_lines > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_everything_breaks_once_and_nothing_is_lost() -> None:
+    """Each fault strikes, up to three at a time, while run after run archives mailboxes that grow and change."""
+    toll = await rage(Plan(EVERYTHING))
+
+    assert_struck(toll, EVERYTHING, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_killing_everything_again_and_again_loses_nothing() -> None:
+    """Each process is killed several times at random moments of runs."""
+    toll = await rage(Plan(KILLS, times=3, strikes=5))
+
+    assert sum(toll.faults[fault.name] for fault in KILLS) >= 3 * len(KILLS)
