@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format bench fuzz chaos soak lock servers
+.PHONY: help setup demo test lint format bench scale fuzz chaos soak lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -35,6 +35,10 @@ format: setup  ## format the code, mend what ruff can mend
 bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slow ones, too
 	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+scale: setup  ## ten million rows, 100,000 mailboxes, 1,000 connections; SCALE_ARGS="growth --quick"
+	@tools/setup.sh packages dovecot-imapd
+	$(BIN)/python -m bench.scale $(SCALE_ARGS)
 
 fuzz: setup  ## hostile mail servers, generated; FUZZ_ARGS="--minutes 5 --seed 1", --coverage for atheris
 	@case "$(FUZZ_ARGS)" in *--coverage*) $(BIN)/python -m pip install --quiet --only-binary :all: atheris==3.0.0;; esac

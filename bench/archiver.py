@@ -61,7 +61,7 @@ class Muniment:
         data = folder / "data"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ["MUNIMENT_DATA"] = str(data)
-        with _running(environ, folder / "up.log", self._jobs, self._processes) as pid:
+        with running(environ, folder / "up.log", self._jobs, self._processes) as pid:
             settings = Settings.from_environment({"MUNIMENT_DATA": str(data)})
             return asyncio.run(self._measure(settings, server, source, pid))
 
@@ -112,7 +112,7 @@ class Muniment:
 
 
 @contextmanager
-def _running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> Iterator[int]:
+def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> Iterator[int]:
     """Run `muniment up` from `ready` to its orderly end; give its process id."""
     sizes = ["--archive-processes", str(processes), "--archive-concurrency", str(jobs), "--index-concurrency", "1"]
     argv = [sys.executable, "-m", "muniment.cli", "up", *sizes]

@@ -1,0 +1,100 @@
+"""A fleet: 100,000 mailboxes submitted and handed out, and the scheduler's tick over their jobs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import psutil
+import redis
+
+from bench.scale.laboratory import fleet_profile
+from muniment.embedded.endpoints import redis_py_url
+from muniment.jobs import Queue
+from muniment.services.doors import Doors
+from muniment.services.runs import start_run
+from muniment.services.submit_profile import submit_profile
+from muniment.services.tick import dispatch_index, pump_runs
+
+_MIB = 2**20
+
+#: As a run looks in the middle: most jobs wait or are done, some wait for another try, some are leased, some failed.
+_MIDDLE = """
+UPDATE jobs SET
+    state = CASE WHEN id % 100 < 50 THEN 'done' WHEN id % 100 < 51 THEN 'failed' ELSE 'waiting' END,
+    finished = CASE WHEN id % 100 < 51 THEN now() END,
+    not_before = CASE WHEN id % 100 BETWEEN 90 AND 99 THEN now() + interval '5 minutes' ELSE now() END
+WHERE state = 'waiting'
+"""
+_WORK = """
+UPDATE jobs SET state = 'done', finished = now(), lease_until = NULL WHERE id IN (
+    SELECT id FROM jobs WHERE state = 'sent' ORDER BY id LIMIT $1)
+"""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Seconds and MiB; `entries`: most that the broker ever held; `tick`: the middle and the longest of many."""
+
+    mailboxes: int
+    submit_seconds: float
+    start_seconds: float
+    grown_mib: float
+    entries: int
+    tick_seconds: float
+    longest_tick_seconds: float
+
+
+async def fleet(doors: Doors, mailboxes: int, ticks: int) -> Fleet:
+    """Submit, start, hand out, and tick."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    began = time.perf_counter()
+    addresses = [f"user{number}@example.com" for number in range(mailboxes)]
+    await submit_profile(doors.database, doors.secrets, fleet_profile("fleet", addresses))
+    submitted = time.perf_counter()
+    await start_run(doors, "fleet")
+    started = time.perf_counter()
+    grown = process.memory_info().rss - before
+    async with doors.database.session() as session:
+        await session.execute(_MIDDLE)
+        await session.execute("VACUUM ANALYZE jobs")
+    entries, seconds = 0, []
+    for _ in range(ticks):
+        tick = time.perf_counter()
+        await pump_runs(doors)
+        await dispatch_index(doors)
+        seconds.append(time.perf_counter() - tick)
+        entries = max(entries, _entries(doors))
+        async with doors.database.session() as session:
+            await session.execute(_WORK, 50)
+        _take(doors, 50)
+    return Fleet(
+        mailboxes,
+        submitted - began,
+        started - submitted,
+        grown / _MIB,
+        entries,
+        median(seconds),
+        max(seconds),
+    )
+
+
+def _client(doors: Doors) -> Any:
+    assert doors.settings.redis_url is not None
+    return redis.Redis.from_url(redis_py_url(doors.settings.redis_url.reveal()))
+
+
+def _entries(doors: Doors) -> int:
+    """Return how many keys and elements of lists the broker holds."""
+    client = _client(doors)
+    keys = list(client.scan_iter())
+    return len(keys) + sum(int(client.llen(key)) for key in keys if client.type(key) == b"list")
+
+
+def _take(doors: Doors, tasks: int) -> None:
+    client = _client(doors)
+    for _ in range(tasks):
+        client.lpop(Queue.ARCHIVE.value)

@@ -1,0 +1,148 @@
+"""Growth: what a message costs in an archive of ten million, beside one of a hundred thousand.
+
+Rows are generated in PostgreSQL: messages with real SHA-256 values, contents, entries in 100,000 folders, store after
+store as the scheduler begins them. Then the real commit stores new messages, group by group, each with the proof of its
+folder, which reads back what the folder holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from statistics import median
+
+from bench.scale.laboratory import fleet_profile
+from muniment.db import folders, jobs
+from muniment.model.folder import FolderStatus, ServerFolder
+from muniment.model.message import FetchedMessage, MemoryMessage
+from muniment.model.run import Lease
+from muniment.services.batch import Batch, Filing, Target
+from muniment.services.commit_group import commit_group
+from muniment.services.doors import Doors
+from muniment.services.prove_folders import Visited
+from muniment.services.runs import start_run
+from muniment.services.submit_profile import submit_profile
+from muniment.services.tend_stores import tend_stores
+
+_GROUP = 500
+_FOLDERS = 100_000
+#: A content of this many bytes: a small message after compression.
+_CONTENT_BYTES = 600
+_FILL_AT_ONCE = 250_000
+
+_MESSAGES = """
+INSERT INTO messages (store_id, id, sha256, size, message_id, subject, sender, recipients, date)
+SELECT $1, n, sha256(int8send(n)), 2500, '<' || n || '@example.com>', 'Subject number ' || n, 'Somebody <a@example.com>',
+       'Somebody Else <b@example.com>', timestamptz '2020-01-01' + n * interval '1 second'
+FROM generate_series($2::bigint, $3::bigint) AS n
+"""
+_CONTENTS = """
+INSERT INTO contents (store_id, message_id, part, codec, data)
+SELECT $1, n, 0, 1, substring(repeat(encode(sha256(int8send(n)), 'hex'), 10)::bytea FOR $4)
+FROM generate_series($2::bigint, $3::bigint) AS n
+"""
+_ENTRIES = """
+INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
+SELECT $1, 1000000 + n % $4, 1, n / $4 + 1, n, now(), '{"\\\\Seen"}'
+FROM generate_series($2::bigint, $3::bigint) AS n
+"""
+
+
+@dataclass(frozen=True)
+class Point:
+    """At so many rows of messages: milliseconds for each new message, the middle of several groups."""
+
+    rows: int
+    stores: int
+    milliseconds: float
+
+
+async def growth(doors: Doors, sizes: Sequence[int], groups: int) -> AsyncIterator[Point]:
+    """Fill the archive to each of the sizes, and measure there."""
+    writer = await _Writer.begin(doors)
+    filled = 0
+    for size in sizes:
+        while filled < size:
+            upto = min(size, filled + _FILL_AT_ONCE)
+            await _fill(doors, filled + 1, upto)
+            filled = upto
+            await tend_stores(doors)  # begins another store when this one is full
+        async with doors.database.session() as session:
+            await session.execute("VACUUM ANALYZE")
+            stores = await session.value("SELECT count(*) FROM stores")
+        await asyncio.to_thread(os.sync)
+        await writer.write(2)  # connections and caches warm up
+        seconds = [await writer.write(1) for _ in range(groups)]
+        yield Point(filled, stores, median(seconds) / _GROUP * 1000)
+
+
+async def _fill(doors: Doors, first: int, last: int) -> None:
+    async with doors.database.transaction() as session:
+        store = await session.value("SELECT id FROM stores WHERE state = 'current'")
+        await session.execute(_MESSAGES, store, first, last)
+        await session.execute(_CONTENTS, store, first, last, _CONTENT_BYTES)
+        await session.execute(_ENTRIES, store, first, last, _FOLDERS)
+        await session.execute(
+            "INSERT INTO store_counts (store_id, messages, bytes, entries, documents) VALUES ($1, $2, $3, $2, 0)",
+            store,
+            last - first + 1,
+            2500 * (last - first + 1),
+        )
+        await session.execute("SELECT setval('message_ids', $1)", last + 1_000_000_000)
+
+
+class _Writer:
+    """Commits groups of invented messages under a lease of its own."""
+
+    def __init__(self, doors: Doors, lease: Lease, mailbox_id: int) -> None:
+        self._doors = doors
+        self._lease = lease
+        self._mailbox_id = mailbox_id
+        self._rng = Random(1)
+        self._number = 0
+
+    @classmethod
+    async def begin(cls, doors: Doors) -> _Writer:
+        await submit_profile(doors.database, doors.secrets, fleet_profile("growth", ["growth@example.com"]))
+        await start_run(doors, "growth")
+        async with doors.database.session() as session:
+            job_id = await session.value("SELECT id FROM jobs")
+            leased = await jobs.lease(session, job_id, "bench", 86_400)
+        assert leased is not None
+        return cls(doors, leased.lease, leased.mailbox_id)
+
+    async def write(self, groups: int) -> float:
+        """Commit so many groups, each to a folder of its own with its proof; return the seconds."""
+        work = [await self._prepare() for _ in range(groups)]
+        began = time.perf_counter()
+        for filing, visit in work:
+            missing = await commit_group(self._doors, self._lease, [filing], [visit])
+            assert set(missing.values()) == {0}
+        return time.perf_counter() - began
+
+    async def _prepare(self) -> tuple[Filing, Visited]:
+        self._number += 1
+        name = f"Folder {self._number}"
+        async with self._doors.database.session() as session:
+            await folders.ensure(session, self._mailbox_id, [ServerFolder(name.encode(), (name,), frozenset(), None)])
+            states = await folders.of_mailbox(session, self._mailbox_id, datetime.now(UTC))
+            [state] = [state for state in states if state.wire_name == name.encode()]
+            await folders.renumber(session, self._lease, state.id, 1)
+        target = Target(state.id, 1, renumbered=False)
+        messages = [self._message(uid) for uid in range(1, _GROUP + 1)]
+        status = FolderStatus(uidvalidity=1, uidnext=_GROUP + 1, messages=_GROUP, highestmodseq=None)
+        return Filing(target, Batch(_GROUP, messages)), Visited(target, status, range(1, _GROUP + 1), 0)
+
+    def _message(self, uid: int) -> FetchedMessage:
+        number = f"{self._number}.{uid}"
+        head = (
+            f"From: a@example.com\r\nTo: b@example.com\r\nSubject: New {number}\r\nMessage-ID: <{number}@new>\r\n\r\n"
+        )
+        return FetchedMessage(
+            uid, ("\\Seen",), datetime.now(UTC), MemoryMessage(head.encode() + self._rng.randbytes(1200).hex().encode())
+        )

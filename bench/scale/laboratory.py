@@ -1,0 +1,65 @@
+"""Real servers on an empty folder, and the doors to them in this process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.server import MASTER, PASSWORD
+from muniment.db.migrate import migrate
+from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.supervisor import Supervisor
+from muniment.embedded.valkey import EmbeddedValkey
+from muniment.model.profile import Access, ProfileKind, Server
+from muniment.resources import open_database, open_resources
+from muniment.secrecy import Secret, create_key_file
+from muniment.services.doors import Doors
+from muniment.services.submit_profile import ProfileRequest
+from muniment.settings import Settings
+
+
+@asynccontextmanager
+async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterator[Doors]:
+    """Run a durable PostgreSQL and a Valkey, and open every door to them."""
+    home, sockets = _home(parent)
+    supervisor = Supervisor(home, home)
+    postgres, valkey = EmbeddedPostgres(home / "postgres", sockets), EmbeddedValkey(home / "valkey", sockets)
+    try:
+        supervisor.start(postgres.prepare())
+        supervisor.start(valkey.prepare())
+        found = Settings(data=home, database_url=postgres.url, redis_url=valkey.url, **settings)
+        create_key_file(found.key_file)
+        found.spool.mkdir(exist_ok=True)
+        async with open_database(found) as database:
+            await migrate(database)
+        async with open_resources(found) as doors:
+            yield doors
+    finally:
+        supervisor.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _home(parent: Path | None) -> tuple[Path, Path]:
+    home = Path(tempfile.mkdtemp(prefix="muniment-scale-", dir=parent))
+    home.chmod(0o755)  # PostgreSQL may run under another account
+    sockets = home / "run"
+    sockets.mkdir(mode=0o711)
+    return home, sockets
+
+
+def fleet_profile(name: str, mailboxes: list[str], host: str = "127.0.0.1", port: int = 1) -> ProfileRequest:
+    """Return a master profile for so many mailboxes."""
+    return ProfileRequest(
+        name=name,
+        kind=ProfileKind.MASTER,
+        server=Server(host, port, Access.IMAP),
+        user=MASTER,
+        password=Secret(PASSWORD),
+        mailboxes=mailboxes,
+        no_master_mailbox=True,
+        max_jobs=100,
+    )
