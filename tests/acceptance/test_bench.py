@@ -50,3 +50,25 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
         assert one["repeat"]["commands"]["LIST"] >= 2
     assert [name for name in ours if "UID_FETCH" in peers[name]["repeat"]["commands"]] == []
     assert [name for name, one in peers.items() if one["left_out"] > 1] == []  # mbsync takes no broken header
+
+
+@pytest.mark.slow
+def test_scale_measures_every_part(tmp_path: Path) -> None:
+    """On little of everything each part of `python -m bench.scale` works, and its numbers stand in a file."""
+    try:
+        find_dovecot()
+    except Misconfigured as error:
+        missing(f"{error}. {error.hint}")
+    argv = [sys.executable, "-m", "bench.scale", "--quick", "--results", str(tmp_path)]
+
+    done = subprocess.run(argv, cwd=ROOT, env=child_environment({}), capture_output=True, text=True, timeout=110)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = tmp_path.glob("*.json")
+    found = json.loads(file.read_text())
+    assert [(point["rows"], point["stores"]) for point in found["growth"]] == [(2000, 1), (4000, 2), (8000, 3)]
+    assert min(point["milliseconds"] for point in found["growth"]) > 0
+    assert found["fleet"]["mailboxes"] == 2000
+    assert 0 < found["fleet"]["entries"] < 1000
+    assert (found["many"]["connections"], found["idle"]["connections"]) == (5, 20)
+    assert "<polyline" in file.with_suffix(".svg").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from random import SystemRandom
 
@@ -49,15 +48,16 @@ def main(
         async with chaotic_world(toll.seed, mailboxes=mailboxes) as (world, doors):
             await survive(world, doors, plan, toll, click.echo)
 
-    failure = None
+    failure: Exception | None = None
     try:
         asyncio.run(body())
-    except AssertionError as error:
+    except Exception as error:
         failure = error
     click.echo(report.table(toll))
     click.echo(report.save(toll, results))
     if failure is not None:
-        sys.exit(f"NOT SURVIVED with seed {toll.seed}, after {toll.trail[-3:]}: {failure}")
+        click.echo(f"NOT SURVIVED with seed {toll.seed}, after {toll.trail[-3:]}: {failure}", err=True)
+        raise failure
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ class World:
         found = endpoints.read(self.system.data)
         if found is None or found.database_url is None:
             return
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with suppress(
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError
+        ):
             connection = await asyncpg.connect(found.database_url.reveal(), timeout=5)
             try:
                 async with connection.transaction():

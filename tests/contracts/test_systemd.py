@@ -1,0 +1,68 @@
+"""The units of deploy/systemd: accepted by systemd, and about commands and settings that exist."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from muniment.cli.program import COMMANDS
+from muniment.settings import Settings
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
+    """`systemd-analyze verify` has nothing to say, once the program is where the unit looks for it."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")  # also in CI: containers have no systemd
+    there = tmp_path / unit.name
+    there.write_text(unit.read_text().replace("/opt/muniment/bin/muniment", sys.executable))
+    shutil.copy(FOLDER / "muniment.target", tmp_path)
+
+    done = subprocess.run([program, "verify", "--man=no", str(there)], capture_output=True, text=True)
+
+    ours = [line for line in done.stderr.splitlines() if unit.stem.rstrip("@") in line]
+    assert (done.returncode, ours) == (0, [])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_unit_starts_a_command_that_exists_and_gives_it_time(unit: Path) -> None:
+    """The command and its options are Muniment's; systemd waits longer for the end than the worker takes."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(unit)
+    service = parser["Service"]
+    _, command, *options = shlex.split(service["ExecStart"])
+
+    assert command in COMMANDS
+    assert options in ([], ["--queue", "index"])
+    assert float(service["TimeoutStopSec"]) > Settings().stop_seconds
+    assert service["EnvironmentFile"] == "/etc/muniment/muniment.env"
+
+
+def test_environment_file_is_complete() -> None:
+    """The example is read by Muniment without complaint, and names no embedded server."""
+    lines = (FOLDER / "muniment.env").read_text().splitlines()
+    found = Settings.from_environment(dict(line.split("=", 1) for line in lines if line))
+
+    assert found.database_url is not None
+    assert found.redis_url is not None
+    assert found.secret_key_file is not None
+
+
+def test_units_are_looked_at() -> None:
+    """One for each process."""
+    assert [unit.name for unit in UNITS] == [
+        "muniment-archive@.service",
+        "muniment-index@.service",
+        "muniment-scheduler.service",
+    ]
