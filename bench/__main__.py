@@ -49,11 +49,13 @@ class Peer(Protocol):
 @click.option(
     "--workload", "workloads", type=click.Choice([kind.value for kind in Workload]), multiple=True, help="Default: all."
 )
-@click.option("--mailboxes", type=click.IntRange(min=1), help="Default: 20, 500 with duplicates.")
+@click.option(
+    "--mailboxes", type=click.IntRange(min=1), help="Default: 20; 500 with duplicates and distinct, 1000 unchanged."
+)
 @click.option(
     "--messages",
     type=click.IntRange(min=1),
-    help="In each mailbox. Default: 1000 small, 250 mixed, 20 duplicates, all real.",
+    help="In each mailbox. Default: 1000 small, 500 mixed, 20 duplicates and distinct, all real.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=8, show_default=True, help="Mailboxes at once.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Where the peers write.")

@@ -15,18 +15,23 @@ _Mailbox = Mapping[tuple[str, ...], Sequence[GeneratedMessage]]
 
 
 class Workload(StrEnum):
-    """A kind of mail; duplicates: the same newsletters in every mailbox; unchanged: for its second run."""
+    """A kind of mail.
+
+    duplicates: the same newsletters in every mailbox; distinct: as many and as large, and each another one; unchanged:
+    for its second run.
+    """
 
     SMALL = "small"
     MIXED = "mixed"
     REAL = "real"
     DUPLICATES = "duplicates"
+    DISTINCT = "distinct"
     UNCHANGED = "unchanged"
 
     @property
     def mailboxes(self) -> int:
         """How many there are, unless told otherwise."""
-        return {Workload.DUPLICATES: 500, Workload.UNCHANGED: 1000}.get(self, 20)
+        return {Workload.DUPLICATES: 500, Workload.DISTINCT: 500, Workload.UNCHANGED: 1000}.get(self, 20)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class _Recipe:
 
 _RECIPES = {
     Workload.SMALL: _Recipe(messages=1000, attachments=0.10, attachment_bytes=7_000),  # 2.5 KB on average
-    Workload.MIXED: _Recipe(messages=250, attachments=0.20, attachment_bytes=145_000),  # 50 KB on average
+    Workload.MIXED: _Recipe(messages=500, attachments=0.20, attachment_bytes=145_000),  # 50 KB on average
 }
 
 
@@ -87,10 +92,10 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
     if workload is Workload.REAL:
         yield from corpus_mailboxes(addresses, None if messages is None else messages * count).items()
         return
-    if workload is Workload.DUPLICATES:
-        issues = generate_mailbox(0, messages or 20, attachments=0.0)
-        letters = [letter for found in issues.values() for letter in found]
+    if workload in {Workload.DUPLICATES, Workload.DISTINCT}:
+        issues = _newsletters(0, messages or 20)
         for seed, address in enumerate(addresses, start=1):
+            letters = issues if workload is Workload.DUPLICATES else _newsletters(seed, messages or 20)
             # One of its own, or the mailboxes could not be told apart.
             own = next(found[0] for found in generate_mailbox(seed, 5, owner=address).values() if found)
             yield address, {("INBOX",): [own, *letters]}
@@ -113,6 +118,12 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
                 attachment_bytes=recipe.attachment_bytes,
             ),
         )
+
+
+def _newsletters(seed: int, count: int) -> list[GeneratedMessage]:
+    """Return letters with a picture each, 55 KB on average."""
+    issues = generate_mailbox(seed, count, attachments=1.0, attachment_bytes=40_000)
+    return [letter for found in issues.values() for letter in found]
 
 
 def _plain_paths() -> Iterator[tuple[str, ...]]:

@@ -19,6 +19,7 @@ from muniment.cli.connect import settings
 from muniment.embedded import endpoints
 from muniment.jobs import Queue
 from muniment.metrics import FOLDER_VARIABLE
+from muniment.process import FRUGAL_ALLOCATOR
 from muniment.settings import Settings
 
 _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
@@ -109,5 +110,5 @@ def _become(arguments: list[str], found: Settings, more: Mapping[str, str] | Non
     click.echo(f"running: {''.join(f'{n}={v} ' for n, v in more.items())}celery {shlex.join(arguments)}", err=True)
     sys.stdout.flush()
     # All else it reads from the same environment.
-    environ = {**os.environ, "MUNIMENT_DATA": str(found.data), **more}
+    environ = {**FRUGAL_ALLOCATOR, **os.environ, "MUNIMENT_DATA": str(found.data), **more}
     os.execve(sys.executable, [sys.executable, "-m", "celery", *arguments], environ)

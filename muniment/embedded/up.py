@@ -26,6 +26,7 @@ from muniment.embedded.valkey import EmbeddedValkey
 from muniment.errors import Misconfigured, Transient
 from muniment.jobs import Queue
 from muniment.metrics import FOLDER_VARIABLE
+from muniment.process import FRUGAL_ALLOCATOR
 from muniment.secrecy import create_key_file
 from muniment.settings import PREFIX, Settings, environment
 
@@ -97,7 +98,7 @@ def celery_programs(settings: Settings, run: Path) -> list[Program]:
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
     # Only these settings: with both a URL and its *_FILE variable a child would not start.
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    env = others | environment(settings)
+    env = FRUGAL_ALLOCATOR | others | environment(settings)
     ports = (str(settings.metrics_port + number) if settings.metrics_port else "" for number in itertools.count())
     children = run / "metrics"
     level = f"--loglevel={settings.log_level}"

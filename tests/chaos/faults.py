@@ -62,7 +62,7 @@ async def _cut(world: World, rng: Random) -> None:
 
 async def _fall_silent(world: World, rng: Random) -> None:
     """Connections that seem to be open: the other side went away without a word."""
-    world.set_weather(Weather(silent_after=lambda: rng.randrange(100_000)))
+    world.set_weather(Weather(silent_after=lambda: rng.randrange(30_000)))
     try:
         await _last(rng)
     finally:
@@ -83,7 +83,7 @@ LINE = (
     _weather("latency", lambda rng: Weather(latency=rng.uniform(0.05, 0.5))),
     _weather("narrow line", lambda rng: Weather(bytes_per_second=rng.uniform(5e3, 1e5))),
     _weather("slow loris", lambda _: Weather(drip=True)),
-    _weather("reset within an answer", lambda rng: Weather(reset_after=lambda: rng.randrange(100_000))),
+    _weather("reset within an answer", lambda rng: Weather(reset_after=lambda: rng.randrange(30_000))),
     _weather("connection refused", lambda _: Weather(refuses=True)),
     Fault("every connection reset", "line", _cut),
     Fault("half-open connections", "line", _fall_silent),

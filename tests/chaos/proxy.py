@@ -58,6 +58,7 @@ class BreakingProxy:
 
     def cut(self) -> None:
         """Reset every living connection."""
+        self.broken += len(self._lines)
         for line in list(self._lines):
             line.reset()
 
