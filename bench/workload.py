@@ -121,8 +121,8 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
 
 
 def _newsletters(seed: int, count: int) -> list[GeneratedMessage]:
-    """Return letters with a picture each, 55 KB on average."""
-    issues = generate_mailbox(seed, count, attachments=1.0, attachment_bytes=40_000)
+    """Return letters with a file each, 70 KB on average."""
+    issues = generate_mailbox(seed, count, attachments=1.0, attachment_bytes=60_000)
     return [letter for found in issues.values() for letter in found]
 
 

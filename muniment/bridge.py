@@ -204,11 +204,16 @@ class Bridge:
         task.add_done_callback(self._background.discard)
 
     async def _persist(self, service: Service[None], name: str) -> None:
+        told = ""
         while True:
             try:
-                await service(await self._open())
+                doors = await self._open()
+                told = ""
+                await service(doors)
             except MunimentError as error:
-                _log.warning("background service waits", service=name, error=str(error))
+                if str(error) != told:  # once for each reason: several services may wait for hours
+                    _log.warning("background service waits", service=name, error=str(error))
+                told = str(error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _close(self) -> None:

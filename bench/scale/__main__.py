@@ -50,24 +50,25 @@ def main(parts: tuple[str, ...], *, quick: bool, results: Path) -> None:
 
 
 def _growth(*, quick: bool) -> list[dict[str, Any]]:
+    sizes, groups, stores = (_QUICK_SIZES, 3, 5_000) if quick else (_SIZES, 30, 5_000_000)
+
     async def body() -> list[Point]:
         points = []
-        stores = 5_000 if quick else 5_000_000
-        async with laboratory(store_messages=stores) as doors:
-            async for point in growth(doors, _QUICK_SIZES if quick else _SIZES, 3 if quick else 30):
+        async with laboratory(store_messages=stores) as small, laboratory(store_messages=stores) as large:
+            async for point in growth(small, large, sizes, groups):
                 points.append(point)
-                share = point.milliseconds / points[0].milliseconds
                 click.echo(
                     f"growth: {point.rows:>10,} messages in {point.stores} stores: {point.milliseconds:.3f} ms for each"
-                    f" new one ({share:.2f} times that at {points[0].rows:,})"
+                    f" new one, {point.ratio:.2f} times that beside {sizes[0]:,} ({point.small_milliseconds:.3f} ms)"
                 )
         return points
 
-    return [asdict(point) for point in asyncio.run(body())]
+    return [{**asdict(point), "ratio": point.ratio} for point in asyncio.run(body())]
 
 
 def _picture(points: Sequence[dict[str, Any]]) -> str:
-    series = {"ms for a new message": [(point["rows"], point["milliseconds"]) for point in points]}
+    shown = {"ratio": "times that of a small archive", "milliseconds": "ms for a new message"}
+    series = {text: [(point["rows"], point[name]) for point in points] for name, text in shown.items()}
     return lines(series, "messages in the archive", logarithmic=True)
 
 

@@ -55,49 +55,38 @@ FROM generate_series($2::bigint, $3::bigint) AS n
 
 @dataclass(frozen=True)
 class Point:
-    """At so many rows of messages: milliseconds for each new message, the middle of several groups."""
+    """At so many rows of messages: milliseconds for each new one, and what it took in the small archive meanwhile.
+
+    Both are the middle of several groups that were committed in turn, so that whatever else the machine does is in both.
+    """
 
     rows: int
     stores: int
     milliseconds: float
+    small_milliseconds: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long it takes."""
+        return self.milliseconds / self.small_milliseconds
 
 
-async def growth(doors: Doors, sizes: Sequence[int], groups: int) -> AsyncIterator[Point]:
-    """Fill the archive to each of the sizes, and measure there."""
-    writer = await _Writer.begin(doors)
-    filled = 0
+async def growth(small: Doors, large: Doors, sizes: Sequence[int], groups: int) -> AsyncIterator[Point]:
+    """Fill the archive `large` to each of the sizes, `small` to the first one, and measure both in turn."""
+    archives = [await _Archive.begin(doors) for doors in (small, large)]
+    await archives[0].fill(sizes[0])
     for size in sizes:
-        while filled < size:
-            upto = min(size, filled + _FILL_AT_ONCE)
-            await _fill(doors, filled + 1, upto)
-            filled = upto
-            await tend_stores(doors)  # begins another store when this one is full
-        async with doors.database.session() as session:
-            await session.execute("VACUUM ANALYZE")
-            stores = await session.value("SELECT count(*) FROM stores")
+        await archives[1].fill(size)
         await asyncio.to_thread(os.sync)
-        await writer.write(2)  # connections and caches warm up
-        seconds = [await writer.write(1) for _ in range(groups)]
-        yield Point(filled, stores, median(seconds) / _GROUP * 1000)
+        for archive in archives:
+            await archive.write(2)  # connections and caches warm up
+        seconds = [[await archive.write(1) for archive in archives] for _ in range(groups)]
+        beside, grown = (median(column) / _GROUP * 1000 for column in zip(*seconds, strict=True))
+        yield Point(size, await archives[1].stores(), grown, beside)
 
 
-async def _fill(doors: Doors, first: int, last: int) -> None:
-    async with doors.database.transaction() as session:
-        store = await session.value("SELECT id FROM stores WHERE state = 'current'")
-        await session.execute(_MESSAGES, store, first, last)
-        await session.execute(_CONTENTS, store, first, last, _CONTENT_BYTES)
-        await session.execute(_ENTRIES, store, first, last, _FOLDERS)
-        await session.execute(
-            "INSERT INTO store_counts (store_id, messages, bytes, entries, documents) VALUES ($1, $2, $3, $2, 0)",
-            store,
-            last - first + 1,
-            2500 * (last - first + 1),
-        )
-        await session.execute("SELECT setval('message_ids', $1)", last + 1_000_000_000)
-
-
-class _Writer:
-    """Commits groups of invented messages under a lease of its own."""
+class _Archive:
+    """An archive with many generated rows, to which groups of invented messages are committed under a lease."""
 
     def __init__(self, doors: Doors, lease: Lease, mailbox_id: int) -> None:
         self._doors = doors
@@ -105,9 +94,10 @@ class _Writer:
         self._mailbox_id = mailbox_id
         self._rng = Random(1)
         self._number = 0
+        self._rows = 0
 
     @classmethod
-    async def begin(cls, doors: Doors) -> _Writer:
+    async def begin(cls, doors: Doors) -> _Archive:
         await submit_profile(doors.database, doors.secrets, fleet_profile("growth", ["growth@example.com"]))
         await start_run(doors, "growth")
         async with doors.database.session() as session:
@@ -115,6 +105,32 @@ class _Writer:
             leased = await jobs.lease(session, job_id, "bench", 86_400)
         assert leased is not None
         return cls(doors, leased.lease, leased.mailbox_id)
+
+    async def fill(self, rows: int) -> None:
+        """Generate messages until there are so many, in as many stores as the scheduler would make."""
+        while self._rows < rows:
+            upto = min(rows, self._rows + _FILL_AT_ONCE)
+            await self._generate(self._rows + 1, upto)
+            self._rows = upto
+            await tend_stores(self._doors)
+        async with self._doors.database.session() as session:
+            await session.execute("VACUUM ANALYZE")
+
+    async def stores(self) -> int:
+        """Return how many stores there are."""
+        async with self._doors.database.session() as session:
+            return int(await session.value("SELECT count(*) FROM stores"))
+
+    async def _generate(self, first: int, last: int) -> None:
+        rows = last - first + 1
+        async with self._doors.database.transaction() as session:
+            store = await session.value("SELECT id FROM stores WHERE state = 'current'")
+            await session.execute(_MESSAGES, store, first, last)
+            await session.execute(_CONTENTS, store, first, last, _CONTENT_BYTES)
+            await session.execute(_ENTRIES, store, first, last, _FOLDERS)
+            counts = (store, rows, 2500 * rows)
+            await session.execute("INSERT INTO store_counts VALUES ($1, $2, $3, $2, 0)", *counts)
+            await session.execute("SELECT setval('message_ids', $1)", last + 1_000_000_000)
 
     async def write(self, groups: int) -> float:
         """Commit so many groups, each to a folder of its own with its proof; return the seconds."""
