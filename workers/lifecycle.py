@@ -52,6 +52,14 @@ def connect() -> None:
 
 
 def _on_init(sender: Any, **_: object) -> None:
+    try:
+        _introduce(sender)
+    finally:  # Celery swallows what a signal's handler raises: without its doors no worker may take work
+        wait_for_doors(settings)
+
+
+def _introduce(sender: Any) -> None:
+    """Say what this worker will do, and let it be watched."""
     global _exporter  # noqa: PLW0603 - one process, one exporter
     found = settings()
     log.configure(found.log_level, json=found.log_json)  # Celery does it only after this signal
@@ -63,7 +71,6 @@ def _on_init(sender: Any, **_: object) -> None:
     else:
         _exporter = Exporter(queue.value, bridge, found, [Budget(bridge, found.memory_budget_bytes)])
     _exporter.start()
-    wait_for_doors(settings)
 
 
 def _on_ready(sender: Any, **_: object) -> None:

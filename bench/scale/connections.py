@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import tempfile
 import time
@@ -72,12 +73,12 @@ def _letters(seed: int, large_mib: int) -> Iterator[_Letter]:
     rng = Random(seed)
     for number in range(50):
         head = f"From: a@example.com\r\nTo: b{seed}@example.com\r\nMessage-ID: <{seed}.{number}@x>\r\nSubject: {number}\r\n\r\n"
-        yield _Letter(head.encode() + rng.randbytes(20_000).hex().encode())
+        yield _Letter(head.encode() + base64.encodebytes(rng.randbytes(30_000)))
     if large_mib:
         head = (
             f"From: a@example.com\r\nTo: b{seed}@example.com\r\nMessage-ID: <{seed}.large@x>\r\nSubject: large\r\n\r\n"
         )
-        yield _Letter(head.encode() + rng.randbytes(large_mib * _MIB // 2).hex().encode())
+        yield _Letter(head.encode() + base64.encodebytes(rng.randbytes(large_mib * _MIB * 3 // 4)))
 
 
 def _worker(up: int) -> psutil.Process:

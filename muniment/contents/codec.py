@@ -1,7 +1,7 @@
 """How a message's bytes are stored: in parts, each one compressed by itself.
 
-A part is 4 MiB of the message (the last may be shorter) and can be read without the others,
-so that neither storing nor reading a huge message needs it in memory as a whole. A part that
+A part is 1 MiB of the message (the last may be shorter; the first archives have parts of 4 MiB) and can be read
+without the others, so that neither storing nor reading a huge message needs it in memory as a whole. A part that
 zstd does not shrink is stored as it is. An empty message has no parts.
 """
 
@@ -18,8 +18,10 @@ import zstandard
 from muniment.errors import Damaged
 from muniment.model.message import RawMessage
 
-#: Bytes of a message in one part.
+#: Bytes of a message in one part, at most.
 PART_BYTES = 4 * 1024 * 1024
+#: … as it is written. Twenty huge messages on their way at once hold a few parts each: there is the memory.
+CUT_BYTES = 1024 * 1024
 
 _LEVEL = 3
 #: Compression that saves less is not worth the time it takes to undo.
@@ -89,7 +91,7 @@ def sha256_of(raw: RawMessage) -> bytes:
 
 def encode(raw: RawMessage) -> Iterator[EncodedPart]:
     """Yield a message's parts in order, each encoded only when it is asked for."""
-    return map(encode_part, raw.chunks(PART_BYTES))
+    return map(encode_part, raw.chunks(CUT_BYTES))
 
 
 class Verifier:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.contents.codec import (
+    CUT_BYTES,
     PART_BYTES,
     Codec,
     EncodedPart,
@@ -38,12 +39,21 @@ def test_messages_round_trip(data: bytes) -> None:
 
 
 def test_large_message_is_cut_into_parts() -> None:
-    """Parts have 4 MiB; those that do not shrink are stored raw."""
-    data = b"text " * 1_000_000 + os.urandom(PART_BYTES)
+    """Parts have 1 MiB; those that do not shrink are stored raw."""
+    data = b"text " * 250_000 + os.urandom(CUT_BYTES)
     parts = list(encode(MemoryMessage(data)))
 
     assert [part.codec for part in parts] == [Codec.ZSTD, Codec.ZSTD, Codec.RAW]
-    assert [len(decode_part(*part)) for part in parts] == [PART_BYTES, PART_BYTES, len(data) - 2 * PART_BYTES]
+    assert [len(decode_part(*part)) for part in parts] == [CUT_BYTES, CUT_BYTES, len(data) - 2 * CUT_BYTES]
+    assert restored(parts, data) == data
+
+
+def test_larger_parts_of_earlier_archives_are_read() -> None:
+    """The first archives have parts of 4 MiB."""
+    data = b"text " * 1_000_000
+    parts = [encode_part(data[:PART_BYTES]), encode_part(data[PART_BYTES:])]
+
+    assert len(data) > PART_BYTES > CUT_BYTES
     assert restored(parts, data) == data
 
 
@@ -57,7 +67,7 @@ def test_parts_are_encoded_one_at_a_time() -> None:
                 read.append(number)
                 yield chunk
 
-    parts = encode(Watched(bytes(3 * PART_BYTES)))
+    parts = encode(Watched(bytes(3 * CUT_BYTES)))
     next(parts)
 
     assert read == [0]
