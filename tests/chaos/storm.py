@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from muniment.services.doors import Doors
+from tests.chaos.diagnosis import diagnose
 from tests.chaos.faults import Fault
 from tests.chaos.world import World
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, persist
@@ -91,10 +92,15 @@ async def _round(world: World, doors: Doors, plan: Plan, toll: Toll, strikes: Se
         assert run.mailboxes.done == run.mailboxes.total == len(source.addresses) // 2, run
         assert run.messages.seen == run.messages.archived + run.messages.known + run.messages.quarantined, run
         assert run.messages.quarantined == 0, run
-    assert await asyncio.to_thread(source.files) == before, "the source was changed"
+    after = await asyncio.to_thread(source.files)
+    assert after == before, "the source was changed"
+    assert len(after) == source.messages, f"{len(after)} files"
     await persist(lambda: assert_settled(doors), "a settled archive")
     await assert_searchable(doors, source)
-    await assert_exact(doors, source)
+    try:
+        await assert_exact(doors, source)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{await diagnose(doors, source)}") from error
     toll.rounds += 1
     toll.runs += len(runs)
     toll.messages = source.messages

@@ -10,6 +10,7 @@ from typing import LiteralString
 
 import pytest
 
+from muniment.contents.codec import CUT_BYTES
 from muniment.services.export_archive import ExportFormat, export_archive
 from muniment.services.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
@@ -18,6 +19,7 @@ from tests.support.imap_server import ImapServer
 from tests.support.scripted import NEIGHBOURS, TARGET, archive, mailbox, message, neighbourhood, source
 
 LARGE = message("large", b"0123456789" * 1_000_000)
+LAST = (len(LARGE) - 1) // CUT_BYTES
 OF = "WHERE message_id = (SELECT message_id FROM entries WHERE uid = 70)"
 
 DAMAGE = {
@@ -26,11 +28,11 @@ DAMAGE = {
         "cannot be decompressed|SHA-256",
     ),
     "other bytes of the same length": (
-        [f"UPDATE contents SET codec = 0, data = decode(repeat('58', 4194304), 'hex') {OF} AND part = 1"],
+        [f"UPDATE contents SET codec = 0, data = decode(repeat('58', {CUT_BYTES}), 'hex') {OF} AND part = 1"],
         "has the SHA-256",
     ),
     "a part deleted": ([f"DELETE FROM contents {OF} AND part = 1"], "part 1 of the content is missing"),
-    "the last part deleted": ([f"DELETE FROM contents {OF} AND part = 2"], "bytes short"),
+    "the last part deleted": ([f"DELETE FROM contents {OF} AND part = {LAST}"], "bytes short"),
     "all parts deleted": ([f"DELETE FROM contents {OF}"], "bytes short"),
     "an unknown codec": ([f"UPDATE contents SET codec = 9 {OF} AND part = 0"], "unknown codec 9"),
     "the content of another": (
@@ -42,7 +44,9 @@ DAMAGE = {
         "bytes short",
     ),
     "a part too many": (
-        [f"INSERT INTO contents SELECT store_id, message_id, 3, codec, data FROM contents {OF} AND part = 2"],
+        [
+            f"INSERT INTO contents SELECT store_id, message_id, {LAST + 1}, codec, data FROM contents {OF} AND part = {LAST}"
+        ],
         "",
     ),
     "the message deleted": (
