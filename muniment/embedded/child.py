@@ -172,3 +172,8 @@ class _Output:
 class _LogFile(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         """Lose the line: a full disk must not stop the pump, or the process would stand still at its next line."""
+
+    def close(self) -> None:
+        """Close the file even where its disk does not take the last lines."""
+        with suppress(OSError):
+            super().close()
