@@ -48,6 +48,8 @@ class Writer:
         self._lease = lease
         self._gathering = _Group()
         self._committing: asyncio.Task[None] | None = None
+        # What gathered meanwhile holds proofs: of folders that lack what was in the failed group.
+        self._has_failed = False
         #: Folders (ids) that were proven to lack something.
         self.incomplete: set[int] = set()
 
@@ -78,7 +80,7 @@ class Writer:
         try:
             if error is None:
                 await self.flush()
-            elif isinstance(error, Transient):
+            elif isinstance(error, Transient) and not self._has_failed:
                 with suppress(MunimentError):
                     await self.flush()
         finally:
@@ -96,7 +98,11 @@ class Writer:
     async def _settle(self) -> None:
         committing, self._committing = self._committing, None
         if committing is not None:
-            await committing
+            try:
+                await committing
+            except BaseException:
+                self._has_failed = True
+                raise
 
     async def _commit(self, group: _Group) -> None:
         missing = await commit_group(self._doors, self._lease, group.filings, group.visits)

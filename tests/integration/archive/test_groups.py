@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from muniment.errors import DatabaseUnavailable
 from muniment.imap import ByteBudget
 from muniment.model.run import RunState
 from muniment.services import writer as writer_module
@@ -45,6 +46,28 @@ async def test_small_folders_share_a_transaction(harness: Harness, monkeypatch: 
     assert report.run.messages.archived == 60
     assert sum(filings for filings, _ in groups) == sum(proofs for _, proofs in groups) == 30
     assert len(groups) == 2  # a batch is 50 messages here
+    assert await proven(harness)
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses a group while the next, with the folder's proof, gathers: the run misses nothing all the same."""
+    attempts: list[int] = []
+
+    async def failing_at_first(*args: Any) -> dict[int, int]:
+        attempts.append(sum(len(filing.batch.messages) for filing in args[2]))
+        if len(attempts) == 1:
+            raise DatabaseUnavailable("the disk is full")
+        return await commit_group(*args)
+
+    monkeypatch.setattr(writer_module, "commit_group", failing_at_first)
+    script = neighbourhood(mailbox("target", messages=60, folders=[b"INBOX"]), ())
+    async with ImapServer(script) as server:
+        report = await archive(harness, server)
+
+    assert attempts == [50, 50, 10]  # a batch is 50 messages here; the ten were not stored before those
+    assert report.run.state == RunState.SUCCEEDED
+    assert report.run.messages.archived == 60
     assert await proven(harness)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
 
