@@ -33,20 +33,11 @@ def main(minutes: float, seed: int, mailboxes: int, every: float, results: Path)
     Ends with exit code 1 when something grew. The archive must be exact at the end.
     """
     log.configure("ERROR")
-    samples, runs, messages = asyncio.run(_soak(minutes * 60, seed, mailboxes, every))
-    verdicts = steady(samples)
-    for verdict in verdicts:
-        click.echo(f"{'grows' if verdict.grows else 'flat ':5} {verdict}")
     results.mkdir(parents=True, exist_ok=True)
-    file = results / f"soak-{seed}.json"
-    file.write_text(json.dumps([vars(sample) for sample in samples], indent=1))
-    file.with_suffix(".svg").write_text(_picture(samples))
-    click.echo(f"{runs} runs, {messages} messages archived exactly; {file}, {file.with_suffix('.svg')}")
-    if any(verdict.grows for verdict in verdicts):
-        sys.exit(1)
+    asyncio.run(_soak(minutes * 60, seed, mailboxes, every, results / f"soak-{seed}.json"))
 
 
-async def _soak(seconds: float, seed: int, mailboxes: int, every: float) -> tuple[list[Sample], int, int]:
+async def _soak(seconds: float, seed: int, mailboxes: int, every: float, file: Path) -> None:
     async with chaotic_world(seed, mailboxes=mailboxes) as (world, doors):
         gauges = Gauges(world.system, doors)
         sampling = asyncio.create_task(gauges.sample(every))
@@ -57,12 +48,26 @@ async def _soak(seconds: float, seed: int, mailboxes: int, every: float) -> tupl
                 for run_id in [await begin(doors, name) for name in ("plain", "tls")]:
                     await finish(doors, run_id)
                     runs += 1
-            await assert_settled(doors)
-            await assert_exact(doors, world.source)
         finally:
             sampling.cancel()
             await asyncio.wait({sampling})
-        return gauges.samples, runs, world.source.messages
+            grows = await asyncio.to_thread(_judge, gauges.samples, file)
+        await assert_settled(doors)
+        await assert_exact(doors, world.source, folded=True)
+        click.echo(f"{runs} runs, {world.source.messages} messages archived exactly")
+    if grows:
+        sys.exit(1)
+
+
+def _judge(samples: list[Sample], file: Path) -> bool:
+    """Print the verdicts, write samples and picture, and tell whether something grew."""
+    verdicts = steady(samples)
+    for verdict in verdicts:
+        click.echo(f"{'grows' if verdict.grows else 'flat ':5} {verdict}")
+    file.write_text(json.dumps([vars(sample) for sample in samples], indent=1))
+    file.with_suffix(".svg").write_text(_picture(samples))
+    click.echo(f"{file}\n{file.with_suffix('.svg')}")
+    return any(verdict.grows for verdict in verdicts)
 
 
 def _change(world: World, number: int) -> None:
