@@ -57,6 +57,7 @@ class _Row:
     renumbered: bool
     missing: int
     proven: datetime | None
+    proven_run: int | None
     refusal: str
     quarantined: int
 
@@ -70,7 +71,7 @@ class _Row:
             last_uid=self.last_uid,
             status=status if self.proven else None,
             renumbered=self.renumbered,
-            proven=self.proven,
+            proven_run=self.proven_run if self.proven else None,
             complete=self.proven is not None and self.missing == 0,
             quarantined=self.quarantined,
             refusal=self.refusal,
@@ -123,8 +124,8 @@ async def held(session: Session, numberings: Sequence[tuple[int, int]], since: d
     return await session.rows(Held, _SQL["held"], ids, uidvalidities, since)
 
 
-async def prove(session: Session, proofs: Sequence[Proof]) -> None:
-    """Store completeness proofs; the transaction must check the lease."""
+async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None:
+    """Store completeness proofs of the lease's run; the transaction must check the lease."""
     await session.execute(
         _SQL["prove"],
         [proof.folder_id for proof in proofs],
@@ -133,6 +134,7 @@ async def prove(session: Session, proofs: Sequence[Proof]) -> None:
         [proof.basis.uidnext for proof in proofs],
         [proof.basis.messages for proof in proofs],
         [proof.basis.highestmodseq for proof in proofs],
+        lease.job_id,
     )
 
 

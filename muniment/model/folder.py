@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class ServerFolder:
 class FolderState:
     """What the archive knows of a folder: identity, cursor and the last completeness proof.
 
-    `proven` is the time of the last proof and `status` what the server said then, None before the
+    `proven_run` is the run of the last proof and `status` what the server said then, None before the
     first; `complete` tells whether nothing was missing then. A complete folder whose status did
     not move needs no EXAMINE. `renumbered`: it holds entries of an older UIDVALIDITY.
     `refusal`: why the server did not open it in this run, empty if it did.
@@ -47,7 +46,7 @@ class FolderState:
     last_uid: int
     status: FolderStatus | None
     renumbered: bool
-    proven: datetime | None
+    proven_run: int | None
     complete: bool
     quarantined: int
     refusal: str

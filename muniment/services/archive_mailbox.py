@@ -110,9 +110,7 @@ async def _archive_folders(
     job, session, listed = opened.job, opened.session, opened.listed
     # What an earlier slice of this run has proven is done, even where it moved since or where the server
     # tells no STATUS: the next run looks again, and every slice gets further than the one before.
-    done = {state.id for state in states.values() if state.proven and state.proven >= job.run_started}.union(
-        opened.unmoved
-    )
+    done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
     unreadable = [_unreadable(f, states[f.wire_name].refusal) for f in listed if states[f.wire_name].refusal]
     done.update(state.id for state in states.values() if state.refusal)
     incomplete = sum(not states[f.wire_name].complete for f in listed if states[f.wire_name].id in done)

@@ -142,7 +142,7 @@ async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, in
                 await messages.quarantine(
                     session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
                 )
-            missing = await prove_folders(session, portion.visits)
+            missing = await prove_folders(session, lease, portion.visits)
             counts = MessageCounts(len(readable) + len(refused), len(fresh), len(recognised), len(refused))
             progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
             # Last, so that the job's row is locked only for the commit itself: whoever leases the job

@@ -10,6 +10,7 @@ from muniment import log
 from muniment.db import folders, messages
 from muniment.db.database import Session
 from muniment.model.folder import FolderStatus
+from muniment.model.run import Lease
 from muniment.services.batch import Target
 
 _log = log.get(__name__)
@@ -31,7 +32,7 @@ class Visited:
     hidden: int
 
 
-async def prove_folders(session: Session, visits: Sequence[Visited]) -> dict[int, int]:
+async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited]) -> dict[int, int]:
     """Store the proof of each folder, and return how many messages it lacks, by id (0 = proven complete).
 
     What is held is read back from the tables, behind the commit of the last batch in the same transaction, which must
@@ -51,7 +52,7 @@ async def prove_folders(session: Session, visits: Sequence[Visited]) -> dict[int
         if missing:
             on_server = len(visit.listed) + visit.hidden
             _log.warning("folder is not complete", folder=of.folder_id, on_server=on_server, missing=missing)
-    await folders.prove(session, proofs)
+    await folders.prove(session, lease, proofs)
     return {proof.folder_id: proof.missing for proof in proofs}
 
 

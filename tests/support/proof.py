@@ -95,12 +95,16 @@ async def assert_exact(doors: Doors, source: Source, *, folded: bool = False) ->
             expected = source.contents[address]
             for path in sorted(found.keys() | expected.keys()):
                 have, want = found.get(path), expected.get(path)
-                is_folded = folded and have is not None and want is not None and have.keys() == want.keys()
-                if have != want and not (is_folded and have <= want):
+                if have != want and not (folded and _is_folded(have, want)):
                     differences.append(
                         f"{address} {path}: {have and have.total()} archived, {want and want.total()} there"
                     )
     assert not differences, differences
+
+
+def _is_folded(have: Counter[str] | None, want: Counter[str] | None) -> bool:
+    """Whether every content is there, and none more often than it came."""
+    return have is not None and want is not None and have.keys() == want.keys() and have <= want
 
 
 async def assert_settled(doors: Doors) -> None:

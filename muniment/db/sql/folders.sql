@@ -7,7 +7,7 @@ ON CONFLICT (mailbox_id, wire_name) DO NOTHING;
 -- of_mailbox --
 -- What the archive knows of each folder; quarantined: those not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
-       proven, CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
+       proven, proven_run, CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2) AS quarantined
 FROM folders WHERE mailbox_id = $1 ORDER BY id;
@@ -50,7 +50,7 @@ FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 
 -- prove --
 -- Store completeness proofs with the STATUS they stand on; the guard is the progress in the same transaction
-UPDATE folders SET proven = now(), on_server = given.on_server, missing = given.missing, uidnext = given.uidnext,
+UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE jobs.id = $7), on_server = given.on_server, missing = given.missing, uidnext = given.uidnext,
                    messages = given.messages, highestmodseq = given.highestmodseq, refused = NULL, refusal = ''
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
   AS given (id, on_server, missing, uidnext, messages, highestmodseq)

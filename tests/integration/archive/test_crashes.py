@@ -227,7 +227,7 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         last_uid=0,
         status=None,
         renumbered=False,
-        proven=None,
+        proven_run=None,
         complete=False,
         quarantined=0,
         refusal="",
