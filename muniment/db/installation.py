@@ -43,12 +43,14 @@ async def is_bare(session: Session) -> bool:
 @asynccontextmanager
 async def put_aside(database: Database) -> AsyncIterator[None]:
     """Make the database bare within the block; when that fails, bring back what was there, or else forget it."""
-    async with database.session() as session:
+    async with database.transaction() as session:
         await session.execute(_SQL["put_aside"])
+        await session.execute(_SQL["make_bare"])
     try:
         yield
     except BaseException:
-        async with database.session() as session:
+        async with database.transaction() as session:
+            await session.execute(_SQL["drop_restored"])
             await session.execute(_SQL["bring_back"])
         raise
     async with database.session() as session:

@@ -23,10 +23,14 @@ SELECT to_regclass('public.installation') IS NULL;
 
 -- put_aside --
 ALTER SCHEMA public RENAME TO before_restore;
+
+-- make_bare --
 CREATE SCHEMA public;
 
--- bring_back --
+-- drop_restored --
 DROP SCHEMA public CASCADE;
+
+-- bring_back --
 ALTER SCHEMA before_restore RENAME TO public;
 
 -- forget_aside --
