@@ -22,7 +22,7 @@ from muniment import log
 
 RESULTS = Path(__file__).parents[1] / "results"
 
-_SIZES = (100_000, 300_000, 1_000_000, 3_000_000, 4_900_000, 7_000_000, 10_000_000)
+_SIZES = (100_000, 1_000_000, 4_900_000, 10_000_000)
 _QUICK_SIZES = (2_000, 4_000, 8_000)
 
 
@@ -50,12 +50,12 @@ def main(parts: tuple[str, ...], *, quick: bool, results: Path) -> None:
 
 
 def _growth(*, quick: bool) -> list[dict[str, Any]]:
-    sizes, groups, stores = (_QUICK_SIZES, 3, 5_000) if quick else (_SIZES, 30, 5_000_000)
+    sizes, groups, warm, stores = (_QUICK_SIZES, 3, 2, 5_000) if quick else (_SIZES, 30, 100, 5_000_000)
 
     async def body() -> list[Point]:
         points = []
         async with laboratory(store_messages=stores) as small, laboratory(store_messages=stores) as large:
-            async for point in growth(small, large, sizes, groups):
+            async for point in growth(small, large, sizes, groups, warm):
                 points.append(point)
                 click.echo(
                     f"growth: {point.rows:>10,} messages in {point.stores} stores: {point.milliseconds:.3f} ms for each"

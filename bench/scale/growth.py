@@ -71,15 +71,19 @@ class Point:
         return self.milliseconds / self.small_milliseconds
 
 
-async def growth(small: Doors, large: Doors, sizes: Sequence[int], groups: int) -> AsyncIterator[Point]:
-    """Fill the archive `large` to each of the sizes, `small` to the first one, and measure both in turn."""
+async def growth(small: Doors, large: Doors, sizes: Sequence[int], groups: int, warm: int) -> AsyncIterator[Point]:
+    """Fill the archive `large` to each of the sizes, `small` to the first one, and measure both in turn.
+
+    Before that `warm` groups go to each: after a checkpoint PostgreSQL writes each page that it changes to its log as a
+    whole, once; a run of millions of messages hardly notices, a measurement of some thousands sees little else.
+    """
     archives = [await _Archive.begin(doors) for doors in (small, large)]
     await archives[0].fill(sizes[0])
     for size in sizes:
         await archives[1].fill(size)
         await asyncio.to_thread(os.sync)
         for archive in archives:
-            await archive.write(2)  # connections and caches warm up
+            await archive.write(warm)
         seconds = [[await archive.write(1) for archive in archives] for _ in range(groups)]
         beside, grown = (median(column) / _GROUP * 1000 for column in zip(*seconds, strict=True))
         yield Point(size, await archives[1].stores(), grown, beside)
