@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy import locked
+from muniment.process import FRUGAL_ALLOCATOR
 from muniment.secrecy import Secret, SecretBox
 from muniment.settings import Settings
 from tests.support.compose import DOCKERFILE, ROOT
@@ -141,3 +142,10 @@ def make_secrets(folder: Path) -> Path:
         check=True, capture_output=True, timeout=30, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     return target
+
+
+def test_allocator_is_told_the_same_in_the_image() -> None:
+    """The containers start celery themselves: what `muniment worker` sets stands in the image."""
+    environment = dict(word.split("=", 1) for name, words in instructions() if name == "ENV" for word in words)
+
+    assert {name: environment.get(name) for name in FRUGAL_ALLOCATOR} == FRUGAL_ALLOCATOR
