@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 _BAR, _GAP, _LEFT, _WIDTH, _RIGHT = 18, 6, 170, 620, 110
-_HEIGHT = 60
+_MARGIN, _HEIGHT = 12, 60
 _OURS, _OTHERS, _LIMIT = "#2f855a", "#a0aec0", "#edf2f7"
 
 
@@ -46,20 +46,20 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], below: str, *, lo
         xs = [scale(x) for x, _ in points]
         span = (max(xs) - min(xs)) or 1
         path = " ".join(
-            f"{_LEFT + _WIDTH * (x - min(xs)) / span:.1f},{y + _HEIGHT - _HEIGHT * value / top:.1f}"
+            f"{_MARGIN + _WIDTH * (x - min(xs)) / span:.1f},{y + _HEIGHT - _HEIGHT * value / top:.1f}"
             for x, (_, value) in zip(xs, points, strict=True)
         )
         rows += [
-            f'<text x="{_LEFT - 8}" y="{y + _HEIGHT // 2}" text-anchor="end">{escape(name)}</text>',
-            f'<line x1="{_LEFT}" y1="{y + _HEIGHT}" x2="{_LEFT + _WIDTH}" y2="{y + _HEIGHT}" stroke="{_OTHERS}"/>',
+            f'<text x="{_MARGIN}" y="{y - 6}">{escape(name)}</text>',
+            f'<line x1="{_MARGIN}" y1="{y + _HEIGHT}" x2="{_MARGIN + _WIDTH}" y2="{y + _HEIGHT}" stroke="{_OTHERS}"/>',
             f'<polyline points="{path}" fill="none" stroke="{_OURS}" stroke-width="2"/>',
-            f'<text x="{_LEFT + _WIDTH + 6}" y="{y + 10}">{top:,.4g}</text>',
-            f'<text x="{_LEFT + _WIDTH + 6}" y="{y + _HEIGHT}">0</text>',
+            f'<text x="{_MARGIN + _WIDTH + 6}" y="{y + 10}">{top:,.4g}</text>',
+            f'<text x="{_MARGIN + _WIDTH + 6}" y="{y + _HEIGHT}">0</text>',
         ]
-        y += _HEIGHT + 24
+        y += _HEIGHT + 32
     ends = [min((x for points in series.values() for x, _ in points), default=0)]
     ends.append(max((x for points in series.values() for x, _ in points), default=0))
-    rows.append(f'<text x="{_LEFT}" y="{y}">{ends[0]:,.4g} to {ends[1]:,.4g} {escape(below)}</text>')
+    rows.append(f'<text x="{_MARGIN}" y="{y}">{ends[0]:,.4g} to {ends[1]:,.4g} {escape(below)}</text>')
     return _svg(rows, y + 20)
 
 
