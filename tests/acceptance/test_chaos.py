@@ -31,14 +31,14 @@ def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
     assert all(toll.faults[name] >= times for name in wanted)
     assert len(wanted) >= len(faults) - 3, toll.skipped  # without a compiler, and the right to mount
     assert toll.messages > 0
-    assert toll.broken_lines > 0
+    assert toll.at_rest < toll.faults.total() / 2, "most of the time there was nothing at risk"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_everything_breaks_once_and_nothing_is_lost() -> None:
     """Each fault strikes, up to three at a time, while run after run archives mailboxes that grow and change."""
-    toll = await rage(Plan(EVERYTHING))
+    toll = await rage(Plan(EVERYTHING, strikes=2, messages=60))
 
     assert_struck(toll, EVERYTHING, 1)
 
@@ -47,6 +47,6 @@ async def test_everything_breaks_once_and_nothing_is_lost() -> None:
 @pytest.mark.timeout(600)
 async def test_killing_everything_again_and_again_loses_nothing() -> None:
     """Each process is killed several times at random moments of runs."""
-    toll = await rage(Plan(KILLS, times=2, strikes=4))
+    toll = await rage(Plan(KILLS, times=2, strikes=3, messages=60))
 
     assert sum(toll.faults[fault.name] for fault in KILLS) >= 2 * len(KILLS)
