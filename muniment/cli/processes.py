@@ -95,7 +95,7 @@ def flower_command(port: int) -> list[str]:
 def _children_folder(found: Settings) -> str:
     """Make the folder where the processes of the pool leave their metrics; forget those of workers that are gone."""
     parent = found.data / "run" / "metrics-of-workers"
-    for old in parent.glob("*"):
+    for old in parent.glob("[0-9]*"):
         if not psutil.pid_exists(int(old.name)):
             shutil.rmtree(old, ignore_errors=True)
     folder = parent / str(os.getpid())

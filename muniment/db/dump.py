@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -59,7 +60,8 @@ async def _run(program: Path, url: Secret, arguments: Sequence[str], *, output: 
     try:
         _, told = await process.communicate()
     except BaseException:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         raise
     if process.returncode:

@@ -32,6 +32,7 @@ from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.processes import Running, frozen, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.services import postgres_server, valkey_server
+from tests.support.source import Source
 from tests.support.system import HASTY, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
 from workers.deadline import QUIT_SECONDS
@@ -121,6 +122,14 @@ async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, m
         await assert_settled(doors)
         await assert_searchable(doors, source)
         await assert_exact(doors, source)
+
+
+async def run_under_way(doors: Doors, source: Source) -> int:
+    """Begin a run over everybody and return its id when the first mail is archived."""
+    await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+    run_id = await begin(doors, "everybody")
+    await moved(doors)
+    return run_id
 
 
 async def jobs_at_rest(up: System) -> set[str]:
@@ -241,9 +250,7 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
     operator.start_worker(*INDEX_WORKER)
     first = operator.start_worker(*ARCHIVE_WORKER)
     async with operator.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
-        await moved(doors)
+        run_id = await run_under_way(doors, source)
 
         assert first.stop(signal.SIGTERM, timeout=10) == 0
 
@@ -264,9 +271,7 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
     operator.start(*SCHEDULER)
     first = operator.start_worker(*ARCHIVE_WORKER)
     async with operator.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
-        await moved(doors)
+        run_id = await run_under_way(doors, source)
 
         assert first.stop(signal.SIGQUIT, timeout=QUIT_SECONDS + 3) != 0
 
@@ -291,9 +296,7 @@ async def test_worker_ends_in_time_though_nobody_answers(
     operator.start(*SCHEDULER)
     first = operator.start_worker(*ARCHIVE_WORKER)
     async with operator.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
-        await moved(doors)
+        run_id = await run_under_way(doors, source)
     with frozen(postgres._folder if silent == "postgres" else operator.valkey._folder):
         first.stop(number, timeout=10)
     first.assert_no_orphans()
