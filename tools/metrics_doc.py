@@ -51,7 +51,7 @@ def render() -> str:
             _HEAD,
             "## Of every process\n\nA process shows those that its work needs.\n",
             _table(own()),
-            "\n## Of the fleet\n\nEvery scheduler shows the same facts, at most half a minute old: ask for `max by (…)` of them.\n",
+            "\n## Of the fleet\n\nEvery scheduler shows the same facts, a quarter of a minute old or, with very many mailboxes, a minute: ask for `max by (…)` of them.\n",
             _table(fleet()),
             "",
         ]
