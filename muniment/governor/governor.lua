@@ -89,25 +89,29 @@ local function wake()
   end
 end
 
-local function learn(limit, reason, cooling)
+-- `said`: the server's own words are the reason, so what it bore before counts no more.
+local function learn(limit, reason, cooling, said)
   limit = math.max(1, math.floor(limit))
   local learned = number('learned')
   if not learned or limit < learned then
     call('HSET', state, 'learned', limit, 'since', now, 'reason', reason)
   end
+  if said and (number('proven') or 0) > limit then
+    call('HSET', state, 'proven', limit)
+  end
   call('HSET', state, 'cooling', cooling, 'probe_at', now + cooling)
   call('HDEL', state, 'probing')
 end
 
--- The server let one in: so many at once are proven, and a probe that stood the test raises what was learned.
+-- The server let one in: so many at once are proven, and a probe that stood the test raises what was learned: by one, or
+-- twofold up to what the server has borne before (it may only have been restarting when it refused).
 local function settle(permit)
-  local proven = call('ZCARD', open)
-  if proven > (number('proven') or 0) then
-    call('HSET', state, 'proven', proven)
-  end
+  local proven = math.max(call('ZCARD', open), number('proven') or 0)
+  call('HSET', state, 'proven', proven)
   if call('HGET', state, 'probing') == permit then
-    call('HINCRBY', state, 'learned', 1)
-    call('HSET', state, 'since', now, 'cooling', COOL, 'probe_at', now + COOL)
+    local learned = number('learned')
+    learned = math.max(learned + 1, math.min(2 * learned, proven))
+    call('HSET', state, 'learned', learned, 'since', now, 'cooling', COOL, 'probe_at', now + COOL)
     call('HDEL', state, 'probing')
   end
 end
@@ -213,7 +217,7 @@ function actions.refuse()
   local learned, others = number('learned'), count()
   if call('ZCARD', settled) == 0 and (ARGV[7] ~= '1' or others == 0) then
     if ARGV[7] == '1' then
-      learn(1, ARGV[6], COOL)
+      learn(1, ARGV[6], COOL, true)
     end
     wake()
     return {'unknown'}
@@ -222,7 +226,7 @@ function actions.refuse()
   if call('HGET', state, 'probing') == id then
     cooling = math.min(2 * cooling, COOL_MAX)
   end
-  learn(others, ARGV[6], cooling)
+  learn(others, ARGV[6], cooling, ARGV[7] == '1')
   wake()
   return {'learned', number('learned')}
 end
@@ -241,7 +245,7 @@ function actions.throttle()
     step = math.min(2 * step, PAUSE_MAX)
     call('HSET', state, 'pause_step', step)
     pause = named > 0 and named or step
-    learn(math.min(number('learned') or math.huge, count()) / 2, ARGV[6], COOL)
+    learn(math.min(number('learned') or math.huge, count()) / 2, ARGV[6], COOL, true)
   else
     pause = math.max(pause, named)
   end
@@ -254,7 +258,7 @@ function actions.slow()
   tidy()
   if left((number('slow_at') or 0) + COOL, COOL) == 0 then
     call('HSET', state, 'slow_at', now)
-    learn(math.min(number('learned') or math.huge, count()) * 3 / 4, ARGV[6], COOL)
+    learn(math.min(number('learned') or math.huge, count()) * 3 / 4, ARGV[6], COOL, true)
   end
   return {'done'}
 end

@@ -95,6 +95,35 @@ async def test_a_cut_while_others_are_let_in_is_a_limit(fleet: Fleet) -> None:
     assert (await fleet.state()).learned == 3
 
 
+async def test_a_server_that_restarted_gets_back_what_it_had_borne(fleet: Fleet) -> None:
+    """A cut while somebody is still counted as logged in looks like a limit of 1; each probe let in doubles it."""
+    member = fleet.member(timing=CURIOUS)
+    permits = await let_in(member, 8)
+    for permit in permits[1:]:
+        permit.release(clean=True)
+    await member._flush()
+    await refuse(await member.enter(SERVER), "reset by peer", too_many=False)
+    learned = [(await fleet.state()).learned]
+    for _ in range(4):
+        await let_in(member)
+        learned.append((await fleet.state()).learned)
+
+    assert learned == [1, 2, 4, 4, 8]
+
+
+async def test_a_limit_that_the_server_named_is_approached_one_by_one(fleet: Fleet) -> None:
+    """What it bore before it said so counts no more."""
+    member = fleet.member(timing=CURIOUS)
+    permits = await let_in(member, 8)
+    for permit in permits[2:]:
+        permit.release(clean=True)
+    await member._flush()
+    await refuse(await member.enter(SERVER))
+    await let_in(member)
+
+    assert (await fleet.state()).learned == 3
+
+
 async def test_others_may_use_up_what_a_server_allows(fleet: Fleet) -> None:
     """Refused by words while we have no connection at all: one at a time, and the mailbox's own waits apply."""
     member = fleet.member(timing=STUBBORN)
