@@ -22,6 +22,9 @@ from muniment.services.writer import Writer
 
 _log = log.get(__name__)
 
+#: So many folders that lack messages are named.
+_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,7 +72,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
         outcome,
         complete=complete,
         fingerprint=check.fingerprint,
-        warnings=check.warnings,
+        warnings=[*check.warnings, *outcome.warnings],
         folders=len(listed),
         commands=session.commands,
     )
@@ -111,9 +114,9 @@ async def _archive_folders(
     # What an earlier slice of this run has proven is done, even where it moved since or where the server
     # tells no STATUS: the next run looks again, and every slice gets further than the one before.
     done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
+    incomplete = {states[f.wire_name].id for f in listed if not states[f.wire_name].complete}.intersection(done)
     unreadable = [_unreadable(f, states[f.wire_name].refusal) for f in listed if states[f.wire_name].refusal]
     done.update(state.id for state in states.values() if state.refusal)
-    incomplete = sum(not states[f.wire_name].complete for f in listed if states[f.wire_name].id in done)
     visited = 0
     for folder in listed:
         state = states[folder.wire_name]
@@ -134,9 +137,23 @@ async def _archive_folders(
         if not is_done:
             return Outcome(more=True, complete=False)
     await writer.flush()
-    complete = not incomplete and not writer.incomplete and not unreadable
-    unmoved = sorted(opened.unmoved)
-    return Outcome(more=False, complete=complete, unmoved=unmoved, unreadable=unreadable)
+    incomplete |= writer.incomplete
+    lacking = ["/".join(folder.path) for folder in listed if states[folder.wire_name].id in incomplete]
+    return Outcome(
+        more=False,
+        complete=not incomplete and not unreadable,
+        unmoved=sorted(opened.unmoved),
+        warnings=[_lacking(lacking, len(listed))] if lacking else [],
+        unreadable=unreadable,
+    )
+
+
+def _lacking(paths: Sequence[str], folders_in_all: int) -> str:
+    named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+    return (
+        f"{len(paths)} of {folders_in_all} folders lack messages ({named}): they are in quarantine, or the server counts "
+        "them and does not list them; the next run tries again"
+    )
 
 
 def _unreadable(folder: ServerFolder, reason: str) -> str:

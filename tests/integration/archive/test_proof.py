@@ -67,6 +67,9 @@ async def test_messages_that_are_counted_but_not_listed_are_missing(harness: Har
         second = await harness.archive("all")
 
     assert (missing, proven_too_soon) == ([2], False)
+    [warning] = [text for notice in first.notices if notice.mailbox == TARGET for text in notice.warnings]
+    assert "1 of 3 folders lack messages (INBOX)" in warning
+    assert not second.notices
     assert (first.run.messages.archived, second.run.messages.archived) == (16, 2)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
     assert await proven(harness)
