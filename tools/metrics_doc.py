@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from muniment import metrics
@@ -59,8 +60,16 @@ def render() -> str:
 
 
 def _table(families: Iterable[Metric]) -> str:
-    rows = [f"| `{_name(family)}` | {family.type} | {family.documentation} |" for family in families]
-    return "\n".join(["| name | type | what it is |", "|---|---|---|", *rows])
+    rows = [
+        f"| `{_name(family)}` | {family.type} | {_labels(family)} | {family.documentation} |" for family in families
+    ]
+    return "\n".join(["| name | type | labels | what it is |", "|---|---|---|---|", *rows])
+
+
+def _labels(family: Metric) -> str:
+    # The library has no public way to ask for them.
+    declared = {metric._name: metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)}  # noqa: SLF001
+    return ", ".join(declared.get(family.name, family)._labelnames)  # type: ignore[union-attr]  # noqa: SLF001
 
 
 def _name(family: Metric) -> str:
