@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -37,6 +38,9 @@ bridge = Bridge(settings)
 #: The process above a prefork pool runs no task; what is asked of it must not be carried over into its children.
 _aside = Bridge(settings, connections=1)
 
+#: Archiving comes first: where both share a machine, the index takes the CPU time that is left, and catches up after.
+INDEX_NICENESS = 10
+
 _announcement = Announcement()
 _exporter: Exporter | None = None
 
@@ -64,6 +68,8 @@ def _introduce(sender: Any) -> None:
     found = settings()
     log.configure(found.log_level, json=found.log_json)  # Celery does it only after this signal
     queue = _queue(sender)
+    if queue is Queue.INDEX:
+        os.nice(INDEX_NICENESS)
     _announcement.starting(queue, sender.concurrency, found)
     forget_former_children()
     if _is_prefork(sender):

@@ -13,6 +13,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from muniment.embedded.postgres import EmbeddedPostgres
@@ -196,6 +197,9 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
                 leases = await session.value("SELECT sum(fence) FROM jobs")
         sent = [event for event in broker.events("task-sent") if event["name"] == ARCHIVE_SLICE]
         assert len(sent) == leases
+    # Archiving comes first, and the index catches up.
+    indexing = [psutil.Process(index.pid), *psutil.Process(index.pid).children()]
+    assert {process.nice() for process in indexing} == {psutil.Process(archive.pid).nice() + 10}
     for process in (archive, index, *schedulers):
         assert not re.findall(r"Traceback|\[error|\[critical|fell silent|lease lost", process.stderr)
     await look_at_flower(operator, flower, port)
