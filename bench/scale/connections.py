@@ -24,7 +24,8 @@ from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_addresses
 from muniment.errors import Permanent
 from muniment.imap import ImapSession, Limits
-from muniment.model.profile import Access, Credentials, LoginKind, Server
+from muniment.model.login import Credentials, LoginKind
+from muniment.model.profile import Access, Server
 from muniment.model.run import RunState
 from muniment.resources import open_resources
 from muniment.secrecy import Secret

@@ -15,7 +15,8 @@ from muniment.cli.names import Address, Name, read_addresses
 from muniment.cli.output import console, plural, print_warnings
 from muniment.cli.passwords import read_password, warn_if_readable_by_all
 from muniment.errors import Misconfigured
-from muniment.model.profile import Access, LoginKind, LoginMethod, ProfileKind, Server
+from muniment.model.login import LoginKind, LoginMethod
+from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
 from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, LeaseLost, MailboxBusy
-from muniment.model.profile import OwnLogin
+from muniment.model.login import OwnLogin
 from muniment.model.run import JobState, Lease, LeasedJob, MessageCounts, RunState
 
 _SQL = load("jobs")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
-from muniment.model.profile import Access, LoginMethod, OwnLogin, Profile, ProfileKind, Server
+from muniment.model.login import LoginMethod, OwnLogin
+from muniment.model.profile import Access, Profile, ProfileKind, Server
 
 _SQL = load("profiles")
 

@@ -12,7 +12,7 @@ from muniment.imap.connect import refresh_capabilities
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.redaction import Redactor
 from muniment.imap.refusal import Status, login_error
-from muniment.model.profile import Credentials, LoginKind
+from muniment.model.login import Credentials, LoginKind
 
 _FORBIDDEN = ("\0", "\r", "\n")
 

@@ -22,8 +22,9 @@ from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
 from muniment.model.folder import FolderStatus, ServerFolder
+from muniment.model.login import Credentials
 from muniment.model.message import FetchedMessage
-from muniment.model.profile import Credentials, Server
+from muniment.model.profile import Server
 
 _CODE = re.compile(rb"\* OK \[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d{1,20})\]", re.IGNORECASE)
 _TELLING_FIELDS = b"MESSAGE-ID DATE TO DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO RECEIVED"

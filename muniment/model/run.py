@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from muniment.model.profile import OwnLogin
+from muniment.model.login import OwnLogin
 
 
 class RunState(StrEnum):

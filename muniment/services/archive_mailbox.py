@@ -9,7 +9,7 @@ from muniment import log
 from muniment.db import folders
 from muniment.errors import CommandRefused
 from muniment.model.folder import ServerFolder
-from muniment.model.profile import LoginKind
+from muniment.model.login import LoginKind
 from muniment.model.run import LeasedJob
 from muniment.services.archive_folder import archive_folder
 from muniment.services.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox

@@ -31,7 +31,8 @@ from muniment.errors import (
 )
 from muniment.imap import ImapSession, Limits
 from muniment.model.folder import ServerFolder
-from muniment.model.profile import Credentials, Profile, Server
+from muniment.model.login import Credentials
+from muniment.model.profile import Profile, Server
 from muniment.model.run import LeasedJob
 from muniment.services.credentials import Logins
 from muniment.services.doors import Doors

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from muniment.db.profiles import StoredProfile
 from muniment.errors import Misconfigured
-from muniment.model.profile import Credentials, LoginKind, OwnLogin, Profile
+from muniment.model.login import Credentials, LoginKind, OwnLogin
+from muniment.model.profile import Profile
 from muniment.secrecy import Secret, SecretBox
 
 # What a sealed password is for; see SecretBox.

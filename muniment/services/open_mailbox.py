@@ -10,7 +10,8 @@ from muniment.errors import ProtocolViolation
 from muniment.imap import ImapSession
 from muniment.metrics import Stage, timed
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
-from muniment.model.profile import Credentials, LoginKind, Profile
+from muniment.model.login import Credentials, LoginKind
+from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.doors import Doors
 from muniment.services.run_access import RunAccess

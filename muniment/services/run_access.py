@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from muniment.db import profiles
 from muniment.errors import NotFound
-from muniment.model.profile import Credentials, Profile
+from muniment.model.login import Credentials
+from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.check_mailbox import master_fingerprint
 from muniment.services.credentials import Logins

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from muniment.db import profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured
-from muniment.model.profile import LoginKind, LoginMethod, Profile, ProfileKind, Server
+from muniment.model.login import LoginKind, LoginMethod
+from muniment.model.profile import Profile, ProfileKind, Server
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.csv_mailboxes import read_csv

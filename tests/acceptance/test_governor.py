@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from muniment.model.profile import Access, LoginMethod, ProfileKind, Server
+from muniment.model.login import LoginMethod
+from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
 from muniment.services.show_governor import show_governor

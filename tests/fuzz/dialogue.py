@@ -15,8 +15,8 @@ from muniment.imap.batches import batches
 from muniment.imap.login import log_in
 from muniment.imap.protocol import ImapProtocol
 from muniment.model.folder import FolderStatus
+from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
-from muniment.model.profile import Credentials, LoginKind
 from muniment.secrecy import Secret
 from tests.fuzz.choices import Choices
 from tests.fuzz.counterpart import Counterpart

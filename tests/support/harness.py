@@ -15,7 +15,8 @@ from typing import Any
 from muniment.db.database import Database
 from muniment.imap import ByteBudget
 from muniment.jobs import ARCHIVE_SLICE
-from muniment.model.profile import Access, LoginMethod, ProfileKind, Server
+from muniment.model.login import LoginMethod
+from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run
 from muniment.queue import MemoryQueue
 from muniment.search import PostgresIndex

@@ -15,7 +15,8 @@ import structlog
 
 from muniment.db.database import Session
 from muniment.errors import Misconfigured
-from muniment.model.profile import LoginMethod, ProfileKind
+from muniment.model.login import LoginMethod
+from muniment.model.profile import ProfileKind
 from muniment.model.run import RunState
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD

@@ -7,7 +7,8 @@ import click
 import pytest
 
 from muniment.cli.profile_add import Options, add, request_from
-from muniment.model.profile import Access, LoginKind, ProfileKind
+from muniment.model.login import LoginKind
+from muniment.model.profile import Access, ProfileKind
 from muniment.services.submit_profile import ProfileRequest
 
 Parse = Callable[..., ProfileRequest]

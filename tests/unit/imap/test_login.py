@@ -10,7 +10,8 @@ import pytest
 
 from muniment.errors import LoginRefused, LoginUnsupported, Misconfigured, ServerThrottled
 from muniment.imap import ImapSession, Limits
-from muniment.model.profile import Access, Credentials, LoginKind, Server
+from muniment.model.login import Credentials, LoginKind
+from muniment.model.profile import Access, Server
 from muniment.secrecy import Secret
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, Mail, Script
 from tests.support.imap_server import ImapServer

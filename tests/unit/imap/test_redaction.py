@@ -15,7 +15,8 @@ from muniment.imap import ImapSession, Limits
 from muniment.imap.redaction import Redactor
 from muniment.imap.refusal import Status
 from muniment.model.folder import ServerFolder
-from muniment.model.profile import Access, Credentials, LoginKind, Server
+from muniment.model.login import Credentials, LoginKind
+from muniment.model.profile import Access, Server
 from muniment.secrecy import Secret
 from tests.support.raw_server import raw_server
 
