@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -110,19 +110,10 @@ async def _terminate_backends(world: World, rng: Random) -> None:
 
 def _freeze(folder: str) -> Strike:
     async def strike(world: World, rng: Random) -> None:
-        with _frozen(world, folder):
+        with frozen(world.system.data / folder, if_any=True):
             await _last(rng)
 
     return strike
-
-
-@contextmanager
-def _frozen(world: World, folder: str) -> Iterator[None]:
-    try:
-        with frozen(world.system.data / folder):
-            yield
-    except AssertionError:  # nobody there just now: it is being restarted
-        yield
 
 
 async def _empty_valkey(world: World, rng: Random) -> None:

@@ -209,16 +209,21 @@ def leftovers(mark: str, data: Path | None) -> list[psutil.Process]:
 
 
 @contextmanager
-def frozen(folder: Path) -> Iterator[None]:
-    """Stop all processes that work in a folder, as SIGSTOP does: they answer nobody, and nobody is told."""
-    processes = leftovers("", folder)
-    assert processes, f"nobody works in {folder}"
-    for process in processes:
-        process.suspend()
+def frozen(folder: Path, *, if_any: bool = False) -> Iterator[None]:
+    """Stop all processes that work in a folder, as SIGSTOP does: they answer nobody, and nobody is told.
+
+    There must be some, or with `if_any` there may be none, as while they are restarted.
+    """
+    stopped = []
+    for process in leftovers("", folder):
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+            stopped.append(process)
+    assert stopped or if_any, f"nobody works in {folder}"
     try:
         yield
     finally:
-        for process in processes:
+        for process in stopped:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
