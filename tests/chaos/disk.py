@@ -36,15 +36,19 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(mebibytes: int = 2048) -> Iterator[SmallDisk]:
-    """Give a small disk, or, where nobody may mount one, an ordinary folder that says so."""
+def small_disk(mebibytes: int | None = 2048) -> Iterator[SmallDisk]:
+    """Give a small disk, or, where none is wanted or nobody may mount one, an ordinary folder that says so."""
     folder = Path(tempfile.mkdtemp(prefix="muniment-chaos-"))
     folder.chmod(0o755)
-    options = ["-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", str(folder)]
-    is_mounted = subprocess.run(["mount", *options], capture_output=True).returncode == 0
+    is_mounted = mebibytes is not None and _mount(folder, mebibytes)
     try:
         yield SmallDisk(folder, is_mounted=is_mounted)
     finally:
         if is_mounted:
             subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mount(folder: Path, mebibytes: int) -> bool:
+    options = ["-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", str(folder)]
+    return subprocess.run(["mount", *options], capture_output=True).returncode == 0

@@ -38,7 +38,7 @@ def main(minutes: float, seed: int, mailboxes: int, every: float, results: Path)
 
 
 async def _soak(seconds: float, seed: int, mailboxes: int, every: float, file: Path) -> None:
-    async with chaotic_world(seed, mailboxes=mailboxes) as (world, doors):
+    async with chaotic_world(seed, mailboxes=mailboxes, disk_mebibytes=None) as (world, doors):
         gauges = Gauges(world.system, doors)
         sampling = asyncio.create_task(gauges.sample(every))
         try:

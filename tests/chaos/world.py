@@ -91,11 +91,16 @@ class World:
 
 
 @asynccontextmanager
-async def chaotic_world(seed: int, *, mailboxes: int) -> AsyncIterator[tuple[World, Doors]]:
-    """Start everything, with empty mailboxes and the profiles `plain` and `tls`; at the end everything is gone."""
+async def chaotic_world(
+    seed: int, *, mailboxes: int, disk_mebibytes: int | None = 2048
+) -> AsyncIterator[tuple[World, Doors]]:
+    """Start everything, with empty mailboxes and the profiles `plain` and `tls`; at the end everything is gone.
+
+    `disk_mebibytes`: of a disk of its own, that can be filled; None: the ordinary one.
+    """
     async with AsyncExitStack() as stack:
         dovecot = stack.enter_context(running_dovecot())
-        disk = stack.enter_context(small_disk())
+        disk = stack.enter_context(small_disk(disk_mebibytes))
         clock = Clock(disk.folder)
         started = stack.enter_context(system(disk.folder, **PATIENT, **clock.environ))
         source = Source(dovecot, generate_addresses(mailboxes), seed, changes_numbers=True)
