@@ -23,6 +23,7 @@ from muniment.cli.output import (
     rigid,
 )
 from muniment.cli.profile_add import add
+from muniment.model.login import Identity
 from muniment.model.profile import ProfileKind
 from muniment.services.probe_profile import Probe, probe_profile
 from muniment.services.runs import start_run
@@ -125,8 +126,8 @@ def run(name: str, wait: bool) -> ExitCode:
 
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
-    """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `login`,
-    `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`,
+    """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
+    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`,
     `no_master_mailbox`, `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     profile, server = summary.profile, summary.profile.server
@@ -139,7 +140,9 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "access": server.access.value,
         "accept_all_certificates": server.accept_all_certificates,
         "timeout_seconds": server.timeout_seconds,
-        "login": str(profile.login),
+        "server_kind": profile.server_kind.name,
+        "logins": [str(method) for method in profile.logins],
+        "identity": profile.identity.value if profile.is_privileged else None,
         "user": profile.user or None,
         "all_mailboxes": profile.all_mailboxes,
         "mailboxes": summary.mailboxes,
@@ -183,18 +186,21 @@ def _row(summary: ProfileSummary) -> tuple[str, ...]:
 def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
     found, server = summary.profile, summary.profile.server
     everybody = " (primary address of every user)" if found.all_mailboxes else ""
-    user = "of the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)"
+    user = "of the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)".strip()
     facts = [
         ("profile", found.name),
         ("kind", found.kind.value),
         ("server", f"{server.host}:{server.port}"),
         ("access", server.access.value),
-        ("login", str(found.login)),
+        ("kind of server", found.server_kind.title),
+        ("login", " or ".join(map(str, found.logins))),
         ("user", user),
         ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
         ("jobs at once", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]
+    if found.is_privileged and found.identity is not Identity.ADDRESS:
+        facts.append(("mailboxes called", f"by {found.identity}"))
     if found.allow_same_mailbox:
         facts.append(("same mailbox", "allowed under two names"))
     if found.no_master_mailbox:

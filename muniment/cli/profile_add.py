@@ -15,10 +15,12 @@ from muniment.cli.names import Address, Name, read_addresses
 from muniment.cli.output import console, plural, print_warnings
 from muniment.cli.passwords import read_password, warn_if_readable_by_all
 from muniment.errors import Misconfigured
-from muniment.model.login import LoginKind, LoginMethod
+from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
+from muniment.model.server_kind import GENERIC, SERVER_KINDS, ServerKind
 from muniment.secrecy import Secret
-from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.access_token import token_command, token_file
+from muniment.services.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _ALL = "all"
@@ -46,6 +48,10 @@ class Options:
     timeout: float
     allow_same_mailbox: bool
     no_master_mailbox: bool
+    server_kind: str
+    identity: str | None
+    token_file: Path | None
+    token_command: str | None
     replace: bool
 
 
@@ -67,6 +73,13 @@ class _Login(click.ParamType[LoginMethod]):
     required=True,
     help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox.",
 )
+@click.option(
+    "--server-kind",
+    type=click.Choice([kind.name for kind in SERVER_KINDS]),
+    default=GENERIC.name,
+    show_default=True,
+    help="What the mail server is; docs/servers.md says what follows from it.",
+)
 @click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server.")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Default: 993 for imap-ssl, else 143.")
 @click.option(
@@ -87,8 +100,25 @@ class _Login(click.ParamType[LoginMethod]):
 @click.option(
     "--login",
     type=_Login(),
-    help="plain-authzid: SASL PLAIN with an authorization identity (default of master). "
-    "template:'{user}*{master}': LOGIN with a name made of both. login: LOGIN with the mailbox's own name.",
+    help="master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' (LOGIN with a "
+    "name made of both), x-masterauth (Kerio), proxyauth (Sun). single: login, or xoauth2 with a token. "
+    "Default: the first one of the server's kind that the server offers, or login.",
+)
+@click.option(
+    "--identity",
+    type=click.Choice([identity.value for identity in Identity]),
+    help="master: what the login calls a mailbox: its address, the user's name, or the part before the @. "
+    "Default: that of the server's kind.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="xoauth2: file with an access token; read anew each time, on every machine with archive workers.",
+)
+@click.option(
+    "--token-command",
+    metavar="COMMAND",
+    help="xoauth2: command that prints an access token; run each time, on every machine with archive workers.",
 )
 @click.option(
     "--mailboxes",
@@ -168,13 +198,15 @@ def request_from(given: Options) -> ProfileRequest:
         max_jobs=given.max_jobs,
         allow_same_mailbox=given.allow_same_mailbox,
         no_master_mailbox=given.no_master_mailbox,
+        server_kind=ServerKind.parse(given.server_kind),
+        identity=Identity(given.identity) if given.identity else None,
         password=_password(given, kind),
     )
 
 
 def _check(given: Options, kind: ProfileKind) -> None:
     """Refuse options that the kind has no use for, and miss those that it needs."""
-    fitting = {"mailboxes": ProfileKind.MASTER, "csv": ProfileKind.CSV}
+    fitting = {"mailboxes": ProfileKind.MASTER, "identity": ProfileKind.MASTER, "csv": ProfileKind.CSV}
     fitting |= dict.fromkeys(("archive", "address"), ProfileKind.SINGLE)
     for option, owner in fitting.items():
         if getattr(given, option) is not None and kind is not owner:
@@ -186,18 +218,35 @@ def _check(given: Options, kind: ProfileKind) -> None:
             raise click.UsageError(
                 "a csv profile takes users and passwords from its file: leave --user and --password-… out."
             )
-    elif not given.user:
+    elif not given.user and not _needs_no_user(given):
         whose = "the privileged user that may open the others" if kind is ProfileKind.MASTER else "the mailbox's login"
         raise click.UsageError(f"--kind {kind} needs --user: {whose}.")
-    if given.login and (given.login.kind is LoginKind.LOGIN) == (kind is ProfileKind.MASTER):
-        fits = "plain-authzid or template:'{user}*{master}'" if kind is ProfileKind.MASTER else "login"
-        raise click.UsageError(f"--login {given.login} is not for --kind {kind}; it takes {fits}.")
+    if given.login and given.login.kind.is_privileged != (kind is ProfileKind.MASTER):
+        raise click.UsageError(f"--login {given.login} is not for --kind {kind}. {FITTING_LOGINS[kind]}")
+    _check_token(given)
     if given.mailboxes not in {None, _ALL} and not Path(given.mailboxes or "").is_file():
         raise click.UsageError(f"--mailboxes {given.mailboxes}: there is no such file. Give a file, or `all`.")
     if given.accept_all_certificates and given.access == Access.IMAP:
         raise click.UsageError(
             "--accept-all-certificates has no meaning with --access imap, which knows no certificates."
         )
+
+
+def _needs_no_user(given: Options) -> bool:
+    """Whether a master password opens the mailboxes, which no user has."""
+    logins = (given.login,) if given.login else ServerKind.parse(given.server_kind).logins
+    return given.kind == ProfileKind.MASTER and logins[0].kind is LoginKind.X_MASTERAUTH
+
+
+def _check_token(given: Options) -> None:
+    sources = [given.token_file, given.token_command]
+    if given.login is None or given.login.kind is not LoginKind.XOAUTH2:
+        if any(sources):
+            raise click.UsageError("--token-file and --token-command are for --login xoauth2.")
+    elif all(sources) or not any(sources):
+        raise click.UsageError("--login xoauth2 needs either --token-file or --token-command.")
+    elif given.password_file or given.password_stdin:
+        raise click.UsageError("--login xoauth2 takes a token, no password: leave --password-… out.")
 
 
 def _server(given: Options) -> Server:
@@ -214,6 +263,10 @@ def _server(given: Options) -> Server:
 def _password(given: Options, kind: ProfileKind) -> Secret:
     if kind is ProfileKind.CSV:
         return Secret("")
+    if given.token_file:
+        return token_file(given.token_file)
+    if given.token_command:
+        return token_command(given.token_command)
     return read_password(given.password_file, from_stdin=given.password_stdin, user=given.user or "")
 
 

@@ -34,6 +34,7 @@ class _Leased:
     profile_id: int | None
     mailbox_id: int
     address: str
+    user_name: str
     source: str | None
     fingerprint: bytes | None
     is_named: bool
@@ -54,6 +55,7 @@ class _Leased:
             profile_id=self.profile_id,
             mailbox_id=self.mailbox_id,
             address=self.address,
+            user_name=self.user_name,
             source=self.source,
             fingerprint=self.fingerprint,
             is_named=self.is_named,

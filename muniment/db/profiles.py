@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
-from muniment.model.login import LoginMethod, OwnLogin
+from muniment.model.login import Identity, LoginMethod, OwnLogin
 from muniment.model.profile import Access, Profile, ProfileKind, Server
+from muniment.model.server_kind import ServerKind
 
 _SQL = load("profiles")
 
@@ -20,6 +21,7 @@ class ProfileMailbox:
 
     mailbox_id: int
     address: str
+    user_name: str
     login_user: str | None
     password: bytes | None = field(repr=False)
 
@@ -53,6 +55,8 @@ class _Row:
     max_jobs: int
     allow_same_mailbox: bool
     no_master_mailbox: bool
+    server_kind: str
+    identity: str
 
     def profile(self) -> Profile:
         access = Access(self.access)
@@ -61,12 +65,14 @@ class _Row:
             name=self.name,
             kind=ProfileKind(self.kind),
             server=Server(self.host, self.port, access, self.accept_all_certificates, self.timeout_seconds),
-            login=LoginMethod.parse(self.login),
+            login=LoginMethod.parse(self.login) if self.login else None,
             user=self.login_user,
             all_mailboxes=self.all_mailboxes,
             max_jobs=self.max_jobs,
             allow_same_mailbox=self.allow_same_mailbox,
             no_master_mailbox=self.no_master_mailbox,
+            server_kind=ServerKind.parse(self.server_kind),
+            identity=Identity(self.identity),
         )
 
 
@@ -108,13 +114,15 @@ def _columns(profile: Profile, sealed_password: bytes) -> tuple[object, ...]:
         server.access.value,
         server.accept_all_certificates,
         server.timeout_seconds,
-        str(profile.login),
+        str(profile.login or ""),
         profile.user,
         sealed_password,
         profile.all_mailboxes,
         profile.max_jobs,
         profile.allow_same_mailbox,
         profile.no_master_mailbox,
+        profile.server_kind.name,
+        profile.identity.value,
     )
 
 
@@ -181,8 +189,7 @@ async def set_mailboxes(
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:
     """Return a mailbox to test the profile with: the one named, else the first; NotFound when there is none."""
     if profile.all_mailboxes:
-        found: str | None = await session.value(_SQL["first_primary_address"], address)
-        mailbox = ProfileMailbox(0, found, None, None) if found else None
+        mailbox = await session.row(ProfileMailbox, _SQL["first_primary_address"], address)
     else:
         mailbox = await session.row(ProfileMailbox, _SQL["first_mailbox"], profile.id, address)
     if mailbox is None:

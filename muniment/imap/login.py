@@ -1,8 +1,15 @@
-"""Logging in: AUTHENTICATE PLAIN with an authorization identity, and LOGIN."""
+"""Logging in: LOGIN, AUTHENTICATE PLAIN and XOAUTH2, and the ways of servers of their own.
+
+Kerio's X-MASTERAUTH: the server's challenge and the master password make an MD5 digest, in hexadecimal digits; then
+X-SETUSER names the mailbox (Kerio's text in MailKit's issue 1460; imapsync does the same). Sun's PROXYAUTH: a command
+after the privileged user's LOGIN.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+from collections.abc import Iterator, Sequence
 
 from aioimaplib.aioimaplib import AUTH
 
@@ -14,31 +21,30 @@ from muniment.imap.redaction import Redactor
 from muniment.imap.refusal import Status, login_error
 from muniment.model.login import Credentials, LoginKind
 
-_FORBIDDEN = ("\0", "\r", "\n")
+_FORBIDDEN = ("\0", "\1", "\r", "\n")
 
 
 async def log_in(protocol: ImapProtocol, credentials: Credentials) -> None:
-    """Log in, and learn what the server can do for this user.
+    """Log in the first way that the server offers, and learn what it can do for this user.
 
-    LoginRefused when the server says no, LoginUnsupported when it does not offer this way,
+    LoginRefused when the server says no, LoginUnsupported when it offers none of these ways,
     Misconfigured when a name or the password cannot be sent at all. From here on, nothing that the
     server says on this connection shows the password.
     """
-    _check(credentials)
+    ways = list(_ways(credentials))
+    for way in ways:
+        _check(way)
     await refresh_capabilities(protocol)
     known = protocol.capabilities
     protocol.capabilities = frozenset()  # RFC 9051 §6.2.2: what was said before the login is void
-    wanted = _sendable(known, credentials, protocol.peer)
-    protocol.redactor = Redactor(_forms(credentials))
+    chosen = _offered(known, ways, protocol.peer)
+    protocol.redactor = Redactor(_forms(chosen))
     protocol.capabilities = known & {"LITERAL+", "LITERAL-"}
     literals = protocol.capabilities
-    if wanted is LoginKind.PLAIN_AUTHZID:
-        status = await _authenticate_plain(protocol, credentials, initial_response="SASL-IR" in known)
-    else:
-        status = await _login(protocol, credentials)
+    status = await _send(protocol, chosen, initial_response="SASL-IR" in known)
     if not status.ok:
-        user = credentials.authorize_as or credentials.user
-        privileged = bool(credentials.authorize_as) or credentials.kind is LoginKind.TEMPLATE
+        user = chosen.authorize_as or chosen.user
+        privileged = bool(chosen.authorize_as) or chosen.kind is LoginKind.TEMPLATE
         raise login_error(status, user, protocol.peer, privileged=privileged)
     protocol.state = AUTH
     if protocol.capabilities == literals:
@@ -46,26 +52,70 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> None:
     await refresh_capabilities(protocol)
 
 
-def _sendable(capabilities: frozenset[str], credentials: Credentials, peer: str) -> LoginKind:
-    """Return the kind of login if the server offers it."""
-    if credentials.kind is LoginKind.PLAIN_AUTHZID and "AUTH=PLAIN" not in capabilities:
-        offered = ", ".join(sorted(c for c in capabilities if c.startswith("AUTH="))) or "nothing but LOGIN"
-        raise LoginUnsupported(
-            f"{peer} does not offer AUTH=PLAIN, only {offered}",
-            hint="Many servers offer it only with TLS: try --access imap-tls; or another --login method.",
-        )
-    if credentials.kind is not LoginKind.PLAIN_AUTHZID and "LOGINDISABLED" in capabilities:
-        raise LoginUnsupported(
-            f"{peer} has LOGIN disabled on this connection", hint="Use --access imap-tls or imap-ssl."
-        )
-    return credentials.kind
+def _ways(credentials: Credentials | None) -> Iterator[Credentials]:
+    while credentials is not None:
+        yield credentials
+        credentials = credentials.instead
 
 
-async def _authenticate_plain(protocol: ImapProtocol, credentials: Credentials, *, initial_response: bool) -> Status:
-    response = _plain(credentials)  # RFC 4616 §2
-    if initial_response:  # RFC 4959
-        return await protocol.run("AUTHENTICATE", [b"PLAIN", response])
-    return await protocol.run("AUTHENTICATE", [b"PLAIN"], replies=[response + b"\r\n"])
+def _offered(capabilities: frozenset[str], ways: Sequence[Credentials], peer: str) -> Credentials:
+    """Return the first login that the server offers."""
+    errors = []
+    for way in ways:
+        error = _why_not(capabilities, way, peer)
+        if error is None:
+            return way
+        errors.append(error)
+    raise errors[0]
+
+
+def _why_not(capabilities: frozenset[str], credentials: Credentials, peer: str) -> LoginUnsupported | None:
+    """Say that the server does not offer this login; nothing of it was sent yet."""
+    match credentials.kind:
+        case LoginKind.PLAIN_AUTHZID | LoginKind.XOAUTH2:
+            mechanism = "PLAIN" if credentials.kind is LoginKind.PLAIN_AUTHZID else "XOAUTH2"
+            if f"AUTH={mechanism}" in capabilities:
+                return None
+            offered = ", ".join(sorted(c for c in capabilities if c.startswith("AUTH="))) or "nothing but LOGIN"
+            return LoginUnsupported(
+                f"{peer} does not offer AUTH={mechanism}, only {offered}",
+                hint="Many servers offer it only with TLS: try --access imap-tls; or another --login method.",
+            )
+        case LoginKind.X_MASTERAUTH:
+            return None  # no capability tells
+        case LoginKind.LOGIN | LoginKind.TEMPLATE | LoginKind.PROXYAUTH:
+            if "LOGINDISABLED" not in capabilities:
+                return None
+            return LoginUnsupported(
+                f"{peer} has LOGIN disabled on this connection", hint="Use --access imap-tls or imap-ssl."
+            )
+
+
+async def _send(protocol: ImapProtocol, credentials: Credentials, *, initial_response: bool) -> Status:
+    match credentials.kind:
+        case LoginKind.PLAIN_AUTHZID:
+            return await _authenticate(protocol, b"PLAIN", _plain(credentials), initial_response=initial_response)
+        case LoginKind.XOAUTH2:
+            return await _authenticate(protocol, b"XOAUTH2", _xoauth2(credentials), initial_response=initial_response)
+        case LoginKind.X_MASTERAUTH:
+            return await _x_masterauth(protocol, credentials)
+        case LoginKind.PROXYAUTH:
+            status = await _login(protocol, credentials)
+            if status.ok:
+                protocol.state = AUTH
+                status = await protocol.run("PROXYAUTH", [wire.string(credentials.authorize_as.encode())])
+            return status
+        case LoginKind.LOGIN | LoginKind.TEMPLATE:
+            return await _login(protocol, credentials)
+
+
+async def _authenticate(protocol: ImapProtocol, mechanism: bytes, response: bytes, *, initial_response: bool) -> Status:
+    """Send the one response that the mechanism has, with the command where the server allows it (RFC 4959)."""
+    # XOAUTH2 explains a refusal in a challenge, which is answered with nothing.
+    last = [b"\r\n"] if mechanism == b"XOAUTH2" else []
+    if initial_response:
+        return await protocol.run("AUTHENTICATE", [mechanism, response], replies=last)
+    return await protocol.run("AUTHENTICATE", [mechanism], replies=[response + b"\r\n", *last])
 
 
 async def _login(protocol: ImapProtocol, credentials: Credentials) -> Status:
@@ -73,9 +123,30 @@ async def _login(protocol: ImapProtocol, credentials: Credentials) -> Status:
     return await protocol.run("LOGIN", [wire.string(user), wire.string(password)])
 
 
+async def _x_masterauth(protocol: ImapProtocol, credentials: Credentials) -> Status:
+    def answer(challenge: bytes) -> bytes:
+        return hashlib.md5(challenge + credentials.password.reveal().encode()).hexdigest().encode() + b"\r\n"  # noqa: S324 - Kerio's choice
+
+    status = await protocol.run("X-MASTERAUTH", replies=[answer])
+    if status.result == "BAD":
+        raise LoginUnsupported(
+            f"{protocol.peer} knows no master password: {status}",
+            hint="Switch on master authentication in Kerio, and allow it for the addresses of all workers.",
+        )
+    if not status.ok:
+        return status
+    return await protocol.run("X-SETUSER", [wire.string(credentials.authorize_as.encode())])
+
+
 def _plain(credentials: Credentials) -> bytes:
     parts = (credentials.authorize_as, credentials.user, credentials.password.reveal())
     return base64.b64encode("\0".join(parts).encode())
+
+
+def _xoauth2(credentials: Credentials) -> bytes:
+    """Return Google's and Microsoft's client response; the password is an access token."""
+    response = f"user={credentials.user}\1auth=Bearer {credentials.password.reveal()}\1\1"
+    return base64.b64encode(response.encode())
 
 
 def _check(credentials: Credentials) -> None:
@@ -86,7 +157,9 @@ def _check(credentials: Credentials) -> None:
     }
     for name, text in named.items():
         if any(c in text for c in _FORBIDDEN):
-            raise Misconfigured(f"{name} holds a line break or a NUL character", hint="Check the file it came from.")
+            raise Misconfigured(
+                f"{name} holds a line break or a control character", hint="Check the file it came from."
+            )
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -103,4 +176,5 @@ def _forms(credentials: Credentials) -> list[bytes]:
         password.encode("latin-1", "replace"),  # a server that does not speak UTF-8 in its messages
         base64.b64encode(clear[0]).rstrip(b"="),
         _plain(credentials).rstrip(b"="),
+        _xoauth2(credentials).rstrip(b"="),
     ]

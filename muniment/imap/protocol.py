@@ -12,12 +12,12 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 
-from aioimaplib.aioimaplib import CONNECTED, NONAUTH, Commands, IMAP4ClientProtocol
+from aioimaplib.aioimaplib import AUTH, CONNECTED, NONAUTH, Cmd, Commands, Exec, IMAP4ClientProtocol
 
 from muniment import metrics
 from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolViolation, ServerUnavailable
 from muniment.imap import tokens, wire
-from muniment.imap.command import OnData, WireCommand
+from muniment.imap.command import OnData, Reply, WireCommand
 from muniment.imap.gate import FreePermit, Permit
 from muniment.imap.limits import Limits
 from muniment.imap.patience import Patience
@@ -31,6 +31,9 @@ _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that we act upon: a password that is one of these words stays secret all the same.
 _UNDERSTOOD = {b"IMAP4REV1", b"LITERAL+", b"LITERAL-", b"ESEARCH", b"LIST-STATUS", b"CONDSTORE"}
 _MAX_CAPABILITY_BYTES = 16 * 1024
+# The logins of Kerio and Sun are not in the library's table.
+for _name, _state in (("X-MASTERAUTH", NONAUTH), ("X-SETUSER", NONAUTH), ("PROXYAUTH", AUTH)):
+    Commands[_name] = Cmd(_name, (_state,), Exec.is_sync)
 _CHEAP = {"EXAMINE"}  # once per folder, and next to no work for a server
 _ATOM = re.compile(rb"[\x21-\x7e]+")
 _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
@@ -85,7 +88,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         uid: bool = False,
         on_data: OnData | None = None,
         pipelined: bool = False,
-        replies: Sequence[bytes] = (),
+        replies: Sequence[Reply] = (),
     ) -> Status:
         """Send one command and return its tagged answer, whatever it is.
 
@@ -99,8 +102,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             raise Conflict(f"{self._doing()} is not finished, and {name} cannot start before")
         if self.state not in Commands[name].valid_states:
             raise Conflict(f"{name} cannot be sent in state {self.state}")
-        pieces = [*wire.pieces(words, self.capabilities), *replies]
-        command = WireCommand(name, self.new_tag(), pieces, uid=uid, on_data=on_data)
+        pieces = wire.pieces(words, self.capabilities)
+        command = WireCommand(name, self.new_tag(), pieces, uid=uid, on_data=on_data, replies=replies)
         began = self.loop.time()
         try:
             await self.execute(command)
@@ -214,12 +217,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._start_clock()
         self._connected.write(command.next_piece())
 
-    def _continuation(self, line: bytes) -> None:  # noqa: ARG002 - the library's signature
+    def _continuation(self, line: bytes) -> None:
         """Write the rest of a command, that the server asks for."""
         command = next((c for c in self._pending() if c.has_more), None)
         if command is not None:
             self._patience.progress(self._now)
-            self._connected.write(command.next_piece())
+            self._connected.write(command.next_piece(line[1:].strip()))
             return
         self._patience.keep_alive(self._now)
         if self.pending_sync_command is not None and self.pending_sync_command.name == "AUTHENTICATE":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from muniment.model.login import LoginMethod
+from muniment.model.login import Identity, LoginKind, LoginMethod
+from muniment.model.server_kind import GENERIC, ServerKind
 
 
 class ProfileKind(StrEnum):
@@ -56,18 +57,41 @@ def server_name(host: str, port: int) -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """An archiving profile without its secret."""
+    """An archiving profile without its secret.
+
+    `login` None: the first way of the server's kind that the server offers. `identity`: what a privileged login calls
+    a mailbox.
+    """
 
     id: int
     name: str
     kind: ProfileKind
     server: Server
-    login: LoginMethod
+    login: LoginMethod | None
     user: str
     all_mailboxes: bool  # master only: every user with an address, primary address first
     max_jobs: int  # MailStore: maximum number of archiving jobs executed simultaneously
     allow_same_mailbox: bool  # do not stop when two names open the same mailbox
     no_master_mailbox: bool  # the privileged user has no mailbox of its own: do not look for it
+    server_kind: ServerKind = GENERIC
+    identity: Identity = Identity.ADDRESS
+
+    @property
+    def logins(self) -> tuple[LoginMethod, ...]:
+        """The ways of logging in, in the order in which they are tried."""
+        if self.login is not None:
+            return (self.login,)
+        return self.server_kind.logins if self.kind is ProfileKind.MASTER else (LoginMethod(LoginKind.LOGIN),)
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether one login opens all mailboxes."""
+        return self.logins[0].kind.is_privileged
+
+    @property
+    def may_open_master_mailbox(self) -> bool:
+        """Whether a login that went astray could end in a mailbox of the privileged user's own."""
+        return self.is_privileged and self.server_kind.may_open_own and not self.no_master_mailbox
 
     @property
     def warnings(self) -> list[str]:

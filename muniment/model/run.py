@@ -57,6 +57,7 @@ class LeasedJob:
     profile_id: int | None  # None: the profile was removed meanwhile
     mailbox_id: int
     address: str
+    user_name: str
     source: str | None
     fingerprint: bytes | None
     is_named: bool  # by the profile, as one of its mailboxes

@@ -9,7 +9,6 @@ from muniment import log
 from muniment.db import folders
 from muniment.errors import CommandRefused
 from muniment.model.folder import ServerFolder
-from muniment.model.login import LoginKind
 from muniment.model.run import LeasedJob
 from muniment.services.archive_folder import archive_folder
 from muniment.services.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
@@ -66,7 +65,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     finally:
         session.abort()
     # Nothing is proven of a mailbox that may have come into being with our login.
-    doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.login.kind is not LoginKind.LOGIN
+    doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
     complete = outcome.complete and not doubtful
     return replace(
         outcome,

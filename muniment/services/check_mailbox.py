@@ -158,16 +158,14 @@ def _likeliest(listed: list[ServerFolder]) -> list[ServerFolder]:
 async def master_fingerprint(doors: Doors, job: LeasedJob, logins: Logins) -> bytes | None:
     """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
 
-    EMPTY when he has none or may not log in as himself (Dovecot's master users); None when there is
-    no such user. Transient when it cannot be looked at now: then nothing can be said about any other
+    EMPTY when he has none, may not log in as himself (Dovecot's master users), or the server is none that opens it by
+    mistake; None when there is no such user. Transient when it cannot be looked at now: then nothing can be said about any other
     mailbox either. To be called before the job opens its own connection: together they would be more
     than the profile's maximum of simultaneous jobs allows.
     """
     profile, credentials = logins.profile, logins.of_master()
     if credentials is None:
-        return None
-    if profile.no_master_mailbox:
-        return EMPTY
+        return EMPTY if profile.is_privileged else None
     # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
     asked = time.monotonic()
     async with _looking.setdefault(job.run_id, asyncio.Lock()):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muniment.db.profiles import StoredProfile
 from muniment.errors import Misconfigured
-from muniment.model.login import Credentials, LoginKind, OwnLogin
+from muniment.model.login import Credentials, LoginKind, LoginMethod, OwnLogin
 from muniment.model.profile import Profile
 from muniment.secrecy import Secret, SecretBox
+from muniment.services.access_token import access_token
 
 # What a sealed password is for; see SecretBox.
 PROFILE_PASSWORD = "profile password"  # noqa: S105 - a label, no secret
@@ -29,30 +30,46 @@ class Logins:
         sealed = stored.sealed_password
         return cls(stored.profile, secrets, secrets.open(sealed, purpose=PROFILE_PASSWORD) if sealed else None)
 
-    def of_mailbox(self, address: str, own: OwnLogin | None) -> Credentials:
-        """Return the login for an address; Misconfigured when there is no password for it."""
+    def of_mailbox(self, address: str, user_name: str, own: OwnLogin | None) -> Credentials:
+        """Return the login for a mailbox of a user, with what to send instead where the server does not offer it.
+
+        Misconfigured when there is no password for it.
+        """
         if own is not None:
-            password = self._secrets.open(own.sealed_password, purpose=MAILBOX_PASSWORD)
-            return Credentials(LoginKind.LOGIN, own.user, password)
-        user, login = self.profile.user, self.profile.login
-        match login.kind:
-            case LoginKind.PLAIN_AUTHZID:
-                return Credentials(LoginKind.PLAIN_AUTHZID, user, self._needed(), authorize_as=address)
+            return _own(own.user, self._secrets.open(own.sealed_password, purpose=MAILBOX_PASSWORD))
+        profile = self.profile
+        mailbox = profile.identity.of(address, user_name) if profile.is_privileged else ""
+        credentials: Credentials | None = None
+        for method in reversed(profile.logins):
+            credentials = replace(self._credentials(method, mailbox), instead=credentials)
+        assert credentials is not None  # no profile is without a method
+        return credentials
+
+    def _credentials(self, method: LoginMethod, mailbox: str) -> Credentials:
+        user, password = self.profile.user, self._needed()
+        match method.kind:
+            case LoginKind.PLAIN_AUTHZID | LoginKind.PROXYAUTH | LoginKind.X_MASTERAUTH:
+                return Credentials(method.kind, user, password, authorize_as=mailbox)
             case LoginKind.TEMPLATE:
-                return Credentials(LoginKind.TEMPLATE, login.login_name(address, user), self._needed())
+                return Credentials(method.kind, method.login_name(mailbox, user), password)
             case LoginKind.LOGIN:
-                return Credentials(LoginKind.LOGIN, user, self._needed())
+                return _own(user, password)
+            case LoginKind.XOAUTH2:
+                return Credentials(method.kind, user, password)
 
     def of_master(self) -> Credentials | None:
-        """Return the login of the privileged user to his own mailbox; None when the profile has no such user."""
-        kind = self.profile.login.kind
-        if kind is LoginKind.LOGIN:
+        """Return the login of the privileged user to his own mailbox; None when nobody could end there by mistake."""
+        if not self.profile.may_open_master_mailbox:
             return None
-        return Credentials(
-            LoginKind.PLAIN_AUTHZID if kind is LoginKind.PLAIN_AUTHZID else LoginKind.LOGIN,
-            self.profile.user,
-            self._needed(),
-        )
+        own = _own(self.profile.user, self._needed())
+        by_sasl = own.instead if self.profile.logins[0].kind is LoginKind.PLAIN_AUTHZID else None
+        return own if by_sasl is None else replace(by_sasl, instead=replace(own, instead=None))
+
+    async def with_fresh_token(self) -> Logins:
+        """Return the same with an access token in the place of its source, where the profile uses one."""
+        if self.profile.logins[0].kind is not LoginKind.XOAUTH2:
+            return self
+        return replace(self, _password=await access_token(self._needed()))
 
     def _needed(self) -> Secret:
         if self._password is None:
@@ -60,3 +77,14 @@ class Logins:
                 f"profile {self.profile.name} has no password", hint="Change it with `profile add --replace`."
             )
         return self._password
+
+
+async def open_logins(stored: StoredProfile, secrets: SecretBox) -> Logins:
+    """Return the logins of a profile, with a fresh access token where it uses one; raises what `access_token` raises."""
+    return await Logins.of(stored, secrets).with_fresh_token()
+
+
+def _own(user: str, password: Secret) -> Credentials:
+    """Return the login of a user to his own mailbox: by LOGIN, or by SASL where that is switched off."""
+    plain = Credentials(LoginKind.PLAIN_AUTHZID, user, password)
+    return Credentials(LoginKind.LOGIN, user, password, instead=plain)

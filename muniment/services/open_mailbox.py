@@ -10,7 +10,7 @@ from muniment.errors import ProtocolViolation
 from muniment.imap import ImapSession
 from muniment.metrics import Stage, timed
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
-from muniment.model.login import Credentials, LoginKind
+from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.doors import Doors
@@ -95,7 +95,7 @@ async def folder_states(doors: Doors, job: LeasedJob) -> States:
 
 def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
     """Name the account that the UIDs belong to."""
-    account = credentials.authorize_as or (job.address if credentials.kind is LoginKind.TEMPLATE else credentials.user)
+    account = job.address if profile.is_privileged else credentials.user
     return f"{account} at {profile.server.name}"
 
 

@@ -8,7 +8,7 @@ from muniment.db import profiles
 from muniment.errors import Permanent
 from muniment.imap import ImapSession
 from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, fingerprint_of, is_same_mailbox
-from muniment.services.credentials import Logins
+from muniment.services.credentials import open_logins
 from muniment.services.doors import Doors
 
 
@@ -32,8 +32,9 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     async with doors.database.session() as db:
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
-        logins = Logins.of(await profiles.get(db, profile.id), doors.secrets)
-    credentials, master = logins.of_mailbox(found.address, found.own_login), logins.of_master()
+        stored = await profiles.get(db, profile.id)
+    logins = await open_logins(stored, doors.secrets)
+    credentials, master = logins.of_mailbox(found.address, found.user_name, found.own_login), logins.of_master()
     session = await ImapSession.open(profile.server, credentials, doors.limits)
     try:
         listed = await session.list_folders()
@@ -44,7 +45,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     warnings = list(profile.warnings)
     if print_ == EMPTY:
         warnings.append(EMPTY_MAILBOX)
-    elif master is not None and not profile.no_master_mailbox:
+    elif master is not None:
         try:
             own = await fingerprint_of(profile.server, master, doors.limits)
         except Permanent:
@@ -54,7 +55,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
     return Probe(
         mailbox=found.address,
-        login=str(profile.login),
+        login=" or ".join(map(str, profile.logins)),
         folders=len(listed),
         messages=sum(counts) if len(counts) == len(listed) else None,
         capabilities=sorted(session.capabilities),

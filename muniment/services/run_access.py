@@ -8,7 +8,7 @@ from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.check_mailbox import master_fingerprint
-from muniment.services.credentials import Logins
+from muniment.services.credentials import Logins, open_logins
 from muniment.services.doors import Doors
 
 
@@ -31,7 +31,7 @@ class RunAccess:
         logins = await self._load(job)
         if not (logins.profile.all_mailboxes or job.is_named):
             raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
-        return logins.profile, logins.of_mailbox(job.address, job.own_login)
+        return logins.profile, logins.of_mailbox(job.address, job.user_name, job.own_login)
 
     async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
         """Return what `check_mailbox.master_fingerprint` says, looked up once."""
@@ -46,5 +46,5 @@ class RunAccess:
                 raise NotFound("the profile was removed while its run was open")
             async with self._doors.database.session() as session:
                 stored = await profiles.get(session, job.profile_id)
-            self._logins = Logins.of(stored, self._doors.secrets)
+            self._logins = await open_logins(stored, self._doors.secrets)
         return self._logins

@@ -7,26 +7,30 @@ from dataclasses import dataclass, replace
 from muniment.db import profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured
-from muniment.model.login import LoginKind, LoginMethod
+from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Profile, ProfileKind, Server
+from muniment.model.server_kind import GENERIC, ServerKind
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.csv_mailboxes import read_csv
 
+#: What `login` may be for each kind of profile.
+FITTING_LOGINS = {
+    ProfileKind.MASTER: "master: plain-authzid, template:'{user}*{master}', x-masterauth or proxyauth.",
+    ProfileKind.CSV: "csv: login.",
+    ProfileKind.SINGLE: "single: login or xoauth2.",
+}
+
 #: (user name, mailbox address, login name, sealed password)
 _Target = tuple[str, str, str | None, bytes | None]
-
-_DEFAULT_LOGIN = {
-    ProfileKind.MASTER: LoginMethod(LoginKind.PLAIN_AUTHZID),
-    ProfileKind.CSV: LoginMethod(LoginKind.LOGIN),
-    ProfileKind.SINGLE: LoginMethod(LoginKind.LOGIN),
-}
 
 
 @dataclass(frozen=True)
 class ProfileRequest:
     """What an administrator submits.
 
+    `login` None: the first way of the server's kind that the server offers. `password`: with XOAUTH2 the source of
+    access tokens (`services.access_token`). `identity` None: that of the server's kind.
     `mailboxes`: addresses for a master profile, None = every user with an address.
     `csv`: the file's bytes for a csv profile. `archive`: the target user of a single profile
     (default: named like the login); `address`: the name of its root folder (default: the login).
@@ -45,6 +49,8 @@ class ProfileRequest:
     max_jobs: int = 10
     allow_same_mailbox: bool = False
     no_master_mailbox: bool = False
+    server_kind: ServerKind = GENERIC
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -99,25 +105,35 @@ async def remove_profile(database: Database, name: str) -> None:
 
 
 def _profile(request: ProfileRequest) -> Profile:
-    login = request.login or _DEFAULT_LOGIN[request.kind]
-    if (request.kind is ProfileKind.MASTER) == (login.kind is LoginKind.LOGIN):
+    profile = _unchecked(request)
+    if any(method.kind.is_privileged != (request.kind is ProfileKind.MASTER) for method in profile.logins):
         raise Misconfigured(
-            f"login method {login} does not fit a {request.kind} profile",
-            hint="master: plain-authzid or template:'{user}*{master}'; csv and single: login.",
+            f"login method {request.login} does not fit a {request.kind} profile", hint=FITTING_LOGINS[request.kind]
         )
-    if request.kind is not ProfileKind.CSV and not (request.user and request.password):
-        raise Misconfigured(f"a {request.kind} profile needs a user and a password")
+    if request.kind is not ProfileKind.CSV:
+        if not request.user and profile.logins[0].kind is not LoginKind.X_MASTERAUTH:
+            raise Misconfigured(f"a {request.kind} profile needs a user", hint="Name him with --user.")
+        if not request.password:
+            raise Misconfigured(f"a {request.kind} profile needs a password")
+    elif request.login is not None and request.login.kind is LoginKind.XOAUTH2:
+        raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[request.kind])
+    return profile
+
+
+def _unchecked(request: ProfileRequest) -> Profile:
     return Profile(
         id=0,
         name=request.name,
         kind=request.kind,
         server=request.server,
-        login=login,
+        login=request.login,
         user=request.user,
         all_mailboxes=request.kind is ProfileKind.MASTER and request.mailboxes is None,
         max_jobs=request.max_jobs,
         allow_same_mailbox=request.allow_same_mailbox,
         no_master_mailbox=request.no_master_mailbox,
+        server_kind=request.server_kind,
+        identity=request.identity or request.server_kind.identity,
     )
 
 

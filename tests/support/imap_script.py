@@ -135,6 +135,8 @@ class Script:
     capabilities: str = MODERN_CAPABILITIES
     capabilities_in_login_answer: bool = True
     passwords: dict[str, str] = field(default_factory=dict)  # by login name; empty: everybody is let in
+    master_password: str = ""  # Kerio's; empty: X-MASTERAUTH is switched off
+    may_proxy: frozenset[str] = frozenset()  # Sun: users that PROXYAUTH is allowed to
     always_opens: str = ""  # the mailbox that every login gets, whatever it asks for
     faults: list[Fault] = field(default_factory=list)
     greeting: str = "* OK ready"

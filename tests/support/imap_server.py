@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import re
 import ssl
 import threading
@@ -128,6 +129,7 @@ class _Connection:
         self._folders: dict[bytes, Folder] = {}
         self._folder = Folder()
         self._mailbox = ""  # that the client asked for
+        self._is_master = False
         self._left: int | None = None  # bytes until the connection is cut
         self._out = bytearray()
 
@@ -159,6 +161,9 @@ class _Connection:
             "STARTTLS": self._starttls,
             "AUTHENTICATE": self._authenticate,
             "LOGIN": self._login,
+            "X-MASTERAUTH": self._x_masterauth,
+            "X-SETUSER": self._x_setuser,
+            "PROXYAUTH": self._proxyauth,
             "LIST": self._list,
             "STATUS": self._status,
             "EXAMINE": self._examine,
@@ -251,14 +256,48 @@ class _Connection:
         self._encrypted = True
 
     async def _authenticate(self, line: _Line) -> None:
-        if len(line.words) == 2:
-            encoded = line.words[1]
-        else:
-            await self._send(b"+ \r\n")
-            await self._flush()
-            encoded = (await self._reader.readuntil(b"\r\n"))[:-2]
-        authorize, user, password = base64.b64decode(encoded).decode().split("\0")
+        encoded = line.words[1] if len(line.words) == 2 else await self._ask(b"")
+        response = base64.b64decode(encoded).decode()
+        if line.words[0] == b"XOAUTH2":
+            user, token = response.removeprefix("user=").removesuffix("\1\1").split("\1auth=Bearer ")
+            if self._script.passwords.get(user) != token:
+                # Google's and Microsoft's way: the reason comes as a challenge, and an empty line answers it.
+                assert not await self._ask(base64.b64encode(b'{"status":"invalid_request"}'))
+            await self._open(line.tag, user, token, user)
+            return
+        authorize, user, password = response.split("\0")
         await self._open(line.tag, user, password, authorize or user)
+
+    async def _ask(self, challenge: bytes) -> bytes:
+        await self._send(b"+ " + challenge + b"\r\n")
+        await self._flush()
+        return (await self._reader.readuntil(b"\r\n"))[:-2]
+
+    async def _x_masterauth(self, line: _Line) -> None:
+        """Kerio's master authentication, as its text in MailKit's issue 1460 and imapsync describe it."""
+        if not self._script.master_password:
+            await self._send(line.tag + b" BAD Unknown authentication method\r\n")
+            return
+        challenge = b"<1896.697170952@mail.example.com>"
+        digest = hashlib.md5(challenge + self._script.master_password.encode()).hexdigest().encode()  # noqa: S324 - Kerio's
+        self._is_master = await self._ask(challenge) == digest
+        told = b" OK X-MASTERAUTH completed" if self._is_master else b" NO X-MASTERAUTH failed"
+        await self._send(line.tag + told + b"\r\n")
+
+    async def _x_setuser(self, line: _Line) -> None:
+        if self._is_master:
+            user = line.words[0].decode()
+            await self._open(line.tag, user, self._script.passwords.get(user, ""), user)
+        else:
+            await self._send(line.tag + b" BAD no master authentication\r\n")
+
+    async def _proxyauth(self, line: _Line) -> None:
+        """Sun's, Oracle's and Netscape's command after the LOGIN of an administrator."""
+        if self._mailbox in self._script.may_proxy:
+            user = line.words[0].decode()
+            await self._open(line.tag, user, self._script.passwords.get(user, ""), user)
+        else:
+            await self._send(line.tag + b" NO you may not\r\n")
 
     async def _login(self, line: _Line) -> None:
         user, password = (word.decode() for word in line.words)

@@ -1,27 +1,28 @@
 -- add --
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
-                      login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id;
+                      login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
+                      server_kind, identity)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id;
 
 -- replace --
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
                     login = $7, login_user = $8, password = $9, all_mailboxes = $10, max_jobs = $11,
-                    allow_same_mailbox = $12, no_master_mailbox = $13
+                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15
 WHERE id = $1;
 
 -- find --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, password
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity
 FROM profiles ORDER BY lower(name);
 
 -- lock --
@@ -58,11 +59,13 @@ FROM profiles WHERE id = $1;
 
 -- first_mailbox --
 -- A mailbox to test the profile with: the named one, else the first
-SELECT mailboxes.id AS mailbox_id, mailboxes.address, profile_mailboxes.login_user, profile_mailboxes.password
-FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id
+SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
+       profile_mailboxes.login_user, profile_mailboxes.password
+FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2))
 ORDER BY mailboxes.id LIMIT 1;
 
 -- first_primary_address --
-SELECT address FROM user_addresses
+SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, NULL::bytea AS password
+FROM user_addresses JOIN users ON users.id = user_id
 WHERE position = 0 AND ($1::text IS NULL OR lower(address) = lower($1)) ORDER BY user_id LIMIT 1;

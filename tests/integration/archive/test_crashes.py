@@ -239,6 +239,7 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         profile_id=1,
         mailbox_id=1,
         address=TARGET,
+        user_name=TARGET,
         source=None,
         fingerprint=None,
         is_named=True,

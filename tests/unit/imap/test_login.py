@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from muniment.errors import LoginRefused, LoginUnsupported, Misconfigured, ServerThrottled
+from muniment.errors import LoginRefused, LoginUnsupported, Misconfigured, MunimentError, ServerThrottled
 from muniment.imap import ImapSession, Limits
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.profile import Access, Server
@@ -67,6 +67,102 @@ async def test_login_sends_any_name(limits: Limits, capabilities: str, user: str
     server = await log_in(script, Credentials(LoginKind.TEMPLATE, user, Secret(password)), limits)
 
     assert server.sent("LOGIN") == [f"LOGIN {user} {password}"]
+
+
+KERIO = Credentials(LoginKind.X_MASTERAUTH, "", Secret("mästerpass"), authorize_as=ALICE)
+SUN = Credentials(LoginKind.PROXYAUTH, "admin", Secret("secret"), authorize_as=ALICE)
+TOKEN = Credentials(LoginKind.XOAUTH2, ALICE, Secret("ya29.token"))
+MODERN_TOKEN = f"{MODERN_CAPABILITIES} AUTH=XOAUTH2"
+
+
+async def opened_uids(script: Script, credentials: Credentials, limits: Limits) -> list[int]:
+    """Log in and return the UIDs of the INBOX that opens."""
+    async with ImapServer(script) as server:
+        session = await ImapSession.open(server_of(server), credentials, limits)
+        (inbox,) = await session.list_folders()
+        await session.examine(inbox)
+        uids = list(await session.search_uids())
+        await session.logout()
+    return uids
+
+
+async def test_kerios_master_password_opens_the_mailbox(limits: Limits) -> None:
+    """X-MASTERAUTH answers the server's challenge with a digest, X-SETUSER names the mailbox."""
+    script = Script({ALICE: mailbox(7)}, master_password="mästerpass")
+
+    assert await opened_uids(script, KERIO, limits) == [7]
+
+
+@pytest.mark.parametrize(
+    ("master_password", "error", "sentence"),
+    [("another", LoginRefused, "X-MASTERAUTH failed"), ("", LoginUnsupported, "Switch on master authentication")],
+)
+async def test_kerio_refuses(limits: Limits, master_password: str, error: type[MunimentError], sentence: str) -> None:
+    """A wrong master password, and a server where master authentication is switched off, say what to do."""
+    script = Script({ALICE: mailbox(7)}, master_password=master_password)
+    with pytest.raises(error) as caught:
+        await log_in(script, KERIO, limits)
+
+    assert sentence in f"{caught.value} {caught.value.hint}"
+
+
+async def test_kerio_knows_no_such_mailbox(limits: Limits) -> None:
+    """A mailbox that X-SETUSER does not find is a refused login of that mailbox."""
+    script = Script({"bob@example.com": mailbox(7)}, master_password="mästerpass")
+    with pytest.raises(LoginRefused, match=ALICE):
+        await log_in(script, KERIO, limits)
+
+
+async def test_suns_proxyauth_opens_the_mailbox(limits: Limits) -> None:
+    """The privileged user logs in, then becomes the mailbox's user."""
+    script = Script({ALICE: mailbox(7), "admin": mailbox(1)}, may_proxy=frozenset({"admin"}))
+
+    assert await opened_uids(script, SUN, limits) == [7]
+
+
+async def test_suns_proxyauth_is_refused(limits: Limits) -> None:
+    """Without the right to it the login fails: the user's own mailbox is not taken instead."""
+    script = Script({ALICE: mailbox(7), "admin": mailbox(1)})
+    with pytest.raises(LoginRefused, match="you may not"):
+        await log_in(script, SUN, limits)
+
+
+@pytest.mark.parametrize("sasl_ir", [True, False])
+async def test_an_access_token_opens_the_mailbox(limits: Limits, *, sasl_ir: bool) -> None:
+    """XOAUTH2 sends the user and the token, in one or two steps."""
+    capabilities = MODERN_TOKEN if sasl_ir else MODERN_TOKEN.replace(" SASL-IR", "")
+    script = Script({ALICE: mailbox(7)}, capabilities, passwords={ALICE: "ya29.token"})
+
+    assert await opened_uids(script, TOKEN, limits) == [7]
+
+
+@pytest.mark.parametrize("sasl_ir", [True, False])
+async def test_an_old_access_token_is_refused(limits: Limits, *, sasl_ir: bool) -> None:
+    """The server explains in a challenge, which wants an answer, and refuses then."""
+    capabilities = MODERN_TOKEN if sasl_ir else MODERN_TOKEN.replace(" SASL-IR", "")
+    script = Script({ALICE: mailbox(7)}, capabilities, passwords={ALICE: "ya29.newer"})
+    with pytest.raises(LoginRefused, match=ALICE):
+        await log_in(script, TOKEN, limits)
+
+
+async def test_without_xoauth2_no_token_is_sent(limits: Limits) -> None:
+    """A token never goes to a server that does not ask for one."""
+    async with ImapServer(Script({ALICE: mailbox(7)})) as server:
+        with pytest.raises(LoginUnsupported, match="AUTH=XOAUTH2"):
+            await ImapSession.open(server_of(server), TOKEN, limits)
+        assert not server.sent("AUTHENTICATE")
+
+
+async def test_the_next_login_is_used_where_the_first_is_not_offered(limits: Limits) -> None:
+    """A kind of server may have several ways; which one a server offers is seen without a failed login."""
+    template = Credentials(LoginKind.TEMPLATE, f"{ALICE}*archiver", Secret("mästerpass"))
+    script = Script({f"{ALICE}*archiver": mailbox(7)}, "IMAP4rev1")
+    async with ImapServer(script) as server:
+        session = await ImapSession.open(server_of(server), replace(MASTER, instead=template), limits)
+        await session.logout()
+
+    assert not server.sent("AUTHENTICATE")
+    assert server.sent("LOGIN") == [f"LOGIN {ALICE}*archiver mästerpass"]
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -1,0 +1,118 @@
+"""Kinds of mail servers: what is known of each, as data; docs/servers.md shows it.
+
+How sure each line is stands in `source`: *tried* on that server, *documented* by its maker, *reported* by people who
+use it so, or a *guess*. A guess is a default that a profile's own settings replace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.errors import Misconfigured
+from muniment.model.login import Identity, LoginKind, LoginMethod
+
+_PLAIN = LoginMethod(LoginKind.PLAIN_AUTHZID)
+
+
+def _template(text: str) -> LoginMethod:
+    return LoginMethod(LoginKind.TEMPLATE, text)
+
+
+@dataclass(frozen=True)
+class ServerKind:
+    """What a kind of mail server needs, beyond what its profile says.
+
+    `logins`: of a privileged user, in the order of preference; the first that the server offers is used.
+    `identity`: what such a login calls a mailbox. `may_open_own`: a privileged login that the server does not
+    understand may end in the privileged user's own mailbox, so that one is looked at first, to tell others from it.
+    `shared_roots`, `other_users_roots`: top-level folders of everybody's and of other people's mail, where the server's
+    NAMESPACE (RFC 2342) does not tell them.
+    """
+
+    name: str
+    title: str
+    source: str
+    logins: tuple[LoginMethod, ...] = (_PLAIN,)
+    identity: Identity = Identity.ADDRESS
+    may_open_own: bool = True
+    shared_roots: tuple[str, ...] = ()
+    other_users_roots: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str) -> ServerKind:
+        """Return the kind of this name; Misconfigured otherwise."""
+        try:
+            return _BY_NAME[name]
+        except KeyError:
+            raise Misconfigured(f"unknown kind of server {name!r}", hint=f"Known: {', '.join(_BY_NAME)}.") from None
+
+
+SERVER_KINDS = (
+    ServerKind("generic", "any IMAP server", "SASL PLAIN is the only standard for it (RFC 4616)."),
+    ServerKind(
+        "dovecot",
+        "Dovecot",
+        "Tried on 2.3.19: an unknown mailbox is refused, and so is a user without the right.",
+        logins=(_PLAIN, _template("{user}*{master}")),
+        may_open_own=False,
+    ),
+    ServerKind(
+        "cyrus",
+        "Cyrus IMAP",
+        "Tried on 3.6.1, with `proxyservers`. An unknown address is no error there: with autocreate an empty mailbox "
+        "comes into being.",
+        may_open_own=False,
+    ),
+    ServerKind(
+        "mdaemon",
+        "MDaemon",
+        "The login is a guess; the roots are those of its manual.",
+        shared_roots=("Public Folders",),
+        other_users_roots=("Shared Folders",),
+    ),
+    ServerKind(
+        "icewarp",
+        "IceWarp",
+        "Reported. Without the rights of an administrator the login succeeds and opens the user's own mailbox.",
+    ),
+    ServerKind(
+        "kerio",
+        "Kerio Connect",
+        "Documented by its maker: a master password, which no user has; `--user` is not needed.",
+        logins=(LoginMethod(LoginKind.X_MASTERAUTH),),
+        may_open_own=False,
+    ),
+    ServerKind("zimbra", "Zimbra", "Reported, with an administrator's account."),
+    ServerKind(
+        "exchange",
+        "Microsoft Exchange 2007 to 2019",
+        "Reported: mailboxes by alias, full access for a user who has a mailbox himself; give him as DOMAIN\\user.",
+        logins=(_PLAIN, _template("{master}\\{user}")),
+        identity=Identity.LOCAL_PART,
+    ),
+    ServerKind(
+        "stalwart",
+        "Stalwart",
+        "Documented by its maker, with the permission `impersonate`.",
+        logins=(_template("{user}%{master}"),),
+    ),
+    ServerKind(
+        "hmailserver", "hMailServer 5.7", "Read in its source; needs the settings for a master user and SASL PLAIN."
+    ),
+    ServerKind(
+        "james",
+        "Apache James",
+        "Reported, with `administratorId`. Older versions open the administrator's own mailbox instead.",
+    ),
+    ServerKind(
+        "sun",
+        "Sun, Oracle and Netscape Messaging Server",
+        "Reported.",
+        logins=(LoginMethod(LoginKind.PROXYAUTH),),
+    ),
+)
+
+_BY_NAME = {kind.name: kind for kind in SERVER_KINDS}
+
+#: What a profile gets that names no other.
+GENERIC = SERVER_KINDS[0]

@@ -1,0 +1,81 @@
+"""Access tokens for XOAUTH2: what fetches them stays with the administrator, in a file or a command of his."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+
+from muniment.errors import Misconfigured, ServerUnavailable
+from muniment.secrecy import Secret
+
+_COMMAND_SECONDS = 30.0
+_FILE, _COMMAND = "file:", "command:"
+
+
+def token_file(path: Path) -> Secret:
+    """Return the source of tokens that is stored for a file; every worker reads it anew for each turn."""
+    return Secret(f"{_FILE}{path.absolute()}")
+
+
+def token_command(command: str) -> Secret:
+    """Return the source of tokens that is stored for a command; Misconfigured when it cannot be split into words."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Misconfigured(f"the token command cannot be read: {error}", hint="Close all quotes.") from error
+    if not words:
+        raise Misconfigured("the token command is empty")
+    return Secret(f"{_COMMAND}{command}")
+
+
+async def access_token(source: Secret) -> Secret:
+    """Return a token from a source that `token_file` or `token_command` made.
+
+    Misconfigured when there is no token, ServerUnavailable when the command fails: who issues the tokens may be away.
+    """
+    kind, _, what = source.reveal().partition(":")
+    if kind == _FILE.removesuffix(":"):
+        try:
+            token = await asyncio.to_thread(Path(what).read_text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise Misconfigured(
+                f"cannot read the token file {what}: {reason}", hint="Every archive worker needs the file."
+            ) from None
+        origin = f"the token file {what}"
+    elif kind == _COMMAND.removesuffix(":"):
+        token, origin = await _output(what), f"the command {what!r}"
+    else:
+        raise Misconfigured("the profile has no source of access tokens", hint="Give --token-file or --token-command.")
+    if not token.strip():
+        raise Misconfigured(f"{origin} gave no access token")
+    return Secret(token.strip())
+
+
+async def _output(command: str) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot run the token command {command!r}: {error.strerror}", hint="Every archive worker needs it."
+        ) from error
+    try:
+        async with asyncio.timeout(_COMMAND_SECONDS):
+            output, errors = await process.communicate()
+    except TimeoutError as error:
+        raise ServerUnavailable(f"the token command {command!r} took more than {_COMMAND_SECONDS:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        said = errors.decode(errors="replace").strip().splitlines()
+        reason = f": {said[-1]}" if said else ""
+        raise ServerUnavailable(f"the token command {command!r} ended with exit code {process.returncode}{reason}")
+    return output.decode(errors="replace")

@@ -1,0 +1,18 @@
+"""The page of server kinds."""
+
+from __future__ import annotations
+
+from muniment.model.server_kind import SERVER_KINDS
+from tools import servers_doc
+
+
+def test_the_page_is_up_to_date() -> None:
+    """docs/servers.md is what tools/servers_doc.py makes of the kinds."""
+    assert servers_doc.render() == servers_doc.PAGE.read_text(), "run: python -m tools.servers_doc"
+
+
+def test_every_kind_says_how_sure_it_is() -> None:
+    """What nobody tried or read must not look like a fact."""
+    words = ("Tried", "Documented", "Reported", "Read in", "guess", "standard")
+
+    assert [kind.name for kind in SERVER_KINDS if not any(word in kind.source for word in words)] == []

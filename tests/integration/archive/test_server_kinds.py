@@ -1,0 +1,126 @@
+"""Kinds of servers: how their profiles log in, and what a privileged login calls a mailbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from muniment.errors import Misconfigured, ServerUnavailable
+from muniment.model.login import Identity, LoginMethod
+from muniment.model.profile import ProfileKind
+from muniment.model.run import RunState
+from muniment.model.server_kind import ServerKind
+from muniment.secrecy import Secret
+from muniment.services.access_token import access_token, token_command, token_file
+from tests.integration.archive.test_wrong_mailbox import OWN
+from tests.support.harness import Harness
+from tests.support.imap_script import MODERN_CAPABILITIES, Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import TARGET, archive, assert_neighbours_exact, mailbox, neighbourhood, source
+
+
+async def test_kerio_with_its_master_password(harness: Harness) -> None:
+    """A master password opens all mailboxes; there is no privileged user."""
+    script = neighbourhood(mailbox("target"))
+    script.master_password = "master"
+    async with ImapServer(script) as server:
+        report = await archive(harness, server, server_kind=ServerKind.parse("kerio"), login=None, user="")
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+    await assert_neighbours_exact(harness, script)
+
+
+async def test_sun_by_proxyauth(harness: Harness) -> None:
+    """The administrator's own mailbox is looked at first, and told from the others."""
+    script = neighbourhood(mailbox("target"))
+    script.mailboxes["archiver"] = mailbox("archiver")
+    script.may_proxy = frozenset({"archiver"})
+    mailboxes = [address for address in script.mailboxes if address != "archiver"]
+    async with ImapServer(script) as server:
+        report = await archive(harness, server, server_kind=ServerKind.parse("sun"), login=None, mailboxes=mailboxes)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+@pytest.mark.parametrize(("kind", "looks"), [("generic", True), ("icewarp", True), ("dovecot", False)])
+async def test_the_privileged_users_own_mailbox_is_looked_at_where_it_may_be_opened(
+    harness: Harness, kind: str, *, looks: bool
+) -> None:
+    """A server that opens the mailbox that was named, or none, costs no login of the privileged user himself."""
+    script = neighbourhood(mailbox("target"))
+    async with ImapServer(script) as server:
+        report = await archive(harness, server, server_kind=ServerKind.parse(kind), login=None)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert any(line.endswith(OWN) for line in server.lines) is looks
+
+
+@pytest.mark.parametrize(
+    ("identity", "name"), [(None, "target"), (Identity.ADDRESS, TARGET), (Identity.USER, "Tamara Get")]
+)
+async def test_what_a_login_calls_a_mailbox(harness: Harness, identity: Identity | None, name: str) -> None:
+    """Exchange knows mailboxes by alias; a profile may say otherwise. The archive has the address in any case."""
+    async with harness.database.session() as session:
+        user = await session.value("INSERT INTO users (name) VALUES ('Tamara Get') RETURNING id")
+        await session.execute("INSERT INTO user_addresses VALUES ($1, 0, $2)", user, TARGET)
+    script = Script({name: mailbox("target")}, "IMAP4rev1")  # no SASL: the name template comes into play
+    script.mailboxes = {f"DOM\\archiver\\{name}": script.mailboxes[name]}
+    async with ImapServer(script) as server:
+        report = await archive(
+            harness,
+            server,
+            server_kind=ServerKind.parse("exchange"),
+            identity=identity,
+            login=None,
+            user="DOM\\archiver",
+            mailboxes=[TARGET],
+        )
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert source(script.mailboxes[f"DOM\\archiver\\{name}"]) == await harness.exported("Tamara Get")
+
+
+async def test_access_tokens_are_read_anew(harness: Harness, tmp_path: Path) -> None:
+    """A token lives an hour; the run after that finds the next one in the file."""
+    script = Script({TARGET: mailbox("target")}, f"{MODERN_CAPABILITIES} AUTH=XOAUTH2", passwords={TARGET: "first"})
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    own = {"kind": ProfileKind.SINGLE, "user": TARGET, "login": LoginMethod.parse("xoauth2"), "mailboxes": None}
+    async with ImapServer(script) as server:
+        first = await archive(harness, server, password=token_file(file), **own)
+        script.passwords = {TARGET: "second"}
+        refused = await harness.archive("all")
+        file.write_text("second\n")
+        second = await harness.archive("all")
+
+    assert [run.run.state for run in (first, refused, second)] == ["succeeded", "failed", "succeeded"]
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_tokens_come_from_commands() -> None:
+    """A command prints the token; what goes wrong is said with its last line."""
+    assert (await access_token(token_command("sh -c 'echo  ya29.token'"))).reveal() == "ya29.token"
+    with pytest.raises(ServerUnavailable, match="exit code 3: no refresh token"):
+        await access_token(token_command("sh -c 'echo no refresh token >&2; exit 3'"))
+    with pytest.raises(Misconfigured, match="gave no access token"):
+        await access_token(token_command("true"))
+    with pytest.raises(Misconfigured, match="cannot run the token command"):
+        await access_token(token_command("/no/such/command"))
+    with pytest.raises(Misconfigured, match="cannot read the token file"):
+        await access_token(Secret("file:/no/such/file"))
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        token_command("echo 'open")
+
+
+async def test_ways_that_do_not_fit_are_refused(harness: Harness) -> None:
+    """A privileged login is for master profiles only, and the other way round."""
+    async with ImapServer(neighbourhood(mailbox("target"))) as server:
+        with pytest.raises(Misconfigured, match="does not fit a master profile"):
+            await archive(harness, server, login=LoginMethod.parse("xoauth2"))
+        with pytest.raises(Misconfigured, match="does not fit a single profile"):
+            await archive(
+                harness, server, kind=ProfileKind.SINGLE, login=LoginMethod.parse("proxyauth"), mailboxes=None
+            )
