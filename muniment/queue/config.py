@@ -7,6 +7,7 @@ from typing import Any
 import kombu
 
 from muniment.jobs import ROUTES, Queue
+from muniment.queue.listening import listen_promptly
 from muniment.secrecy import Secret, check_url
 
 _SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
@@ -20,6 +21,7 @@ VISIBILITY_TIMEOUT_SECONDS = 3600
 def celery_config(redis_url: Secret) -> dict[str, Any]:
     """Return the configuration for a broker at `redis_url`; Misconfigured when that is no URL of a Redis."""
     check_url(redis_url, "MUNIMENT_REDIS_URL", _SCHEMES)
+    listen_promptly()
     return {
         "broker_url": redis_url.reveal(),
         "broker_connection_retry_on_startup": True,

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import redis
 
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.valkey import EmbeddedValkey
@@ -32,7 +33,7 @@ from tests.support.broker import Broker
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.processes import Running, frozen, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
-from tests.support.services import postgres_server, valkey_server
+from tests.support.services import postgres_server, redis_url, valkey_server
 from tests.support.source import Source
 from tests.support.system import HASTY, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
@@ -337,6 +338,27 @@ async def test_rolling_restart_fails_no_job(operator: Operator, make_source: Mak
         assert (finished.messages.archived, finished.messages.known) == (source.messages, 0)
         async with doors.database.session() as session:
             assert await session.value("SELECT count(*) FROM jobs WHERE attempt > 0 OR losses > 0") == 0
+        await assert_settled(doors)
+        await assert_exact(doors, source)
+
+
+@pytest.mark.slow
+async def test_a_worker_whose_broker_cut_its_connections_hears_again(
+    operator: Operator, make_source: MakeSource
+) -> None:
+    """A fail-over, or a firewall that drops what is idle: Redis is there again before the loss is noticed."""
+    source = make_source(4, 10)
+    worker = operator.start_worker(*ARCHIVE_WORKER)
+    operator.start_worker(*INDEX_WORKER)
+    operator.start(*SCHEDULER)
+    async with operator.doors() as doors:
+        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+        with redis.Redis.from_url(redis_url(operator.valkey)) as client:
+            for kind in ("pubsub", "normal"):
+                client.execute_command("CLIENT", "KILL", "TYPE", kind)
+        worker.wait_for_line("Connection to broker lost")
+
+        await finish(doors, await begin(doors, "everybody"), seconds=60)
         await assert_settled(doors)
         await assert_exact(doors, source)
 
