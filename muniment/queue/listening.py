@@ -25,7 +25,7 @@ class PromptPubSub(PubSub):
 
     def parse_response(self, block: bool = True, timeout: float = 0) -> Any:  # noqa: ARG002, FBT001, FBT002 - as redis-py has it
         """Return the next message, None when there is none now; ConnectionError when there will be none any more."""
-        connection = self.connection
+        connection: Any = self.connection
         if connection is None or not connection.is_connected:
             raise ConnectionLost("the subscription is gone with its connection")
         if not connection.can_read(timeout=0):
@@ -43,6 +43,6 @@ def listen_promptly() -> None:
     def subclient(channel: Any) -> PubSub:
         return PromptPubSub(channel._create_client(asynchronous=True).connection_pool)  # noqa: SLF001 - as kombu does it
 
-    prompt = cached_property(subclient)
+    prompt: Any = cached_property(subclient)
     prompt.__set_name__(Channel, "subclient")
-    Channel.subclient = prompt
+    Channel.subclient = prompt  # type: ignore[method-assign]
