@@ -22,8 +22,10 @@ from bench.workload import Source
 from muniment.db import status
 from muniment.demo.dovecot import Dovecot
 from muniment.errors import Permanent
+from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run, RunState
+from muniment.model.server_kind import ServerKind
 from muniment.resources import open_resources
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
@@ -107,6 +109,8 @@ class Muniment:
             password=Secret(PASSWORD),
             mailboxes=source.addresses,
             max_jobs=self._jobs,
+            server_kind=ServerKind.parse("dovecot"),
+            folders=EVERYTHING,  # the peers know no other way
         )
         await submit_profile(doors.database, doors.secrets, request)
 

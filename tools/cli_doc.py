@@ -22,6 +22,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "profile list": ("a list of", profile.profile_shape),
     "profile show": ("one object", profile.profile_shape),
     "profile remove": ("one object", profile.removed_shape),
+    "profile folders": ("one object", profile.folders_shape),
     "profile test": ("one object", profile.probe_shape),
     "run list": ("a list of", run_view.run_shape),
     "run show": ("one object", run_view.report_shape),

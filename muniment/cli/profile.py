@@ -23,10 +23,13 @@ from muniment.cli.output import (
     rigid,
 )
 from muniment.cli.profile_add import add
+from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
 from muniment.model.profile import ProfileKind
+from muniment.services.effective_folders import EffectiveFolder
 from muniment.services.probe_profile import Probe, probe_profile
 from muniment.services.runs import start_run
+from muniment.services.show_folders import MailboxFolders, show_folders
 from muniment.services.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
 
 
@@ -107,6 +110,23 @@ def test(name: str, mailbox: str | None, as_json: bool) -> None:
     print_warnings(probe.warnings)
 
 
+@profile.command("folders")
+@click.argument("name")
+@click.option("--mailbox", type=Address(), help="The mailbox to look into; the profile's first by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def folders(name: str, mailbox: str | None, as_json: bool) -> None:
+    """Show which folders of a mailbox the profile NAME archives, and why; nothing is archived."""
+    found = with_doors(lambda doors: show_folders(doors, name, mailbox))
+    if as_json:
+        print_json(folders_shape(found))
+        return
+    columns = [Column("folder"), rigid("archived"), Column("because"), right("messages")]
+    print_table(columns, [_folder_row(one) for one in found.folders])
+    archived = sum(one.is_archived for one in found.folders)
+    click.echo(f"{archived} of {plural(len(found.folders), 'folder')} of {found.mailbox} are archived")
+    print_warnings(f"no folder of this mailbox fits {pattern!r}" for pattern in found.unused)
+
+
 @profile.command("run")
 @click.argument("name")
 @click.option("--wait", is_flag=True, help="Show progress on standard error until the run ends.")
@@ -127,7 +147,8 @@ def run(name: str, wait: bool) -> ExitCode:
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `mailboxes` (how many), `max_jobs`, `allow_same_mailbox`,
+    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `mailboxes` (how many),
+    `folders{include[], exclude[], always_exclude[], namespaces[]}`, `max_jobs`, `allow_same_mailbox`,
     `no_master_mailbox`, `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     profile, server = summary.profile, summary.profile.server
@@ -146,6 +167,12 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "user": profile.user or None,
         "all_mailboxes": profile.all_mailboxes,
         "mailboxes": summary.mailboxes,
+        "folders": {
+            "include": [pattern.text for pattern in profile.folders.include],
+            "exclude": [pattern.text for pattern in profile.folders.exclude],
+            "always_exclude": sorted(profile.folders.always_exclude),
+            "namespaces": sorted(profile.folders.namespaces),
+        },
         "max_jobs": profile.max_jobs,
         "allow_same_mailbox": profile.allow_same_mailbox,
         "no_master_mailbox": profile.no_master_mailbox,
@@ -168,6 +195,31 @@ def probe_shape(probe: Probe) -> dict[str, object]:
         "capabilities": probe.capabilities,
         "warnings": probe.warnings,
     }
+
+
+def folders_shape(found: MailboxFolders) -> dict[str, object]:
+    """`mailbox`, `folders[{path[], archived, reason, messages}]` (messages null when the server does not tell),
+    `unused[]` (patterns that fit no folder).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "mailbox": found.mailbox,
+        "folders": [
+            {
+                "path": list(one.folder.path),
+                "archived": one.is_archived,
+                "reason": one.reason,
+                "messages": one.folder.status.messages if one.folder.status else None,
+            }
+            for one in found.folders
+        ],
+        "unused": found.unused,
+    }
+
+
+def _folder_row(one: EffectiveFolder) -> tuple[str, ...]:
+    status = one.folder.status
+    messages = "" if status is None or status.messages is None else number(status.messages)
+    return "/".join(one.folder.path), "yes" if one.is_archived else "no", one.reason, messages
 
 
 def _row(summary: ProfileSummary) -> tuple[str, ...]:
@@ -196,6 +248,7 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("login", " or ".join(map(str, found.logins))),
         ("user", user),
         ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
+        *_scope_facts(found.folders),
         ("jobs at once", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]
@@ -206,3 +259,13 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
     if found.no_master_mailbox:
         facts.append(("master mailbox", f"{found.user} has none"))
     return facts
+
+
+def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:
+    lists = [
+        ("folders", ", ".join(pattern.text for pattern in scope.include) or "all"),
+        ("but not", ", ".join(pattern.text for pattern in scope.exclude)),
+        ("never", ", ".join(sorted(scope.always_exclude))),
+        ("folders of", ", ".join(sorted(scope.namespaces))),
+    ]
+    return [(name, text) for name, text in lists if text]

@@ -15,6 +15,7 @@ from muniment.cli.names import Address, Name, read_addresses
 from muniment.cli.output import console, plural, print_warnings
 from muniment.cli.passwords import read_password, warn_if_readable_by_all
 from muniment.errors import Misconfigured
+from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.server_kind import GENERIC, SERVER_KINDS, ServerKind
@@ -24,6 +25,7 @@ from muniment.services.submit_profile import FITTING_LOGINS, ProfileRequest, Pro
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _ALL = "all"
+_NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Options:
     identity: str | None
     token_file: Path | None
     token_command: str | None
+    include: tuple[FolderPattern, ...]
+    exclude: tuple[FolderPattern, ...]
+    always_exclude: tuple[str, ...]
+    namespace: tuple[str, ...]
     replace: bool
 
 
@@ -63,6 +69,16 @@ class _Login(click.ParamType[LoginMethod]):
             return LoginMethod.parse(value)
         except Misconfigured as error:
             self.fail(f"{error}. {error.hint}", param, ctx)
+
+
+class _Pattern(click.ParamType[FolderPattern]):
+    name = "pattern"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> FolderPattern:
+        try:
+            return FolderPattern.parse(value)
+        except Misconfigured as error:
+            self.fail(f"{error}. {error.hint or ''}".strip(), param, ctx)
 
 
 @click.command("add")
@@ -141,6 +157,35 @@ class _Login(click.ParamType[LoginMethod]):
     "--address", type=Address(), help="single: name of the mailbox's root folder in the archive. Default: the login."
 )
 @click.option(
+    "--include",
+    type=_Pattern(),
+    multiple=True,
+    metavar="PATTERN",
+    help="Archive only such folders; may be given several times. `Projects` is that folder with its subfolders, "
+    "`Projects/.` without them, `||text` a regular expression, `|i|text` one that ignores case; / separates folders.",
+)
+@click.option(
+    "--exclude",
+    type=_Pattern(),
+    multiple=True,
+    metavar="PATTERN",
+    help="Do not archive such folders; beats --include. May be given several times.",
+)
+@click.option(
+    "--always-exclude",
+    type=click.Choice([*(role.value for role in FolderRole), _NONE]),
+    multiple=True,
+    help="Folders for deleted mail, drafts, junk or the outbox that are not archived, as the server marks or names them; "
+    "may be given several times. Default: all four.",
+)
+@click.option(
+    "--namespace",
+    type=click.Choice([namespace.value for namespace in Namespace]),
+    multiple=True,
+    help="Whose folders are archived: the user's, other users' that he may read, or shared ones; may be given several "
+    "times. Default: personal.",
+)
+@click.option(
     "--max-jobs",
     type=click.IntRange(min=1),
     metavar="N",
@@ -200,6 +245,7 @@ def request_from(given: Options) -> ProfileRequest:
         no_master_mailbox=given.no_master_mailbox,
         server_kind=ServerKind.parse(given.server_kind),
         identity=Identity(given.identity) if given.identity else None,
+        folders=_scope(given),
         password=_password(given, kind),
     )
 
@@ -247,6 +293,18 @@ def _check_token(given: Options) -> None:
         raise click.UsageError("--login xoauth2 needs either --token-file or --token-command.")
     elif given.password_file or given.password_stdin:
         raise click.UsageError("--login xoauth2 takes a token, no password: leave --password-… out.")
+
+
+def _scope(given: Options) -> FolderScope:
+    if _NONE in given.always_exclude and len(given.always_exclude) > 1:
+        raise click.UsageError("--always-exclude none and a role exclude each other: keep one of them.")
+    roles = [FolderRole(role) for role in given.always_exclude if role != _NONE]
+    return FolderScope(
+        include=given.include,
+        exclude=given.exclude,
+        always_exclude=frozenset(roles) if given.always_exclude else USUAL.always_exclude,
+        namespaces=frozenset(map(Namespace, given.namespace)) or USUAL.namespaces,
+    )
 
 
 def _server(given: Options) -> Server:

@@ -77,9 +77,12 @@ def _archive(shell: Shell, server: Dovecot, mail: Mail, props: Path) -> None:
     _tell("Each user owns an archive. Users that a list of mailboxes brings along are created by themselves.")
     shell.run("user", "add", first.partition(".")[0], "--email", first)
     options = ["--kind", "master", "--host", server.host, "--port", str(server.tls_port), "--access", "imap-ssl"]
-    options += ["--user", MASTER, "--password-file", password.name, "--mailboxes", mailboxes.name]
+    options += ["--server-kind", "dovecot", "--user", MASTER, "--password-file", password.name]
+    options += ["--mailboxes", mailboxes.name, "--always-exclude", "none"]
     shell.run("profile", "add", _PROFILE, *options)
     shell.run("profile", "test", _PROFILE)
+    _tell("Drafts, junk, deleted mail and the outbox are usually left out; here they are not.")
+    shell.run("profile", "folders", _PROFILE)
 
     _scene("Archive everything: one job per mailbox, many at once")
     run = _run(shell)

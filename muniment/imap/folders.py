@@ -1,4 +1,7 @@
-"""Folders as the server lists them: LIST, STATUS and both in one (RFC 3501 §6.3.8, §6.3.10, RFC 5819)."""
+"""Folders as the server lists them: LIST, STATUS and both in one (RFC 3501 §6.3.8, §6.3.10, RFC 5819).
+
+With them come what a folder is for (RFC 6154) and whose it is (RFC 2342).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from dataclasses import replace
 from muniment.errors import ProtocolViolation
 from muniment.imap import tokens, wire
 from muniment.imap.mutf7 import split_path
+from muniment.imap.namespaces import Prefix, parse_namespaces, prefix_of
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import command_error, is_misunderstood, is_throttle
+from muniment.imap.refusal import Status, command_error, is_misunderstood, is_throttle
 from muniment.imap.tokens import Part, Value, number, shown
 from muniment.model.folder import FolderStatus, ServerFolder
 
@@ -22,32 +26,57 @@ _MAX_NAME_BYTES = 64 * 1024 * 1024  # all names and attributes of a mailbox
 
 async def list_folders(protocol: ImapProtocol) -> list[ServerFolder]:
     """Return every folder that can be opened, with its STATUS where the server gives one."""
-    if "LIST-STATUS" in protocol.capabilities:
-        listing = await _list_with_status(protocol)
-        if listing is not None:
-            return listing.folders()
-    listing = FolderListing()
-    status = await protocol.run("LIST", [b'""', b'"*"'], on_data=listing.take)
-    if not status.ok:
-        raise command_error(status, "LIST", protocol.peer)
-    await _ask_status(protocol, listing)
+    prefixes: list[Prefix] = []
+    if "NAMESPACE" not in protocol.capabilities:
+        return (await _list(protocol, prefixes)).folders()
+    # Both at once: one round trip less. A refusal leaves all folders to their user.
+    listing, _ = await asyncio.gather(
+        _list(protocol, prefixes),
+        protocol.run("NAMESPACE", on_data=FolderListing(prefixes).take, pipelined=True),
+    )
     return listing.folders()
 
 
-async def _list_with_status(protocol: ImapProtocol) -> FolderListing | None:
-    """List folders and their STATUS at once; None when that is offered but not understood: the plain way is."""
-    for items in _forms_of_items(protocol.capabilities):
-        listing = FolderListing()
-        words = [b'""', b'"*"', b"RETURN (STATUS %b)" % items]
-        status = await protocol.run("LIST", words, on_data=listing.take)
-        if status.ok:
+async def _list(protocol: ImapProtocol, prefixes: list[Prefix]) -> FolderListing:
+    for options, items in _forms_of_list(protocol.capabilities):
+        listing = FolderListing(prefixes)
+        status = await _send_list(protocol, listing, b"RETURN (%b)" % options)
+        if status.ok and items:
             _remember(protocol, items)
+            return listing
+        if status.ok:
+            await _ask_status(protocol, listing)
             return listing
         if is_throttle(status):
             raise command_error(status, "LIST", protocol.peer)
         if not is_misunderstood(status):
             break
-    return None
+    listing = FolderListing(prefixes)
+    status = await _send_list(protocol, listing)
+    if not status.ok:
+        raise command_error(status, "LIST", protocol.peer)
+    await _ask_status(protocol, listing)
+    return listing
+
+
+async def _send_list(protocol: ImapProtocol, listing: FolderListing, *options: bytes) -> Status:
+    return await protocol.run("LIST", [b'""', b'"*"', *options], on_data=listing.take, pipelined=True)
+
+
+def _forms_of_list(capabilities: frozenset[str]) -> list[tuple[bytes, bytes]]:
+    """Return what LIST is asked to return, and the STATUS items in it: all that the server offers, then less and less.
+
+    Some offer more than they understand.
+    """
+    special_use = b"SPECIAL-USE" if "SPECIAL-USE" in capabilities else b""
+    forms: list[tuple[bytes, bytes]] = []
+    if "LIST-STATUS" in capabilities:
+        for items in _forms_of_items(capabilities):
+            status = b"STATUS %b" % items
+            forms += [(b" ".join(filter(None, (special_use, status))), items), (status, items)]
+    if special_use and "LIST-EXTENDED" in capabilities:
+        forms.append((special_use, b""))
+    return list(dict.fromkeys(forms))
 
 
 def _forms_of_items(capabilities: frozenset[str]) -> list[bytes]:
@@ -100,9 +129,10 @@ async def _status_window(protocol: ImapProtocol, listing: FolderListing, names: 
 
 
 class FolderListing:
-    """Gathers LIST and STATUS responses in any order."""
+    """Gathers LIST, STATUS and NAMESPACE responses in any order; the prefixes go into the list that it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefixes: list[Prefix]) -> None:
+        self._prefixes = prefixes
         self._folders: dict[bytes, ServerFolder] = {}
         self._status: dict[bytes, FolderStatus] = {}
         self._name_bytes = 0
@@ -110,6 +140,9 @@ class FolderListing:
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
         """Take one untagged response; True when it told something new."""
         before = len(self._folders) + len(self._status)
+        if keyword == b"NAMESPACE" and not self._prefixes:
+            self._prefixes += parse_namespaces(tokens.parse(parts))
+            return bool(self._prefixes)
         if keyword == b"LIST":
             folder = parse_list(tokens.parse(parts))
             if _key(folder.wire_name) not in self._folders:
@@ -137,10 +170,16 @@ class FolderListing:
         if self._name_bytes > _MAX_NAME_BYTES:
             raise ProtocolViolation(f"the names of the folders have more than {_MAX_NAME_BYTES} bytes")
 
+    def _placed(self, folder: ServerFolder) -> ServerFolder:
+        prefix = prefix_of(folder.wire_name, self._prefixes)
+        if prefix is None or folder.path == ("INBOX",):
+            return folder
+        return replace(folder, namespace=prefix.namespace, root=prefix.path)
+
     def folders(self) -> list[ServerFolder]:
         """Return the folders that can be opened, in the server's order."""
         return [
-            replace(folder, status=self._status.get(key))
+            self._placed(replace(folder, status=self._status.get(key)))
             for key, folder in self._folders.items()
             if not any(attribute.lower() in _UNSELECTABLE for attribute in folder.attributes)
         ]

@@ -29,7 +29,16 @@ from muniment.imap.translate import translated
 
 _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that we act upon: a password that is one of these words stays secret all the same.
-_UNDERSTOOD = {b"IMAP4REV1", b"LITERAL+", b"LITERAL-", b"ESEARCH", b"LIST-STATUS", b"CONDSTORE"}
+_UNDERSTOOD = {
+    b"IMAP4REV1",
+    b"LITERAL+",
+    b"LITERAL-",
+    b"ESEARCH",
+    b"LIST-STATUS",
+    b"CONDSTORE",
+    b"NAMESPACE",
+    b"SPECIAL-USE",
+}
 _MAX_CAPABILITY_BYTES = 16 * 1024
 # The logins of Kerio and Sun are not in the library's table.
 for _name, _state in (("X-MASTERAUTH", NONAUTH), ("X-SETUSER", NONAUTH), ("PROXYAUTH", AUTH)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muniment.model.folder_scope import Namespace
+
 
 @dataclass(frozen=True)
 class FolderStatus:
@@ -20,13 +22,16 @@ class ServerFolder:
     """A folder that can be selected, as LIST (and LIST-STATUS, RFC 5819) showed it.
 
     `wire_name` is the name exactly as the server sent it (mUTF-7 or UTF-8 bytes) and the
-    only thing ever sent back; `path` is decoded and split at the server's delimiter.
+    only thing ever sent back; `path` is decoded and split at the server's delimiter. `namespace` and `root` (its prefix)
+    are those of RFC 2342, where the server tells them.
     """
 
     wire_name: bytes
     path: tuple[str, ...]
     attributes: frozenset[str]
     status: FolderStatus | None  # None: the server has no LIST-STATUS, ask with STATUS or EXAMINE
+    namespace: Namespace = Namespace.PERSONAL
+    root: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.server_kind import GENERIC, ServerKind
 
@@ -75,6 +76,7 @@ class Profile:
     no_master_mailbox: bool  # the privileged user has no mailbox of its own: do not look for it
     server_kind: ServerKind = GENERIC
     identity: Identity = Identity.ADDRESS
+    folders: FolderScope = USUAL
 
     @property
     def logins(self) -> tuple[LoginMethod, ...]:

@@ -51,13 +51,13 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     committed until then stays.
     """
     opened = await open_mailbox(doors, job, access)
-    session, listed, states = opened.session, opened.listed, opened.states
+    session, states = opened.session, opened.states
     try:
         check = await _check(doors, opened, access)
         if opened.source != job.source:
             await _adopt_source(doors, job, opened.source)
             states = await folder_states(doors, job)
-        states = await _ensure_folders(doors, job, listed, states)
+        states = await _ensure_folders(doors, job, opened.folders, states)
         slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
         async with Writer(doors, job.lease) as writer:
             outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
@@ -72,7 +72,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
         complete=complete,
         fingerprint=check.fingerprint,
         warnings=[*check.warnings, *outcome.warnings],
-        folders=len(listed),
+        folders=len(opened.folders),
         commands=session.commands,
     )
 
@@ -109,7 +109,9 @@ async def _archive_folders(
     doors: Doors, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
 ) -> Outcome:
     """Visit the folders that moved; skip the others on the word of their STATUS (RFC 9051 §6.3.11)."""
-    job, session, listed = opened.job, opened.session, opened.listed
+    job, session, listed = opened.job, opened.session, opened.folders
+    if not listed:
+        return Outcome(more=False, complete=True, warnings=[_nothing_archived(opened)])
     # What an earlier slice of this run has proven is done, even where it moved since or where the server
     # tells no STATUS: the next run looks again, and every slice gets further than the one before.
     done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
@@ -144,6 +146,13 @@ async def _archive_folders(
         unmoved=sorted(opened.unmoved),
         warnings=[_lacking(lacking, len(listed))] if lacking else [],
         unreadable=unreadable,
+    )
+
+
+def _nothing_archived(opened: OpenMailbox) -> str:
+    return (
+        f"none of its {len(opened.listed)} folders is archived: "
+        f"`muniment profile folders {opened.profile.name} --mailbox {opened.job.address}` says why"
     )
 
 

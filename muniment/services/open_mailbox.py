@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.doors import Doors
+from muniment.services.effective_folders import effective_folders
 from muniment.services.run_access import RunAccess
 
 #: A mailbox of so many messages is known by the numbers of its folders: nobody else's have exactly the same. Those of two
@@ -28,13 +30,15 @@ States = dict[bytes, FolderState]
 class OpenMailbox:
     """A mailbox on the server beside what the archive knows of it.
 
-    `source`: whose UIDs the server shows; `unmoved`: ids of the folders that stand as they were proven before.
+    `listed`: every folder of the server; `folders`: those of them that the profile archives. `source`: whose UIDs the
+    server shows; `unmoved`: ids of the folders that stand as they were proven before.
     """
 
     job: LeasedJob
     profile: Profile
     session: ImapSession
     listed: list[ServerFolder]
+    folders: list[ServerFolder]
     states: States
     source: str
     unmoved: frozenset[int]
@@ -42,8 +46,8 @@ class OpenMailbox:
     @property
     def is_as_before(self) -> bool:
         """Whether nothing moved in a mailbox that its numbers tell from all others: then it is the one of the last time."""
-        statuses = [folder.status for folder in self.listed]
-        return len(self.unmoved) == len(self.listed) and _is_told_by_numbers(self.job, statuses)
+        statuses = [folder.status for folder in self.folders]
+        return len(self.unmoved) == len(self.folders) and _is_told_by_numbers(self.job, statuses)
 
 
 async def open_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> OpenMailbox:
@@ -79,12 +83,14 @@ async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: State
             listed = await session.list_folders()
             if not listed:
                 raise ProtocolViolation("the server lists no folder, not even INBOX (RFC 9051 §5.1)")
+            effective = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
         except BaseException:
             session.abort()
             raise
+    archived = [one.folder for one in effective if one.is_archived]
     source = _source(job, profile, credentials)
-    unmoved = _unmoved(listed, states) if source == job.source else frozenset()
-    return OpenMailbox(job, profile, session, listed, states, source, unmoved)
+    unmoved = _unmoved(archived, states) if source == job.source else frozenset()
+    return OpenMailbox(job, profile, session, listed, archived, states, source, unmoved)
 
 
 async def folder_states(doors: Doors, job: LeasedJob) -> States:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from muniment.db import profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured
+from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Profile, ProfileKind, Server
 from muniment.model.server_kind import GENERIC, ServerKind
@@ -51,6 +52,7 @@ class ProfileRequest:
     no_master_mailbox: bool = False
     server_kind: ServerKind = GENERIC
     identity: Identity | None = None
+    folders: FolderScope = USUAL
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def _unchecked(request: ProfileRequest) -> Profile:
         no_master_mailbox=request.no_master_mailbox,
         server_kind=request.server_kind,
         identity=request.identity or request.server_kind.identity,
+        folders=request.folders,
     )
 
 

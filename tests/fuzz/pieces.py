@@ -49,7 +49,7 @@ def _listing(keyword: bytes) -> Callable[[bytes], object]:
 
 
 def _folder(data: bytes) -> object:
-    listing = folders.FolderListing()
+    listing = folders.FolderListing([])
     listing.take(b"LIST", [data])
     listing.take(b"STATUS", [data.replace(b"LIST", b"STATUS", 1)])
     return listing.folders()

@@ -15,6 +15,7 @@ from typing import Any
 from muniment.db.database import Database
 from muniment.imap import ByteBudget
 from muniment.jobs import ARCHIVE_SLICE
+from muniment.model.folder_scope import EVERYTHING
 from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run
@@ -66,6 +67,7 @@ class Harness:
             login=LoginMethod.parse("plain-authzid"),
             user="archiver",
             password=Secret("master"),
+            folders=EVERYTHING,
         )
         return await submit_profile(self.database, self.doors.secrets, replace(request, **changes))
 

@@ -143,6 +143,7 @@ class Script:
     allows: int | None = None  # connections at once; a further one gets `too_many` and is closed
     too_many: str = "* BYE [LIMIT] Maximum number of connections exceeded"
     delimiter: str = '"/"'  # as in LIST: quoted, or NIL
+    namespace: str = '(("" "/")) NIL NIL'  # the answer to NAMESPACE
     name_form: str = "quoted"  # or "literal": how LIST and STATUS write folder names
     search_cap: int | None = None  # most UIDs in one SEARCH answer
     unsorted: bool = False  # FETCH answers backwards

@@ -165,6 +165,7 @@ class _Connection:
             "X-SETUSER": self._x_setuser,
             "PROXYAUTH": self._proxyauth,
             "LIST": self._list,
+            "NAMESPACE": self._namespace,
             "STATUS": self._status,
             "EXAMINE": self._examine,
             "UID SEARCH": self._search,
@@ -314,11 +315,15 @@ class _Connection:
         code = f"[CAPABILITY {self._capabilities()}] " if script.capabilities_in_login_answer else ""
         await self._send(tag + b" OK " + code.encode() + b"logged in\r\n")
 
+    async def _namespace(self, line: _Line) -> None:
+        answer = f"* NAMESPACE {self._script.namespace}\r\n"
+        await self._send(answer.encode() + line.tag + b" OK told\r\n")
+
     async def _list(self, line: _Line) -> None:
         for name, folder in self._folders.items():
             attributes = folder.attributes.encode()
             await self._send(b"* LIST (%b) %b %b\r\n" % (attributes, self._script.delimiter.encode(), self._name(name)))
-            if len(line.words) > 2 and "\\noselect" not in folder.attributes.lower():
+            if b"STATUS" in line.words[-1] and "\\noselect" not in folder.attributes.lower():
                 await self._send(self._status_line(name, folder, line.words[-1]))
         await self._send(line.tag + b" OK listed\r\n")
 

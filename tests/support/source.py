@@ -14,6 +14,7 @@ from typing import Any
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
 from muniment.demo.maildir import served_bytes
+from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
 from muniment.services.submit_profile import ProfileRequest
@@ -67,6 +68,7 @@ class Source:
             password=Secret(MASTER_PASSWORD),
             mailboxes=self.addresses,
             max_jobs=max_jobs,
+            folders=EVERYTHING,
         )
 
     def grow(self, messages: int) -> None:

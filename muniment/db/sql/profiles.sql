@@ -1,28 +1,28 @@
 -- add --
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
                       login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
-                      server_kind, identity)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id;
+                      server_kind, identity, folders)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id;
 
 -- replace --
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
                     login = $7, login_user = $8, password = $9, all_mailboxes = $10, max_jobs = $11,
-                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15
+                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16
 WHERE id = $1;
 
 -- find --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, password
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders
 FROM profiles ORDER BY lower(name);
 
 -- lock --

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
@@ -109,6 +110,7 @@ async def resubmit(harness: Harness, name: str, port: int) -> None:
         user="archiver",
         password=Secret("master"),
         mailboxes=[TARGET],
+        folders=EVERYTHING,
     )
     await submit_profile(harness.database, harness.doors.secrets, request, change=True)
 

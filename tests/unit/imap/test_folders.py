@@ -230,7 +230,7 @@ async def test_delimiters(opened: OpenSession, delimiter: str, name: bytes, path
 )
 def test_forms_of_list(parts: list[bytes]) -> None:
     """Atoms, literals, extended data and any case are read; INBOX is one folder in any case."""
-    listing = FolderListing()
+    listing = FolderListing([])
     listing.take(b"LIST", list(parts))
     listing.take(b"LIST", [b'* LIST () "/" INBOX'])
     listing.take(b"STATUS", [b"* STATUS iNbOx (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 5 UNKNOWN 6)"])
@@ -253,7 +253,7 @@ def test_forms_of_list(parts: list[bytes]) -> None:
 def test_broken_listings(keyword: bytes, line: bytes) -> None:
     """What is no LIST is the server's mistake: a folder may be missing."""
     with pytest.raises(ProtocolViolation):
-        FolderListing().take(keyword, [line])
+        FolderListing([]).take(keyword, [line])
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_broken_listings(keyword: bytes, line: bytes) -> None:
 )
 def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
     """A server that lists a gigabyte of names is cut off before they are held; the same name again costs nothing."""
-    listing = FolderListing()
+    listing = FolderListing([])
 
     def take(name: bytes) -> None:
         last = name if parts[-1].endswith(b"x") else b""
@@ -284,7 +284,7 @@ def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
 
 def listed(name: bytes, *status: bytes) -> FolderStatus | None:
     """Return the status of a folder that the server listed, told by these lines."""
-    listing = FolderListing()
+    listing = FolderListing([])
     listing.take(b"LIST", [b'* LIST () "/" ' + name])
     for line in status:
         listing.take(b"STATUS", [line])

@@ -80,8 +80,8 @@ READERS: dict[bytes, Callable[[bytes, list[Part]], object]] = {
     b"FETCH": lambda _, parts: (read_fetch(parts), fetch_items(parts)),
     b"SEARCH": lambda keyword, parts: UidListing().take(keyword, parts),
     b"ESEARCH": lambda keyword, parts: UidListing().take(keyword, parts),
-    b"STATUS": lambda keyword, parts: FolderListing().take(keyword, parts),
-    b"LIST": lambda keyword, parts: FolderListing().take(keyword, parts),
+    b"STATUS": lambda keyword, parts: FolderListing([]).take(keyword, parts),
+    b"LIST": lambda keyword, parts: FolderListing([]).take(keyword, parts),
 }
 STARTS = [
     (b"FETCH", b"* 1 FETCH (UID "),

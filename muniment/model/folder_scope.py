@@ -1,0 +1,113 @@
+"""Which folders of a mailbox a profile archives: MailStore's three lists, and whose folders they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import regex
+
+from muniment.errors import Misconfigured
+
+#: Longest time for one pattern on one folder (seconds): a pattern that backtracks must not stop a worker.
+_PATTERN_SECONDS = 0.5
+
+_CASELESS, _CASE_SENSITIVE = "|i|", "||"
+_ALONE = "/."
+
+
+class FolderRole(StrEnum):
+    """What a folder is for, where nobody would miss it in an archive; MailStore's default exclusions."""
+
+    DELETED = "deleted"
+    DRAFTS = "drafts"
+    JUNK = "junk"
+    OUTBOX = "outbox"
+
+
+class Namespace(StrEnum):
+    """Whose folders they are (RFC 2342)."""
+
+    PERSONAL = "personal"
+    OTHER_USERS = "other-users"
+    SHARED = "shared"
+
+
+@dataclass(frozen=True)
+class FolderPattern:
+    """An entry of an include or exclude list; `/` separates folders, whatever the server uses.
+
+    `Private`: this folder and its subfolders. `Private/.`: this folder alone. `||text`: a regular expression that is
+    searched for anywhere in the path. `|i|text`: the same, and case does not matter.
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> FolderPattern:
+        """Return the pattern; Misconfigured when it is empty or no regular expression."""
+        expression = _expression(text)
+        if not text.strip("/") or expression == "":
+            raise Misconfigured("a folder pattern is empty", hint="Write a folder's path, like Projects/2024.")
+        if expression is not None:
+            try:
+                _compiled(text)
+            except regex.error as error:
+                raise Misconfigured(f"the folder pattern {text!r} is no regular expression: {error}") from error
+        return cls(text)
+
+    def matches(self, path: str) -> bool:
+        """Tell whether it fits a path; Misconfigured when a regular expression takes too long for that."""
+        if _expression(self.text) is not None:
+            try:
+                return _compiled(self.text).search(path, timeout=_PATTERN_SECONDS) is not None
+            except TimeoutError as error:
+                raise Misconfigured(
+                    f"the folder pattern {self.text!r} takes too long",
+                    hint="Repetitions within repetitions do that; write it in another way.",
+                ) from error
+        if self.text.endswith(_ALONE):
+            return path == _plain(self.text.removesuffix(_ALONE))
+        plain = _plain(self.text)
+        return path == plain or path.startswith(f"{plain}/")
+
+
+@dataclass(frozen=True)
+class FolderScope:
+    """Which folders are archived. Without `include` all are; what is excluded in any way is out.
+
+    `always_exclude`: folders with these roles and all below them. `namespaces`: whose folders are archived at all.
+    """
+
+    include: tuple[FolderPattern, ...] = ()
+    exclude: tuple[FolderPattern, ...] = ()
+    always_exclude: frozenset[FolderRole] = frozenset(FolderRole)
+    namespaces: frozenset[Namespace] = frozenset({Namespace.PERSONAL})
+
+
+#: What a profile gets that names none.
+USUAL = FolderScope()
+
+#: Every folder that the server shows.
+EVERYTHING = FolderScope(always_exclude=frozenset(), namespaces=frozenset(Namespace))
+
+
+def _plain(text: str) -> str:
+    """Return the path of a plain pattern. INBOX is the one name that every server takes in any case (RFC 9051 §5.1)."""
+    path = text.strip("/")
+    first, slash, rest = path.partition("/")
+    return f"INBOX{slash}{rest}" if first.upper() == "INBOX" else path
+
+
+def _expression(text: str) -> str | None:
+    """Return the regular expression of a pattern, None when it is a plain path."""
+    for mark in (_CASELESS, _CASE_SENSITIVE):
+        if text.startswith(mark):
+            return text.removeprefix(mark)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> regex.Pattern[str]:
+    return regex.compile(_expression(text) or "", regex.IGNORECASE if text.startswith(_CASELESS) else 0)

@@ -1,0 +1,68 @@
+"""The pattern language of include and exclude lists."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.errors import Misconfigured
+from muniment.model.folder_scope import FolderPattern
+
+PATHS = st.lists(st.text("aAbB .|$^(", min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fits_not"),
+    [
+        ("Private", ["Private", "Private/X", "Private/X/Y"], ["Inbox/Private", "Private Stuff", "private"]),
+        ("/Private/", ["Private", "Private/X"], ["X/Private"]),
+        ("Private/.", ["Private"], ["Private/X", "Private."]),
+        ("A/B", ["A/B", "A/B/C"], ["A", "A/BC", "B"]),
+        ("Inbox", ["INBOX", "INBOX/Work"], ["Inboxes"]),
+        ("inbox/Work", ["INBOX/Work", "INBOX/Work/2024"], ["INBOX", "INBOX/work"]),
+        ("||Example", ["Example", "An Example/X", "a/Examples"], ["example"]),
+        (r"|i|(^|/)Example(/|$)", ["example", "A/EXAMPLE/B", "x/Example"], ["MyExample", "Example2"]),
+        ("||^Projects/20\\d\\d$", ["Projects/2024"], ["Projects/2024/X", "Old/Projects/2024"]),
+        ("a.c", ["a.c"], ["abc"]),
+    ],
+)
+def test_what_a_pattern_fits(pattern: str, fits: list[str], fits_not: list[str]) -> None:
+    """Plain paths reach down to subfolders, `/.` does not, regular expressions search the whole path."""
+    parsed = FolderPattern.parse(pattern)
+
+    assert [path for path in fits if not parsed.matches(path)] == []
+    assert [path for path in fits_not if parsed.matches(path)] == []
+
+
+@given(PATHS, PATHS)
+def test_a_plain_path_fits_itself_and_what_is_below(path: list[str], below: list[str]) -> None:
+    """Whatever characters the names have: in a plain pattern none of them means anything."""
+    text = "/".join(path)
+    if text.startswith(("||", "|i|")) or text.endswith("/."):
+        return
+    pattern = FolderPattern.parse(text)
+
+    assert pattern.matches(text)
+    assert pattern.matches("/".join([*path, *below]))
+    assert not pattern.matches(f"{text}x")
+    assert not pattern.matches("/".join(["x", *path]))
+
+
+@pytest.mark.parametrize("text", ["", "/", "||", "|i|", "||(", "|i|[a"])
+def test_what_is_no_pattern(text: str) -> None:
+    """Nothing, and what is no regular expression, is refused when it is typed, not when mail is archived."""
+    with pytest.raises(Misconfigured):
+        FolderPattern.parse(text)
+
+
+def test_a_pattern_that_backtracks_stops_nobody() -> None:
+    """Users name folders as they like; a careless expression must not hang a worker."""
+    pattern = FolderPattern.parse(r"||^(a|aa|b?a)+$")
+    began = time.monotonic()
+    with pytest.raises(Misconfigured, match="takes too long"):
+        pattern.matches("a" * 5000 + "!")
+
+    assert time.monotonic() - began < 10
