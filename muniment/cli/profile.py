@@ -121,7 +121,8 @@ def folders(name: str, mailbox: str | None, as_json: bool) -> None:
         print_json(folders_shape(found))
         return
     columns = [Column("folder"), rigid("archived"), Column("because"), right("messages")]
-    print_table(columns, [_folder_row(one) for one in found.folders])
+    in_order = sorted(found.folders, key=lambda one: (one.folder.path[0] != "INBOX", one.folder.path))
+    print_table(columns, [_folder_row(one) for one in in_order])
     archived = sum(one.is_archived for one in found.folders)
     click.echo(f"{archived} of {plural(len(found.folders), 'folder')} of {found.mailbox} are archived")
     print_warnings(f"no folder of this mailbox fits {pattern!r}" for pattern in found.unused)

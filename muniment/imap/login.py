@@ -24,8 +24,8 @@ from muniment.model.login import Credentials, LoginKind
 _FORBIDDEN = ("\0", "\1", "\r", "\n")
 
 
-async def log_in(protocol: ImapProtocol, credentials: Credentials) -> None:
-    """Log in the first way that the server offers, and learn what it can do for this user.
+async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
+    """Log in the first way that the server offers, return which that was, and learn what it can do for this user.
 
     LoginRefused when the server says no, LoginUnsupported when it offers none of these ways,
     Misconfigured when a name or the password cannot be sent at all. From here on, nothing that the
@@ -50,6 +50,7 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> None:
     if protocol.capabilities == literals:
         protocol.capabilities = frozenset()
     await refresh_capabilities(protocol)
+    return chosen.kind
 
 
 def _ways(credentials: Credentials | None) -> Iterator[Credentials]:

@@ -22,7 +22,7 @@ from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
 from muniment.model.folder import FolderStatus, ServerFolder
-from muniment.model.login import Credentials
+from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 
@@ -39,8 +39,10 @@ class ImapSession:
     further call fails at once.
     """
 
-    def __init__(self, protocol: ImapProtocol, limits: Limits) -> None:
+    def __init__(self, protocol: ImapProtocol, limits: Limits, login_kind: LoginKind) -> None:
         self._protocol = protocol
+        #: How it was logged in.
+        self.login_kind = login_kind
         self._limits = limits
         self._search = UidSearch(protocol)
 
@@ -49,12 +51,12 @@ class ImapSession:
         """Connect as `server.access` says, and log in; ServerBusy when the server allows no more connections."""
         protocol = await connect(server, limits)
         try:
-            await login.log_in(protocol, credentials)
+            kind = await login.log_in(protocol, credentials)
         except BaseException as error:
             await drop(protocol, error)
             raise
         protocol.permit.welcomed()
-        return cls(protocol, limits)
+        return cls(protocol, limits, kind)
 
     @property
     def capabilities(self) -> frozenset[str]:

@@ -50,7 +50,8 @@ def _decide(
         if pattern.matches(path):
             return False, f"excluded by {pattern.text}"
     if not scope.include:
-        return True, "nothing excludes it"
+        role, source = roles.get(folder.path, (None, ""))
+        return True, f"{role} ({source}), which is archived" if role else "nothing excludes it"
     for pattern in scope.include:
         if pattern.matches(path):
             return True, f"included by {pattern.text}"

@@ -55,7 +55,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
     return Probe(
         mailbox=found.address,
-        login=" or ".join(map(str, profile.logins)),
+        login=next((str(method) for method in profile.logins if method.kind is session.login_kind), session.login_kind),
         folders=len(listed),
         messages=sum(counts) if len(counts) == len(listed) else None,
         capabilities=sorted(session.capabilities),

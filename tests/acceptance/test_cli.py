@@ -73,7 +73,7 @@ class Shell:
         names = folder / f"{name}.txt"
         names.write_text("# mailboxes\n\n" + "\n".join(addresses) + "\n")
         server = ["--host", self.dovecot.host, "--port", str(self.dovecot.port), "--access", "imap"]
-        login = ("--user", MASTER, "--password-stdin", "--mailboxes", str(names))
+        login = ("--user", MASTER, "--password-stdin", "--mailboxes", str(names), "--always-exclude", "none")
         if "--access" in options:
             server = ["--host", self.dovecot.host]
         return self.run(
@@ -192,7 +192,8 @@ def test_csv_and_single_profiles(shell: Shell, new_address: NewAddress, tmp_path
         shell.mailbox(address, 10)
     file = tmp_path / "logins.csv"
     file.write_text(f"login;password;address;user\n{first};own password;{first};Person {first}\n")
-    server = ("--host", shell.dovecot.host, "--port", str(shell.dovecot.port), "--access", "imap")
+    where = ("--host", shell.dovecot.host, "--port", str(shell.dovecot.port), "--access", "imap")
+    server = (*where, "--always-exclude", "none")
 
     shell.ok("profile", "add", "list", "--kind", "csv", "--csv", str(file), *server)
     single = ("--kind", "single", "--user", second, "--password-stdin", "--archive", f"Person {second}")

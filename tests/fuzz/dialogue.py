@@ -118,7 +118,7 @@ class Dialogue:
         await log_in(
             protocol, Credentials(kind, user, Secret(PASSWORD), "bob" if kind is LoginKind.PLAIN_AUTHZID else "")
         )
-        session = ImapSession(protocol, LIMITS)
+        session = ImapSession(protocol, LIMITS, LoginKind.LOGIN)
         listed = await session.list_folders()
         if self._is_valid:
             self._same("folders", {f.name for f in self.server.folders}, {f.wire_name for f in listed})

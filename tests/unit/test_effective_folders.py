@@ -93,6 +93,8 @@ def test_roles_can_be_archived() -> None:
 
     assert archived(listed, FolderScope(always_exclude=frozenset({FolderRole.DRAFTS}))) == ["INBOX", "Trash"]
     assert archived(listed, EVERYTHING) == listed
+    [trash] = effective_folders([folder("Trash")], EVERYTHING, GENERIC)
+    assert trash.reason == "deleted (by its name), which is archived"
 
 
 def test_exclusion_beats_inclusion() -> None:
