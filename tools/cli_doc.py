@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli import archive, profile, quarantine, run_view, server_view, status, user
+from muniment.cli import archive, audit, profile, profile_edit, quarantine, run_view, server_view, status, user
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.program import root
 
@@ -22,6 +22,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "profile list": ("a list of", profile.profile_shape),
     "profile show": ("one object", profile.profile_shape),
     "profile remove": ("one object", profile.removed_shape),
+    "profile export": ("one object", profile_edit.export_shape),
     "profile folders": ("one object", profile.folders_shape),
     "profile test": ("one object", profile.probe_shape),
     "run list": ("a list of", run_view.run_shape),
@@ -31,6 +32,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "verify": ("one object", archive.verify_shape),
     "quarantine list": ("a list of", quarantine.quarantined_shape),
     "server list": ("a list of", server_view.server_shape),
+    "audit": ("a list of", audit.audit_shape),
     "status": ("one object", status.status_shape),
 }
 

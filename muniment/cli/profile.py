@@ -23,6 +23,8 @@ from muniment.cli.output import (
     rigid,
 )
 from muniment.cli.profile_add import add
+from muniment.cli.profile_edit import edit, export, import_
+from muniment.cli.who import who
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
 from muniment.model.profile import ProfileKind
@@ -39,6 +41,9 @@ def profile() -> None:
 
 
 profile.add_command(add)
+profile.add_command(edit)
+profile.add_command(export)
+profile.add_command(import_)
 
 
 @profile.command("list")
@@ -81,7 +86,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(name: str, as_json: bool) -> None:
     """Remove the profile NAME and its credentials; what it archived stays."""
-    with_database(lambda database: remove_profile(database, name))
+    with_database(lambda database: remove_profile(database, name, who=who()))
     if as_json:
         print_json(removed_shape(name))
     else:

@@ -14,6 +14,7 @@ from muniment.cli.errors import warn
 from muniment.cli.names import Address, Name, read_addresses
 from muniment.cli.output import console, plural, print_warnings
 from muniment.cli.passwords import read_password, warn_if_readable_by_all
+from muniment.cli.who import who
 from muniment.errors import Misconfigured
 from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.login import Identity, LoginKind, LoginMethod
@@ -217,7 +218,9 @@ def add(**options: Any) -> None:
     """
     given = Options(**options)
     request = request_from(given)
-    summary = with_doors(lambda doors: submit_profile(doors.database, doors.secrets, request, change=given.replace))
+    summary = with_doors(
+        lambda doors: submit_profile(doors.database, doors.secrets, request, change=given.replace, who=who())
+    )
     _report(summary, "changed" if given.replace else "added")
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),
     "server": Entry("muniment.cli.server:server", "Mail servers: how much the fleet may ask of each."),
     "status": Entry("muniment.cli.status:status", "Processes, queues, index and stale mailboxes."),
+    "audit": Entry("muniment.cli.audit:audit", "Who changed what."),
     "key": Entry("muniment.cli.key:key", "The key that stored passwords are encrypted with."),
     "migrate": Entry("muniment.cli.migrate:migrate", "Bring the database's schema up to date."),
     "worker": Entry("muniment.cli.processes:worker", "Run a worker alone, against real servers."),

@@ -33,6 +33,15 @@ class ProfileMailbox:
 
 
 @dataclass(frozen=True)
+class NamedMailbox:
+    """A mailbox that a profile names, without its password."""
+
+    user_name: str
+    address: str
+    login_user: str | None
+
+
+@dataclass(frozen=True)
 class StoredProfile:
     """A profile with its sealed password, which is empty for csv profiles."""
 
@@ -104,12 +113,12 @@ async def add(session: Session, profile: Profile, sealed_password: bytes) -> int
     return profile_id
 
 
-async def replace(session: Session, profile: Profile, sealed_password: bytes) -> None:
-    """Overwrite the profile with this id; name and kind stay."""
+async def replace(session: Session, profile: Profile, sealed_password: bytes | None) -> None:
+    """Overwrite the profile with this id; name and kind stay, and so does the password that is None."""
     await session.execute(_SQL["replace"], profile.id, *_columns(profile, sealed_password))
 
 
-def _columns(profile: Profile, sealed_password: bytes) -> tuple[object, ...]:
+def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, ...]:
     server = profile.server
     return (
         server.host,
@@ -209,6 +218,11 @@ async def set_mailboxes(
     await session.execute(_SQL["clear_mailboxes"], profile_id)
     columns = ("profile_id", "mailbox_id", "login_user", "password")
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
+
+
+async def mailboxes(session: Session, profile_id: int) -> list[NamedMailbox]:
+    """Return the mailboxes that a profile names, by address; none where it archives everybody's."""
+    return await session.rows(NamedMailbox, _SQL["mailboxes"], profile_id)
 
 
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:

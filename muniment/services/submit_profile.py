@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from muniment.db import profiles, users
+from muniment.db import audit, profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured
 from muniment.model.folder_scope import USUAL, FolderScope
@@ -14,6 +14,7 @@ from muniment.model.server_kind import GENERIC, ServerKind
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.csv_mailboxes import read_csv
+from muniment.services.profile_document import document_of, to_builtins
 
 #: What `login` may be for each kind of profile.
 FITTING_LOGINS = {
@@ -64,21 +65,38 @@ class ProfileSummary:
 
 
 async def submit_profile(
-    database: Database, secrets: SecretBox, request: ProfileRequest, *, change: bool = False
+    database: Database,
+    secrets: SecretBox,
+    request: ProfileRequest,
+    *,
+    change: bool = False,
+    keep: bool = False,
+    who: str = "",
 ) -> ProfileSummary:
-    """Store a profile with its mailboxes, all or nothing; `change` overwrites the one of this name.
+    """Store a profile with its mailboxes, all or nothing, and write it down in the audit log as the act of `who`.
 
+    `change` overwrites the one of this name; with `keep` what the request lacks, a password or a CSV file, stays.
     Users are created for unknown addresses and names. Misconfigured says what is wrong with
     the request, Conflict that the name is taken (or, with `change`, that the kind differs).
     """
-    targets = _targets(request, secrets)
-    profile = _profile(request)
-    sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else b""
+    targets = None if keep and request.kind is ProfileKind.CSV and request.csv is None else _targets(request, secrets)
+    profile = _profile(request, is_new=not keep)
+    missing = None if keep else b""
+    sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
     async with database.transaction() as session:
+        before = await _document(session, profile.name) if change else None
         profile_id = await _store(session, profile, sealed, change=change)
-        await _set_mailboxes(session, profile_id, targets, by_address=request.kind is ProfileKind.MASTER)
+        if targets is not None:
+            await _set_mailboxes(session, profile_id, targets, by_address=request.kind is ProfileKind.MASTER)
+        after = await _document(session, profile.name)
+        await audit.add(session, who, "profile changed" if change else "profile added", profile.name, before, after)
         count = await profiles.count_mailboxes(session, profile_id)
     return ProfileSummary(replace(profile, id=profile_id), count)
+
+
+async def _document(session: Session, name: str) -> dict[str, object]:
+    profile = await profiles.find(session, name)
+    return to_builtins(document_of(profile, await profiles.mailboxes(session, profile.id)))
 
 
 async def summarize_profile(database: Database, name: str) -> ProfileSummary:
@@ -93,7 +111,7 @@ async def list_profiles(database: Database) -> list[ProfileSummary]:
         return [await _summary(session, profile) for profile in await profiles.list_all(session)]
 
 
-async def remove_profile(database: Database, name: str) -> None:
+async def remove_profile(database: Database, name: str, *, who: str = "") -> None:
     """Delete a profile; archives and runs stay. Conflict while it runs."""
     async with database.transaction() as session:
         profile = await profiles.find(session, name)
@@ -103,10 +121,11 @@ async def remove_profile(database: Database, name: str) -> None:
             raise Conflict(
                 f"profile {profile.name} is running (run {run_id})", hint=f"`muniment run cancel {run_id}` stops it."
             )
+        await audit.add(session, who, "profile removed", profile.name, await _document(session, name), None)
         await profiles.remove(session, profile.id)
 
 
-def _profile(request: ProfileRequest) -> Profile:
+def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
     profile = _unchecked(request)
     if any(method.kind.is_privileged != (request.kind is ProfileKind.MASTER) for method in profile.logins):
         raise Misconfigured(
@@ -115,7 +134,7 @@ def _profile(request: ProfileRequest) -> Profile:
     if request.kind is not ProfileKind.CSV:
         if not request.user and profile.logins[0].kind is not LoginKind.X_MASTERAUTH:
             raise Misconfigured(f"a {request.kind} profile needs a user", hint="Name him with --user.")
-        if not request.password:
+        if is_new and not request.password:
             raise Misconfigured(f"a {request.kind} profile needs a password")
     elif request.login is not None and request.login.kind is LoginKind.XOAUTH2:
         raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[request.kind])
@@ -155,9 +174,9 @@ def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
             ]
 
 
-async def _store(session: Session, profile: Profile, sealed: bytes, *, change: bool) -> int:
+async def _store(session: Session, profile: Profile, sealed: bytes | None, *, change: bool) -> int:
     if not change:
-        return await profiles.add(session, profile, sealed)
+        return await profiles.add(session, profile, sealed or b"")
     old = await profiles.find(session, profile.name)
     if old.kind is not profile.kind:
         raise Conflict(f"profile {old.name} is a {old.kind} profile", hint="Remove it first, or choose another name.")

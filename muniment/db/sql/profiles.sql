@@ -6,7 +6,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 -- replace --
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
-                    login = $7, login_user = $8, password = $9, all_mailboxes = $10, max_jobs = $11,
+                    login = $7, login_user = $8, password = coalesce($9, password), all_mailboxes = $10, max_jobs = $11,
                     allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16
 WHERE id = $1;
 
@@ -56,6 +56,11 @@ SELECT CASE WHEN all_mailboxes
             THEN (SELECT count(*) FROM user_addresses WHERE position = 0)
             ELSE (SELECT count(*) FROM profile_mailboxes WHERE profile_id = profiles.id) END
 FROM profiles WHERE id = $1;
+
+-- mailboxes --
+SELECT users.name AS user_name, address, login_user
+FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
+WHERE profile_id = $1 ORDER BY lower(address), lower(users.name);
 
 -- first_mailbox --
 -- A mailbox to test the profile with: the named one, else the first

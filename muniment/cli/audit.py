@@ -1,0 +1,71 @@
+"""`muniment audit`: who changed what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from muniment.cli.connect import with_database
+from muniment.cli.names import Name
+from muniment.cli.output import Column, local_minute, print_json, print_table, rigid, utc
+from muniment.db.audit import AuditEntry
+from muniment.services.show_audit import show_audit
+
+
+@click.command("audit")
+@click.option("--of", "subject", type=Name(), metavar="NAME", help="Only changes of this profile.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The latest N changes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def audit(subject: str | None, limit: int, as_json: bool) -> None:
+    """Show who changed what, the latest first."""
+    found = with_database(lambda database: show_audit(database, subject, limit))
+    if as_json:
+        print_json([audit_shape(entry) for entry in found])
+    elif found:
+        columns = [rigid("when"), Column("who"), rigid("what"), Column("name"), Column("how")]
+        print_table(columns, [_row(entry) for entry in found])
+    else:
+        click.echo("nothing was changed yet")
+
+
+def audit_shape(entry: AuditEntry) -> dict[str, object]:
+    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as `profile export --json` shows them; null: none)."""
+    return {
+        "id": entry.id,
+        "at": utc(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "subject": entry.subject,
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def _row(entry: AuditEntry) -> tuple[str, ...]:
+    changes = ""
+    if entry.before is not None and entry.after is not None:
+        before, after = _fields(entry.before), _fields(entry.after)
+        names = sorted(name for name in before | after if before.get(name) != after.get(name))
+        changes = ", ".join(f"{name}: {_text(before, name)} → {_text(after, name)}" for name in names)
+    return local_minute(entry.at), entry.who, entry.action, entry.subject, changes
+
+
+def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the fields of a document by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            found |= _fields(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name, "")
+    if isinstance(value, list):
+        return f"{len(value)} rows" if value and isinstance(value[0], dict) else "[" + ", ".join(map(str, value)) + "]"
+    return str(value)

@@ -1,0 +1,164 @@
+"""`muniment profile edit`, `export` and `import`: profiles as documents."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from muniment.cli.connect import with_database, with_doors
+from muniment.cli.names import Name, read_addresses
+from muniment.cli.output import console, plural, print_json, print_warnings
+from muniment.cli.passwords import read_password, warn_if_readable_by_all
+from muniment.cli.who import who
+from muniment.errors import Misconfigured
+from muniment.model.profile import ProfileKind
+from muniment.secrecy import Secret
+from muniment.services.doors import Doors
+from muniment.services.edit_profile import edit_profile, export_profile, import_profile
+from muniment.services.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
+from muniment.services.submit_profile import ProfileSummary
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_NOTE = """\
+# Change what you like, save, and leave the editor. Nothing changes when you change nothing.
+# The password stays; `profile edit --password-file FILE` replaces it.
+
+"""
+
+
+@click.command("edit")
+@click.argument("name", type=Name())
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A field as `profile export` shows it, like server.host=mail2.example.com or "
+    "folders.exclude='[\"Projects/Old\"]'; may be given several times.",
+)
+@click.option("--mailboxes", type=_FILE, help="master: the new list, one address a line.")
+@click.option("--csv", type=_FILE, help="csv: the new file; logins and passwords are replaced.")
+@click.option("--password-file", type=_FILE, help="File with the new password and nothing else.")
+@click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
+def edit(
+    name: str,
+    changes: tuple[str, ...],
+    mailboxes: Path | None,
+    csv: Path | None,
+    password_file: Path | None,
+    password_stdin: bool,
+) -> None:
+    """Change the profile NAME: without options in your editor ($EDITOR), as a TOML file.
+
+    What is not named stays, its password too. What the profile archived stays in any case.
+    """
+    old = with_database(lambda database: export_profile(database, name))
+    new = old
+    for change in changes:
+        new = _changed(new, change)
+    if mailboxes is not None:
+        new = with_change(new, "mailboxes.all", "false")
+        new.mailboxes.addresses = read_addresses(mailboxes)
+    has_password = password_file is not None or password_stdin
+    if not (changes or mailboxes or csv or has_password):
+        new = _in_editor(old)
+        if new == old:
+            click.echo(f"profile {old.name} is as it was")
+            return
+    password = read_password(password_file, from_stdin=password_stdin, user="") if has_password else Secret("")
+
+    async def store(doors: Doors) -> ProfileSummary:
+        return await edit_profile(
+            doors.database, doors.secrets, old, new, password=password, csv=_bytes_of(csv), who=who()
+        )
+
+    _report(with_doors(store), "changed")
+
+
+@click.command("export")
+@click.argument("name", type=Name())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
+def export(name: str, as_json: bool) -> None:
+    """Print the profile NAME as a TOML file without its password, for `profile import`."""
+    document = with_database(lambda database: export_profile(database, name))
+    if as_json:
+        print_json(export_shape(document))
+    else:
+        click.echo(to_toml(document), nl=False)
+
+
+@click.command("import")
+@click.argument("file", type=_FILE)
+@click.option("--name", type=Name(), help="Another name than the file's.")
+@click.option("--csv", type=_FILE, help="csv: the file with logins and passwords of the mailboxes.")
+@click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def import_(file: Path, name: str | None, csv: Path | None, password_file: Path | None, password_stdin: bool) -> None:
+    """Create a profile from a TOML FILE that `profile export` wrote.
+
+    Its password comes from a file, from standard input or from a prompt, as with `profile add`.
+    """
+    document = from_toml(_text_of(file))
+    if name is not None:
+        document.name = name
+    password = Secret("")
+    if document.kind is not ProfileKind.CSV:
+        user = document.login.user or document.name
+        password = read_password(password_file, from_stdin=password_stdin, user=user)
+
+    async def store(doors: Doors) -> ProfileSummary:
+        return await import_profile(
+            doors.database, doors.secrets, document, password=password, csv=_bytes_of(csv), who=who()
+        )
+
+    _report(with_doors(store), "added")
+
+
+def export_shape(document: ProfileDocument) -> dict[str, object]:
+    """`name`, `kind`, `max_jobs`, `allow_same_mailbox`, `no_master_mailbox`, `server{host, kind, port, access,
+    accept_all_certificates, timeout_seconds}`, `login{user, method, identity}`, `folders{include[], exclude[],
+    always_exclude[], namespaces[]}`, `mailboxes{all, addresses[], archive, address, csv[{user, address, login}]}`
+    (empty ones are left out).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return to_builtins(document)
+
+
+def _changed(document: ProfileDocument, change: str) -> ProfileDocument:
+    field, equals, value = change.partition("=")
+    if not equals:
+        raise click.UsageError(f"--set {change}: write FIELD=VALUE, like server.host=mail2.example.com.")
+    return with_change(document, field.strip(), value.strip())
+
+
+def _in_editor(document: ProfileDocument) -> ProfileDocument:
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal for an editor here: use --set FIELD=VALUE.")
+    text = _NOTE + to_toml(document)
+    return from_toml(click.edit(text, extension=".toml") or text)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{file} is not text in UTF-8") from error
+
+
+def _bytes_of(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    warn_if_readable_by_all(file)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+
+
+def _report(summary: ProfileSummary, done: str) -> None:
+    profile = summary.profile
+    click.echo(f"profile {profile.name} {done}: {profile.kind}, {plural(summary.mailboxes, 'mailbox')}")
+    print_warnings(profile.warnings, out=console(sys.stderr))

@@ -1,0 +1,43 @@
+"""The audit log: who changed what, with the state before and after; no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+
+_SQL = load("audit")
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change; `before` None: created, `after` None: removed."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+async def add(
+    session: Session,
+    who: str,
+    action: str,
+    subject: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    """Write a change down, in the transaction that makes it."""
+    await session.execute(_SQL["add"], who, action, subject, before, after)
+
+
+async def latest(session: Session, subject: str | None, limit: int) -> list[AuditEntry]:
+    """Return the latest changes of all subjects, or of one, newest first."""
+    return await session.rows(AuditEntry, _SQL["latest"], subject, limit)

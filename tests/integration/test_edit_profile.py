@@ -1,0 +1,204 @@
+"""Profiles as documents: changed, exported, imported, and written down in the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.db import profiles
+from muniment.errors import Conflict, Misconfigured
+from muniment.model.folder_scope import FolderPattern, FolderScope, Namespace
+from muniment.model.login import Identity, LoginMethod
+from muniment.model.profile import Access, ProfileKind, Server
+from muniment.model.server_kind import ServerKind
+from muniment.secrecy import Secret
+from muniment.services.edit_profile import edit_profile, export_profile, import_profile
+from muniment.services.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
+from muniment.services.show_audit import show_audit
+from muniment.services.submit_profile import ProfileSummary, remove_profile, summarize_profile
+from tests.support.harness import Harness
+
+CSV = b"login;password;address;user\nann;pw1;ann@example.com;Ann\nben;pw2;ben@example.com;Ben\n"
+
+
+async def submit(harness: Harness, **changes: Any) -> ProfileSummary:
+    """Add a profile in which nothing is as by default."""
+    rich = {
+        "server": Server("mail.example.com", 1143, Access.IMAP_TLS, accept_all_certificates=True, timeout_seconds=7.5),
+        "server_kind": ServerKind.parse("exchange"),
+        "login": LoginMethod.parse("template:{master}\\{user}"),
+        "identity": Identity.USER,
+        "mailboxes": ["ann@example.com", "ben@example.com"],
+        "max_jobs": 3,
+        "allow_same_mailbox": True,
+        "no_master_mailbox": True,
+        "folders": FolderScope(
+            include=(FolderPattern.parse("|i|^inbox"),),
+            exclude=(FolderPattern.parse("A/B"), FolderPattern.parse("C/.")),
+            always_exclude=frozenset(),
+            namespaces=frozenset(Namespace),
+        ),
+    }
+    return await harness.submit("office", "", 0, **{**rich, **changes})
+
+
+async def password(harness: Harness, name: str = "office") -> bytes:
+    """Return the sealed password."""
+    async with harness.database.session() as session:
+        profile = await profiles.find(session, name)
+        return (await profiles.get(session, profile.id)).sealed_password
+
+
+async def edit(harness: Harness, *changes: tuple[str, str], **given: Any) -> ProfileSummary:
+    """Change fields of the profile."""
+    old = new = await export_profile(harness.database, "office")
+    for key, value in changes:
+        new = with_change(new, key, value)
+    options = {"password": Secret(""), "csv": None, "who": "eve@host", **given}
+    return await edit_profile(harness.database, harness.doors.secrets, old, new, **options)
+
+
+async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> None:
+    """What is exported and imported under another name is the same profile; the password is asked for anew."""
+    await submit(harness)
+    text = to_toml(await export_profile(harness.database, "office"))
+    document = from_toml(text)
+    document.name = "copy"
+    secret = Secret("another")
+    await import_profile(harness.database, harness.doors.secrets, document, password=secret, csv=None, who="eve@host")
+
+    one, other = [(await summarize_profile(harness.database, name)).profile for name in ("office", "copy")]
+    assert {**vars(one), "id": 0, "name": ""} == {**vars(other), "id": 0, "name": ""}
+    copy = await export_profile(harness.database, "copy")
+    assert copy.mailboxes.addresses == ["ann@example.com", "ben@example.com"]
+    assert "master" not in text.replace("{master}", "").replace('kind = "master"', "").replace("no_master_mailbox", "")
+    with pytest.raises(Conflict):
+        await import_profile(
+            harness.database, harness.doors.secrets, document, password=secret, csv=None, who="eve@host"
+        )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "attribute", "expected"),
+    [
+        ("server.host", "mail2.example.com", "server.host", "mail2.example.com"),
+        ("server.port", "993", "server.port", 993),
+        ("server.access", "imap-ssl", "server.access", Access.IMAP_SSL),
+        ("server.kind", "cyrus", "server_kind.name", "cyrus"),
+        ("login.user", "somebody", "user", "somebody"),
+        ("login.method", "plain-authzid", "login", LoginMethod.parse("plain-authzid")),
+        ("login.method", "", "login", None),
+        ("login.identity", "local-part", "identity", Identity.LOCAL_PART),
+        ("max_jobs", "50", "max_jobs", 50),
+        ("folders.exclude", '["X", "Y"]', "folders.exclude", (FolderPattern("X"), FolderPattern("Y"))),
+        ("folders.namespaces", '["shared"]', "folders.namespaces", frozenset({Namespace.SHARED})),
+        ("allow_same_mailbox", "false", "allow_same_mailbox", False),
+    ],
+)
+async def test_single_fields_change(harness: Harness, key: str, value: str, attribute: str, expected: object) -> None:
+    """One field is another one then; everything else, and the password, stays."""
+    before = (await submit(harness)).profile
+    sealed = await password(harness)
+    after = (await edit(harness, (key, value))).profile
+
+    found: object = after
+    for name in attribute.split("."):
+        found = getattr(found, name)
+    assert found == expected
+    changed = {name for name in vars(before) if getattr(before, name) != getattr(after, name)}
+    assert changed == {attribute.split(".", maxsplit=1)[0]}
+    assert await password(harness) == sealed
+    assert (await export_profile(harness.database, "office")).mailboxes.addresses == [
+        "ann@example.com",
+        "ben@example.com",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("server.hots", "x", "unknown field `hots`"),
+        ("nothing", "x", "unknown field `nothing`"),
+        ("max_jobs.deep", "1", "there is no field"),
+        ("max_jobs", "many", "Expected `int`, got `str`"),
+        ("max_jobs", "0", "above 0"),
+        ("server.access", "pop3", "Invalid enum value 'pop3'"),
+        ("server.kind", "lotus", "unknown kind of server 'lotus'"),
+        ("login.method", "kerberos", "unknown login method"),
+        ("login.method", "login", "does not fit a master profile"),
+        ("folders.include", '["||("]', "no regular expression"),
+        ("kind", "csv", "keeps its name and its kind"),
+        ("name", "other", "keeps its name and its kind"),
+    ],
+)
+async def test_bad_changes_are_refused(harness: Harness, key: str, value: str, sentence: str) -> None:
+    """Nothing changes, and the sentence names the field."""
+    await submit(harness)
+    before = await export_profile(harness.database, "office")
+    with pytest.raises(Misconfigured, match=sentence):
+        await edit(harness, (key, value))
+
+    assert await export_profile(harness.database, "office") == before
+
+
+async def test_rows_of_a_csv_profile_stay_unless_a_file_replaces_them(harness: Harness) -> None:
+    """Its passwords are in no document, so they are neither lost nor replaced by a change of something else."""
+    await submit(harness, kind=ProfileKind.CSV, login=None, user="", csv=CSV, identity=None, mailboxes=None)
+    await edit(harness, ("max_jobs", "9"))
+    async with harness.database.session() as session:
+        kept = await session.values("SELECT password IS NOT NULL FROM profile_mailboxes")
+    with pytest.raises(Misconfigured, match="come from its file"):
+        await edit(harness, ("mailboxes.csv", "[]"))
+    await edit(harness, csv=CSV.replace(b"ben;pw2;ben@example.com;Ben\n", b""))
+
+    assert kept == [True, True]
+    assert [row.address for row in (await export_profile(harness.database, "office")).mailboxes.csv] == [
+        "ann@example.com"
+    ]
+
+
+async def test_a_token_does_not_become_a_password(harness: Harness) -> None:
+    """Between a password and a source of tokens the secret must be given anew."""
+    await submit(harness, kind=ProfileKind.SINGLE, login=None, identity=None, mailboxes=None)
+    with pytest.raises(Misconfigured, match="no access token"):
+        await edit(harness, ("login.method", "xoauth2"))
+    await edit(harness, ("login.method", "xoauth2"), password=Secret("command:token"))
+
+
+async def test_every_change_is_written_down(harness: Harness) -> None:
+    """Who, what, before and after; no secret."""
+    await submit(harness)
+    await edit(harness, ("max_jobs", "9"), password=Secret("brand new"))
+    await remove_profile(harness.database, "office", who="mallory@host")
+    removed, changed, added = await show_audit(harness.database, "OFFICE", 10)
+
+    assert [entry.action for entry in (added, changed, removed)] == [
+        "profile added",
+        "profile changed",
+        "profile removed",
+    ]
+    assert (changed.who, removed.who) == ("eve@host", "mallory@host")
+    assert changed.before is not None
+    assert changed.after is not None
+    assert added.before is removed.after is None
+    assert (changed.before["max_jobs"], changed.after["max_jobs"]) == (3, 9)
+    assert removed.before == changed.after
+    assert "brand new" not in str([removed, changed, added])
+
+
+@given(
+    st.lists(st.text(min_size=1).filter(lambda t: t.strip("/") and not t.startswith("|")), max_size=3),
+    st.text(min_size=1, max_size=20).filter(str.isprintable),
+)
+def test_any_text_survives_toml(patterns: list[str], user: str) -> None:
+    """Folder names hold anything."""
+    document = from_toml('name="a"\nkind="single"\n[server]\nhost="h"\n[login]\n')
+    document.folders.exclude = patterns
+    document.login.user = user
+
+    again: ProfileDocument = from_toml(to_toml(document))
+
+    assert to_builtins(again) == to_builtins(document)
