@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -45,23 +46,22 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None and text.isprintable()
 
 
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a file; blank ones and those with `#` in front are skipped. Misconfigured when it has none."""
+    found = [text for _, text in _numbered(file)]
+    if not found:
+        raise Misconfigured(f"{file} is empty", hint="One name a line.")
+    return found
+
+
 def read_addresses(file: Path) -> list[str]:
     """Return the addresses in a file, one a line, each once; blank lines and lines with `#` in front are skipped.
 
     Misconfigured names every line that is no address, and a file without any.
     """
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Misconfigured(f"{file} is not text in UTF-8") from error
     found: dict[str, str] = {}
     bad: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
+    for number, text in _numbered(file):
         if is_address(text):
             found.setdefault(text.lower(), text)
         else:
@@ -75,3 +75,16 @@ def read_addresses(file: Path) -> list[str]:
     if not found:
         raise Misconfigured(f"{file} names no mailbox", hint="One address a line.")
     return list(found.values())
+
+
+def _numbered(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{file} is not text in UTF-8") from error
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield number, text

@@ -153,7 +153,7 @@ def run(name: str, wait: bool) -> ExitCode:
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `mailboxes` (how many),
+    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `mailboxes` (how many),
     `folders{include[], exclude[], always_exclude[], namespaces[]}`, `max_jobs`, `allow_same_mailbox`,
     `no_master_mailbox`, `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
@@ -172,6 +172,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "identity": profile.identity.value if profile.is_privileged else None,
         "user": profile.user or None,
         "all_mailboxes": profile.all_mailboxes,
+        "except_users": list(profile.except_users),
         "mailboxes": summary.mailboxes,
         "folders": {
             "include": [pattern.text for pattern in profile.folders.include],
@@ -244,6 +245,8 @@ def _row(summary: ProfileSummary) -> tuple[str, ...]:
 def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
     found, server = summary.profile, summary.profile.server
     everybody = " (primary address of every user)" if found.all_mailboxes else ""
+    if found.except_users:
+        everybody = f" (primary address of every user but {', '.join(found.except_users)})"
     user = "of the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)".strip()
     facts = [
         ("profile", found.name),

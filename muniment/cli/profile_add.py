@@ -11,54 +11,52 @@ import click
 
 from muniment.cli.connect import with_doors
 from muniment.cli.errors import warn
-from muniment.cli.names import Address, Name, read_addresses
+from muniment.cli.names import Address, Name, read_addresses, read_lines
 from muniment.cli.output import console, plural, print_warnings
-from muniment.cli.passwords import read_password, warn_if_readable_by_all
+from muniment.cli.passwords import read_password
+from muniment.cli.profile_options import (
+    FolderOptions,
+    ServerOptions,
+    folder_options,
+    limit_options,
+    read_file,
+    scope_from,
+    server_from,
+    server_options,
+)
 from muniment.cli.who import who
 from muniment.errors import Misconfigured
-from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.login import Identity, LoginKind, LoginMethod
-from muniment.model.profile import Access, ProfileKind, Server
-from muniment.model.server_kind import GENERIC, SERVER_KINDS, ServerKind
+from muniment.model.profile import ProfileKind
+from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.access_token import token_command, token_file
 from muniment.services.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _ALL = "all"
-_NONE = "none"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ServerOptions, FolderOptions):
     """What was typed; the names are those of the options."""
 
     name: str
     kind: str
-    host: str
-    port: int | None
-    access: str
-    accept_all_certificates: bool
     user: str | None
     password_file: Path | None
     password_stdin: bool
     login: LoginMethod | None
     mailboxes: str | None
+    except_: Path | None
     csv: Path | None
     archive: str | None
     address: str | None
-    max_jobs: int
-    timeout: float
     allow_same_mailbox: bool
     no_master_mailbox: bool
-    server_kind: str
     identity: str | None
     token_file: Path | None
     token_command: str | None
-    include: tuple[FolderPattern, ...]
-    exclude: tuple[FolderPattern, ...]
-    always_exclude: tuple[str, ...]
-    namespace: tuple[str, ...]
     replace: bool
 
 
@@ -72,16 +70,6 @@ class _Login(click.ParamType[LoginMethod]):
             self.fail(f"{error}. {error.hint}", param, ctx)
 
 
-class _Pattern(click.ParamType[FolderPattern]):
-    name = "pattern"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> FolderPattern:
-        try:
-            return FolderPattern.parse(value)
-        except Misconfigured as error:
-            self.fail(f"{error}. {error.hint or ''}".strip(), param, ctx)
-
-
 @click.command("add")
 @click.argument("name", type=Name())
 @click.option(
@@ -90,27 +78,7 @@ class _Pattern(click.ParamType[FolderPattern]):
     required=True,
     help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox.",
 )
-@click.option(
-    "--server-kind",
-    type=click.Choice([kind.name for kind in SERVER_KINDS]),
-    default=GENERIC.name,
-    show_default=True,
-    help="What the mail server is; docs/servers.md says what follows from it.",
-)
-@click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Default: 993 for imap-ssl, else 143.")
-@click.option(
-    "--access",
-    type=click.Choice([access.value for access in Access]),
-    default=Access.IMAP_SSL.value,
-    show_default=True,
-    help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte.",
-)
-@click.option(
-    "--accept-all-certificates",
-    is_flag=True,
-    help="Do not verify the server's certificate: the connection can be intercepted. Shown as a warning.",
-)
+@server_options
 @click.option("--user", metavar="USER", help="The privileged user (master), or the mailbox's login (single).")
 @click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -144,6 +112,12 @@ class _Pattern(click.ParamType[FolderPattern]):
     "FILE has one address a line; users are created for unknown ones.",
 )
 @click.option(
+    "--except",
+    "except_",
+    type=_FILE,
+    help="master, with --mailboxes all: users to leave out, a name or an address a line.",
+)
+@click.option(
     "--csv",
     type=_FILE,
     help="csv: header line, then the columns login, password, [address], [user] in this order.",
@@ -157,51 +131,8 @@ class _Pattern(click.ParamType[FolderPattern]):
 @click.option(
     "--address", type=Address(), help="single: name of the mailbox's root folder in the archive. Default: the login."
 )
-@click.option(
-    "--include",
-    type=_Pattern(),
-    multiple=True,
-    metavar="PATTERN",
-    help="Archive only such folders; may be given several times. `Projects` is that folder with its subfolders, "
-    "`Projects/.` without them, `||text` a regular expression, `|i|text` one that ignores case; / separates folders.",
-)
-@click.option(
-    "--exclude",
-    type=_Pattern(),
-    multiple=True,
-    metavar="PATTERN",
-    help="Do not archive such folders; beats --include. May be given several times.",
-)
-@click.option(
-    "--always-exclude",
-    type=click.Choice([*(role.value for role in FolderRole), _NONE]),
-    multiple=True,
-    help="Folders for deleted mail, drafts, junk or the outbox that are not archived, as the server marks or names them; "
-    "may be given several times. Default: all four.",
-)
-@click.option(
-    "--namespace",
-    type=click.Choice([namespace.value for namespace in Namespace]),
-    multiple=True,
-    help="Whose folders are archived: the user's, other users' that he may read, or shared ones; may be given several "
-    "times. Default: personal.",
-)
-@click.option(
-    "--max-jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=10,
-    show_default=True,
-    help="Mailboxes archived at once.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Limit for connecting and for every answer of the server.",
-)
+@folder_options
+@limit_options
 @click.option("--allow-same-mailbox", is_flag=True, help="Go on when the server opens one mailbox under two names.")
 @click.option(
     "--no-master-mailbox",
@@ -235,12 +166,13 @@ def request_from(given: Options) -> ProfileRequest:
     return ProfileRequest(
         name=given.name,
         kind=kind,
-        server=_server(given),
+        server=server_from(given),
         login=given.login,
         user=given.user or "",
         # Files first: nobody wants to type a password and then learn that line 3 is no address.
         mailboxes=read_addresses(Path(given.mailboxes)) if names_mailboxes and given.mailboxes else None,
-        csv=_read_csv(given.csv) if given.csv else None,
+        except_users=read_lines(given.except_) if given.except_ else (),
+        csv=read_file(given.csv) if given.csv else None,
         archive=given.archive,
         address=given.address,
         max_jobs=given.max_jobs,
@@ -248,7 +180,7 @@ def request_from(given: Options) -> ProfileRequest:
         no_master_mailbox=given.no_master_mailbox,
         server_kind=ServerKind.parse(given.server_kind),
         identity=Identity(given.identity) if given.identity else None,
-        folders=_scope(given),
+        folders=scope_from(given),
         password=_password(given, kind),
     )
 
@@ -273,12 +205,15 @@ def _check(given: Options, kind: ProfileKind) -> None:
     if given.login and given.login.kind.is_privileged != (kind is ProfileKind.MASTER):
         raise click.UsageError(f"--login {given.login} is not for --kind {kind}. {FITTING_LOGINS[kind]}")
     _check_token(given)
-    if given.mailboxes not in {None, _ALL} and not Path(given.mailboxes or "").is_file():
+    _check_mailboxes(given, kind)
+
+
+def _check_mailboxes(given: Options, kind: ProfileKind) -> None:
+    names_file = given.mailboxes not in {None, _ALL}
+    if given.except_ and (kind is not ProfileKind.MASTER or names_file):
+        raise click.UsageError("--except is for --kind master with --mailboxes all: leave users out of the file else.")
+    if names_file and not Path(given.mailboxes or "").is_file():
         raise click.UsageError(f"--mailboxes {given.mailboxes}: there is no such file. Give a file, or `all`.")
-    if given.accept_all_certificates and given.access == Access.IMAP:
-        raise click.UsageError(
-            "--accept-all-certificates has no meaning with --access imap, which knows no certificates."
-        )
 
 
 def _needs_no_user(given: Options) -> bool:
@@ -298,29 +233,6 @@ def _check_token(given: Options) -> None:
         raise click.UsageError("--login xoauth2 takes a token, no password: leave --password-… out.")
 
 
-def _scope(given: Options) -> FolderScope:
-    if _NONE in given.always_exclude and len(given.always_exclude) > 1:
-        raise click.UsageError("--always-exclude none and a role exclude each other: keep one of them.")
-    roles = [FolderRole(role) for role in given.always_exclude if role != _NONE]
-    return FolderScope(
-        include=given.include,
-        exclude=given.exclude,
-        always_exclude=frozenset(roles) if given.always_exclude else USUAL.always_exclude,
-        namespaces=frozenset(map(Namespace, given.namespace)) or USUAL.namespaces,
-    )
-
-
-def _server(given: Options) -> Server:
-    access = Access(given.access)
-    return Server(
-        host=given.host,
-        port=given.port or access.default_port,
-        access=access,
-        accept_all_certificates=given.accept_all_certificates,
-        timeout_seconds=given.timeout,
-    )
-
-
 def _password(given: Options, kind: ProfileKind) -> Secret:
     if kind is ProfileKind.CSV:
         return Secret("")
@@ -329,14 +241,6 @@ def _password(given: Options, kind: ProfileKind) -> Secret:
     if given.token_command:
         return token_command(given.token_command)
     return read_password(given.password_file, from_stdin=given.password_stdin, user=given.user or "")
-
-
-def _read_csv(file: Path) -> bytes:
-    warn_if_readable_by_all(file)
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
 
 
 def _report(summary: ProfileSummary, done: str) -> None:

@@ -68,6 +68,7 @@ class _Row:
     server_kind: str
     identity: str
     folders: dict[str, list[str]]
+    except_users: list[str]
 
     def profile(self) -> Profile:
         access = Access(self.access)
@@ -85,6 +86,7 @@ class _Row:
             server_kind=ServerKind.parse(self.server_kind),
             identity=Identity(self.identity),
             folders=_scope(self.folders),
+            except_users=tuple(self.except_users),
         )
 
 
@@ -136,6 +138,7 @@ def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, .
         profile.server_kind.name,
         profile.identity.value,
         _document(profile.folders),
+        list(profile.except_users),
     )
 
 
@@ -220,6 +223,11 @@ async def set_mailboxes(
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
 
 
+async def unknown_users(session: Session, names: Sequence[str]) -> list[str]:
+    """Return those of these names and addresses, in lower case, that no user has."""
+    return await session.values(_SQL["unknown_users"], list(names))
+
+
 async def mailboxes(session: Session, profile_id: int) -> list[NamedMailbox]:
     """Return the mailboxes that a profile names, by address; none where it archives everybody's."""
     return await session.rows(NamedMailbox, _SQL["mailboxes"], profile_id)
@@ -228,7 +236,7 @@ async def mailboxes(session: Session, profile_id: int) -> list[NamedMailbox]:
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:
     """Return a mailbox to test the profile with: the one named, else the first; NotFound when there is none."""
     if profile.all_mailboxes:
-        mailbox = await session.row(ProfileMailbox, _SQL["first_primary_address"], address)
+        mailbox = await session.row(ProfileMailbox, _SQL["first_primary_address"], profile.id, address)
     else:
         mailbox = await session.row(ProfileMailbox, _SQL["first_mailbox"], profile.id, address)
     if mailbox is None:

@@ -72,10 +72,10 @@ async def add(session: Session, profile_id: int, profile_name: str, warnings: Se
 
 
 async def add_jobs(session: Session, run_id: int, profile_id: int, *, everybody: bool) -> None:
-    """Write one job per mailbox of the profile, or per user with an address."""
+    """Write one job per mailbox that the profile names, or per user with an address that it does not leave out."""
     if everybody:
-        await session.execute(_SQL["ensure_primary_mailboxes"])
-        await session.execute(_SQL["add_jobs_of_everybody"], run_id)
+        await session.execute(_SQL["ensure_primary_mailboxes"], profile_id)
+        await session.execute(_SQL["add_jobs_of_everybody"], run_id, profile_id)
     else:
         await session.execute(_SQL["add_jobs_of_profile"], run_id, profile_id)
 

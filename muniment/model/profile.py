@@ -77,6 +77,7 @@ class Profile:
     server_kind: ServerKind = GENERIC
     identity: Identity = Identity.ADDRESS
     folders: FolderScope = USUAL
+    except_users: tuple[str, ...] = ()  # with all_mailboxes: left out; names or addresses, in lower case
 
     @property
     def logins(self) -> tuple[LoginMethod, ...]:

@@ -92,6 +92,7 @@ def request_of(document: ProfileDocument) -> ProfileRequest:
         login=LoginMethod.parse(document.login.method) if document.login.method else None,
         user=document.login.user,
         mailboxes=boxes.addresses if is_master and not boxes.all else None,
+        except_users=boxes.but_not,
         archive=boxes.archive or None,
         address=boxes.address or None,
         max_jobs=document.max_jobs,

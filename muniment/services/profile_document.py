@@ -61,9 +61,10 @@ class MailboxTable(_Table):
 
 
 class MailboxesTable(_Table):
-    """Which mailboxes: of a master profile `all` or `addresses`, of a single one the archive and its root folder."""
+    """Which mailboxes: of a master profile `all` (`but_not` some users) or `addresses`, of a single one the archive and its root folder."""
 
     all: bool = False
+    but_not: list[str] = []
     addresses: list[str] = []
     archive: str = ""
     address: str = ""
@@ -119,7 +120,11 @@ def document_of(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> ProfileD
 def _mailboxes(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> MailboxesTable:
     match profile.kind:
         case ProfileKind.MASTER:
-            return MailboxesTable(all=profile.all_mailboxes, addresses=[mailbox.address for mailbox in mailboxes])
+            return MailboxesTable(
+                all=profile.all_mailboxes,
+                but_not=list(profile.except_users),
+                addresses=[mailbox.address for mailbox in mailboxes],
+            )
         case ProfileKind.SINGLE:
             return MailboxesTable(archive=mailboxes[0].user_name, address=mailboxes[0].address)
         case ProfileKind.CSV:

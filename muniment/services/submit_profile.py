@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from muniment.db import audit, profiles, users
@@ -15,6 +16,8 @@ from muniment.secrecy import Secret, SecretBox
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.csv_mailboxes import read_csv
 from muniment.services.profile_document import document_of, to_builtins
+
+_SHOWN = 10
 
 #: What `login` may be for each kind of profile.
 FITTING_LOGINS = {
@@ -33,7 +36,8 @@ class ProfileRequest:
 
     `login` None: the first way of the server's kind that the server offers. `password`: with XOAUTH2 the source of
     access tokens (`services.access_token`). `identity` None: that of the server's kind.
-    `mailboxes`: addresses for a master profile, None = every user with an address.
+    `mailboxes`: addresses for a master profile, None = every user with an address, but for `except_users` (names or
+    addresses).
     `csv`: the file's bytes for a csv profile. `archive`: the target user of a single profile
     (default: named like the login); `address`: the name of its root folder (default: the login).
     """
@@ -54,6 +58,7 @@ class ProfileRequest:
     server_kind: ServerKind = GENERIC
     identity: Identity | None = None
     folders: FolderScope = USUAL
+    except_users: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ async def submit_profile(
     missing = None if keep else b""
     sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
     async with database.transaction() as session:
+        await _check_users(session, profile)
         before = await _document(session, profile.name) if change else None
         profile_id = await _store(session, profile, sealed, change=change)
         if targets is not None:
@@ -92,6 +98,16 @@ async def submit_profile(
         await audit.add(session, who, "profile changed" if change else "profile added", profile.name, before, after)
         count = await profiles.count_mailboxes(session, profile_id)
     return ProfileSummary(replace(profile, id=profile_id), count)
+
+
+async def _check_users(session: Session, profile: Profile) -> None:
+    """Refuse to leave out who is not there: a typing mistake would archive somebody who must not be."""
+    unknown = await profiles.unknown_users(session, profile.except_users)
+    if unknown:
+        raise Misconfigured(
+            f"there is no user {', '.join(unknown[:_SHOWN])}{', …' if len(unknown) > _SHOWN else ''} to leave out",
+            hint="`muniment user list` shows all users and their addresses.",
+        )
 
 
 async def _document(session: Session, name: str) -> dict[str, object]:
@@ -131,6 +147,8 @@ def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
         raise Misconfigured(
             f"login method {request.login} does not fit a {request.kind} profile", hint=FITTING_LOGINS[request.kind]
         )
+    if profile.except_users and not profile.all_mailboxes:
+        raise Misconfigured("only a profile of all users can leave some out", hint="Name the mailboxes without them.")
     if request.kind is not ProfileKind.CSV:
         if not request.user and profile.logins[0].kind is not LoginKind.X_MASTERAUTH:
             raise Misconfigured(f"a {request.kind} profile needs a user", hint="Name him with --user.")
@@ -156,6 +174,7 @@ def _unchecked(request: ProfileRequest) -> Profile:
         server_kind=request.server_kind,
         identity=request.identity or request.server_kind.identity,
         folders=request.folders,
+        except_users=tuple(sorted({name.lower() for name in request.except_users})),
     )
 
 

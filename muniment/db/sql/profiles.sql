@@ -1,28 +1,29 @@
 -- add --
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
                       login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
-                      server_kind, identity, folders)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id;
+                      server_kind, identity, folders, except_users)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id;
 
 -- replace --
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
                     login = $7, login_user = $8, password = coalesce($9, password), all_mailboxes = $10, max_jobs = $11,
-                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16
+                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16,
+                    except_users = $17
 WHERE id = $1;
 
 -- find --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, password
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users
 FROM profiles ORDER BY lower(name);
 
 -- lock --
@@ -53,7 +54,7 @@ DELETE FROM profile_mailboxes WHERE profile_id = $1;
 -- count_mailboxes --
 -- Mailboxes that a run of the profile would have now
 SELECT CASE WHEN all_mailboxes
-            THEN (SELECT count(*) FROM user_addresses WHERE position = 0)
+            THEN (SELECT count(*) FROM everybody WHERE profile_id = profiles.id)
             ELSE (SELECT count(*) FROM profile_mailboxes WHERE profile_id = profiles.id) END
 FROM profiles WHERE id = $1;
 
@@ -72,5 +73,10 @@ ORDER BY mailboxes.id LIMIT 1;
 
 -- first_primary_address --
 SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, NULL::bytea AS password
-FROM user_addresses JOIN users ON users.id = user_id
-WHERE position = 0 AND ($1::text IS NULL OR lower(address) = lower($1)) ORDER BY user_id LIMIT 1;
+FROM everybody WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2)) ORDER BY user_id LIMIT 1;
+
+-- unknown_users --
+-- Those of these names and addresses, in lower case, that no user has
+SELECT given FROM unnest($1::text[]) AS given
+WHERE NOT EXISTS (SELECT FROM users WHERE lower(name) = given)
+  AND NOT EXISTS (SELECT FROM user_addresses WHERE lower(address) = given) ORDER BY given;

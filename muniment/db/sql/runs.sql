@@ -5,15 +5,15 @@ INSERT INTO runs (profile_id, profile_name, warnings) VALUES ($1, $2, $3) RETURN
 INSERT INTO jobs (run_id, mailbox_id) SELECT $1, mailbox_id FROM profile_mailboxes WHERE profile_id = $2;
 
 -- ensure_primary_mailboxes --
--- Every user with an address has a mailbox named by the primary one
-INSERT INTO mailboxes (user_id, address) SELECT user_id, address FROM user_addresses WHERE position = 0
+-- Every user that the profile archives has a mailbox named by the primary address
+INSERT INTO mailboxes (user_id, address) SELECT user_id, address FROM everybody WHERE profile_id = $1
 ON CONFLICT DO NOTHING;
 
 -- add_jobs_of_everybody --
 INSERT INTO jobs (run_id, mailbox_id)
-SELECT $1, mailboxes.id FROM user_addresses JOIN mailboxes
-  ON mailboxes.user_id = user_addresses.user_id AND lower(mailboxes.address) = lower(user_addresses.address)
-WHERE position = 0;
+SELECT $1, mailboxes.id FROM everybody JOIN mailboxes
+  ON mailboxes.user_id = everybody.user_id AND lower(mailboxes.address) = lower(everybody.address)
+WHERE profile_id = $2;
 
 -- summaries --
 -- Runs with their counts, newest first; all, or one

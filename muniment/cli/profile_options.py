@@ -1,0 +1,188 @@
+"""Options that several commands take: where a mail server is, which folders are archived, how much at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from muniment.cli.names import Name
+from muniment.cli.passwords import warn_if_readable_by_all
+from muniment.errors import Misconfigured
+from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
+from muniment.model.profile import Access, Server
+from muniment.model.server_kind import GENERIC, SERVER_KINDS
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What `server_options` and `limit_options` bring."""
+
+    server_kind: str
+    host: str
+    port: int | None
+    access: str
+    accept_all_certificates: bool
+    max_jobs: int
+    timeout: float
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """What `folder_options` brings."""
+
+    include: tuple[FolderPattern, ...]
+    exclude: tuple[FolderPattern, ...]
+    always_exclude: tuple[str, ...]
+    namespace: tuple[str, ...]
+
+
+class _Pattern(click.ParamType[FolderPattern]):
+    name = "pattern"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> FolderPattern:
+        try:
+            return FolderPattern.parse(value)
+        except Misconfigured as error:
+            self.fail(f"{error}. {error.hint or ''}".strip(), param, ctx)
+
+
+_SERVER = [
+    click.option(
+        "--server-kind",
+        type=click.Choice([kind.name for kind in SERVER_KINDS]),
+        default=GENERIC.name,
+        show_default=True,
+        help="What the mail server is; docs/servers.md says what follows from it.",
+    ),
+    click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server."),
+    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Default: 993 for imap-ssl, else 143."),
+    click.option(
+        "--access",
+        type=click.Choice([access.value for access in Access]),
+        default=Access.IMAP_SSL.value,
+        show_default=True,
+        help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte.",
+    ),
+    click.option(
+        "--accept-all-certificates",
+        is_flag=True,
+        help="Do not verify the server's certificate: the connection can be intercepted. Shown as a warning.",
+    ),
+][::-1]
+
+_FOLDERS = [
+    click.option(
+        "--include",
+        type=_Pattern(),
+        multiple=True,
+        metavar="PATTERN",
+        help="Archive only such folders; may be given several times. `Projects` is that folder with its subfolders, "
+        "`Projects/.` without them, `||text` a regular expression, `|i|text` one that ignores case; / separates folders.",
+    ),
+    click.option(
+        "--exclude",
+        type=_Pattern(),
+        multiple=True,
+        metavar="PATTERN",
+        help="Do not archive such folders; beats --include. May be given several times.",
+    ),
+    click.option(
+        "--always-exclude",
+        type=click.Choice([*(role.value for role in FolderRole), _NONE]),
+        multiple=True,
+        help="Folders for deleted mail, drafts, junk or the outbox that are not archived, as the server marks or names them; "
+        "may be given several times. Default: all four.",
+    ),
+    click.option(
+        "--namespace",
+        type=click.Choice([namespace.value for namespace in Namespace]),
+        multiple=True,
+        help="Whose folders are archived: the user's, other users' that he may read, or shared ones; may be given several "
+        "times. Default: personal.",
+    ),
+][::-1]
+
+_LIMITS = [
+    click.option(
+        "--max-jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=10,
+        show_default=True,
+        help="Mailboxes archived at once.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Limit for connecting and for every answer of the server.",
+    ),
+][::-1]
+
+
+def server_options(command: _F) -> _F:
+    """Add the options that say where a mail server is."""
+    return _with(_SERVER, command)
+
+
+def folder_options(command: _F) -> _F:
+    """Add the options that say which folders are archived."""
+    return _with(_FOLDERS, command)
+
+
+def limit_options(command: _F) -> _F:
+    """Add the options that say how many at once, and how long."""
+    return _with(_LIMITS, command)
+
+
+def _with(options: Sequence[Callable[[Any], Any]], command: _F) -> _F:
+    for option in options:
+        command = option(command)
+    return command
+
+
+def server_from(given: ServerOptions) -> Server:
+    """Return the server; UsageError when its options do not fit each other."""
+    if given.accept_all_certificates and given.access == Access.IMAP:
+        raise click.UsageError(
+            "--accept-all-certificates has no meaning with --access imap, which knows no certificates."
+        )
+    access = Access(given.access)
+    return Server(
+        host=given.host,
+        port=given.port or access.default_port,
+        access=access,
+        accept_all_certificates=given.accept_all_certificates,
+        timeout_seconds=given.timeout,
+    )
+
+
+def scope_from(given: FolderOptions) -> FolderScope:
+    """Return which folders are archived; UsageError when the options contradict each other."""
+    if _NONE in given.always_exclude and len(given.always_exclude) > 1:
+        raise click.UsageError("--always-exclude none and a role exclude each other: keep one of them.")
+    roles = [FolderRole(role) for role in given.always_exclude if role != _NONE]
+    return FolderScope(
+        include=given.include,
+        exclude=given.exclude,
+        always_exclude=frozenset(roles) if given.always_exclude else USUAL.always_exclude,
+        namespaces=frozenset(map(Namespace, given.namespace)) or USUAL.namespaces,
+    )
+
+
+def read_file(file: Path) -> bytes:
+    """Return the bytes of a file with passwords, with a warning when others can read it; Misconfigured when it cannot be read."""
+    warn_if_readable_by_all(file)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error

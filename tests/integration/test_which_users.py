@@ -1,0 +1,84 @@
+"""Which users a master profile archives: all, all but some, only some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from muniment.errors import Misconfigured
+from muniment.secrecy import Secret
+from muniment.services.add_user import add_user
+from muniment.services.edit_profile import edit_profile, export_profile
+from muniment.services.profile_document import with_change
+from muniment.services.show_status import show_status
+from muniment.services.submit_profile import ProfileSummary
+from tests.support.harness import Harness
+from tests.support.imap_script import Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import mailbox, submit
+
+
+async def people(harness: Harness) -> Script:
+    """Add users: two with addresses, one with two, one without any; return a server with a mailbox for each address."""
+    for name, addresses in {
+        "Ann": ["ann@example.com"],
+        "Ben": ["ben@example.com", "Benjamin@example.com"],
+        "Carla": ["carla@example.com"],
+        "Nobody": [],
+    }.items():
+        await add_user(harness.database, name, addresses)
+    return Script({f"{name}@example.com": mailbox(name) for name in ("ann", "ben", "carla")})
+
+
+async def mailboxes_of(harness: Harness, server: ImapServer, **changes: Any) -> set[str]:
+    """Submit a profile of all users, run it, and return whose mailboxes were archived."""
+    await submit(harness, server, mailboxes=None, **changes)
+    report = await harness.archive("all")
+    async with harness.database.session() as session:
+        jobs = await session.values("SELECT address FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id")
+    assert report.run.mailboxes.done == len(jobs)
+    return set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        ([], {"ann@example.com", "ben@example.com", "carla@example.com"}),
+        (["ANN", "carla@EXAMPLE.com"], {"ben@example.com"}),
+        (["benjamin@example.com"], {"ann@example.com", "carla@example.com"}),
+    ],
+)
+async def test_all_users_but_some(harness: Harness, left_out: list[str], expected: set[str]) -> None:
+    """By primary address; left out by name or by any address, in any case. Who is left out is not stale either."""
+    async with ImapServer(await people(harness)) as server:
+        archived = await mailboxes_of(harness, server, except_users=left_out)
+        status = await show_status(harness.doors)
+
+    assert archived == expected
+    assert not status.stale
+
+
+async def test_who_is_not_there_cannot_be_left_out(harness: Harness) -> None:
+    """A typing mistake would archive somebody who must not be."""
+    async with ImapServer(await people(harness)) as server:
+        with pytest.raises(Misconfigured, match="there is no user dora, emil to leave out"):
+            await submit(harness, server, mailboxes=None, except_users=["Emil", "Ann", "Dora"])
+        with pytest.raises(Misconfigured, match="only a profile of all users"):
+            await submit(harness, server, mailboxes=["ann@example.com"], except_users=["Ben"])
+
+
+async def test_the_list_can_be_changed(harness: Harness) -> None:
+    """`profile edit --set mailboxes.but_not=…`."""
+    async with ImapServer(await people(harness)) as server:
+        await submit(harness, server, mailboxes=None, except_users=["Ann"])
+    old = await export_profile(harness.database, "all")
+    new = with_change(old, "mailboxes.but_not", '["Ben", "Carla"]')
+    secret = Secret("")
+    summary: ProfileSummary = await edit_profile(
+        harness.database, harness.doors.secrets, old, new, password=secret, csv=None, who="eve@host"
+    )
+
+    assert old.mailboxes.but_not == ["ann"]
+    assert summary.mailboxes == 1
+    assert summary.profile.except_users == ("ben", "carla")
