@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from muniment.cli import archive, audit, profile, profile_edit, quarantine, run_view, server_view, status, user
+from muniment.cli import (
+    archive,
+    audit,
+    login_table,
+    profile,
+    profile_edit,
+    quarantine,
+    run_view,
+    server_view,
+    status,
+    user,
+)
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.program import root
 
@@ -22,6 +33,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "profile list": ("a list of", profile.profile_shape),
     "profile show": ("one object", profile.profile_shape),
     "profile remove": ("one object", profile.removed_shape),
+    "batch submit": ("a list of (with --check)", login_table.check_shape),
     "profile export": ("one object", profile_edit.export_shape),
     "profile folders": ("one object", profile.folders_shape),
     "profile test": ("one object", profile.probe_shape),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from muniment.cli.connect import with_database, with_doors
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import follow
+from muniment.cli.login_table import show_checks
 from muniment.cli.names import Address
 from muniment.cli.output import (
     Column,
@@ -28,6 +30,7 @@ from muniment.cli.who import who
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
 from muniment.model.profile import ProfileKind
+from muniment.services.check_logins import check_profile
 from muniment.services.effective_folders import EffectiveFolder
 from muniment.services.probe_profile import Probe, probe_profile
 from muniment.services.runs import start_run
@@ -96,9 +99,22 @@ def remove(name: str, as_json: bool) -> None:
 @profile.command("test")
 @click.argument("name")
 @click.option("--mailbox", type=Address(), help="The mailbox to try; the profile's first by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def test(name: str, mailbox: str | None, as_json: bool) -> None:
+@click.option("--all", "everybody", is_flag=True, help="Try the logins of all mailboxes, `--max-jobs` of them at once.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="CSV", help="With --all: a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --all as `batch submit --check` does.")
+def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, as_json: bool) -> ExitCode:
     """Try the login of the profile NAME; nothing is archived."""
+    if everybody and mailbox:
+        raise click.UsageError("--all and --mailbox exclude each other: keep one of them.")
+    if report and not everybody:
+        raise click.UsageError("--report is for --all.")
+    if everybody:
+        return show_checks(lambda doors: check_profile(doors, name), total=None, report=report, as_json=as_json)
+    _test_one(name, mailbox, as_json)
+    return ExitCode.OK
+
+
+def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
     probe = with_doors(lambda doors: probe_profile(doors, name, mailbox))
     if as_json:
         print_json(probe_shape(probe))

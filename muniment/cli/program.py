@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": Entry("muniment.cli.demo:demo", "Show Muniment at work on a generated mail server."),
     "user": Entry("muniment.cli.user:user", "Users: each owns an archive."),
     "profile": Entry("muniment.cli.profile:profile", "Profiles: what to archive, from where and how."),
+    "batch": Entry("muniment.cli.batch:batch", "Many mailboxes from a CSV file, in one command."),
     "run": Entry("muniment.cli.run:run", "Runs: executions of profiles."),
     "search": Entry("muniment.cli.archive:search", "Find archived messages."),
     "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),

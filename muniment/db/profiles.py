@@ -233,6 +233,11 @@ async def mailboxes(session: Session, profile_id: int) -> list[NamedMailbox]:
     return await session.rows(NamedMailbox, _SQL["mailboxes"], profile_id)
 
 
+async def test_mailboxes(session: Session, profile: Profile) -> list[ProfileMailbox]:
+    """Return every mailbox that a run of the profile would have now, by address."""
+    return await session.rows(ProfileMailbox, _SQL["all_mailboxes"], profile.id)
+
+
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:
     """Return a mailbox to test the profile with: the one named, else the first; NotFound when there is none."""
     if profile.all_mailboxes:

@@ -36,7 +36,7 @@ class Logins:
         Misconfigured when there is no password for it.
         """
         if own is not None:
-            return _own(own.user, self._secrets.open(own.sealed_password, purpose=MAILBOX_PASSWORD))
+            return own_login(own.user, self._secrets.open(own.sealed_password, purpose=MAILBOX_PASSWORD))
         profile = self.profile
         mailbox = profile.identity.of(address, user_name) if profile.is_privileged else ""
         credentials: Credentials | None = None
@@ -53,7 +53,7 @@ class Logins:
             case LoginKind.TEMPLATE:
                 return Credentials(method.kind, method.login_name(mailbox, user), password)
             case LoginKind.LOGIN:
-                return _own(user, password)
+                return own_login(user, password)
             case LoginKind.XOAUTH2:
                 return Credentials(method.kind, user, password)
 
@@ -61,7 +61,7 @@ class Logins:
         """Return the login of the privileged user to his own mailbox; None when nobody could end there by mistake."""
         if not self.profile.may_open_master_mailbox:
             return None
-        own = _own(self.profile.user, self._needed())
+        own = own_login(self.profile.user, self._needed())
         by_sasl = own.instead if self.profile.logins[0].kind is LoginKind.PLAIN_AUTHZID else None
         return own if by_sasl is None else replace(by_sasl, instead=replace(own, instead=None))
 
@@ -84,7 +84,7 @@ async def open_logins(stored: StoredProfile, secrets: SecretBox) -> Logins:
     return await Logins.of(stored, secrets).with_fresh_token()
 
 
-def _own(user: str, password: Secret) -> Credentials:
+def own_login(user: str, password: Secret) -> Credentials:
     """Return the login of a user to his own mailbox: by LOGIN, or by SASL where that is switched off."""
     plain = Credentials(LoginKind.PLAIN_AUTHZID, user, password)
     return Credentials(LoginKind.LOGIN, user, password, instead=plain)

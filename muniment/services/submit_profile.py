@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from muniment.db import audit, profiles, users
 from muniment.db.database import Database, Session
-from muniment.errors import Conflict, Misconfigured
+from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Profile, ProfileKind, Server
@@ -113,6 +113,16 @@ async def _check_users(session: Session, profile: Profile) -> None:
 async def _document(session: Session, name: str) -> dict[str, object]:
     profile = await profiles.find(session, name)
     return to_builtins(document_of(profile, await profiles.mailboxes(session, profile.id)))
+
+
+async def profile_exists(database: Database, name: str) -> bool:
+    """Tell whether there is a profile of this name."""
+    async with database.session() as session:
+        try:
+            await profiles.find(session, name)
+        except NotFound:
+            return False
+    return True
 
 
 async def summarize_profile(database: Database, name: str) -> ProfileSummary:

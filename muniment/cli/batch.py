@@ -1,0 +1,114 @@
+"""`muniment batch`: many mailboxes from a CSV file, in one command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from muniment.cli.connect import with_doors
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.follow import follow
+from muniment.cli.login_table import show_checks
+from muniment.cli.names import Name
+from muniment.cli.output import plural
+from muniment.cli.profile_options import (
+    FolderOptions,
+    ServerOptions,
+    folder_options,
+    limit_options,
+    read_file,
+    scope_from,
+    server_from,
+    server_options,
+)
+from muniment.cli.who import who
+from muniment.model.profile import ProfileKind
+from muniment.model.server_kind import ServerKind
+from muniment.services.check_logins import check_rows
+from muniment.services.csv_mailboxes import read_csv
+from muniment.services.doors import Doors
+from muniment.services.runs import start_run
+from muniment.services.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
+
+
+@dataclass(frozen=True)
+class _Options(ServerOptions, FolderOptions):
+    file: Path
+    name: str | None
+    check: bool
+    report: Path | None
+    run: bool
+    wait: bool
+    as_json: bool
+
+
+@click.group()
+def batch() -> None:
+    """Many mailboxes from a CSV file, in one command."""
+
+
+@batch.command("submit")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--name", type=Name(), help="Name of the profile. Default: the file's, without its ending.")
+@server_options
+@folder_options
+@limit_options
+@click.option("--check", is_flag=True, help="Log in to every mailbox, so many at once; store and archive nothing.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="CSV",
+    help="With --check: write the result of every row to this file.",
+)
+@click.option("--run", is_flag=True, help="Archive them at once, and print the run's id.")
+@click.option("--wait", is_flag=True, help="With --run: show progress until it ends.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: print JSON.")
+def submit(**options: Any) -> ExitCode:
+    """Create or update the csv profile of FILE.
+
+    FILE has a header line, then one mailbox a line: login, password, address, user, separated by ; , | or TAB; the last
+    two may be missing. Every bad row is named with its line, and then nothing is stored. Who is not there as a user yet
+    is created. Submitted again, the file replaces the mailboxes and passwords; what was archived stays.
+    """
+    given = _Options(**options)
+    if given.check and (given.run or given.wait):
+        raise click.UsageError("--check archives nothing: leave --run and --wait out.")
+    if not given.check and (given.report or given.as_json):
+        raise click.UsageError("--report and --json are for --check.")
+    if given.wait and not given.run:
+        raise click.UsageError("--wait is for --run.")
+    data = read_file(given.file)
+    rows = read_csv(data)
+    server = server_from(given)
+    if given.check:
+        return show_checks(
+            lambda doors: check_rows(doors, server, rows, given.max_jobs),
+            total=len(rows),
+            report=given.report,
+            as_json=given.as_json,
+        )
+    request = ProfileRequest(
+        name=given.name or given.file.stem,
+        kind=ProfileKind.CSV,
+        server=server,
+        csv=data,
+        max_jobs=given.max_jobs,
+        server_kind=ServerKind.parse(given.server_kind),
+        folders=scope_from(given),
+    )
+    summary, changed = with_doors(lambda doors: _store(doors, request))
+    done = "updated" if changed else "added"
+    click.echo(f"profile {summary.profile.name} {done}: {plural(summary.mailboxes, 'mailbox')}", err=given.run)
+    if not given.run:
+        return ExitCode.OK
+    run_id = with_doors(lambda doors: start_run(doors, request.name))
+    click.echo(run_id)
+    return follow(run_id) if given.wait else ExitCode.OK
+
+
+async def _store(doors: Doors, request: ProfileRequest) -> tuple[ProfileSummary, bool]:
+    changed = await profile_exists(doors.database, request.name)
+    return await submit_profile(doors.database, doors.secrets, request, change=changed, who=who()), changed

@@ -1,0 +1,95 @@
+"""How the logins of many mailboxes went: progress, a table of what failed, a CSV file of everything."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import click
+
+from muniment.cli.connect import with_doors
+from muniment.cli.exit_codes import ExitCode
+from muniment.cli.output import Column, number, plural, print_json, print_table, right
+from muniment.errors import Misconfigured
+from muniment.services.check_logins import LoginCheck
+from muniment.services.doors import Doors
+
+_EVERY = 100
+_COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "error", "hint")
+
+
+def show_checks(
+    check: Callable[[Doors], AsyncIterator[LoginCheck]], *, total: int | None, report: Path | None, as_json: bool
+) -> ExitCode:
+    """Check, tell how far it is on standard error, print what failed, and write everything into `report`.
+
+    Returns OK, or MAILBOXES_FAILED when a login failed.
+    """
+
+    async def gather(doors: Doors) -> list[LoginCheck]:
+        found: list[LoginCheck] = []
+        async for one in check(doors):
+            found.append(one)
+            if len(found) % _EVERY == 0:
+                failed = sum(bool(each.error) for each in found)
+                of_all = f" of {number(total)}" if total else ""
+                click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
+        return sorted(found, key=lambda one: (one.line or 0, one.mailbox))
+
+    checks = with_doors(gather)
+    if report is not None:
+        _write(report, checks)
+    if as_json:
+        print_json([check_shape(one) for one in checks])
+    else:
+        _print(checks, report)
+    return ExitCode.MAILBOXES_FAILED if any(one.error for one in checks) else ExitCode.OK
+
+
+def check_shape(check: LoginCheck) -> dict[str, object]:
+    """`line` (of the CSV file, or null), `user`, `mailbox`, `ok`, `folders`, `messages` (null when the server does not
+    tell), `seconds`, `error`, `hint` (both empty when it went well).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return dict(zip(_COLUMNS, _values(check), strict=True))
+
+
+def _values(check: LoginCheck) -> tuple[object, ...]:
+    return (
+        check.line,
+        check.user,
+        check.mailbox,
+        not check.error,
+        check.folders,
+        check.messages,
+        round(check.seconds, 2),
+        check.error,
+        check.hint,
+    )
+
+
+def _print(checks: list[LoginCheck], report: Path | None) -> None:
+    failed = [one for one in checks if one.error]
+    if failed:
+        columns = [right("line"), Column("mailbox"), Column("error"), Column("what to do")]
+        rows = [(str(one.line or ""), one.mailbox, one.error, one.hint) for one in failed]
+        print_table(columns, rows)
+    messages = sum(one.messages or 0 for one in checks)
+    click.echo(
+        f"{plural(len(checks) - len(failed), 'mailbox')} can be archived ({plural(messages, 'message')}), "
+        f"{number(len(failed))} cannot"
+    )
+    if report is not None:
+        click.echo(f"all results are in {report}", err=True)
+
+
+def _write(file: Path, checks: Iterable[LoginCheck]) -> None:
+    try:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(_COLUMNS)
+            writer.writerows(_values(one) for one in checks)
+    except OSError as error:
+        sys.stderr.flush()
+        raise Misconfigured(f"cannot write {file}: {error.strerror}") from error
