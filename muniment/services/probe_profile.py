@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muniment.db import profiles
 from muniment.errors import Permanent
-from muniment.imap import ImapSession
 from muniment.services.check_mailbox import EMPTY, EMPTY_MAILBOX, fingerprint, fingerprint_of, is_same_mailbox
-from muniment.services.credentials import open_logins
 from muniment.services.doors import Doors
+from muniment.services.try_mailbox import tried_mailbox
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,10 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
 
     Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
     """
-    async with doors.database.session() as db:
-        profile = await profiles.find(db, name)
-        found = await profiles.test_mailbox(db, profile, mailbox)
-        stored = await profiles.get(db, profile.id)
-    logins = await open_logins(stored, doors.secrets)
-    credentials, master = logins.of_mailbox(found.address, found.user_name, found.own_login), logins.of_master()
-    session = await ImapSession.open(profile.server, credentials, doors.limits)
-    try:
-        listed = await session.list_folders()
+    async with tried_mailbox(doors, name, mailbox) as tried:
+        profile, session, listed = tried.profile, tried.session, tried.listed
         print_ = await fingerprint(session, listed)
-        await session.logout()
-    finally:
-        session.abort()
+    master = tried.logins.of_master()
     warnings = list(profile.warnings)
     if print_ == EMPTY:
         warnings.append(EMPTY_MAILBOX)
@@ -54,7 +43,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
             warnings.append("the server opened the privileged user's own mailbox")
     counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
     return Probe(
-        mailbox=found.address,
+        mailbox=tried.address,
         login=next((str(method) for method in profile.logins if method.kind is session.login_kind), session.login_kind),
         folders=len(listed),
         messages=sum(counts) if len(counts) == len(listed) else None,

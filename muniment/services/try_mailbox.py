@@ -1,0 +1,45 @@
+"""One mailbox of a profile, opened to look at: nothing is archived."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from muniment.db import profiles
+from muniment.imap import ImapSession
+from muniment.model.folder import ServerFolder
+from muniment.model.profile import Profile
+from muniment.services.credentials import Logins, open_logins
+from muniment.services.doors import Doors
+
+
+@dataclass(frozen=True)
+class TriedMailbox:
+    """An open session and what it lists."""
+
+    profile: Profile
+    logins: Logins
+    address: str
+    session: ImapSession
+    listed: list[ServerFolder]
+
+
+@asynccontextmanager
+async def tried_mailbox(doors: Doors, name: str, mailbox: str | None) -> AsyncIterator[TriedMailbox]:
+    """Log in to one mailbox of the profile (the first, unless named), and log out at the end.
+
+    Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
+    """
+    async with doors.database.session() as db:
+        profile = await profiles.find(db, name)
+        found = await profiles.test_mailbox(db, profile, mailbox)
+        stored = await profiles.get(db, profile.id)
+    logins = await open_logins(stored, doors.secrets)
+    credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
+    session = await ImapSession.open(profile.server, credentials, doors.limits)
+    try:
+        yield TriedMailbox(profile, logins, found.address, session, await session.list_folders())
+        await session.logout()
+    finally:
+        session.abort()
