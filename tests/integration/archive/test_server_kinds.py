@@ -17,7 +17,7 @@ from tests.integration.archive.test_wrong_mailbox import OWN
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Script
 from tests.support.imap_server import ImapServer
-from tests.support.scripted import TARGET, archive, assert_neighbours_exact, mailbox, neighbourhood, source
+from tests.support.scripted import NEIGHBOURS, TARGET, archive, assert_neighbours_exact, mailbox, neighbourhood, source
 
 
 async def test_kerio_with_its_master_password(harness: Harness) -> None:
@@ -56,6 +56,20 @@ async def test_the_privileged_users_own_mailbox_is_looked_at_where_it_may_be_ope
 
     assert report.run.state == RunState.SUCCEEDED
     assert any(line.endswith(OWN) for line in server.lines) is looks
+
+
+async def test_a_kind_that_was_chosen_wrongly_is_noticed_at_the_second_mailbox(harness: Harness) -> None:
+    """A server that always opens one mailbox, called one that never does: every mailbox but the first fails."""
+    script = neighbourhood(mailbox("target"))
+    script.mailboxes["archiver"] = mailbox("archiver")
+    script.always_opens = "archiver"
+    addresses = [TARGET, *NEIGHBOURS]
+    async with ImapServer(script) as server:
+        kind = ServerKind.parse("dovecot")
+        report = await archive(harness, server, server_kind=kind, login=None, mailboxes=addresses, max_jobs=1)
+
+    assert len(report.failures) == len(addresses) - 1
+    assert all("opened the same mailbox" in failure.error for failure in report.failures)
 
 
 @pytest.mark.parametrize(
