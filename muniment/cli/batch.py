@@ -71,7 +71,8 @@ def submit(**options: Any) -> ExitCode:
 
     FILE has a header line, then one mailbox a line: login, password, address, user, separated by ; , | or TAB; the last
     two may be missing. Every bad row is named with its line, and then nothing is stored. Who is not there as a user yet
-    is created. Submitted again, the file replaces the mailboxes and passwords; what was archived stays.
+    is created. Submitted again, the file and the options replace all that the profile had; what was archived stays.
+    `profile edit NAME --csv FILE` replaces only the mailboxes and passwords.
     """
     given = _Options(**options)
     if given.check and (given.run or given.wait):
@@ -91,7 +92,7 @@ def submit(**options: Any) -> ExitCode:
             as_json=given.as_json,
         )
     request = ProfileRequest(
-        name=given.name or given.file.stem,
+        name=given.name or Name().convert(given.file.stem, None, None),
         kind=ProfileKind.CSV,
         server=server,
         csv=data,

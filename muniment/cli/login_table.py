@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 
 import click
@@ -21,7 +21,7 @@ _COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "
 
 
 def show_checks(
-    check: Callable[[Doors], AsyncIterator[LoginCheck]], *, total: int | None, report: Path | None, as_json: bool
+    check: Callable[[Doors], AsyncGenerator[LoginCheck, None]], *, total: int | None, report: Path | None, as_json: bool
 ) -> ExitCode:
     """Check, tell how far it is on standard error, print what failed, and write everything into `report`.
 
@@ -30,12 +30,13 @@ def show_checks(
 
     async def gather(doors: Doors) -> list[LoginCheck]:
         found: list[LoginCheck] = []
-        async for one in check(doors):
-            found.append(one)
-            if len(found) % _EVERY == 0:
-                failed = sum(bool(each.error) for each in found)
-                of_all = f" of {number(total)}" if total else ""
-                click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
+        async with aclosing(check(doors)) as checks:
+            async for one in checks:
+                found.append(one)
+                if len(found) % _EVERY == 0:
+                    failed = sum(bool(each.error) for each in found)
+                    of_all = f" of {number(total)}" if total else ""
+                    click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
         return sorted(found, key=lambda one: (one.line or 0, one.mailbox))
 
     checks = with_doors(gather)
@@ -91,5 +92,4 @@ def _write(file: Path, checks: Iterable[LoginCheck]) -> None:
             writer.writerow(_COLUMNS)
             writer.writerows(_values(one) for one in checks)
     except OSError as error:
-        sys.stderr.flush()
         raise Misconfigured(f"cannot write {file}: {error.strerror}") from error

@@ -190,12 +190,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "all_mailboxes": profile.all_mailboxes,
         "except_users": list(profile.except_users),
         "mailboxes": summary.mailboxes,
-        "folders": {
-            "include": [pattern.text for pattern in profile.folders.include],
-            "exclude": [pattern.text for pattern in profile.folders.exclude],
-            "always_exclude": sorted(profile.folders.always_exclude),
-            "namespaces": sorted(profile.folders.namespaces),
-        },
+        "folders": profile.folders.lists(),
         "max_jobs": profile.max_jobs,
         "allow_same_mailbox": profile.allow_same_mailbox,
         "no_master_mailbox": profile.no_master_mailbox,
@@ -287,10 +282,6 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
 
 
 def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:
-    lists = [
-        ("folders", ", ".join(pattern.text for pattern in scope.include) or "all"),
-        ("but not", ", ".join(pattern.text for pattern in scope.exclude)),
-        ("never", ", ".join(sorted(scope.always_exclude))),
-        ("folders of", ", ".join(sorted(scope.namespaces))),
-    ]
-    return [(name, text) for name, text in lists if text]
+    names = {"include": "folders", "exclude": "but not", "always_exclude": "never", "namespaces": "folders of"}
+    texts = [(names[name], ", ".join(entries)) for name, entries in scope.lists().items()]
+    return [(name, text or "all") for name, text in texts if text or name == names["include"]]

@@ -23,6 +23,8 @@ from muniment.cli.profile_options import (
     scope_from,
     server_from,
     server_options,
+    token_options,
+    token_source,
 )
 from muniment.cli.who import who
 from muniment.errors import Misconfigured
@@ -30,7 +32,6 @@ from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.access_token import token_command, token_file
 from muniment.services.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -95,16 +96,7 @@ class _Login(click.ParamType[LoginMethod]):
     help="master: what the login calls a mailbox: its address, the user's name, or the part before the @. "
     "Default: that of the server's kind.",
 )
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="xoauth2: file with an access token; read anew each time, on every machine with archive workers.",
-)
-@click.option(
-    "--token-command",
-    metavar="COMMAND",
-    help="xoauth2: command that prints an access token; run each time, on every machine with archive workers.",
-)
+@token_options
 @click.option(
     "--mailboxes",
     metavar="all|FILE",
@@ -152,7 +144,7 @@ def add(**options: Any) -> None:
     summary = with_doors(
         lambda doors: submit_profile(doors.database, doors.secrets, request, change=given.replace, who=who())
     )
-    _report(summary, "changed" if given.replace else "added")
+    report_profile(summary, "changed" if given.replace else "added")
 
 
 def request_from(given: Options) -> ProfileRequest:
@@ -236,14 +228,12 @@ def _check_token(given: Options) -> None:
 def _password(given: Options, kind: ProfileKind) -> Secret:
     if kind is ProfileKind.CSV:
         return Secret("")
-    if given.token_file:
-        return token_file(given.token_file)
-    if given.token_command:
-        return token_command(given.token_command)
-    return read_password(given.password_file, from_stdin=given.password_stdin, user=given.user or "")
+    token = token_source(given.token_file, given.token_command)
+    return token or read_password(given.password_file, from_stdin=given.password_stdin, user=given.user or "")
 
 
-def _report(summary: ProfileSummary, done: str) -> None:
+def report_profile(summary: ProfileSummary, done: str) -> None:
+    """Tell what became of a profile, with what must be seen."""
     profile = summary.profile
     click.echo(f"profile {profile.name} {done}: {profile.kind}, {plural(summary.mailboxes, 'mailbox')}")
     print_warnings(profile.warnings, out=console(sys.stderr))

@@ -8,16 +8,26 @@ from pathlib import Path
 import click
 
 from muniment.cli.connect import with_database, with_doors
-from muniment.cli.names import Name, read_addresses
-from muniment.cli.output import console, plural, print_json, print_warnings
-from muniment.cli.passwords import read_password, warn_if_readable_by_all
+from muniment.cli.names import Name, is_address, read_addresses
+from muniment.cli.output import print_json
+from muniment.cli.passwords import read_password
+from muniment.cli.profile_add import report_profile
+from muniment.cli.profile_options import read_file, token_options, token_source
 from muniment.cli.who import who
 from muniment.errors import Misconfigured
 from muniment.model.profile import ProfileKind
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
 from muniment.services.edit_profile import edit_profile, export_profile, import_profile
-from muniment.services.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
+from muniment.services.profile_document import (
+    MailboxesTable,
+    ProfileDocument,
+    from_builtins,
+    from_toml,
+    to_builtins,
+    to_toml,
+    with_change,
+)
 from muniment.services.submit_profile import ProfileSummary
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -42,6 +52,7 @@ _NOTE = """\
 @click.option("--csv", type=_FILE, help="csv: the new file; logins and passwords are replaced.")
 @click.option("--password-file", type=_FILE, help="File with the new password and nothing else.")
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
+@token_options
 def edit(
     name: str,
     changes: tuple[str, ...],
@@ -49,32 +60,39 @@ def edit(
     csv: Path | None,
     password_file: Path | None,
     password_stdin: bool,
+    token_file: Path | None,
+    token_command: str | None,
 ) -> None:
     """Change the profile NAME: without options in your editor ($EDITOR), as a TOML file.
 
     What is not named stays, its password too. What the profile archived stays in any case.
     """
     old = with_database(lambda database: export_profile(database, name))
-    new = old
+    new = from_builtins(to_builtins(old))
     for change in changes:
         new = _changed(new, change)
     if mailboxes is not None:
-        new = with_change(new, "mailboxes.all", "false")
-        new.mailboxes.addresses = read_addresses(mailboxes)
+        if old.kind is not ProfileKind.MASTER:
+            raise click.UsageError(f"--mailboxes is for master profiles; {name} is a {old.kind} profile.")
+        new.mailboxes = MailboxesTable(addresses=read_addresses(mailboxes))
+    token = token_source(token_file, token_command)
     has_password = password_file is not None or password_stdin
-    if not (changes or mailboxes or csv or has_password):
+    if not (changes or mailboxes or csv or has_password or token):
         new = _in_editor(old)
         if new == old:
             click.echo(f"profile {old.name} is as it was")
             return
-    password = read_password(password_file, from_stdin=password_stdin, user="") if has_password else Secret("")
+    _check(new)
+    password = token or Secret("")
+    if has_password:
+        password = read_password(password_file, from_stdin=password_stdin, user="")
 
     async def store(doors: Doors) -> ProfileSummary:
         return await edit_profile(
-            doors.database, doors.secrets, old, new, password=password, csv=_bytes_of(csv), who=who()
+            doors.database, doors.secrets, old, new, password=password, csv=read_file(csv) if csv else None, who=who()
         )
 
-    _report(with_doors(store), "changed")
+    report_profile(with_doors(store), "changed")
 
 
 @click.command("export")
@@ -95,25 +113,34 @@ def export(name: str, as_json: bool) -> None:
 @click.option("--csv", type=_FILE, help="csv: the file with logins and passwords of the mailboxes.")
 @click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def import_(file: Path, name: str | None, csv: Path | None, password_file: Path | None, password_stdin: bool) -> None:
+@token_options
+def import_(
+    file: Path,
+    name: str | None,
+    csv: Path | None,
+    password_file: Path | None,
+    password_stdin: bool,
+    token_file: Path | None,
+    token_command: str | None,
+) -> None:
     """Create a profile from a TOML FILE that `profile export` wrote.
 
     Its password comes from a file, from standard input or from a prompt, as with `profile add`.
     """
     document = from_toml(_text_of(file))
-    if name is not None:
-        document.name = name
-    password = Secret("")
-    if document.kind is not ProfileKind.CSV:
+    document.name = name or Name().convert(document.name, None, None)
+    _check(document)
+    password = token_source(token_file, token_command) or Secret("")
+    if document.kind is not ProfileKind.CSV and not password:
         user = document.login.user or document.name
         password = read_password(password_file, from_stdin=password_stdin, user=user)
 
     async def store(doors: Doors) -> ProfileSummary:
         return await import_profile(
-            doors.database, doors.secrets, document, password=password, csv=_bytes_of(csv), who=who()
+            doors.database, doors.secrets, document, password=password, csv=read_file(csv) if csv else None, who=who()
         )
 
-    _report(with_doors(store), "added")
+    report_profile(with_doors(store), "added")
 
 
 def export_shape(document: ProfileDocument) -> dict[str, object]:
@@ -123,6 +150,12 @@ def export_shape(document: ProfileDocument) -> dict[str, object]:
     (empty ones are left out).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     return to_builtins(document)
+
+
+def _check(document: ProfileDocument) -> None:
+    bad = [address for address in document.mailboxes.addresses if not is_address(address)]
+    if bad:
+        raise Misconfigured(f"{bad[0]!r} in mailboxes.addresses is no e-mail address (something@example.com)")
 
 
 def _changed(document: ProfileDocument, change: str) -> ProfileDocument:
@@ -146,19 +179,3 @@ def _text_of(file: Path) -> str:
         raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{file} is not text in UTF-8") from error
-
-
-def _bytes_of(file: Path | None) -> bytes | None:
-    if file is None:
-        return None
-    warn_if_readable_by_all(file)
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
-
-
-def _report(summary: ProfileSummary, done: str) -> None:
-    profile = summary.profile
-    click.echo(f"profile {profile.name} {done}: {profile.kind}, {plural(summary.mailboxes, 'mailbox')}")
-    print_warnings(profile.warnings, out=console(sys.stderr))

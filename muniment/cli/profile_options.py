@@ -15,6 +15,8 @@ from muniment.errors import Misconfigured
 from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.profile import Access, Server
 from muniment.model.server_kind import GENERIC, SERVER_KINDS
+from muniment.secrecy import Secret
+from muniment.services.access_token import token_command, token_file
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NONE = "none"
@@ -127,6 +129,34 @@ _LIMITS = [
         help="Limit for connecting and for every answer of the server.",
     ),
 ][::-1]
+
+
+_TOKENS = [
+    click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="xoauth2: file with an access token; read anew each time, on every machine with archive workers.",
+    ),
+    click.option(
+        "--token-command",
+        metavar="COMMAND",
+        help="xoauth2: command that prints an access token; run each time, on every machine with archive workers.",
+    ),
+][::-1]
+
+
+def token_options(command: _F) -> _F:
+    """Add the options that say where access tokens come from."""
+    return _with(_TOKENS, command)
+
+
+def token_source(file: Path | None, command: str | None) -> Secret | None:
+    """Return the source of access tokens that was named, if any; UsageError when both are."""
+    if file is not None and command is not None:
+        raise click.UsageError("--token-file and --token-command exclude each other: keep one of them.")
+    if file is not None:
+        return token_file(file)
+    return token_command(command) if command is not None else None
 
 
 def server_options(command: _F) -> _F:

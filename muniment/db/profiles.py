@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
-from muniment.model.folder_scope import EVERYTHING, FolderPattern, FolderRole, FolderScope, Namespace
+from muniment.model.folder_scope import EVERYTHING, FolderScope
 from muniment.model.login import Identity, LoginMethod, OwnLogin
 from muniment.model.profile import Access, Profile, ProfileKind, Server
 from muniment.model.server_kind import ServerKind
@@ -85,7 +85,8 @@ class _Row:
             no_master_mailbox=self.no_master_mailbox,
             server_kind=ServerKind.parse(self.server_kind),
             identity=Identity(self.identity),
-            folders=_scope(self.folders),
+            # Empty: of a time before there were scopes, when everything was archived.
+            folders=FolderScope.of_lists(self.folders) if self.folders else EVERYTHING,
             except_users=tuple(self.except_users),
         )
 
@@ -137,29 +138,8 @@ def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, .
         profile.no_master_mailbox,
         profile.server_kind.name,
         profile.identity.value,
-        _document(profile.folders),
+        profile.folders.lists(),
         list(profile.except_users),
-    )
-
-
-def _document(scope: FolderScope) -> dict[str, list[str]]:
-    """Return what is stored of a scope, every list in full: defaults may change, profiles do not."""
-    return {
-        "include": [pattern.text for pattern in scope.include],
-        "exclude": [pattern.text for pattern in scope.exclude],
-        "always_exclude": sorted(scope.always_exclude),
-        "namespaces": sorted(scope.namespaces),
-    }
-
-
-def _scope(stored: dict[str, list[str]]) -> FolderScope:
-    if not stored:  # of a time before there were scopes: everything was archived
-        return EVERYTHING
-    return FolderScope(
-        include=tuple(FolderPattern(text) for text in stored["include"]),
-        exclude=tuple(FolderPattern(text) for text in stored["exclude"]),
-        always_exclude=frozenset(FolderRole(role) for role in stored["always_exclude"]),
-        namespaces=frozenset(Namespace(namespace) for namespace in stored["namespaces"]),
     )
 
 

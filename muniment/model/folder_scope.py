@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -84,6 +85,25 @@ class FolderScope:
     exclude: tuple[FolderPattern, ...] = ()
     always_exclude: frozenset[FolderRole] = frozenset(FolderRole)
     namespaces: frozenset[Namespace] = frozenset({Namespace.PERSONAL})
+
+    def lists(self) -> dict[str, list[str]]:
+        """Return it as lists of texts, each in full: defaults may change, what was stored does not."""
+        return {
+            "include": [pattern.text for pattern in self.include],
+            "exclude": [pattern.text for pattern in self.exclude],
+            "always_exclude": sorted(self.always_exclude),
+            "namespaces": sorted(self.namespaces),
+        }
+
+    @classmethod
+    def of_lists(cls, lists: Mapping[str, Sequence[str]]) -> FolderScope:
+        """Return what `lists` was made of; Misconfigured when an entry is no pattern."""
+        return cls(
+            include=tuple(map(FolderPattern.parse, lists["include"])),
+            exclude=tuple(map(FolderPattern.parse, lists["exclude"])),
+            always_exclude=frozenset(map(FolderRole, lists["always_exclude"])),
+            namespaces=frozenset(map(Namespace, lists["namespaces"])),
+        )
 
 
 #: What a profile gets that names none.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from muniment.errors import Misconfigured, ServerUnavailable
 from muniment.secrecy import Secret
 
 _COMMAND_SECONDS = 30.0
-_FILE, _COMMAND = "file:", "command:"
+_FILE, _COMMAND = "file", "command"
 
 
 def token_file(path: Path) -> Secret:
     """Return the source of tokens that is stored for a file; every worker reads it anew for each turn."""
-    return Secret(f"{_FILE}{path.absolute()}")
+    return Secret(f"{_FILE}:{path.absolute()}")
 
 
 def token_command(command: str) -> Secret:
@@ -26,7 +27,17 @@ def token_command(command: str) -> Secret:
         raise Misconfigured(f"the token command cannot be read: {error}", hint="Close all quotes.") from error
     if not words:
         raise Misconfigured("the token command is empty")
-    return Secret(f"{_COMMAND}{command}")
+    return Secret(f"{_COMMAND}:{command}")
+
+
+def is_source(text: Secret) -> bool:
+    """Tell whether it is what `token_file` or `token_command` made, and no password."""
+    return text.reveal().startswith((f"{_FILE}:", f"{_COMMAND}:"))
+
+
+def _named(command: str) -> str:
+    """Name a command in an error: only its program, for its arguments may be secret."""
+    return f"the token command {shlex.split(command)[0]!r}"
 
 
 async def access_token(source: Secret) -> Secret:
@@ -35,7 +46,7 @@ async def access_token(source: Secret) -> Secret:
     Misconfigured when there is no token, ServerUnavailable when the command fails: who issues the tokens may be away.
     """
     kind, _, what = source.reveal().partition(":")
-    if kind == _FILE.removesuffix(":"):
+    if kind == _FILE:
         try:
             token = await asyncio.to_thread(Path(what).read_text)
         except (OSError, UnicodeDecodeError) as error:
@@ -44,8 +55,8 @@ async def access_token(source: Secret) -> Secret:
                 f"cannot read the token file {what}: {reason}", hint="Every archive worker needs the file."
             ) from None
         origin = f"the token file {what}"
-    elif kind == _COMMAND.removesuffix(":"):
-        token, origin = await _output(what), f"the command {what!r}"
+    elif kind == _COMMAND:
+        token, origin = await _output(what), _named(what)
     else:
         raise Misconfigured("the profile has no source of access tokens", hint="Give --token-file or --token-command.")
     if not token.strip():
@@ -63,19 +74,20 @@ async def _output(command: str) -> str:
         )
     except OSError as error:
         raise Misconfigured(
-            f"cannot run the token command {command!r}: {error.strerror}", hint="Every archive worker needs it."
+            f"cannot run {_named(command)}: {error.strerror}", hint="Every archive worker needs it."
         ) from error
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
             output, errors = await process.communicate()
     except TimeoutError as error:
-        raise ServerUnavailable(f"the token command {command!r} took more than {_COMMAND_SECONDS:.0f} s") from error
+        raise ServerUnavailable(f"{_named(command)} took more than {_COMMAND_SECONDS:.0f} s") from error
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
     if process.returncode:
         said = errors.decode(errors="replace").strip().splitlines()
         reason = f": {said[-1]}" if said else ""
-        raise ServerUnavailable(f"the token command {command!r} ended with exit code {process.returncode}{reason}")
+        raise ServerUnavailable(f"{_named(command)} ended with exit code {process.returncode}{reason}")
     return output.decode(errors="replace")

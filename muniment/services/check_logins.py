@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from muniment.db import profiles
@@ -18,6 +19,9 @@ from muniment.services.doors import Doors
 
 #: How often a mailbox is tried that found no free connection to the server; each try waits for one for some seconds.
 _PATIENCE = 30
+
+#: … and where the server wants a pause, so long is waited between two tries, at most (seconds).
+_LONGEST_PAUSE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,19 @@ class _Target:
     credentials: Callable[[], Credentials]
 
 
-async def check_rows(
+def check_rows(
     doors: Doors, server: Server, rows: Sequence[CsvMailbox], at_once: int
-) -> AsyncIterator[LoginCheck]:
+) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once."""
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row)) for row in rows]
-    async for check in _check(doors.limits, server, targets, at_once):
-        yield check
+    return _check(doors.limits, server, targets, at_once)
 
 
 def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
     return lambda: own_login(row.login_user, row.password)
 
 
-async def check_profile(doors: Doors, name: str) -> AsyncIterator[LoginCheck]:
+async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login to each mailbox of a profile went, as soon as it is known; NotFound when there is no profile."""
     async with doors.database.session() as session:
         profile = await profiles.find(session, name)
@@ -70,11 +73,14 @@ async def check_profile(doors: Doors, name: str) -> AsyncIterator[LoginCheck]:
         return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
 
     targets = [_Target(m.user_name, m.address, None, credentials_of(m)) for m in mailboxes]
-    async for check in _check(doors.limits, profile.server, targets, profile.max_jobs):
-        yield check
+    async with aclosing(_check(doors.limits, profile.server, targets, profile.max_jobs)) as checks:
+        async for check in checks:
+            yield check
 
 
-async def _check(limits: Limits, server: Server, targets: Sequence[_Target], at_once: int) -> AsyncIterator[LoginCheck]:
+async def _check(
+    limits: Limits, server: Server, targets: Sequence[_Target], at_once: int
+) -> AsyncGenerator[LoginCheck, None]:
     waiting = iter(targets)
     running: set[asyncio.Task[LoginCheck]] = set()
     try:
@@ -111,6 +117,7 @@ async def _try(limits: Limits, server: Server, target: _Target) -> LoginCheck:
         except ServerBusy as error:
             if not patience:
                 return told(str(error), error.hint or "")
+            await asyncio.sleep(min(error.seconds, _LONGEST_PAUSE_SECONDS))
         except MunimentError as error:
             return told(str(error), error.hint or "")
         else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from muniment.db import profiles
 from muniment.db.database import Database
 from muniment.errors import Misconfigured
-from muniment.model.folder_scope import FolderPattern, FolderScope
+from muniment.model.folder_scope import FolderScope
 from muniment.model.login import LoginKind, LoginMethod
 from muniment.model.profile import ProfileKind, Server
 from muniment.model.server_kind import ServerKind
@@ -41,6 +43,7 @@ async def edit_profile(
         raise Misconfigured(
             "a profile keeps its name and its kind", hint="Export it, change the file, and import it as another one."
         )
+    _check_csv(new, csv)
     if csv is None and new.mailboxes.csv != old.mailboxes.csv:
         raise Misconfigured("the mailboxes of a csv profile come from its file", hint="Give the new file with --csv.")
     request = replace(request_of(new), password=password, csv=csv)
@@ -62,8 +65,14 @@ async def import_profile(
     who: str,
 ) -> ProfileSummary:
     """Add the profile of a document; Conflict when its name is taken, Misconfigured when something is missing."""
+    _check_csv(document, csv)
     request = replace(request_of(document), password=password, csv=csv)
     return await submit_profile(database, secrets, request, who=who)
+
+
+def _check_csv(document: ProfileDocument, csv: bytes | None) -> None:
+    if csv is not None and document.kind is not ProfileKind.CSV:
+        raise Misconfigured(f"a {document.kind} profile takes no CSV file")
 
 
 def _uses_token(document: ProfileDocument) -> bool:
@@ -100,10 +109,5 @@ def request_of(document: ProfileDocument) -> ProfileRequest:
         no_master_mailbox=document.no_master_mailbox,
         server_kind=ServerKind.parse(server.kind),
         identity=document.login.identity,
-        folders=FolderScope(
-            include=tuple(map(FolderPattern.parse, folders.include)),
-            exclude=tuple(map(FolderPattern.parse, folders.exclude)),
-            always_exclude=frozenset(folders.always_exclude),
-            namespaces=frozenset(folders.namespaces),
-        ),
+        folders=FolderScope.of_lists(msgspec.to_builtins(folders)),
     )

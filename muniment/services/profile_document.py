@@ -87,7 +87,7 @@ class ProfileDocument(_Table, omit_defaults=False, kw_only=True):
 
 def document_of(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> ProfileDocument:
     """Return what is known of a profile, but for its secrets."""
-    server, scope = profile.server, profile.folders
+    server = profile.server
     return ProfileDocument(
         name=profile.name,
         kind=profile.kind,
@@ -107,12 +107,7 @@ def document_of(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> ProfileD
             method=str(profile.login or ""),
             identity=profile.identity if profile.is_privileged else None,
         ),
-        folders=FoldersTable(
-            include=[pattern.text for pattern in scope.include],
-            exclude=[pattern.text for pattern in scope.exclude],
-            always_exclude=sorted(scope.always_exclude),
-            namespaces=sorted(scope.namespaces),
-        ),
+        folders=msgspec.convert(profile.folders.lists(), FoldersTable),
         mailboxes=_mailboxes(profile, mailboxes),
     )
 

@@ -13,6 +13,7 @@ from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.profile import Profile, ProfileKind, Server
 from muniment.model.server_kind import GENERIC, ServerKind
 from muniment.secrecy import Secret, SecretBox
+from muniment.services.access_token import is_source
 from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.csv_mailboxes import read_csv
 from muniment.services.profile_document import document_of, to_builtins
@@ -164,6 +165,11 @@ def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
             raise Misconfigured(f"a {request.kind} profile needs a user", hint="Name him with --user.")
         if is_new and not request.password:
             raise Misconfigured(f"a {request.kind} profile needs a password")
+        if request.password and is_source(request.password) != (profile.logins[0].kind is LoginKind.XOAUTH2):
+            raise Misconfigured(
+                "an access token comes from a file or a command, a password does not",
+                hint="With xoauth2 give --token-file or --token-command, else --password-file.",
+            )
     elif request.login is not None and request.login.kind is LoginKind.XOAUTH2:
         raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[request.kind])
     return profile

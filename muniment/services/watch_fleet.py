@@ -15,8 +15,10 @@ from muniment.services.show_status import Status, show_status
 #: Seconds between two looks. Who asks for the facts gets the last ones: scraping costs the database nothing.
 FACTS_SECONDS = 15.0
 
-#: … and so many times as long as a look takes: 2 s with 100,000 mailboxes, which shall not keep PostgreSQL busy.
+#: … or so many times as long as a look takes, 2 s with 100,000 mailboxes, which shall not keep PostgreSQL busy; but not
+#: longer than that: an alert takes facts of two minutes for a failure.
 REST = 20.0
+LONGEST_REST_SECONDS = 60.0
 
 #: Bounds of the histogram of lags, in seconds: 15 minutes, 1, 6, 12 hours, 1, 2, 7, 30 days.
 LAG_BOUNDS = (900.0, 3600.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0, 2_592_000.0)
@@ -41,7 +43,8 @@ async def watch_fleet(doors: Doors, publish: Callable[[FleetFacts], None]) -> No
     while True:
         began = time.monotonic()
         publish(await fleet_facts(doors))
-        await asyncio.sleep(max(FACTS_SECONDS, REST * (time.monotonic() - began)))
+        rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
+        await asyncio.sleep(max(FACTS_SECONDS, rest))
 
 
 async def fleet_facts(doors: Doors) -> FleetFacts:

@@ -210,6 +210,40 @@ def test_csv_and_single_profiles(shell: Shell, new_address: NewAddress, tmp_path
         assert report["messages"] == 10
 
 
+def test_profiles_are_changed_exported_and_imported(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
+    """`edit` changes what is named and keeps the rest, `export` and `import` make a second one, `audit` tells of all."""
+    addresses = [new_address() for _ in range(2)]
+    for address in addresses:
+        shell.mailbox(address, 3)
+    shell.master("edited", tmp_path, *addresses)
+    only_one, exported, secret = tmp_path / "one.txt", tmp_path / "edited.toml", tmp_path / "password"
+    only_one.write_text(f"{addresses[1]}\n")
+    secret.write_text(MASTER_PASSWORD)
+    secret.chmod(0o600)
+
+    shell.ok("profile", "edit", "edited", "--set", "max_jobs=3", "--mailboxes", str(only_one))
+    exported.write_text(shell.ok("profile", "export", "edited"))
+    shell.ok("profile", "import", str(exported), "--name", "copied", "--password-file", str(secret))
+    finished = [shell.run("profile", "run", name, "--wait") for name in ("edited", "copied")]
+    entries = shell.json("audit", "--of", "edited")
+    refused = {
+        "there is no terminal": shell.run("profile", "edit", "edited"),
+        "write FIELD=VALUE": shell.run("profile", "edit", "edited", "--set", "max_jobs"),
+        "unknown field `max_job`": shell.run("profile", "edit", "edited", "--set", "max_job=1"),
+        "is no e-mail address": shell.run("profile", "edit", "edited", "--set", 'mailboxes.addresses=["x"]'),
+        "takes no CSV file": shell.run("profile", "edit", "edited", "--csv", str(only_one)),
+        "exists already": shell.run("profile", "import", str(exported), "--password-file", str(secret)),
+    }
+
+    assert [one.code for one in finished] == [ExitCode.OK, ExitCode.OK], finished
+    changed = shell.json("profile", "show", "edited")
+    assert (changed["max_jobs"], changed["mailboxes"]) == (3, 1)
+    assert shell.json("profile", "export", "copied")["mailboxes"] == {"addresses": [addresses[1]]}
+    assert [entry["action"] for entry in entries] == ["profile changed", "profile added"]
+    assert [sentence for sentence, run in refused.items() if run.code == 0 or sentence not in run.stderr] == []
+    assert MASTER_PASSWORD not in exported.read_text() + shell.ok("audit", "--json")
+
+
 def test_accepted_certificates_are_a_warning_everywhere(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """A profile that verifies nothing says so wherever it or its runs are shown."""
     address = new_address()

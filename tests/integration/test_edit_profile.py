@@ -15,6 +15,7 @@ from muniment.model.login import Identity, LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
+from muniment.services.access_token import token_command
 from muniment.services.edit_profile import edit_profile, export_profile, import_profile
 from muniment.services.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
 from muniment.services.show_audit import show_audit
@@ -165,7 +166,18 @@ async def test_a_token_does_not_become_a_password(harness: Harness) -> None:
     await submit(harness, kind=ProfileKind.SINGLE, login=None, identity=None, mailboxes=None)
     with pytest.raises(Misconfigured, match="no access token"):
         await edit(harness, ("login.method", "xoauth2"))
-    await edit(harness, ("login.method", "xoauth2"), password=Secret("command:token"))
+    with pytest.raises(Misconfigured, match="comes from a file or a command"):
+        await edit(harness, ("login.method", "xoauth2"), password=Secret("ya29.token"))
+    with pytest.raises(Misconfigured, match="comes from a file or a command"):
+        await edit(harness, password=token_command("token"))
+    await edit(harness, ("login.method", "xoauth2"), password=token_command("token"))
+
+
+async def test_a_csv_file_is_for_csv_profiles(harness: Harness) -> None:
+    """What a profile has no use for is refused, not ignored."""
+    await submit(harness)
+    with pytest.raises(Misconfigured, match="a master profile takes no CSV file"):
+        await edit(harness, csv=CSV)
 
 
 async def test_every_change_is_written_down(harness: Harness) -> None:

@@ -121,8 +121,9 @@ async def test_tokens_come_from_commands() -> None:
         await access_token(token_command("sh -c 'echo no refresh token >&2; exit 3'"))
     with pytest.raises(Misconfigured, match="gave no access token"):
         await access_token(token_command("true"))
-    with pytest.raises(Misconfigured, match="cannot run the token command"):
-        await access_token(token_command("/no/such/command"))
+    with pytest.raises(Misconfigured, match="cannot run the token command") as caught:
+        await access_token(token_command("/no/such/command --client-secret abc123"))
+    assert "abc123" not in str(caught.value)
     with pytest.raises(Misconfigured, match="cannot read the token file"):
         await access_token(Secret("file:/no/such/file"))
     with pytest.raises(Misconfigured, match="cannot be read"):
