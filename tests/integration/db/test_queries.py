@@ -30,6 +30,7 @@ TYPES: dict[str, type] = {
     "text": str,
     "bytea": bytes,
     "timestamptz": datetime,
+    "jsonb": dict,
     "text[]": list,
     "int8[]": list,
 }
