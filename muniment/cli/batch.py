@@ -24,6 +24,7 @@ from muniment.cli.profile_options import (
     server_from,
     server_options,
 )
+from muniment.cli.rule_options import RuleOptions, deletion_from, filter_from, rule_options, schedule_from
 from muniment.cli.who import who
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
@@ -35,7 +36,7 @@ from muniment.services.submit_profile import ProfileRequest, ProfileSummary, pro
 
 
 @dataclass(frozen=True)
-class _Options(ServerOptions, FolderOptions):
+class _Options(ServerOptions, FolderOptions, RuleOptions):
     file: Path
     name: str | None
     check: bool
@@ -55,6 +56,7 @@ def batch() -> None:
 @click.option("--name", type=Name(), help="Name of the profile. Default: the file's, without its ending.")
 @server_options
 @folder_options
+@rule_options
 @limit_options
 @click.option("--check", is_flag=True, help="Log in to every mailbox, so many at once; store and archive nothing.")
 @click.option(
@@ -99,6 +101,9 @@ def submit(**options: Any) -> ExitCode:
         max_jobs=given.max_jobs,
         server_kind=ServerKind.parse(given.server_kind),
         folders=scope_from(given),
+        filter=filter_from(given),
+        deletion=deletion_from(given),
+        schedule=schedule_from(given),
     )
     summary, changed = with_doors(lambda doors: _store(doors, request))
     done = "updated" if changed else "added"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from muniment.cli.connect import with_database, with_doors
 from muniment.cli.exit_codes import ExitCode
@@ -29,7 +30,7 @@ from muniment.cli.profile_edit import edit, export, import_
 from muniment.cli.who import who
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
-from muniment.model.profile import ProfileKind
+from muniment.model.profile import Profile, ProfileKind
 from muniment.services.check_logins import check_profile
 from muniment.services.effective_folders import EffectiveFolder
 from muniment.services.probe_profile import Probe, probe_profile
@@ -171,7 +172,8 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
     `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `mailboxes` (how many),
     `folders{include[], exclude[], always_exclude[], namespaces[]}`, `max_jobs`, `allow_same_mailbox`,
-    `no_master_mailbox`, `warnings[]`.
+    `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (what has its
+    default is left out), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     profile, server = summary.profile, summary.profile.server
     return {
@@ -194,6 +196,10 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "max_jobs": profile.max_jobs,
         "allow_same_mailbox": profile.allow_same_mailbox,
         "no_master_mailbox": profile.no_master_mailbox,
+        "filter": msgspec.to_builtins(profile.filter),
+        "deletion": msgspec.to_builtins(profile.deletion),
+        "schedule": msgspec.to_builtins(profile.schedule),
+        "multidrop": msgspec.to_builtins(profile.multidrop),
         "warnings": profile.warnings,
     }
 
@@ -269,6 +275,7 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("user", user),
         ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
         *_scope_facts(found.folders),
+        *_rule_facts(found),
         ("jobs at once", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]
@@ -279,6 +286,25 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
     if found.no_master_mailbox:
         facts.append(("master mailbox", f"{found.user} has none"))
     return facts
+
+
+def _rule_facts(found: Profile) -> list[tuple[str, str]]:
+    rules: dict[str, msgspec.Struct] = {
+        "only messages": found.filter,
+        "deletes": found.deletion,
+        "runs": found.schedule,
+    }
+    if found.kind is ProfileKind.MULTIDROP:
+        rules["whose mail"] = found.multidrop
+    facts = [(name, _rule_text(rule)) for name, rule in rules.items()]
+    return [(name, text) for name, text in facts if text]
+
+
+def _rule_text(rule: msgspec.Struct) -> str:
+    """Return what a rule says beyond its defaults, like `older than 2 years, sender @example.com`."""
+    values: dict[str, object] = msgspec.to_builtins(rule)
+    shown = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in values.items()}
+    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
 
 def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:

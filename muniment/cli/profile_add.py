@@ -26,9 +26,20 @@ from muniment.cli.profile_options import (
     token_options,
     token_source,
 )
+from muniment.cli.rule_options import (
+    MultidropOptions,
+    RuleOptions,
+    deletion_from,
+    filter_from,
+    multidrop_from,
+    multidrop_options,
+    rule_options,
+    schedule_from,
+)
 from muniment.cli.who import who
 from muniment.errors import Misconfigured
 from muniment.model.login import Identity, LoginKind, LoginMethod
+from muniment.model.multidrop import USUAL_MULTIDROP
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
@@ -39,7 +50,7 @@ _ALL = "all"
 
 
 @dataclass(frozen=True)
-class Options(ServerOptions, FolderOptions):
+class Options(ServerOptions, FolderOptions, RuleOptions, MultidropOptions):
     """What was typed; the names are those of the options."""
 
     name: str
@@ -77,7 +88,8 @@ class _Login(click.ParamType[LoginMethod]):
     "--kind",
     type=click.Choice([kind.value for kind in ProfileKind]),
     required=True,
-    help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox.",
+    help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox. "
+    "multidrop: one mailbox that holds the mail of many users.",
 )
 @server_options
 @click.option("--user", metavar="USER", help="The privileged user (master), or the mailbox's login (single).")
@@ -124,6 +136,8 @@ class _Login(click.ParamType[LoginMethod]):
     "--address", type=Address(), help="single: name of the mailbox's root folder in the archive. Default: the login."
 )
 @folder_options
+@rule_options
+@multidrop_options
 @limit_options
 @click.option("--allow-same-mailbox", is_flag=True, help="Go on when the server opens one mailbox under two names.")
 @click.option(
@@ -173,6 +187,10 @@ def request_from(given: Options) -> ProfileRequest:
         server_kind=ServerKind.parse(given.server_kind),
         identity=Identity(given.identity) if given.identity else None,
         folders=scope_from(given),
+        filter=filter_from(given),
+        deletion=deletion_from(given),
+        schedule=schedule_from(given),
+        multidrop=multidrop_from(given),
         password=_password(given, kind),
     )
 
@@ -196,6 +214,8 @@ def _check(given: Options, kind: ProfileKind) -> None:
         raise click.UsageError(f"--kind {kind} needs --user: {whose}.")
     if given.login and given.login.kind.is_privileged != (kind is ProfileKind.MASTER):
         raise click.UsageError(f"--login {given.login} is not for --kind {kind}. {FITTING_LOGINS[kind]}")
+    if kind is not ProfileKind.MULTIDROP and multidrop_from(given) != USUAL_MULTIDROP:
+        raise click.UsageError(f"options for multidrop profiles do not fit a {kind} profile: leave them out.")
     _check_token(given)
     _check_mailboxes(given, kind)
 

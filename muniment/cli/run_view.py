@@ -46,7 +46,8 @@ def exit_code(run: Run) -> ExitCode:
 def run_shape(run: Run) -> dict[str, object]:
     """`id`, `profile`, `state` (running, cancelling, succeeded, failed, cancelled), `started`, `finished` (null while
     it runs), `mailboxes{total, done, failed, running, queued, cancelled}`,
-    `messages{seen, archived, known, quarantined}` (seen is the sum of the others), `bytes` (archived), `warnings[]`.
+    `messages{seen, archived, known, quarantined, filtered}` (seen is the sum of the next three; filtered are those that
+    the profile's filter left out), `bytes` (archived), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     mailboxes, messages = run.mailboxes, run.messages
     return {
@@ -68,6 +69,7 @@ def run_shape(run: Run) -> dict[str, object]:
             "archived": messages.archived,
             "known": messages.known,
             "quarantined": messages.quarantined,
+            "filtered": messages.filtered,
         },
         "bytes": run.bytes,
         "warnings": run.warnings,
@@ -170,7 +172,8 @@ def messages_text(run: Run) -> str:
     """Return `2,000 seen: 1,200 archived, 800 known already`."""
     messages = run.messages
     quarantined = f", {number(messages.quarantined)} in quarantine" if messages.quarantined else ""
+    filtered = f"; {number(messages.filtered)} left out by the filter" if messages.filtered else ""
     return (
         f"{number(messages.seen)} seen: {number(messages.archived)} archived, "
-        f"{number(messages.known)} known already{quarantined}"
+        f"{number(messages.known)} known already{quarantined}{filtered}"
     )

@@ -36,12 +36,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Proof:
-    """UIDs on the server, how many of them are not archived, and the STATUS on which that stands."""
+    """UIDs on the server, how many of them are not archived, or left out by a filter, and the STATUS it stands on."""
 
     folder_id: int
     basis: FolderStatus
     on_server: int
     missing: int
+    filtered: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
         [proof.basis.messages for proof in proofs],
         [proof.basis.highestmodseq for proof in proofs],
         lease.job_id,
+        [proof.filtered for proof in proofs],
     )
 
 

@@ -120,7 +120,7 @@ async def progress(session: Session, lease: Lease, progress: Progress, seconds: 
     """
     counts = progress.counts
     numbers = (counts.seen, counts.archived, counts.known, counts.quarantined, progress.size)
-    cursors = (list(progress.cursors), list(progress.cursors.values()), progress.breaks)
+    cursors = (list(progress.cursors), list(progress.cursors.values()), progress.breaks, counts.filtered)
     return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursors)))
 
 

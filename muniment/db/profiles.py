@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
+from muniment.model.deletion_rule import DeletionRule
 from muniment.model.folder_scope import EVERYTHING, FolderScope
 from muniment.model.login import Identity, LoginMethod, OwnLogin
+from muniment.model.mail_filter import MailFilter
+from muniment.model.multidrop import Multidrop
 from muniment.model.profile import Access, Profile, ProfileKind, Server
+from muniment.model.schedule import Schedule
 from muniment.model.server_kind import ServerKind
 
 _SQL = load("profiles")
@@ -69,6 +75,10 @@ class _Row:
     identity: str
     folders: dict[str, list[str]]
     except_users: list[str]
+    filter: dict[str, object]
+    deletion: dict[str, object]
+    schedule: dict[str, object]
+    multidrop: dict[str, object]
 
     def profile(self) -> Profile:
         access = Access(self.access)
@@ -88,6 +98,10 @@ class _Row:
             # Empty: of a time before there were scopes, when everything was archived.
             folders=FolderScope.of_lists(self.folders) if self.folders else EVERYTHING,
             except_users=tuple(self.except_users),
+            filter=msgspec.convert(self.filter, MailFilter),
+            deletion=msgspec.convert(self.deletion, DeletionRule),
+            schedule=msgspec.convert(self.schedule, Schedule),
+            multidrop=msgspec.convert(self.multidrop, Multidrop),
         )
 
 
@@ -140,6 +154,10 @@ def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, .
         profile.identity.value,
         profile.folders.lists(),
         list(profile.except_users),
+        *(
+            msgspec.to_builtins(rule)
+            for rule in (profile.filter, profile.deletion, profile.schedule, profile.multidrop)
+        ),
     )
 
 

@@ -49,6 +49,7 @@ class _Row:
     archived: int
     known: int
     quarantined: int
+    filtered: int
     bytes: int
 
     def run(self) -> Run:
@@ -59,7 +60,7 @@ class _Row:
             started=self.started,
             finished=self.finished,
             mailboxes=MailboxCounts(self.total, self.done, self.failed, self.running, self.queued, self.cancelled),
-            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined),
+            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined, self.filtered),
             bytes=self.bytes,
             warnings=self.warnings,
         )

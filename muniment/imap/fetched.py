@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from muniment.imap import tokens
@@ -47,10 +48,15 @@ class Fetched:
             claimed_size=earlier.claimed_size if self.claimed_size is None else self.claimed_size,
         )
 
+    @property
+    def received(self) -> datetime | None:
+        """INTERNALDATE in UTC; None when it did not come, or is none."""
+        return parse_internaldate(self.date or b"")
+
     def message(self, max_message_bytes: int) -> FetchedMessage:
         """Return the message, or why there are no bytes."""
         raw, reason = self._raw(max_message_bytes)
-        return FetchedMessage(self.uid, self.flags or (), parse_internaldate(self.date or b""), raw, reason)
+        return FetchedMessage(self.uid, self.flags or (), self.received, raw, reason)
 
     def _raw(self, max_message_bytes: int) -> tuple[MemoryMessage | SpooledMessage | None, str]:
         body = MemoryMessage(bytes(self.body)) if isinstance(self.body, String) else self.body

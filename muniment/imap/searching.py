@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from heapq import merge
 from typing import TypeAlias
 
+from muniment.imap.batches import uid_sets
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import command_error
 from muniment.imap.uids import UidListing
@@ -38,6 +39,19 @@ class UidSearch:
         if named is not None:
             return array("Q", sorted(set(await self._among(_ranges(named[1])))))
         return await self._search(criteria)
+
+    async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
+        """Return those of `uids` (ascending) for which the server's SEARCH says yes; all where its answer may be cut."""
+        if self._cap:
+            return list(uids)
+        kept: list[int] = []
+        for uid_set, members in uid_sets(uids):
+            found = await self._search(f"UID {uid_set} {keys}")
+            if self._may_be_cut(len(found)):
+                kept += members
+            else:
+                kept += sorted(set(found).intersection(members))
+        return kept
 
     async def _all(self) -> array[int]:
         uids = await self._search("ALL")

@@ -11,7 +11,7 @@ from aioimaplib.aioimaplib import AUTH, SELECTED
 
 from muniment.errors import MunimentError
 from muniment.imap import folders, login, tokens, wire
-from muniment.imap.batches import uid_sets
+from muniment.imap.attributes import Attributes, fetch_attributes, fetch_sizes
 from muniment.imap.command import OnData
 from muniment.imap.connect import connect, drop
 from muniment.imap.fetching import fetch_messages
@@ -131,25 +131,15 @@ class ImapSession:
 
     async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
         """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
-        sizes: dict[int, int] = {}
-        wanted = set(uids)
+        return await fetch_sizes(self._protocol, uids)
 
-        def take(keyword: bytes, parts: list[Part]) -> bool:
-            before = len(sizes)
-            if keyword == b"FETCH":
-                items = fetch_items(parts)
-                if b"UID" in items and b"RFC822.SIZE" in items:
-                    uid = tokens.number(items[b"UID"])
-                    if uid in wanted:
-                        sizes[uid] = tokens.number(items[b"RFC822.SIZE"], tokens.MAX_CLAIM)
-            return len(sizes) > before
+    async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
+        """Return those of `uids` that a SEARCH for `keys` may be about; some that it is not, where its answer may be cut."""
+        return await self._search.matching(uids, keys)
 
-        for uid_set, _ in uid_sets(sorted(wanted)):
-            words = [uid_set.encode(), b"(RFC822.SIZE)"]
-            status = await self._protocol.run("FETCH", words, uid=True, on_data=take)
-            if not status.ok:
-                raise message_error(status, "UID FETCH of sizes", self._protocol.peer)
-        return sizes
+    async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
+        """Return flags, date and size (and header fields) by UID; what the server does not tell of has no entry."""
+        return await fetch_attributes(self._protocol, uids, with_head=with_head)
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
         """Return (UID, header fields that tell deliveries apart, and INTERNALDATE) of the first messages.

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-
-import regex
 
 from muniment.errors import Misconfigured
+from muniment.model.expressions import check_expression, expression, is_found
 
-#: Longest time for one pattern on one folder (seconds): a pattern that backtracks must not stop a worker.
-_PATTERN_SECONDS = 0.5
-
-_CASELESS, _CASE_SENSITIVE = "|i|", "||"
+_WHAT = "folder pattern"
 _ALONE = "/."
 
 
@@ -48,26 +43,15 @@ class FolderPattern:
     @classmethod
     def parse(cls, text: str) -> FolderPattern:
         """Return the pattern; Misconfigured when it is empty or no regular expression."""
-        expression = _expression(text)
-        if not text.strip("/") or expression == "":
+        if not text.strip("/"):
             raise Misconfigured("a folder pattern is empty", hint="Write a folder's path, like Projects/2024.")
-        if expression is not None:
-            try:
-                _compiled(text)
-            except regex.error as error:
-                raise Misconfigured(f"the folder pattern {text!r} is no regular expression: {error}") from error
+        check_expression(text, _WHAT)
         return cls(text)
 
     def matches(self, path: str) -> bool:
         """Tell whether it fits a path; Misconfigured when a regular expression takes too long for that."""
-        if _expression(self.text) is not None:
-            try:
-                return _compiled(self.text).search(path, timeout=_PATTERN_SECONDS) is not None
-            except TimeoutError as error:
-                raise Misconfigured(
-                    f"the folder pattern {self.text!r} takes too long",
-                    hint="Repetitions within repetitions do that; write it in another way.",
-                ) from error
+        if expression(self.text) is not None:
+            return is_found(self.text, path, _WHAT)
         if self.text.endswith(_ALONE):
             return path == _plain(self.text.removesuffix(_ALONE))
         plain = _plain(self.text)
@@ -118,16 +102,3 @@ def _plain(text: str) -> str:
     path = text.strip("/")
     first, slash, rest = path.partition("/")
     return f"INBOX{slash}{rest}" if first.upper() == "INBOX" else path
-
-
-def _expression(text: str) -> str | None:
-    """Return the regular expression of a pattern, None when it is a plain path."""
-    for mark in (_CASELESS, _CASE_SENSITIVE):
-        if text.startswith(mark):
-            return text.removeprefix(mark)
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(text: str) -> regex.Pattern[str]:
-    return regex.compile(_expression(text) or "", regex.IGNORECASE if text.startswith(_CASELESS) else 0)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
+from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
+from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
+from muniment.model.schedule import BY_HAND, Schedule
 from muniment.model.server_kind import GENERIC, ServerKind
 
 
@@ -16,6 +20,7 @@ class ProfileKind(StrEnum):
     SINGLE = "single"
     MASTER = "master"
     CSV = "csv"
+    MULTIDROP = "multidrop"  # one mailbox that holds the mail of many users
 
 
 class Access(StrEnum):
@@ -78,6 +83,10 @@ class Profile:
     identity: Identity = Identity.ADDRESS
     folders: FolderScope = USUAL
     except_users: tuple[str, ...] = ()  # with all_mailboxes: left out; names or addresses, in lower case
+    filter: MailFilter = EVERY_MESSAGE
+    deletion: DeletionRule = NO_DELETION
+    schedule: Schedule = BY_HAND
+    multidrop: Multidrop = USUAL_MULTIDROP
 
     @property
     def logins(self) -> tuple[LoginMethod, ...]:
@@ -100,4 +109,8 @@ class Profile:
     def warnings(self) -> list[str]:
         """What must be seen wherever the profile or its runs are shown."""
         accepted = self.server.accept_all_certificates and self.server.access is not Access.IMAP
-        return ["accepts all certificates: the connection can be intercepted"] if accepted else []
+        warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
+        if self.deletion:
+            when = "as soon as they are archived" if self.deletion.after == AT_ONCE else f"after {self.deletion.after}"
+            warnings.append(f"deletes archived messages on the mail server {when}")
+        return warnings

@@ -81,12 +81,13 @@ class MailboxCounts:
 
 @dataclass(frozen=True)
 class MessageCounts:
-    """Messages of a run: seen = archived (new entries) + known + quarantined."""
+    """Messages of a run: seen = archived (new entries) + known + quarantined; `filtered` were left out by a filter."""
 
     seen: int
     archived: int
     known: int
     quarantined: int
+    filtered: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class ServerKind:
     `logins`: of a privileged user, in the order of preference; the first that the server offers is used.
     `identity`: what such a login calls a mailbox. `may_open_own`: a privileged login that the server does not
     understand may end in the privileged user's own mailbox, so that one is looked at first, to tell others from it.
+    `searches_well`: what its SEARCH says of flags, sizes and dates can be relied on.
     `shared_roots`, `other_users_roots`: top-level folders of everybody's and of other people's mail, where the server's
     NAMESPACE (RFC 2342) does not tell them.
     """
@@ -35,6 +36,7 @@ class ServerKind:
     logins: tuple[LoginMethod, ...] = (_PLAIN,)
     identity: Identity = Identity.ADDRESS
     may_open_own: bool = True
+    searches_well: bool = True
     shared_roots: tuple[str, ...] = ()
     other_users_roots: tuple[str, ...] = ()
 
@@ -73,7 +75,9 @@ SERVER_KINDS = (
     ServerKind(
         "icewarp",
         "IceWarp",
-        "Reported. Without the rights of an administrator the login succeeds and opens the user's own mailbox.",
+        "Reported. Without the rights of an administrator the login succeeds and opens the user's own mailbox; "
+        "its SEARCH is not to be relied on.",
+        searches_well=False,
     ),
     ServerKind(
         "kerio",

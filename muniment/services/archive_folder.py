@@ -12,6 +12,7 @@ from muniment.errors import Transient
 from muniment.model.folder import FolderStatus
 from muniment.services.doors import Doors
 from muniment.services.fetch_batches import fetch_batches, still_there
+from muniment.services.filter_news import filter_news
 from muniment.services.folder_work import FolderWork, give_up_folder_if_last
 from muniment.services.prove_folders import Visited
 from muniment.services.slice_budget import SliceBudget
@@ -39,10 +40,12 @@ async def archive_folder(doors: Doors, work: FolderWork, writer: Writer, slice_b
         slice_budget = SliceBudget()
     renumbered = await _renumber(doors, work, seen.status)
     news = await _news(doors, renumbered, seen.uids)
-    delivered = await _fetch(doors, renumbered, news.todo, writer, slice_budget)
+    todo = await filter_news(renumbered, news.todo)
+    delivered = await _fetch(doors, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False
-    await writer.prove(await _visited(renumbered, seen, news.archived | delivered))
+    filtered = frozenset(news.todo).difference(todo)
+    await writer.prove(await _visited(renumbered, seen, news.archived | delivered, filtered))
     return True
 
 
@@ -121,14 +124,14 @@ async def _fetch(
     return delivered
 
 
-async def _visited(work: FolderWork, seen: _Seen, had: set[int]) -> Visited:
+async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: frozenset[int]) -> Visited:
     """Say what the proof compares; what did not come is asked for again, it may have left the server meanwhile."""
     listed, status = work.folder.status, seen.status
-    absent = [uid for uid in seen.uids if uid not in had]
+    absent = [uid for uid in seen.uids if uid not in had and uid not in filtered]
     uids = seen.uids
     if absent:
         gone = set(absent).difference(await still_there(work.session, absent))
         uids = [uid for uid in uids if uid not in gone]
     # The older of the two answers: what arrived between LIST and EXAMINE makes the next run look again.
     basis = listed if listed is not None and listed.uidvalidity == status.uidvalidity else status
-    return Visited(work.target, basis, uids, seen.hidden)
+    return Visited(work.target, basis, uids, seen.hidden, filtered)

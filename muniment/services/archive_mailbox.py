@@ -127,7 +127,7 @@ async def _archive_folders(
             return Outcome(more=True, complete=False)
         visited += 1
         try:
-            work = FolderWork(job, session, folder, state, is_new=folder.wire_name not in opened.states)
+            work = FolderWork(job, opened.profile, session, folder, state, is_new=folder.wire_name not in opened.states)
             is_done = await archive_folder(doors, work, writer, slice_budget)
         except CommandRefused as error:
             # One folder that cannot be read stops no other, and is not asked for again in this run.

@@ -143,11 +143,13 @@ async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, in
                     session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
                 )
             missing = await prove_folders(session, lease, portion.visits)
-            counts = MessageCounts(len(readable) + len(refused), len(fresh), len(recognised), len(refused))
+            filtered = sum(len(visit.filtered) for visit in portion.visits)
+            seen = len(readable) + len(refused)
+            counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
             progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
             # Last, so that the job's row is locked only for the commit itself: whoever leases the job
             # after this waits for it, and whoever did before makes the whole transaction fail.
-            if readable or refused or portion.cursors or portion.breaks:
+            if readable or refused or portion.cursors or portion.breaks or filtered:
                 state = await jobs.progress(session, lease, progress, doors.settings.lease_seconds)
             else:  # a proof alone is no progress that would forgive failures
                 state = await jobs.extend(session, lease, doors.settings.lease_seconds)

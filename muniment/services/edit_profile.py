@@ -110,4 +110,8 @@ def request_of(document: ProfileDocument) -> ProfileRequest:
         server_kind=ServerKind.parse(server.kind),
         identity=document.login.identity,
         folders=FolderScope.of_lists(msgspec.to_builtins(folders)),
+        filter=document.filter,
+        deletion=document.deletion,
+        schedule=document.schedule,
+        multidrop=document.multidrop,
     )

@@ -9,6 +9,7 @@ from muniment.db.jobs import Progress
 from muniment.errors import ServerThrottled, ServerUnavailable, Transient
 from muniment.imap import ImapSession
 from muniment.model.folder import FolderState, ServerFolder
+from muniment.model.profile import Profile
 from muniment.model.run import Lease, LeasedJob, MessageCounts
 from muniment.services.batch import Target
 from muniment.services.doors import Doors
@@ -32,6 +33,7 @@ class FolderWork:
     """
 
     job: LeasedJob
+    profile: Profile
     session: ImapSession
     folder: ServerFolder
     state: FolderState

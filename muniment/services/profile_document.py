@@ -11,9 +11,13 @@ import tomli_w
 
 from muniment.db.profiles import NamedMailbox
 from muniment.errors import Misconfigured
+from muniment.model.deletion_rule import NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderRole, Namespace
 from muniment.model.login import Identity
+from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
+from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
 from muniment.model.profile import Access, Profile, ProfileKind
+from muniment.model.schedule import BY_HAND, Schedule
 from muniment.model.server_kind import GENERIC
 
 #: What to do about a document that is none.
@@ -83,6 +87,10 @@ class ProfileDocument(_Table, omit_defaults=False, kw_only=True):
     login: LoginTable = msgspec.field(default_factory=LoginTable)
     folders: FoldersTable = msgspec.field(default_factory=FoldersTable)
     mailboxes: MailboxesTable = msgspec.field(default_factory=MailboxesTable)
+    filter: MailFilter = EVERY_MESSAGE
+    deletion: DeletionRule = NO_DELETION
+    schedule: Schedule = BY_HAND
+    multidrop: Multidrop = USUAL_MULTIDROP
 
 
 def document_of(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> ProfileDocument:
@@ -109,6 +117,10 @@ def document_of(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> ProfileD
         ),
         folders=msgspec.convert(profile.folders.lists(), FoldersTable),
         mailboxes=_mailboxes(profile, mailboxes),
+        filter=profile.filter,
+        deletion=profile.deletion,
+        schedule=profile.schedule,
+        multidrop=profile.multidrop,
     )
 
 
@@ -120,7 +132,7 @@ def _mailboxes(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> Mailboxes
                 but_not=list(profile.except_users),
                 addresses=[mailbox.address for mailbox in mailboxes],
             )
-        case ProfileKind.SINGLE:
+        case ProfileKind.SINGLE | ProfileKind.MULTIDROP:
             return MailboxesTable(archive=mailboxes[0].user_name, address=mailboxes[0].address)
         case ProfileKind.CSV:
             rows = [MailboxTable(user=m.user_name, address=m.address, login=m.login_user or "") for m in mailboxes]

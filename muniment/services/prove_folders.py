@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from muniment import log
@@ -23,13 +23,20 @@ class Visited:
     """A folder whose visit is over: what the server showed.
 
     `listed`: its UIDs, without those that left it during the visit; `hidden`: messages that it counts and does not
-    list. `basis`: the STATUS that makes the next visit needless as long as it stays.
+    list. `basis`: the STATUS that makes the next visit needless as long as it stays. `filtered`: listed UIDs that the
+    profile's filter left out.
     """
 
     target: Target
     basis: FolderStatus
     listed: Sequence[int]
     hidden: int
+    filtered: frozenset[int] = frozenset()
+
+    @property
+    def standing(self) -> FolderStatus:
+        """What the next visit compares with; it always comes where it may find that a message is let through by now."""
+        return replace(self.basis, uidnext=None) if self.filtered else self.basis
 
 
 async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited]) -> dict[int, int]:
@@ -46,11 +53,11 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
     for visit in visits:
         of = held[visit.target.folder_id]
         archived = set(of.archived)
-        missing = visit.hidden + sum(uid not in archived for uid in visit.listed)
-        proofs.append(folders.Proof(of.folder_id, visit.basis, len(visit.listed) + visit.hidden, missing))
+        missing = visit.hidden + sum(uid not in archived and uid not in visit.filtered for uid in visit.listed)
+        on_server = len(visit.listed) + visit.hidden
+        proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered)))
         await _tidy(session, visit, archived, of.quarantined)
         if missing:
-            on_server = len(visit.listed) + visit.hidden
             _log.warning("folder is not complete", folder=of.folder_id, on_server=on_server, missing=missing)
     await folders.prove(session, lease, proofs)
     return {proof.folder_id: proof.missing for proof in proofs}

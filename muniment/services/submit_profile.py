@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 from muniment.db import audit, profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured, NotFound
+from muniment.model.deletion_rule import NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
+from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
+from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
 from muniment.model.profile import Profile, ProfileKind, Server
+from muniment.model.schedule import BY_HAND, Schedule
 from muniment.model.server_kind import GENERIC, ServerKind
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.access_token import is_source
@@ -20,11 +24,15 @@ from muniment.services.profile_document import document_of, to_builtins
 
 _SHOWN = 10
 
+#: The user whose archive holds collecting mailboxes: what was given to whom.
+COLLECTORS = "@multidrop"
+
 #: What `login` may be for each kind of profile.
 FITTING_LOGINS = {
     ProfileKind.MASTER: "master: plain-authzid, template:'{user}*{master}', x-masterauth or proxyauth.",
     ProfileKind.CSV: "csv: login.",
     ProfileKind.SINGLE: "single: login or xoauth2.",
+    ProfileKind.MULTIDROP: "multidrop: login or xoauth2.",
 }
 
 #: (user name, mailbox address, login name, sealed password)
@@ -60,6 +68,10 @@ class ProfileRequest:
     identity: Identity | None = None
     folders: FolderScope = USUAL
     except_users: Sequence[str] = ()
+    filter: MailFilter = EVERY_MESSAGE
+    deletion: DeletionRule = NO_DELETION
+    schedule: Schedule = BY_HAND
+    multidrop: Multidrop = USUAL_MULTIDROP
 
 
 @dataclass(frozen=True)
@@ -191,6 +203,10 @@ def _unchecked(request: ProfileRequest) -> Profile:
         identity=request.identity or request.server_kind.identity,
         folders=request.folders,
         except_users=tuple(sorted({name.lower() for name in request.except_users})),
+        filter=request.filter,
+        deletion=request.deletion,
+        schedule=request.schedule,
+        multidrop=request.multidrop,
     )
 
 
@@ -198,6 +214,8 @@ def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
     match request.kind:
         case ProfileKind.SINGLE:
             return [(request.archive or request.user, request.address or request.user, None, None)]
+        case ProfileKind.MULTIDROP:
+            return [(COLLECTORS, request.address or request.user, None, None)]
         case ProfileKind.MASTER:
             return [(address, address, None, None) for address in request.mailboxes or []]
         case ProfileKind.CSV:

@@ -145,6 +145,7 @@ class Script:
     delimiter: str = '"/"'  # as in LIST: quoted, or NIL
     namespace: str = '(("" "/")) NIL NIL'  # the answer to NAMESPACE
     name_form: str = "quoted"  # or "literal": how LIST and STATUS write folder names
+    refuses_attributes: bool = False  # a FETCH without a body, but for UIDs and sizes
     search_cap: int | None = None  # most UIDs in one SEARCH answer
     unsorted: bool = False  # FETCH answers backwards
     unsolicited: bytes = b""  # before every FETCH answer

@@ -388,6 +388,9 @@ class _Connection:
         if folder.refused and b"BODY" in items and any(m.uid in folder.refused for m in chosen):
             await self._send(b"%b %b\r\n" % (line.tag, folder.refusal.encode()))
             return
+        if self._script.refuses_attributes and b"FLAGS" in items and b"BODY" not in items:
+            await self._send(line.tag + b" NO not today\r\n")
+            return
         for mail in reversed(chosen) if self._script.unsorted else chosen:
             if mail.uid not in folder.vanished | folder.hidden:
                 await self._send(self._script.unsolicited)

@@ -50,10 +50,12 @@ FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 
 -- prove --
 -- Store completeness proofs with the STATUS they stand on; the guard is the progress in the same transaction
-UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE jobs.id = $7), on_server = given.on_server, missing = given.missing, uidnext = given.uidnext,
-                   messages = given.messages, highestmodseq = given.highestmodseq, refused = NULL, refusal = ''
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-  AS given (id, on_server, missing, uidnext, messages, highestmodseq)
+UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE jobs.id = $7),
+                   on_server = given.on_server, missing = given.missing, filtered = given.filtered,
+                   uidnext = given.uidnext, messages = given.messages, highestmodseq = given.highestmodseq,
+                   refused = NULL, refusal = ''
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[])
+  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered)
 WHERE folders.id = given.id;
 
 -- refuse --

@@ -34,7 +34,7 @@ WITH moved AS (
     UPDATE folders SET last_uid = cursor FROM unnest($9::bigint[], $10::bigint[]) AS given (folder_id, cursor)
     WHERE id = folder_id AND last_uid < cursor)
 UPDATE jobs SET seen = seen + $3, archived = archived + $4, known = known + $5, quarantined = quarantined + $6,
-                bytes = bytes + $7, attempt = 0, strikes = 0, losses = 0, breaks = breaks + $11, error = NULL, hint = NULL,
+                bytes = bytes + $7, filtered = filtered + $12, attempt = 0, strikes = 0, losses = 0, breaks = breaks + $11, error = NULL, hint = NULL,
                 -- not now(): that is when the transaction began, and a huge message takes its time
                 lease_until = clock_timestamp() + make_interval(secs => $8)
 FROM runs WHERE jobs.id = $1 AND fence = $2 AND jobs.state = 'running' AND runs.id = run_id RETURNING runs.state;

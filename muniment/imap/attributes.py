@@ -1,0 +1,83 @@
+"""What the server tells of messages without their bodies: sizes, flags, dates, some header fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.imap import tokens
+from muniment.imap.batches import uid_sets
+from muniment.imap.fetched import read_fetch
+from muniment.imap.protocol import ImapProtocol
+from muniment.imap.refusal import message_error
+from muniment.imap.tokens import Part
+from muniment.imap.uids import fetch_items
+
+_FIELDS = b"BODY.PEEK[HEADER.FIELDS (FROM SENDER TO CC BCC SUBJECT)]"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Flags, INTERNALDATE in UTC, RFC822.SIZE in bytes, and header fields as they are; None for what did not come."""
+
+    flags: tuple[str, ...] | None
+    received: datetime | None
+    size: int | None
+    head: bytes | None = None
+
+
+async def fetch_sizes(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, int]:
+    """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
+    sizes: dict[int, int] = {}
+    wanted = set(uids)
+
+    def take(keyword: bytes, parts: list[Part]) -> bool:
+        before = len(sizes)
+        if keyword == b"FETCH":
+            items = fetch_items(parts)
+            if b"UID" in items and b"RFC822.SIZE" in items:
+                uid = tokens.number(items[b"UID"])
+                if uid in wanted:
+                    sizes[uid] = tokens.number(items[b"RFC822.SIZE"], tokens.MAX_CLAIM)
+        return len(sizes) > before
+
+    for uid_set, _ in uid_sets(sorted(wanted)):
+        words = [uid_set.encode(), b"(RFC822.SIZE)"]
+        status = await protocol.run("FETCH", words, uid=True, on_data=take)
+        if not status.ok:
+            raise message_error(status, "UID FETCH of sizes", protocol.peer)
+    return sizes
+
+
+async def fetch_attributes(protocol: ImapProtocol, uids: Sequence[int], *, with_head: bool) -> dict[int, Attributes]:
+    """Return what the server tells of these messages; one that is gone, or that it refuses to tell of, has no entry.
+
+    `with_head`: sender, recipients and subject too.
+    """
+    found: dict[int, Attributes] = {}
+    wanted = set(uids)
+    items = b"(UID FLAGS INTERNALDATE RFC822.SIZE%b)" % (b" " + _FIELDS if with_head else b"")
+
+    def take(keyword: bytes, parts: list[Part]) -> bool:
+        fetched = read_fetch(parts) if keyword == b"FETCH" else None
+        if fetched is None or fetched.uid not in wanted or fetched.claimed_size is None:
+            return False  # unasked: news of flags that changed elsewhere
+        before = len(found)
+        found[fetched.uid] = Attributes(
+            fetched.flags, fetched.received, fetched.claimed_size, _head(parts) if with_head else None
+        )
+        return len(found) > before
+
+    for uid_set, members in uid_sets(sorted(wanted)):
+        status = await protocol.run("FETCH", [uid_set.encode(), items], uid=True, on_data=take)
+        if not status.ok and not any(uid in found for uid in members):
+            raise message_error(status, "UID FETCH of flags and dates", protocol.peer)
+    return found
+
+
+def _head(parts: list[Part]) -> bytes | None:
+    for name, value in fetch_items(parts).items():
+        if name.startswith(b"BODY[HEADER") and isinstance(value, bytes):
+            return value
+    return None
