@@ -62,6 +62,7 @@ def search(query: tuple[str, ...], user: str | None, limit: int, as_json: bool) 
 @click.command("export")
 @click.option("--user", required=True, metavar="NAME", help="Whose archive to export.")
 @click.option("--folder", metavar="PATH", help="Only this folder and those below it, e.g. INBOX/Projects.")
+@click.option("--former", is_flag=True, help="Messages also at places where they stood before they moved.")
 @click.option(
     "--format",
     "kind",
@@ -77,7 +78,7 @@ def search(query: tuple[str, ...], user: str | None, limit: int, as_json: bool) 
     help="A new or empty directory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def export(user: str, folder: str | None, kind: str, directory: Path, as_json: bool) -> ExitCode:
+def export(user: str, folder: str | None, former: bool, kind: str, directory: Path, as_json: bool) -> ExitCode:
     """Write messages to files, byte for byte as the mail server sent them.
 
     eml: DIR/FOLDER/UID.eml for each message; mbox: one file for each folder. DIR/manifest.json lists
@@ -86,7 +87,13 @@ def export(user: str, folder: str | None, kind: str, directory: Path, as_json: b
     with counting("exporting") as count:
         report = with_database(
             lambda database: export_archive(
-                database, user, folder=folder, format=ExportFormat(kind), directory=directory, progress=count
+                database,
+                user,
+                folder=folder,
+                former=former,
+                format=ExportFormat(kind),
+                directory=directory,
+                progress=count,
             )
         )
     for damage in report.damaged:

@@ -30,6 +30,7 @@ COMMANDS = {
     "batch": Entry("muniment.cli.batch:batch", "Many mailboxes from a CSV file, in one command."),
     "run": Entry("muniment.cli.run:run", "Runs: executions of profiles."),
     "search": Entry("muniment.cli.archive:search", "Find archived messages."),
+    "message": Entry("muniment.cli.message:message", "One message, and where it stands and stood."),
     "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),
     "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
     "backup": Entry("muniment.cli.backup:backup", "Write the whole installation to one file."),

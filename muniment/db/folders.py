@@ -27,10 +27,11 @@ class ArchiveFolder:
 
 @dataclass(frozen=True)
 class Held:
-    """UIDs of one numbering of a folder: in the archive, and in quarantine; in no order."""
+    """UIDs of one numbering of a folder: in the archive, of those `gone` from the server, and in quarantine; in no order."""
 
     folder_id: int
     archived: list[int]
+    gone: list[int]
     quarantined: list[int]
 
 
@@ -59,6 +60,7 @@ class _Row:
     missing: int
     proven: datetime | None
     proven_run: int | None
+    vanished: bool
     refusal: str
     quarantined: int
 
@@ -70,12 +72,14 @@ class _Row:
             path=tuple(self.path),
             uidvalidity=self.uidvalidity,
             last_uid=self.last_uid,
-            status=status if self.proven else None,
+            # A folder that comes back is visited, whatever its numbers are: its messages count as gone.
+            status=status if self.proven and not self.vanished else None,
             renumbered=self.renumbered,
             proven_run=self.proven_run if self.proven else None,
             complete=self.proven is not None and self.missing == 0,
             quarantined=self.quarantined,
             refusal=self.refusal,
+            vanished=self.vanished,
         )
 
 
@@ -138,6 +142,26 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
         lease.job_id,
         [proof.filtered for proof in proofs],
     )
+
+
+async def set_gone(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
+    """Note that messages left their place on the server; the transaction must check the lease."""
+    await session.execute(_SQL["set_gone"], folder_id, uidvalidity, list(uids))
+
+
+async def set_back(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
+    """Note that messages are at their place again; the transaction must check the lease."""
+    await session.execute(_SQL["set_back"], folder_id, uidvalidity, list(uids))
+
+
+async def vanish(session: Session, lease: Lease, folder_ids: Sequence[int]) -> None:
+    """Note that the server does not list these folders any more; nothing happens when the lease is another's."""
+    await session.execute(_SQL["vanish"], lease.job_id, lease.fence, list(folder_ids))
+
+
+async def leave_all(session: Session, folder_id: int) -> None:
+    """Note that nothing of a folder is known to stand at its place; what is found by content comes back."""
+    await session.execute(_SQL["leave_all"], folder_id)
 
 
 async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) -> None:

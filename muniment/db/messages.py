@@ -88,6 +88,32 @@ class Filed:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A message at one place. `gone`: it left it on the server; `former`: it is archived at another one by now.
+
+    `deleted`: by a rule of ours.
+    """
+
+    store_id: int
+    message_id: int
+    size: int
+    subject: str
+    sender: str
+    date: datetime | None
+    user_name: str
+    address: str
+    path: list[str]
+    uidvalidity: int
+    uid: int
+    internal_date: datetime | None
+    flags: list[str]
+    archived: datetime
+    gone: datetime | None
+    former: bool
+    deleted: datetime | None
+
+
+@dataclass(frozen=True)
 class _Id:
     id: int
     sha256: bytes
@@ -206,9 +232,9 @@ async def forget_old_numberings(session: Session, folder_id: int, uidvalidity: i
     await session.execute(_SQL["forget_old_numberings"], folder_id, uidvalidity)
 
 
-def entries_of_folder(session: Session, folder_id: int) -> AsyncIterator[Entry]:
-    """Yield a folder's entries by UID; needs a transaction."""
-    return session.stream(Entry, _SQL["entries_of_folder"], folder_id)
+def entries_of_folder(session: Session, folder_id: int, *, former: bool = False) -> AsyncIterator[Entry]:
+    """Yield a folder's entries by UID; needs a transaction. `former`: also those that moved to another folder since."""
+    return session.stream(Entry, _SQL["entries_of_folder"], folder_id, former)
 
 
 async def parts(session: Session, store_id: int, message_id: int) -> AsyncIterator[Part]:
@@ -237,6 +263,11 @@ async def messages_after(session: Session, last: StoredMessage | None, limit: in
 async def where_filed(session: Session, store_id: int, message_id: int) -> list[Filed]:
     """Return every place where a message stands."""
     return await session.rows(Filed, _SQL["where_filed"], store_id, message_id)
+
+
+async def places(session: Session, sha256: bytes) -> list[Place]:
+    """Return every place where messages with this hash stand or stood, in the order in which they came there."""
+    return await session.rows(Place, _SQL["places"], sha256)
 
 
 async def entries_without_message(session: Session, folder_ids: Sequence[int]) -> list[Filed]:

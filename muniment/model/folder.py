@@ -41,7 +41,8 @@ class FolderState:
     `proven_run` is the run of the last proof and `status` what the server said then, None before the
     first; `complete` tells whether nothing was missing then. A complete folder whose status did
     not move needs no EXAMINE. `renumbered`: it holds entries of an older UIDVALIDITY.
-    `refusal`: why the server did not open it in this run, empty if it did.
+    `refusal`: why the server did not open it in this run, empty if it did. `vanished`: the server did not list it the
+    last time.
     """
 
     id: int
@@ -55,3 +56,4 @@ class FolderState:
     complete: bool
     quarantined: int
     refusal: str
+    vanished: bool = False

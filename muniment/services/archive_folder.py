@@ -78,8 +78,10 @@ async def _renumber(doors: Doors, work: FolderWork, status: FolderStatus) -> Fol
             await folders.renumber(session, work.lease, state.id, status.uidvalidity)
             await folders.park(session, [state.id])
     else:
-        async with doors.database.session() as session:
+        async with doors.database.transaction() as session:
             await folders.renumber(session, work.lease, state.id, status.uidvalidity)
+            if state.uidvalidity:
+                await folders.leave_all(session, state.id)
     renumbered = state.renumbered or state.uidvalidity != 0
     return replace(work, state=replace(state, uidvalidity=status.uidvalidity, last_uid=0, renumbered=renumbered))
 

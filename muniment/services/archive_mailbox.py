@@ -58,6 +58,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
             await _adopt_source(doors, job, opened.source)
             states = await folder_states(doors, job)
         states = await _ensure_folders(doors, job, opened.folders, states)
+        await _note_vanished(doors, opened, states)
         slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
         async with Writer(doors, job.lease) as writer:
             outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
@@ -103,6 +104,15 @@ async def _ensure_folders(doors: Doors, job: LeasedJob, listed: list[ServerFolde
     async with doors.database.session() as session:
         await folders.ensure(session, job.mailbox_id, new)
     return await folder_states(doors, job)
+
+
+async def _note_vanished(doors: Doors, opened: OpenMailbox, states: States) -> None:
+    """Remember which folders the server does not list any more: what stood there may be found in others."""
+    listed = {folder.wire_name for folder in opened.listed}
+    lost = [state.id for name, state in states.items() if name not in listed and not state.vanished]
+    if lost:
+        async with doors.database.session() as session:
+            await folders.vanish(session, opened.job.lease, lost)
 
 
 async def _archive_folders(

@@ -53,13 +53,15 @@ async def export_archive(
     user: str,
     *,
     folder: str | None = None,
+    former: bool = False,
     format: ExportFormat = ExportFormat.EML,  # noqa: A002 - the word of the command line
     directory: Path,
     progress: Progress = lambda _messages, _bytes: None,
 ) -> ExportReport:
     """Write a user's archive, or one folder with those below it, to a new directory.
 
-    `folder` is a path with slashes, with or without the root folder. A message whose stored bytes
+    `folder` is a path with slashes, with or without the root folder. `former`: messages also at places where they stood
+    before they moved. A message whose stored bytes
     are damaged is left out and reported. NotFound: no such user or folder; Conflict: the directory
     is not empty.
     """
@@ -72,7 +74,7 @@ async def export_archive(
         for found in wanted:
             # A folder as it is at one moment; one transaction for all could last for hours.
             async with database.transaction(snapshot=True) as session:
-                await _export_folder(session, tree, found, report, progress)
+                await _export_folder(session, tree, found, report, progress, former=former)
             report.folders += 1
     return report
 
@@ -94,11 +96,11 @@ def _below(found: list[ArchiveFolder], wanted: str | None) -> list[ArchiveFolder
 
 
 async def _export_folder(
-    session: Session, tree: MailTree, folder: ArchiveFolder, report: ExportReport, progress: Progress
+    session: Session, tree: MailTree, folder: ArchiveFolder, report: ExportReport, progress: Progress, *, former: bool
 ) -> None:
     path = (folder.address, *folder.path)
     used: set[int] = set()
-    async for entry, parts in with_parts(session, messages.entries_of_folder(session, folder.id)):
+    async for entry, parts in with_parts(session, messages.entries_of_folder(session, folder.id, former=former)):
         # After a change of UIDVALIDITY the same UID may stand for two messages.
         name = str(entry.uid) if entry.uid not in used else f"{entry.uidvalidity}-{entry.uid}"
         used.add(entry.uid)

@@ -57,10 +57,20 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
         on_server = len(visit.listed) + visit.hidden
         proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered)))
         await _tidy(session, visit, archived, of.quarantined)
+        await _follow(session, visit, archived, of.gone)
         if missing:
             _log.warning("folder is not complete", folder=of.folder_id, on_server=on_server, missing=missing)
     await folders.prove(session, lease, proofs)
     return {proof.folder_id: proof.missing for proof in proofs}
+
+
+async def _follow(session: Session, visit: Visited, archived: set[int], gone: Sequence[int]) -> None:
+    """Note which messages left their place on the server, and which are there again; not where it hides some."""
+    folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
+    if back := set(gone).intersection(visit.listed):
+        await folders.set_back(session, folder_id, uidvalidity, sorted(back))
+    if not visit.hidden and (left := archived.difference(visit.listed, gone)):
+        await folders.set_gone(session, folder_id, uidvalidity, sorted(left))
 
 
 async def _tidy(session: Session, visit: Visited, archived: set[int], quarantined: Sequence[int]) -> None:

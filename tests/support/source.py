@@ -92,7 +92,7 @@ class Source:
     def stir(self, moves: int, deletions: int) -> None:
         """Move and delete so many messages of each mailbox, as its user would, by IMAP.
 
-        What was archived stays: a moved message is found in both folders, a deleted one where it was.
+        What was archived stays: a moved message is found where it is now, a deleted one where it was.
         """
         for address in self.addresses:
             with imaplib.IMAP4("127.0.0.1", self.dovecot.port) as user:
@@ -101,6 +101,7 @@ class Source:
                     raw = _body(user, uid)
                     _ok(user.uid("MOVE", uid, _ATTIC))
                     self._expect(address, (_ATTIC,), [raw])
+                    self._forget(address, _INBOX, raw)
                 for uid in self._some(user, deletions):
                     _ok(user.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
                 _ok(user.expunge())
@@ -132,6 +133,11 @@ class Source:
         if messages:
             hashes = Counter(hashlib.sha256(served_bytes(raw)).hexdigest() for raw in messages)
             self.contents[address].setdefault(path, Counter()).update(hashes)
+
+    def _forget(self, address: str, path: tuple[str, ...], raw: bytes) -> None:
+        folder = self.contents[address][path]
+        folder[hashlib.sha256(served_bytes(raw)).hexdigest()] -= 1
+        self.contents[address][path] = +folder
 
 
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:

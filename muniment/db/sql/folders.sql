@@ -7,7 +7,7 @@ ON CONFLICT (mailbox_id, wire_name) DO NOTHING;
 -- of_mailbox --
 -- What the archive knows of each folder; quarantined: those not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
-       proven, proven_run, CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
+       proven, proven_run, vanished IS NOT NULL AS vanished, CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2) AS quarantined
 FROM folders WHERE mailbox_id = $1 ORDER BY id;
@@ -25,8 +25,8 @@ WHERE id = $3 AND EXISTS (SELECT FROM own) RETURNING id;
 
 -- park_entries --
 -- What a server numbered must never be taken for what it, or another one, numbers alike later: each numbering of
--- these folders gets one of our own
-UPDATE entries SET uidvalidity = old.parked FROM (
+-- these folders gets one of our own. What the server shows of it under new numbers is found by content.
+UPDATE entries SET uidvalidity = old.parked, gone = coalesce(gone, now()) FROM (
     SELECT folder_id, uidvalidity, -nextval('numberings') AS parked
     FROM (SELECT DISTINCT folder_id, uidvalidity FROM entries
           WHERE folder_id = ANY ($1::bigint[]) AND uidvalidity > 0) AS numbered) AS old
@@ -40,10 +40,13 @@ UPDATE quarantine SET uidvalidity = old.parked FROM (
 WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidvalidity;
 
 -- held --
--- What the archive holds of these folders and numberings, and what is in quarantine and was tried since $3
+-- What the archive holds of these folders and numberings, what of it left the server, and what is in quarantine and was
+-- tried since $3
 SELECT given.folder_id,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,
+       array(SELECT uid FROM entries
+             WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering AND gone IS NOT NULL) AS gone,
        array(SELECT uid FROM quarantine
              WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND last_tried >= $3) AS quarantined
 FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
@@ -53,10 +56,30 @@ FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE jobs.id = $7),
                    on_server = given.on_server, missing = given.missing, filtered = given.filtered,
                    uidnext = given.uidnext, messages = given.messages, highestmodseq = given.highestmodseq,
-                   refused = NULL, refusal = ''
+                   refused = NULL, refusal = '', vanished = NULL
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[])
   AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered)
 WHERE folders.id = given.id;
+
+-- set_gone --
+-- Messages left their place on the server …
+UPDATE entries SET gone = now() WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]) AND gone IS NULL;
+
+-- set_back --
+-- … and came back: a server that hid them did not tell
+UPDATE entries SET gone = NULL WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]);
+
+-- vanish --
+-- The server does not list these folders of the mailbox any more; nothing of them stands at its place. The guard is the
+-- lease.
+WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE),
+     lost AS (UPDATE folders SET vanished = now() WHERE id = ANY ($3::bigint[]) AND vanished IS NULL
+              AND EXISTS (SELECT FROM own) RETURNING id)
+UPDATE entries SET gone = now() WHERE folder_id IN (SELECT id FROM lost) AND gone IS NULL;
+
+-- leave_all --
+-- A new numbering of our own begins in the folder: what stands under others is found by content, or left the server
+UPDATE entries SET gone = now() WHERE folder_id = $1 AND gone IS NULL;
 
 -- refuse --
 -- The server does not open the folder; the guard is the lease

@@ -51,5 +51,5 @@ JOIN entries ON entries.message_id = hits.message_id AND entries.store_id = hits
 JOIN folders ON folders.id = entries.folder_id
 JOIN mailboxes ON mailboxes.id = folders.mailbox_id
 JOIN users ON users.id = mailboxes.user_id
-WHERE $2::bigint IS NULL OR users.id = $2
+WHERE ($2::bigint IS NULL OR users.id = $2) AND (entries.gone IS NULL OR NOT is_former(entries))
 ORDER BY messages.date DESC NULLS LAST, messages.id DESC, entries.folder_id LIMIT $3;

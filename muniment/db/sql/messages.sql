@@ -27,7 +27,7 @@ WITH given AS (
     FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
     WHERE entries.folder_id = $1 AND entries.uidvalidity <> $2 AND messages.sha256 = ANY ($4::bytea[])
 )
-UPDATE entries SET uidvalidity = $2, uid = given.uid FROM given JOIN old USING (sha256, nth)
+UPDATE entries SET uidvalidity = $2, uid = given.uid, gone = NULL FROM given JOIN old USING (sha256, nth)
 WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
   AND entries.uidvalidity = old.uidvalidity AND entries.uid = old.uid
 RETURNING given.uid;
@@ -69,10 +69,10 @@ DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity <> $2
 DELETE FROM quarantine_parts WHERE quarantine_id = $1;
 
 -- entries_of_folder --
--- An entry whose message is missing comes without its hash
+-- An entry whose message is missing comes without its hash. Former places only with $2.
 SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date, flags, sha256, coalesce(size, 0) AS size
 FROM entries LEFT JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
-WHERE folder_id = $1 ORDER BY uidvalidity, uid;
+WHERE folder_id = $1 AND ($2 OR entries.gone IS NULL OR NOT is_former(entries)) ORDER BY uidvalidity, uid;
 
 -- parts --
 SELECT part, codec, data FROM contents WHERE message_id = $2 AND store_id = $1 AND part >= $3 ORDER BY part LIMIT $4;
@@ -93,6 +93,19 @@ SELECT users.name AS user_name, mailboxes.address, path, uid
 FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id
 WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
+
+-- places --
+-- Everywhere that messages with this hash stand and stood, in the order in which they came there
+SELECT messages.store_id, messages.id AS message_id, size, subject, sender, messages.date,
+       users.name AS user_name, mailboxes.address, path, entries.uidvalidity, entries.uid,
+       internal_date, flags, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
+       (SELECT coalesce(deleted, planned) FROM deletions
+        WHERE deletions.folder_id = entries.folder_id AND deletions.uidvalidity = entries.uidvalidity
+          AND deletions.uid = entries.uid) AS deleted
+FROM messages JOIN entries ON entries.message_id = messages.id AND entries.store_id = messages.store_id
+JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+JOIN users ON users.id = mailboxes.user_id
+WHERE sha256 = $1 ORDER BY users.name, mailboxes.address, entries.archived, path, entries.uid;
 
 -- entries_without_message --
 SELECT users.name AS user_name, mailboxes.address, path, uid

@@ -1,0 +1,85 @@
+"""`muniment message`: one message, and everywhere that it stands or stood."""
+
+from __future__ import annotations
+
+import click
+
+from muniment.cli.connect import with_database
+from muniment.cli.output import (
+    Column,
+    folder_text,
+    local_minute,
+    local_time,
+    print_facts,
+    print_json,
+    print_table,
+    rigid,
+    size,
+    utc,
+)
+from muniment.db.messages import Place
+from muniment.services.show_message import show_message
+
+
+@click.command("message")
+@click.argument("sha256", metavar="SHA256")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def message(sha256: str, as_json: bool) -> None:
+    """Show the message with the identity SHA256, and where it stands and stood before.
+
+    `search --json` and the manifest of an export tell identities.
+    """
+    found = with_database(lambda database: show_message(database, sha256))
+    if as_json:
+        print_json(message_shape(sha256, found))
+        return
+    first = found[0]
+    print_facts(
+        [
+            ("message", sha256),
+            ("subject", first.subject),
+            ("from", first.sender),
+            ("date", local_time(first.date)),
+            ("size", size(first.size)),
+        ]
+    )
+    columns = [Column("user"), Column("folder"), rigid("archived"), rigid("left the server"), Column("now")]
+    print_table(columns, [_row(place) for place in found])
+
+
+def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
+    """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
+    internal_date, archived, gone, former, deleted}]` (gone: when it was seen to have left the server, or null; former:
+    it is archived at another place by now; deleted: when a rule of ours took it from the server, or null).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    first = found[0]
+    return {
+        "sha256": sha256.lower(),
+        "subject": first.subject,
+        "sender": first.sender,
+        "date": utc(first.date),
+        "size": first.size,
+        "places": [
+            {
+                "user": place.user_name,
+                "folder": [place.address, *place.path],
+                "uidvalidity": place.uidvalidity,
+                "uid": place.uid,
+                "flags": place.flags,
+                "internal_date": utc(place.internal_date),
+                "archived": utc(place.archived),
+                "gone": utc(place.gone),
+                "former": place.former,
+                "deleted": utc(place.deleted),
+            }
+            for place in found
+        ],
+    }
+
+
+def _row(place: Place) -> tuple[str, ...]:
+    now = "moved" if place.former else "here"
+    if place.deleted is not None:
+        now += ", deleted by the profile's rule"
+    folder = folder_text((place.address, *place.path))
+    return place.user_name, folder, local_minute(place.archived), local_minute(place.gone), now

@@ -1,0 +1,27 @@
+"""Look up a message by its identity: what it is, and everywhere that it stands or stood."""
+
+from __future__ import annotations
+
+from muniment.db import messages
+from muniment.db.database import Database
+from muniment.db.messages import Place
+from muniment.errors import Misconfigured, NotFound
+
+_DIGITS = 64
+
+
+async def show_message(database: Database, sha256: str) -> list[Place]:
+    """Return the places of the message with this SHA-256 (hexadecimal digits), at least one; NotFound when there is none."""
+    try:
+        digest = bytes.fromhex(sha256)
+    except ValueError:
+        digest = b""
+    if len(digest) * 2 != _DIGITS:
+        raise Misconfigured(
+            f"{sha256!r} is no SHA-256", hint="Write its 64 hexadecimal digits, as `search --json` shows."
+        )
+    async with database.session() as session:
+        found = await messages.places(session, digest)
+    if not found:
+        raise NotFound("no message with this SHA-256 is archived", hint="`muniment search … --json` shows identities.")
+    return found
