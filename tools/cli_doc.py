@@ -11,6 +11,7 @@ import click
 from muniment.cli import (
     archive,
     audit,
+    deletions,
     login_table,
     message,
     profile,
@@ -44,6 +45,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "message": ("one object", message.message_shape),
     "export": ("one object", archive.export_shape),
     "verify": ("one object", archive.verify_shape),
+    "deletions": ("a list of", deletions.deletion_shape),
     "quarantine list": ("a list of", quarantine.quarantined_shape),
     "server list": ("a list of", server_view.server_shape),
     "audit": ("a list of", audit.audit_shape),

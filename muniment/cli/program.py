@@ -33,6 +33,7 @@ COMMANDS = {
     "message": Entry("muniment.cli.message:message", "One message, and where it stands and stood."),
     "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),
     "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
+    "deletions": Entry("muniment.cli.deletions:deletions", "What profiles' rules deleted on mail servers."),
     "backup": Entry("muniment.cli.backup:backup", "Write the whole installation to one file."),
     "restore": Entry("muniment.cli.backup:restore", "Fill an empty installation from such a file."),
     "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),

@@ -46,8 +46,8 @@ def exit_code(run: Run) -> ExitCode:
 def run_shape(run: Run) -> dict[str, object]:
     """`id`, `profile`, `state` (running, cancelling, succeeded, failed, cancelled), `started`, `finished` (null while
     it runs), `mailboxes{total, done, failed, running, queued, cancelled}`,
-    `messages{seen, archived, known, quarantined, filtered}` (seen is the sum of the next three; filtered are those that
-    the profile's filter left out), `bytes` (archived), `warnings[]`.
+    `messages{seen, archived, known, quarantined, filtered, deleted}` (seen is the sum of the next three; filtered are those that
+    the profile's filter left out, deleted those that its rule took from the server), `bytes` (archived), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     mailboxes, messages = run.mailboxes, run.messages
     return {
@@ -70,6 +70,7 @@ def run_shape(run: Run) -> dict[str, object]:
             "known": messages.known,
             "quarantined": messages.quarantined,
             "filtered": messages.filtered,
+            "deleted": messages.deleted,
         },
         "bytes": run.bytes,
         "warnings": run.warnings,
@@ -173,7 +174,8 @@ def messages_text(run: Run) -> str:
     messages = run.messages
     quarantined = f", {number(messages.quarantined)} in quarantine" if messages.quarantined else ""
     filtered = f"; {number(messages.filtered)} left out by the filter" if messages.filtered else ""
+    deleted = f"; {number(messages.deleted)} deleted on the server" if messages.deleted else ""
     return (
         f"{number(messages.seen)} seen: {number(messages.archived)} archived, "
-        f"{number(messages.known)} known already{quarantined}{filtered}"
+        f"{number(messages.known)} known already{quarantined}{filtered}{deleted}"
     )

@@ -50,6 +50,7 @@ class _Row:
     known: int
     quarantined: int
     filtered: int
+    deleted: int
     bytes: int
 
     def run(self) -> Run:
@@ -60,7 +61,7 @@ class _Row:
             started=self.started,
             finished=self.finished,
             mailboxes=MailboxCounts(self.total, self.done, self.failed, self.running, self.queued, self.cancelled),
-            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined, self.filtered),
+            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined, self.filtered, self.deleted),
             bytes=self.bytes,
             warnings=self.warnings,
         )

@@ -5,8 +5,19 @@ from __future__ import annotations
 from muniment.imap.attributes import Attributes
 from muniment.imap.batches import batches, uid_sets, unknown_size
 from muniment.imap.budget import ByteBudget
+from muniment.imap.eraser import Eraser
 from muniment.imap.gate import FreeGate
 from muniment.imap.limits import Limits
 from muniment.imap.session import ImapSession
 
-__all__ = ["Attributes", "ByteBudget", "FreeGate", "ImapSession", "Limits", "batches", "uid_sets", "unknown_size"]
+__all__ = [
+    "Attributes",
+    "ByteBudget",
+    "Eraser",
+    "FreeGate",
+    "ImapSession",
+    "Limits",
+    "batches",
+    "uid_sets",
+    "unknown_size",
+]

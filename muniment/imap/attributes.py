@@ -76,6 +76,27 @@ async def fetch_attributes(protocol: ImapProtocol, uids: Sequence[int], *, with_
     return found
 
 
+async def fetch_heads(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, bytes]:
+    """Return the whole header of these messages as the server gives it; what does not come has no entry."""
+    found: dict[int, bytes] = {}
+    wanted = set(uids)
+
+    def take(keyword: bytes, parts: list[Part]) -> bool:
+        items = fetch_items(parts) if keyword == b"FETCH" else {}
+        head = items.get(b"BODY[HEADER]")
+        if b"UID" not in items or not isinstance(head, bytes) or (uid := tokens.number(items[b"UID"])) not in wanted:
+            return False
+        before = len(found)
+        found[uid] = head
+        return len(found) > before
+
+    for uid_set, members in uid_sets(sorted(wanted)):
+        status = await protocol.run("FETCH", [uid_set.encode(), b"(UID BODY.PEEK[HEADER])"], uid=True, on_data=take)
+        if not status.ok and not any(uid in found for uid in members):
+            raise message_error(status, "UID FETCH of headers", protocol.peer)
+    return found
+
+
 def _head(parts: list[Part]) -> bytes | None:
     for name, value in fetch_items(parts).items():
         if name.startswith(b"BODY[HEADER") and isinstance(value, bytes):

@@ -38,6 +38,7 @@ _UNDERSTOOD = {
     b"CONDSTORE",
     b"NAMESPACE",
     b"SPECIAL-USE",
+    b"UIDPLUS",
 }
 _MAX_CAPABILITY_BYTES = 16 * 1024
 # The logins of Kerio and Sun are not in the library's table.

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from array import array
 from collections.abc import AsyncGenerator, Sequence
 
-from aioimaplib.aioimaplib import AUTH, SELECTED
-
 from muniment.errors import MunimentError
-from muniment.imap import folders, login, tokens, wire
-from muniment.imap.attributes import Attributes, fetch_attributes, fetch_sizes
-from muniment.imap.command import OnData
+from muniment.imap import folders, login, tokens
+from muniment.imap.attributes import Attributes, fetch_attributes, fetch_heads, fetch_sizes
 from muniment.imap.connect import connect, drop
+from muniment.imap.eraser import Eraser
 from muniment.imap.fetching import fetch_messages
 from muniment.imap.limits import Limits
+from muniment.imap.opening import open_folder
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import Status, command_error, is_misunderstood, message_error
+from muniment.imap.refusal import message_error
 from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
@@ -26,7 +24,6 @@ from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 
-_CODE = re.compile(rb"\* OK \[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d{1,20})\]", re.IGNORECASE)
 _TELLING_FIELDS = b"MESSAGE-ID DATE TO DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO RECEIVED"
 _LOGOUT_SECONDS = 5.0
 
@@ -34,7 +31,7 @@ _LOGOUT_SECONDS = 5.0
 class ImapSession:
     """One logged-in connection; one call at a time.
 
-    Nothing is ever changed on the server: folders are opened with EXAMINE, bodies read with PEEK.
+    Nothing is changed on the server but by its `eraser`: folders are opened with EXAMINE, bodies read with PEEK.
     Every call raises only errors of `muniment.errors`, and after a failed connection every
     further call fails at once.
     """
@@ -79,46 +76,11 @@ class ImapSession:
 
     async def examine(self, folder: ServerFolder) -> FolderStatus:
         """Open a folder read-only; a server without UIDVALIDITY counts as 0."""
-        codes: dict[bytes, int] = {}
+        return await open_folder(self._protocol, folder)
 
-        def take(_: bytes, parts: list[Part]) -> bool:
-            match = _CODE.match(parts[0]) if isinstance(parts[0], bytes) else None
-            if match is None or match[1].upper() in codes or int(match[2]) > tokens.MAX_NUMBER:
-                return False
-            codes[match[1].upper()] = int(match[2])
-            return True
-
-        status = await self._examine(folder, take)
-        if not status.ok:
-            raise command_error(status, f"EXAMINE of {'/'.join(folder.path)!r}", self._protocol.peer)
-        return FolderStatus(
-            uidvalidity=codes.get(b"UIDVALIDITY", 0),
-            uidnext=codes.get(b"UIDNEXT") or None,
-            messages=self._protocol.exists,
-            highestmodseq=codes.get(b"HIGHESTMODSEQ") or None,
-        )
-
-    async def _examine(self, folder: ServerFolder, take: OnData) -> Status:
-        """Send EXAMINE, with CONDSTORE (RFC 7162 §3.1.8) if the server knows what it offers there."""
-        protocol = self._protocol
-        name = wire.astring(folder.wire_name)
-
-        async def examine(*words: bytes) -> Status:
-            protocol.exists = 0
-            status = await protocol.run("EXAMINE", [name, *words], on_data=take)
-            # RFC 3501 §6.3.1: after a failed EXAMINE no folder is open. The library knows no EXAMINE state.
-            protocol.state = SELECTED if status.ok else AUTH
-            return status
-
-        if "CONDSTORE" not in protocol.capabilities:
-            return await examine()
-        status = await examine(b"(CONDSTORE)")
-        if not is_misunderstood(status):
-            return status
-        status = await examine()
-        if not is_misunderstood(status):
-            protocol.capabilities -= {"CONDSTORE"}  # on this connection not asked for again
-        return status
+    def eraser(self) -> Eraser:
+        """Return what deletes messages of this mailbox; nothing else here changes anything."""
+        return Eraser(self._protocol, self._search)
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
         """Return the UIDs that match in the open folder, ascending and distinct.
@@ -140,6 +102,10 @@ class ImapSession:
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, date and size (and header fields) by UID; what the server does not tell of has no entry."""
         return await fetch_attributes(self._protocol, uids, with_head=with_head)
+
+    async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """Return the header of each message, up to the blank line; what the server does not give has no entry."""
+        return await fetch_heads(self._protocol, uids)
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
         """Return (UID, header fields that tell deliveries apart, and INTERNALDATE) of the first messages.

@@ -81,13 +81,17 @@ class MailboxCounts:
 
 @dataclass(frozen=True)
 class MessageCounts:
-    """Messages of a run: seen = archived (new entries) + known + quarantined; `filtered` were left out by a filter."""
+    """Messages of a run: seen = archived (new entries) + known + quarantined; `filtered` were left out by a filter.
+
+    `deleted`: archived messages, of this run or earlier ones, that a rule took from the server.
+    """
 
     seen: int
     archived: int
     known: int
     quarantined: int
     filtered: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True)

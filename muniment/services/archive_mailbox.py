@@ -12,6 +12,7 @@ from muniment.model.folder import ServerFolder
 from muniment.model.run import LeasedJob
 from muniment.services.archive_folder import archive_folder
 from muniment.services.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
+from muniment.services.delete_archived import delete_archived
 from muniment.services.doors import Doors
 from muniment.services.folder_work import FolderWork
 from muniment.services.open_mailbox import OpenMailbox, States, folder_states, open_mailbox
@@ -45,7 +46,9 @@ class Outcome:
 
 
 async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Outcome:
-    """Log in, check the mailbox, and archive the folders with news until the slice is over.
+    """Log in, check the mailbox, archive the folders with news, and then delete what the profile's rule says.
+
+    All of it until the slice is over.
 
     Raises what `muniment.imap` raises, WrongMailbox, LeaseLost and DatabaseUnavailable. Everything
     committed until then stays.
@@ -62,11 +65,15 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
         slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
         async with Writer(doors, job.lease) as writer:
             outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
+        # Nothing is proven of a mailbox that may have come into being with our login.
+        doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
+        if opened.profile.deletion and not outcome.more and not doubtful:
+            deletion = await delete_archived(doors, opened, slice_budget)
+            warnings = [*outcome.warnings, *deletion.warnings]
+            outcome = replace(outcome, more=deletion.more, warnings=warnings)
         await session.logout()
     finally:
         session.abort()
-    # Nothing is proven of a mailbox that may have come into being with our login.
-    doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
     complete = outcome.complete and not doubtful
     return replace(
         outcome,

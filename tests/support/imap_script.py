@@ -88,6 +88,8 @@ class Folder:
     odd_status: bytes = b""  # told in the place of its STATUS
     search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
     vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
+    read_only: bool = False  # SELECT opens it like EXAMINE
+    uidvalidity_to_delete: int | None = None  # what SELECT says instead of the UIDVALIDITY
     hidden: set[int] = field(default_factory=set)  # counted, but neither found by SEARCH nor listed by FETCH
 
     @property

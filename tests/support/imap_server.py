@@ -130,6 +130,7 @@ class _Connection:
         self._folder = Folder()
         self._mailbox = ""  # that the client asked for
         self._is_master = False
+        self._may_delete = False  # in the open folder
         self._left: int | None = None  # bytes until the connection is cut
         self._out = bytearray()
 
@@ -168,6 +169,10 @@ class _Connection:
             "NAMESPACE": self._namespace,
             "STATUS": self._status,
             "EXAMINE": self._examine,
+            "SELECT": self._select,
+            "UID STORE": self._store,
+            "EXPUNGE": self._expunge,
+            "UID EXPUNGE": self._expunge,
             "UID SEARCH": self._search,
             "FETCH": self._fetch,
             "UID FETCH": self._fetch,
@@ -350,6 +355,13 @@ class _Connection:
         return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     async def _examine(self, line: _Line) -> None:
+        await self._open_folder(line, b"READ-ONLY")
+
+    async def _select(self, line: _Line) -> None:
+        folder = self._folders.get(line.words[0], Folder())
+        await self._open_folder(line, b"READ-ONLY" if folder.read_only else b"READ-WRITE", folder.uidvalidity_to_delete)
+
+    async def _open_folder(self, line: _Line, mode: bytes, instead: int | None = None) -> None:
         folder = self._folders.get(line.words[0])
         if folder is None:
             await self._send(line.tag + b" NO [NONEXISTENT] no such folder\r\n")
@@ -357,11 +369,37 @@ class _Connection:
         self._folder = folder
         await self._send(b"* FLAGS (\\Seen)\r\n* %d EXISTS\r\n* 0 RECENT\r\n" % len(folder.messages))
         if folder.uidvalidity is not None:
-            await self._send(b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity)
+            await self._send(b"* OK [UIDVALIDITY %d] valid\r\n" % (instead or folder.uidvalidity))
         await self._send(b"* OK [UIDNEXT %d] next\r\n" % folder.uidnext)
         if len(line.words) > 1:
             await self._send(b"* OK [HIGHESTMODSEQ %d] highest\r\n" % folder.highestmodseq)
-        await self._send(line.tag + b" OK [READ-ONLY] examined\r\n")
+        self._may_delete = mode == b"READ-WRITE"
+        await self._send(line.tag + b" OK [%b] opened\r\n" % mode)
+
+    async def _store(self, line: _Line) -> None:
+        assert line.words[1:] == [b"+FLAGS.SILENT", b"(\\Deleted)"], "nothing else is ever stored"
+        if not self._may_delete:
+            await self._send(line.tag + b" NO read-only\r\n")
+            return
+        marked = {mail.uid for mail in self._chosen(line.words[0], by_uid=True)}
+        messages = self._folder.messages
+        self._folder.messages = [
+            mail._replace(flags=(*mail.flags, "\\Deleted"))
+            if mail.uid in marked and "\\Deleted" not in mail.flags
+            else mail
+            for mail in messages
+        ]
+        await self._send(line.tag + b" OK stored\r\n")
+
+    async def _expunge(self, line: _Line) -> None:
+        if line.words and "UIDPLUS" not in self._script.capabilities:
+            await self._send(line.tag + b" BAD unknown command\r\n")
+            return
+        meant = self._chosen(line.words[0], by_uid=True) if line.words else self._folder.messages
+        gone = {mail.uid for mail in meant if "\\Deleted" in mail.flags}
+        self._folder.messages = [mail for mail in self._folder.messages if mail.uid not in gone]
+        self._folder.highestmodseq += 1
+        await self._send(line.tag + b" OK expunged\r\n")
 
     async def _search(self, line: _Line) -> None:
         if self._folder.search_refused:
@@ -372,6 +410,8 @@ class _Connection:
         messages: Sequence[Mail] = self._folder.messages
         if criteria[0].upper() == b"UID":
             messages = self._chosen(criteria[1], by_uid=True)
+        if criteria[0].upper() == b"DELETED":
+            messages = [mail for mail in messages if "\\Deleted" in mail.flags]
         uids = [m.uid for m in messages if m.uid not in self._folder.hidden][: self._script.search_cap]
         if not extended:
             found = b"".join(b" %d" % uid for uid in uids)
@@ -411,6 +451,9 @@ class _Connection:
             section = items[items.index(b"HEADER.FIELDS") : items.index(b"]")]
             header = header_fields(mail, section) + b"\r\n"
             told.append(b"BODY[%b] {%d}\r\n" % (section, len(header)) + header)
+        if b"BODY.PEEK[HEADER]" in items and not isinstance(mail.content, HugeContent):
+            head, blank, _ = mail.content.partition(b"\r\n\r\n")
+            told.append(b"BODY[HEADER] {%d}\r\n" % len(head + blank) + head + blank)
         before, after = b" ".join(told), b""
         if self._script.body_first and b"[]" in items:
             before, after = b"", b" " + before

@@ -28,6 +28,7 @@ SELECT runs.id, runs.profile_name AS profile, runs.state, runs.started, runs.fin
        coalesce(sum(jobs.archived), 0)::bigint AS archived,
        coalesce(sum(jobs.known), 0)::bigint AS known,
        coalesce(sum(jobs.quarantined), 0)::bigint AS quarantined,
+       coalesce(sum(jobs.deleted), 0)::bigint AS deleted,
        coalesce(sum(jobs.filtered), 0)::bigint AS filtered,
        coalesce(sum(jobs.bytes), 0)::bigint AS bytes
 FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id

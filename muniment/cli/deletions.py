@@ -1,0 +1,62 @@
+"""`muniment deletions`: the ledger of what was deleted on mail servers."""
+
+from __future__ import annotations
+
+import click
+
+from muniment.cli.connect import with_database
+from muniment.cli.names import Address
+from muniment.cli.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid, utc
+from muniment.db.deletions import LedgerRow
+from muniment.services.show_deletions import show_deletions
+
+
+@click.command("deletions")
+@click.option("--run", "run_id", type=click.IntRange(min=1), metavar="ID", help="Only those of this run.")
+@click.option("--mailbox", type=Address(), help="Only those of this mailbox.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="How many, the newest first.",
+)
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: bool, as_json: bool) -> None:
+    """Show which messages profiles' rules deleted on mail servers, by which run, and when.
+
+    Each was read back from the archive and hashed before. `muniment message SHA256` shows where it is archived.
+    """
+    most = None if everything else limit
+    found = with_database(lambda database: show_deletions(database, run_id=run_id, address=mailbox, limit=most))
+    if as_json:
+        print_json([deletion_shape(row) for row in found])
+        return
+    if found:
+        columns = [rigid("deleted"), right("run"), Column("folder"), right("UID"), Column("SHA-256")]
+        print_table(columns, [_row(row) for row in found])
+    more = f" (the newest {limit}; --all shows all)" if most is not None and len(found) == limit else ""
+    click.echo(f"{plural(len(found), 'message')}{more}")
+
+
+def deletion_shape(row: LedgerRow) -> dict[str, object]:
+    """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`, `planned`,
+    `deleted` (null: not seen to be gone yet).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "id": row.id,
+        "run": row.run_id,
+        "folder": [row.address, *row.path],
+        "uidvalidity": row.uidvalidity,
+        "uid": row.uid,
+        "sha256": row.sha256.hex(),
+        "planned": utc(row.planned),
+        "deleted": utc(row.deleted),
+    }
+
+
+def _row(row: LedgerRow) -> tuple[str, ...]:
+    when = local_minute(row.deleted) if row.deleted else "not yet"
+    return when, str(row.run_id), folder_text((row.address, *row.path)), str(row.uid), row.sha256.hex()
