@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from muniment.bridge import Service
 from muniment.embedded import endpoints
 from muniment.services.report_process import forget_silent_processes
+from muniment.services.runs import start_due_runs
 from muniment.services.tend_stores import tend_stores
 from muniment.services.tick import dispatch_index, pump_runs
 from muniment.settings import Settings
@@ -29,6 +30,7 @@ def settings() -> Settings:
 def schedule(settings: Settings) -> tuple[Entry, ...]:
     """Return every entry."""
     return (
+        Entry("start due runs", start_due_runs, settings.tick_seconds),
         Entry("pump runs", pump_runs, settings.tick_seconds),
         Entry("dispatch index", dispatch_index, settings.tick_seconds),
         Entry("tend stores", tend_stores, 60.0),

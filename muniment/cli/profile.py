@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from muniment.cli.connect import with_database, with_doors
+from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import follow
 from muniment.cli.login_table import show_checks
@@ -16,6 +17,8 @@ from muniment.cli.names import Address
 from muniment.cli.output import (
     Column,
     console,
+    local_minute,
+    local_time,
     number,
     plural,
     print_facts,
@@ -24,6 +27,7 @@ from muniment.cli.output import (
     print_warnings,
     right,
     rigid,
+    utc,
 )
 from muniment.cli.profile_add import add
 from muniment.cli.profile_edit import edit, export, import_
@@ -34,7 +38,7 @@ from muniment.model.profile import Profile, ProfileKind
 from muniment.services.check_logins import check_profile
 from muniment.services.effective_folders import EffectiveFolder
 from muniment.services.probe_profile import Probe, probe_profile
-from muniment.services.runs import start_run
+from muniment.services.runs import show_run, start_run
 from muniment.services.show_folders import MailboxFolders, show_folders
 from muniment.services.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
 
@@ -65,6 +69,7 @@ def list_(as_json: bool) -> None:
             rigid("access"),
             right("mailboxes"),
             right("jobs"),
+            rigid("next run"),
         ]
         print_table(columns, [_row(summary) for summary in found])
         print_warnings(f"{one.profile.name} {text}" for one in found for text in one.profile.warnings)
@@ -153,14 +158,18 @@ def folders(name: str, mailbox: str | None, as_json: bool) -> None:
 @profile.command("run")
 @click.argument("name")
 @click.option("--wait", is_flag=True, help="Show progress on standard error until the run ends.")
-def run(name: str, wait: bool) -> ExitCode:
+@click.option("--any-time", is_flag=True, help="Go on outside of the profile's windows, too.")
+def run(name: str, wait: bool, any_time: bool) -> ExitCode:
     """Archive the mailboxes of the profile NAME, and print the run's id.
 
     The run goes on in the background; with --wait the exit code tells how it ended: 0 all
     mailboxes are archived, 3 some failed, 10 it was cancelled.
     """
-    run_id = with_doors(lambda doors: start_run(doors, name))
+    run_id = with_doors(lambda doors: start_run(doors, name, any_time=any_time))
     click.echo(run_id)
+    started = with_database(lambda database: show_run(database, run_id, most=0)).run
+    if started.paused_until is not None:
+        warn(f"no window of the profile is open: run {run_id} pauses until {local_time(started.paused_until)}")
     if wait:
         return follow(run_id)
     summary = with_database(lambda database: summarize_profile(database, name))
@@ -173,7 +182,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `mailboxes` (how many),
     `folders{include[], exclude[], always_exclude[], namespaces[]}`, `max_jobs`, `allow_same_mailbox`,
     `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (what has its
-    default is left out), `warnings[]`.
+    default is left out), `due` (when it runs next by itself, or null), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     profile, server = summary.profile, summary.profile.server
     return {
@@ -198,6 +207,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "no_master_mailbox": profile.no_master_mailbox,
         "filter": msgspec.to_builtins(profile.filter),
         "deletion": msgspec.to_builtins(profile.deletion),
+        "due": utc(profile.due),
         "schedule": msgspec.to_builtins(profile.schedule),
         "multidrop": msgspec.to_builtins(profile.multidrop),
         "warnings": profile.warnings,
@@ -256,6 +266,7 @@ def _row(summary: ProfileSummary) -> tuple[str, ...]:
         found.server.access.value,
         number(summary.mailboxes),
         number(found.max_jobs),
+        local_minute(found.due) if found.due else "by hand",
     )
 
 
@@ -276,6 +287,7 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
         *_scope_facts(found.folders),
         *_rule_facts(found),
+        ("next run", local_time(found.due) if found.due else "by hand"),
         ("jobs at once", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]

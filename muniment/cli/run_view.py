@@ -47,7 +47,8 @@ def run_shape(run: Run) -> dict[str, object]:
     """`id`, `profile`, `state` (running, cancelling, succeeded, failed, cancelled), `started`, `finished` (null while
     it runs), `mailboxes{total, done, failed, running, queued, cancelled}`,
     `messages{seen, archived, known, quarantined, filtered, deleted}` (seen is the sum of the next three; filtered are those that
-    the profile's filter left out, deleted those that its rule took from the server), `bytes` (archived), `warnings[]`.
+    the profile's filter left out, deleted those that its rule took from the server), `bytes` (archived), `warnings[]`, `scheduled` (whether
+    the profile's schedule started it), `paused_until` (when its windows open; null: it goes on, or is over).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     mailboxes, messages = run.mailboxes, run.messages
     return {
@@ -74,6 +75,8 @@ def run_shape(run: Run) -> dict[str, object]:
         },
         "bytes": run.bytes,
         "warnings": run.warnings,
+        "scheduled": run.scheduled,
+        "paused_until": utc(run.paused_until),
     }
 
 
@@ -153,7 +156,12 @@ def _facts(run: Run) -> list[tuple[str, str | Text]]:
     return [
         ("run", f"{run.id} of profile {run.profile}"),
         ("state", state_text(run.state)),
-        ("started", local_time(run.started)),
+        *(
+            [("paused", f"until {local_time(run.paused_until)}, when a window of the profile opens")]
+            if run.paused_until
+            else []
+        ),
+        ("started", local_time(run.started) + (" by its schedule" if run.scheduled else "")),
         ("finished", local_time(run.finished)),
         ("took", duration(span) + (speed if run.messages.archived else "")),
         ("mailboxes", mailboxes_text(run.mailboxes)),

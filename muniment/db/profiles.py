@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 
@@ -79,6 +80,8 @@ class _Row:
     deletion: dict[str, object]
     schedule: dict[str, object]
     multidrop: dict[str, object]
+    due: datetime | None
+    schedule_error: str
 
     def profile(self) -> Profile:
         access = Access(self.access)
@@ -102,12 +105,35 @@ class _Row:
             deletion=msgspec.convert(self.deletion, DeletionRule),
             schedule=msgspec.convert(self.schedule, Schedule),
             multidrop=msgspec.convert(self.multidrop, Multidrop),
+            due=self.due,
+            schedule_error=self.schedule_error,
         )
 
 
 @dataclass(frozen=True)
 class _StoredRow(_Row):
     password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DueProfile:
+    """A profile that should run by itself; `now`: PostgreSQL's time."""
+
+    id: int
+    name: str
+    schedule: Schedule
+    now: datetime
+
+
+@dataclass(frozen=True)
+class _DueRow:
+    id: int
+    name: str
+    schedule: dict[str, object]
+    now: datetime
+
+    def due(self) -> DueProfile:
+        return DueProfile(self.id, self.name, msgspec.convert(self.schedule, Schedule), self.now)
 
 
 @dataclass(frozen=True)
@@ -158,6 +184,7 @@ def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, .
             msgspec.to_builtins(rule)
             for rule in (profile.filter, profile.deletion, profile.schedule, profile.multidrop)
         ),
+        profile.due,
     )
 
 
@@ -186,6 +213,21 @@ async def open_run(session: Session, profile_id: int) -> int | None:
     """Return the id of the profile's open run, if it has one."""
     run_id: int | None = await session.value(_SQL["open_run"], profile_id)
     return run_id
+
+
+async def due(session: Session) -> list[DueProfile]:
+    """Return the profiles that should run by themselves now, the one that waits longest first."""
+    return [row.due() for row in await session.rows(_DueRow, _SQL["due"])]
+
+
+async def claim_due(session: Session, profile_id: int) -> bool:
+    """Keep other schedulers away until the transaction ends; False when one has started the profile already."""
+    return await session.value(_SQL["claim_due"], profile_id) is not None
+
+
+async def set_due(session: Session, profile_id: int, due: datetime | None, error: str = "") -> None:
+    """Say when a profile runs next by itself (None: not any more), and why it could not this time."""
+    await session.execute(_SQL["set_due"], profile_id, due, error)
 
 
 async def lock(session: Session, profile_id: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import NotFound
+from muniment.model.profile import Profile
 from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
+from muniment.model.schedule import Schedule
 
 _SQL = load("runs")
 
@@ -18,8 +21,31 @@ _SQL = load("runs")
 class Gate:
     """What the pump needs to know of a run."""
 
+    state: RunState
+    max_jobs: int
+    schedule: Schedule
+    any_time: bool
+    paused_until: datetime | None
+    now: datetime
+
+    @property
+    def opens(self) -> datetime | None:
+        """When it may go on; None: now."""
+        return None if self.any_time or self.schedule.is_open(self.now) else self.schedule.opens(self.now)
+
+
+@dataclass(frozen=True)
+class _GateRow:
     state: str
     max_jobs: int
+    any_time: bool
+    paused_until: datetime | None
+    schedule: dict[str, object]
+    now: datetime
+
+    def gate(self) -> Gate:
+        schedule = msgspec.convert(self.schedule, Schedule)
+        return Gate(RunState(self.state), self.max_jobs, schedule, self.any_time, self.paused_until, self.now)
 
 
 @dataclass(frozen=True)
@@ -39,6 +65,8 @@ class _Row:
     started: datetime
     finished: datetime | None
     warnings: list[str]
+    scheduled: bool
+    paused_until: datetime | None
     total: int
     done: int
     failed: int
@@ -64,12 +92,15 @@ class _Row:
             messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined, self.filtered, self.deleted),
             bytes=self.bytes,
             warnings=self.warnings,
+            scheduled=self.scheduled,
+            paused_until=self.paused_until,
         )
 
 
-async def add(session: Session, profile_id: int, profile_name: str, warnings: Sequence[str]) -> int:
-    """Open a run; Conflict when the profile has an open one."""
-    run_id: int = await session.value(_SQL["add"], profile_id, profile_name, list(warnings))
+async def add(session: Session, profile: Profile, *, scheduled: bool, any_time: bool) -> int:
+    """Open a run; Conflict when the profile has an open one. `any_time`: its windows do not count."""
+    given = (profile.id, profile.name, profile.warnings, scheduled, any_time)
+    run_id: int = await session.value(_SQL["add"], *given)
     return run_id
 
 
@@ -122,7 +153,18 @@ async def open_ids(session: Session) -> list[int]:
 
 async def lock(session: Session, run_id: int, *, wait: bool) -> Gate | None:
     """Lock the run until the transaction ends; None: another has it and `wait` is False, or there is no such run."""
-    return await session.row(Gate, _SQL["lock"] if wait else _SQL["try_lock"], run_id)
+    row = await session.row(_GateRow, _SQL["lock"] if wait else _SQL["try_lock"], run_id)
+    return None if row is None else row.gate()
+
+
+async def pause(session: Session, run_id: int, until: datetime | None) -> None:
+    """Note that a run pauses until then, or (None) goes on."""
+    await session.execute(_SQL["pause"], run_id, until)
+
+
+async def is_any_time(session: Session, run_id: int) -> bool:
+    """Tell whether a run goes on outside of its profile's windows."""
+    return bool(await session.value(_SQL["is_any_time"], run_id))
 
 
 async def finish(session: Session, run_id: int) -> RunState | None:

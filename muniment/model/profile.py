@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
@@ -87,6 +88,8 @@ class Profile:
     deletion: DeletionRule = NO_DELETION
     schedule: Schedule = BY_HAND
     multidrop: Multidrop = USUAL_MULTIDROP
+    due: datetime | None = None  # when it runs next by itself, in UTC
+    schedule_error: str = ""  # why it could not the last time
 
     @property
     def logins(self) -> tuple[LoginMethod, ...]:
@@ -113,4 +116,6 @@ class Profile:
         if self.deletion:
             when = "as soon as they are archived" if self.deletion.after == AT_ONCE else f"after {self.deletion.after}"
             warnings.append(f"deletes archived messages on the mail server {when}")
+        if self.schedule_error:
+            warnings.append(f"could not run as scheduled: {self.schedule_error}")
         return warnings

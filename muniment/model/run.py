@@ -125,3 +125,5 @@ class Run:
     messages: MessageCounts
     bytes: int
     warnings: list[str]
+    scheduled: bool = False  # started by the profile's schedule
+    paused_until: datetime | None = None  # no window of the profile is open before

@@ -53,6 +53,9 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     Raises what `muniment.imap` raises, WrongMailbox, LeaseLost and DatabaseUnavailable. Everything
     committed until then stays.
     """
+    seconds = await access.seconds_left(job)
+    if seconds <= 0:
+        return Outcome(more=True, complete=False)  # a window closed since the job was sent
     opened = await open_mailbox(doors, job, access)
     session, states = opened.session, opened.states
     try:
@@ -62,7 +65,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
             states = await folder_states(doors, job)
         states = await _ensure_folders(doors, job, opened.folders, states)
         await _note_vanished(doors, opened, states)
-        slice_budget = SliceBudget(doors.settings.slice_seconds, doors.settings.slice_bytes)
+        slice_budget = SliceBudget(min(doors.settings.slice_seconds, seconds), doors.settings.slice_bytes)
         async with Writer(doors, job.lease) as writer:
             outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
         # Nothing is proven of a mailbox that may have come into being with our login.

@@ -15,17 +15,24 @@ _log = log.get(__name__)
 async def pump(doors: Doors, run_id: int, *, wait: bool = True) -> int:
     """Send the run's next jobs to the broker, or close the run when none is left; return how many were sent.
 
+    Outside of the profile's windows none is sent: the run pauses.
+
     The rows are marked and committed first and published afterwards. What the broker does not
     take stays marked as sent until that mark expires; the scheduler's tick then sends it again.
     Without `wait` nothing happens when another pump is at work.
     """
     async with doors.database.transaction() as session:
         gate = await runs.lock(session, run_id, wait=wait)
-        if gate is None or RunState(gate.state).is_final:
+        if gate is None or gate.state.is_final:
             return 0
         job_ids: list[int] = []
-        if gate.state == RunState.CANCELLING:
+        opens = gate.opens if gate.state is RunState.RUNNING else None
+        if opens != gate.paused_until:
+            await runs.pause(session, run_id, opens)
+        if gate.state is RunState.CANCELLING:
             await runs.cancel_jobs(session, run_id)
+        elif opens is not None:
+            pass  # whoever holds a job ends at the next boundary of a slice
         elif (free := gate.max_jobs - await jobs.in_flight(session, run_id)) > 0:
             job_ids = await jobs.send_waiting(session, run_id, free, doors.settings.lease_seconds)
         state = None if job_ids else await runs.finish(session, run_id)

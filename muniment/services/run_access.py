@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from muniment.db import profiles
+import math
+
+from muniment.clock import utc_now
+from muniment.db import profiles, runs
 from muniment.errors import NotFound
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile
@@ -19,6 +22,7 @@ class RunAccess:
         self._doors = doors
         self._logins: Logins | None = None
         self._master: bytes | None = None
+        self._any_time = False
         #: Whether `master_fingerprint` needs no login any more.
         self.has_looked = False
 
@@ -33,6 +37,15 @@ class RunAccess:
             raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
         return logins.profile, logins.of_mailbox(job.address, job.user_name, job.own_login)
 
+    async def seconds_left(self, job: LeasedJob) -> float:
+        """Return how long the run may go on before its profile's windows close; 0: none is open, inf: they never close."""
+        logins = await self._load(job)
+        if self._any_time or not logins.profile.schedule.windows:
+            return math.inf
+        now = utc_now()
+        closes = logins.profile.schedule.closes(now) if logins.profile.schedule.is_open(now) else now
+        return math.inf if closes is None else (closes - now).total_seconds()
+
     async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
         """Return what `check_mailbox.master_fingerprint` says, looked up once."""
         if not self.has_looked:
@@ -46,5 +59,6 @@ class RunAccess:
                 raise NotFound("the profile was removed while its run was open")
             async with self._doors.database.session() as session:
                 stored = await profiles.get(session, job.profile_id)
+                self._any_time = await runs.is_any_time(session, job.run_id)
             self._logins = await open_logins(stored, self._doors.secrets)
         return self._logins

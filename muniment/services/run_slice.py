@@ -76,7 +76,7 @@ async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: b
     """
     try:
         outcome = await _with_heartbeat(doors, job, archive_mailbox(doors, job, access))
-        return await _end_well(doors, job, outcome, go_on=go_on)
+        return await _end_well(doors, job, outcome, go_on=go_on and await access.seconds_left(job) > 0)
     except LeaseLost:
         return Slice(SliceEnd.LEASE_LOST)
     except RunCancelled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from muniment.clock import utc_now
 from muniment.db import audit, profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured, NotFound
@@ -207,6 +208,7 @@ def _unchecked(request: ProfileRequest) -> Profile:
         deletion=request.deletion,
         schedule=request.schedule,
         multidrop=request.multidrop,
+        due=request.schedule.after(utc_now()),
     )
 
 

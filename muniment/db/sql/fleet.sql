@@ -4,7 +4,9 @@ SELECT 1;
 -- open_runs --
 -- Runs that go on, with their mailboxes by state and what came until now
 SELECT runs.id, runs.profile_name AS profile, extract(epoch FROM now() - runs.started)::float8 AS age_seconds,
-       count(*) FILTER (WHERE jobs.state IN ('waiting', 'sent')) AS queued,
+       -- of a run that pauses nobody is waited for
+       count(*) FILTER (WHERE jobs.state IN ('waiting', 'sent') AND (runs.paused_until IS NULL OR runs.paused_until < now()))
+         AS queued,
        count(*) FILTER (WHERE jobs.state = 'running') AS running,
        count(*) FILTER (WHERE jobs.state = 'done') AS done,
        count(*) FILTER (WHERE jobs.state = 'failed') AS failed,

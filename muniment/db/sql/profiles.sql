@@ -1,33 +1,47 @@
 -- add --
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
                       login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
-                      server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING id;
+                      server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop, due)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+RETURNING id;
 
 -- replace --
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
                     login = $7, login_user = $8, password = coalesce($9, password), all_mailboxes = $10, max_jobs = $11,
                     allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16,
-                    except_users = $17, filter = $18, deletion = $19, schedule = $20, multidrop = $21
+                    except_users = $17, filter = $18, deletion = $19, schedule = $20, multidrop = $21,
+                    due = CASE WHEN schedule = $20 THEN due ELSE $22 END,
+                    schedule_error = CASE WHEN schedule = $20 THEN schedule_error ELSE '' END
 WHERE id = $1;
 
 -- find --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
        all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       filter, deletion, schedule, multidrop
+       filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
        all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       filter, deletion, schedule, multidrop, password
+       filter, deletion, schedule, multidrop, due, schedule_error, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
        all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       filter, deletion, schedule, multidrop
+       filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles ORDER BY lower(name);
+
+-- due --
+-- Profiles that should run by themselves now
+SELECT id, name, schedule, now() AS now FROM profiles WHERE due <= now() ORDER BY due, id;
+
+-- claim_due --
+-- Keep other schedulers from starting it; nothing when one has
+SELECT id FROM profiles WHERE id = $1 AND due <= now() FOR UPDATE SKIP LOCKED;
+
+-- set_due --
+UPDATE profiles SET due = $2, schedule_error = $3 WHERE id = $1;
 
 -- lock --
 -- Whoever starts a run of the profile waits, or is waited for

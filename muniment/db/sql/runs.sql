@@ -1,5 +1,5 @@
 -- add --
-INSERT INTO runs (profile_id, profile_name, warnings) VALUES ($1, $2, $3) RETURNING id;
+INSERT INTO runs (profile_id, profile_name, warnings, scheduled, any_time) VALUES ($1, $2, $3, $4, $5) RETURNING id;
 
 -- add_jobs_of_profile --
 INSERT INTO jobs (run_id, mailbox_id) SELECT $1, mailbox_id FROM profile_mailboxes WHERE profile_id = $2;
@@ -18,6 +18,7 @@ WHERE profile_id = $2;
 -- summaries --
 -- Runs with their counts, newest first; all, or one
 SELECT runs.id, runs.profile_name AS profile, runs.state, runs.started, runs.finished, runs.warnings,
+       runs.scheduled, CASE WHEN runs.finished IS NULL AND runs.paused_until > now() THEN runs.paused_until END AS paused_until,
        count(jobs.id) AS total,
        count(*) FILTER (WHERE jobs.state = 'done') AS done,
        count(*) FILTER (WHERE jobs.state = 'failed') AS failed,
@@ -58,14 +59,23 @@ WHERE run_id = $1 AND state IN ('waiting', 'sent');
 SELECT id FROM runs WHERE state IN ('running', 'cancelling') ORDER BY id;
 
 -- lock --
--- Serialises the pumps of a run; returns its state and how many jobs may be in flight
-SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs
+-- Serialises the pumps of a run; returns its state, how many jobs may be in flight, and when it may go on
+SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs, runs.any_time, runs.paused_until,
+       coalesce(profiles.schedule, '{}') AS schedule, now() AS now
 FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs;
 
 -- try_lock --
 -- Like lock, but returns nothing when another pump is at work, or a worker that stopped within one
-SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs
+SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs, runs.any_time, runs.paused_until,
+       coalesce(profiles.schedule, '{}') AS schedule, now() AS now
 FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs SKIP LOCKED;
+
+-- pause --
+-- NULL: it goes on
+UPDATE runs SET paused_until = $2 WHERE id = $1 AND paused_until IS DISTINCT FROM $2;
+
+-- is_any_time --
+SELECT any_time FROM runs WHERE id = $1;
 
 -- finish --
 -- Close the run when no job is left; failed as soon as one mailbox failed

@@ -1,0 +1,159 @@
+"""Schedules: profiles that run by themselves, and windows outside of which runs pause."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from muniment.model.profile import Profile
+from muniment.model.run import Run, RunState
+from muniment.model.schedule import Schedule
+from muniment.services import run_access
+from muniment.services.run_slice import SliceEnd
+from muniment.services.runs import list_runs, start_due_runs, start_run
+from muniment.services.submit_profile import list_profiles
+from muniment.services.tick import pump_runs
+from tests.support.harness import Harness
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import TARGET, mailbox, neighbourhood, proven, source, submit
+
+_DAILY = Schedule(run="daily 22:00")
+
+
+async def _profile(harness: Harness) -> Profile:
+    [summary] = await list_profiles(harness.database)
+    return summary.profile
+
+
+async def _is_due(harness: Harness, *, hours: int = 0) -> None:
+    """Let the profile be due since so many hours."""
+    async with harness.database.session() as session:
+        await session.execute("UPDATE profiles SET due = now() - make_interval(hours => $1)", hours)
+
+
+async def _runs(harness: Harness) -> list[Run]:
+    return await list_runs(harness.database, 100)
+
+
+def _closed() -> Schedule:
+    """Return a schedule whose only window has just closed."""
+    now = datetime.now(UTC)
+    begin, end = now - timedelta(hours=2), now - timedelta(hours=1)
+    return Schedule(run="daily 22:00", windows=(f"{begin:%H:%M}-{end:%H:%M}",))
+
+
+async def _open(harness: Harness) -> None:
+    """Take the windows out of the profile."""
+    async with harness.database.session() as session:
+        await session.execute("UPDATE profiles SET schedule = schedule - 'windows'")
+
+
+async def test_a_missed_time_is_made_up_for_once(harness: Harness) -> None:
+    """Three days too late, two schedulers at once: one run, and the next one at the next time."""
+    async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
+        await submit(harness, server, schedule=_DAILY)
+        first_due = (await _profile(harness)).due
+        await start_due_runs(harness.doors)
+        assert not await _runs(harness)
+
+        await _is_due(harness, hours=72)
+        await asyncio.gather(*(start_due_runs(harness.doors) for _ in range(4)))
+        [run] = await _runs(harness)
+        await harness.finish(run.id)
+        await start_due_runs(harness.doors)
+
+    assert await proven(harness)
+    [run] = await _runs(harness)
+    assert run.scheduled
+    assert run.state == RunState.SUCCEEDED
+    assert first_due == (await _profile(harness)).due == _DAILY.after(datetime.now(UTC))
+
+
+async def test_no_overlapping_runs(harness: Harness) -> None:
+    """A profile that is due while it runs runs again when that run is over, and not beside it."""
+    async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
+        await submit(harness, server, schedule=_DAILY)
+        run_id = await start_run(harness.doors, "all")
+        await _is_due(harness)
+        await start_due_runs(harness.doors)
+        assert len(await _runs(harness)) == 1
+        await harness.finish(run_id)
+        await start_due_runs(harness.doors)
+        second, _ = await _runs(harness)
+        report = await harness.finish(second.id)
+
+    assert second.scheduled
+    assert report.run.state == RunState.SUCCEEDED
+
+
+async def test_what_cannot_run_is_seen(harness: Harness) -> None:
+    """A profile of all users when there is none: no run, a warning where profiles are shown, and another try later."""
+    async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
+        await submit(harness, server, schedule=_DAILY, mailboxes=None)
+        await _is_due(harness)
+        await start_due_runs(harness.doors)
+
+    profile = await _profile(harness)
+    assert not await _runs(harness)
+    assert "no mailbox to archive" in profile.warnings[-1]
+    assert profile.due == _DAILY.after(datetime.now(UTC))
+
+
+async def test_a_run_waits_for_its_window(harness: Harness) -> None:
+    """Started by hand outside of it, a run pauses and says until when; a scheduled one does not begin."""
+    script = neighbourhood(mailbox("target"), ())
+    async with ImapServer(script) as server:
+        await submit(harness, server, schedule=_closed())
+        await _is_due(harness)
+        await start_due_runs(harness.doors)
+        assert not await _runs(harness)
+        run_id = await start_run(harness.doors, "all")
+        await pump_runs(harness.doors)
+        waiting = await harness.run(run_id)
+        assert not harness.queue.tasks
+        assert not server.lines
+
+        await _open(harness)
+        await harness.finish(run_id)
+
+    assert waiting.paused_until is not None
+    assert waiting.paused_until == _closed().opens(datetime.now(UTC))
+    assert (await harness.run(run_id)).paused_until is None
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
+
+
+async def test_at_any_time(harness: Harness) -> None:
+    """Whoever says so archives outside of the windows."""
+    async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
+        await submit(harness, server, schedule=_closed())
+        run_id = await start_run(harness.doors, "all", any_time=True)
+        report = await harness.finish(run_id)
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert await proven(harness)
+
+
+async def test_a_window_closes_in_the_middle(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slice ends at its next boundary, nothing else is begun, and later the run goes on where it was."""
+    script = neighbourhood(mailbox("target", messages=120), ["anna@example.com", "ben@example.com"])
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    schedule = Schedule(windows=(f"{begin:%H:%M}-{begin + timedelta(hours=2):%H:%M}",))
+    closes = schedule.closes(datetime.now(UTC))
+    assert closes is not None
+    moments = iter([closes - timedelta(microseconds=1)])  # when the slice begins; it is late ever after
+
+    async with ImapServer(script) as server:
+        await submit(harness, server, schedule=schedule, max_jobs=1)
+        run_id = await start_run(harness.doors, "all")
+        with monkeypatch.context() as patch:
+            patch.setattr(run_access, "utc_now", lambda: next(moments, closes))
+            ends = await harness.work()
+        some = (await harness.run(run_id)).messages.archived
+        report = await harness.finish(run_id)
+
+    assert ends == [SliceEnd.MORE]
+    assert some == 50
+    assert report.run.state == RunState.SUCCEEDED
+    assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
