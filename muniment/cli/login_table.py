@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import click
 from muniment.cli.connect import with_doors
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.output import Column, number, plural, print_json, print_table, right
-from muniment.errors import Misconfigured
+from muniment.cli.reports import write_report
 from muniment.services.check_logins import LoginCheck
 from muniment.services.doors import Doors
 
@@ -41,7 +40,7 @@ def show_checks(
 
     checks = with_doors(gather)
     if report is not None:
-        _write(report, checks)
+        write_report(report, _COLUMNS, (_values(one) for one in checks))
     if as_json:
         print_json([check_shape(one) for one in checks])
     else:
@@ -83,13 +82,3 @@ def _print(checks: list[LoginCheck], report: Path | None) -> None:
     )
     if report is not None:
         click.echo(f"all results are in {report}", err=True)
-
-
-def _write(file: Path, checks: Iterable[LoginCheck]) -> None:
-    try:
-        with file.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(_COLUMNS)
-            writer.writerows(_values(one) for one in checks)
-    except OSError as error:
-        raise Misconfigured(f"cannot write {file}: {error.strerror}") from error

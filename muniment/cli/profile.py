@@ -12,6 +12,7 @@ from muniment.cli.connect import with_database, with_doors
 from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import follow
+from muniment.cli.forecast import show_forecast
 from muniment.cli.login_table import show_checks
 from muniment.cli.names import Address
 from muniment.cli.output import (
@@ -41,6 +42,8 @@ from muniment.services.probe_profile import Probe, probe_profile
 from muniment.services.runs import show_run, start_run
 from muniment.services.show_folders import MailboxFolders, show_folders
 from muniment.services.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
+
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -106,7 +109,7 @@ def remove(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--mailbox", type=Address(), help="The mailbox to try; the profile's first by default.")
 @click.option("--all", "everybody", is_flag=True, help="Try the logins of all mailboxes, `--max-jobs` of them at once.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="CSV", help="With --all: a file.")
+@click.option("--report", type=_NEW_FILE, metavar="CSV", help="With --all: a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --all as `batch submit --check` does.")
 def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, as_json: bool) -> ExitCode:
     """Try the login of the profile NAME; nothing is archived."""
@@ -159,12 +162,42 @@ def folders(name: str, mailbox: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--wait", is_flag=True, help="Show progress on standard error until the run ends.")
 @click.option("--any-time", is_flag=True, help="Go on outside of the profile's windows, too.")
-def run(name: str, wait: bool, any_time: bool) -> ExitCode:
+@click.option(
+    "--what-if",
+    "forecast",
+    is_flag=True,
+    help="Store and change nothing: look what each mailbox has that is new, and more.",
+)
+@click.option(
+    "--report", type=_NEW_FILE, metavar="CSV", help="With --what-if: write what each mailbox has to this file."
+)
+@click.option(
+    "--deletions",
+    type=_NEW_FILE,
+    metavar="CSV",
+    help="With --what-if: list the messages that would be deleted on the server.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --what-if: print JSON.")
+def run(
+    name: str,
+    wait: bool,
+    any_time: bool,
+    forecast: bool,
+    report: Path | None,
+    deletions: Path | None,
+    as_json: bool,
+) -> ExitCode:
     """Archive the mailboxes of the profile NAME, and print the run's id.
 
     The run goes on in the background; with --wait the exit code tells how it ended: 0 all
     mailboxes are archived, 3 some failed, 10 it was cancelled.
     """
+    if forecast:
+        if wait or any_time:
+            raise click.UsageError("--what-if runs nothing: leave --wait and --any-time out.")
+        return show_forecast(name, report=report, deletions=deletions, as_json=as_json)
+    if report or deletions or as_json:
+        raise click.UsageError("--report, --deletions and --json are for --what-if.")
     run_id = with_doors(lambda doors: start_run(doors, name, any_time=any_time))
     click.echo(run_id)
     started = with_database(lambda database: show_run(database, run_id, most=0)).run

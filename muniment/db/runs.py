@@ -58,6 +58,15 @@ class MasterLook:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """So many messages and bytes of originals were archived in so many seconds."""
+
+    messages: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class _Row:
     id: int
     profile: str
@@ -124,6 +133,13 @@ async def get(session: Session, run_id: int) -> Run:
 async def latest(session: Session, limit: int) -> list[Run]:
     """Return the newest runs, newest first."""
     return [row.run() for row in await session.rows(_Row, _SQL["summaries"], None, limit)]
+
+
+async def pace(session: Session, profile_id: int | None) -> Pace:
+    """Return what the newest runs of a profile (None: of all) archived, and in what time."""
+    row = await session.row(Pace, _SQL["pace"], profile_id)
+    assert row is not None  # an aggregate
+    return row
 
 
 async def failures(session: Session, run_id: int, limit: int | None) -> list[Failure]:

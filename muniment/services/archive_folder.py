@@ -40,7 +40,7 @@ async def archive_folder(doors: Doors, work: FolderWork, writer: Writer, slice_b
         slice_budget = SliceBudget()
     renumbered = await _renumber(doors, work, seen.status)
     news = await _news(doors, renumbered, seen.uids)
-    todo = await filter_news(renumbered, news.todo)
+    todo = await filter_news(work.session, work.profile, work.job.run_started, news.todo)
     delivered = await _fetch(doors, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False

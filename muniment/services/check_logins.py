@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from muniment.db import profiles
-from muniment.errors import MunimentError, ServerBusy
+from muniment.errors import MunimentError
 from muniment.imap import ImapSession, Limits
+from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
 from muniment.services.credentials import open_logins, own_login
 from muniment.services.csv_mailboxes import CsvMailbox
 from muniment.services.doors import Doors
-
-#: How often a mailbox is tried that found no free connection to the server; each try waits for one for some seconds.
-_PATIENCE = 30
-
-#: … and where the server wants a pause, so long is waited between two tries, at most (seconds).
-_LONGEST_PAUSE_SECONDS = 15.0
+from muniment.services.side_by_side import patiently, side_by_side
 
 
 @dataclass(frozen=True)
@@ -78,25 +74,10 @@ async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, N
             yield check
 
 
-async def _check(
+def _check(
     limits: Limits, server: Server, targets: Sequence[_Target], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
-    waiting = iter(targets)
-    running: set[asyncio.Task[LoginCheck]] = set()
-    try:
-        while True:
-            while len(running) < at_once and (target := next(waiting, None)) is not None:
-                running.add(asyncio.create_task(_try(limits, server, target)))
-            if not running:
-                return
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+    return side_by_side((partial(_try, limits, server, target) for target in targets), at_once)
 
 
 async def _try(limits: Limits, server: Server, target: _Target) -> LoginCheck:
@@ -106,21 +87,18 @@ async def _try(limits: Limits, server: Server, target: _Target) -> LoginCheck:
         seconds = time.monotonic() - began
         return LoginCheck(target.user, target.mailbox, target.line, seconds, folders, messages, error, hint)
 
-    for patience in reversed(range(_PATIENCE)):
+    async def look() -> list[ServerFolder]:
+        session = await ImapSession.open(server, target.credentials(), limits)
         try:
-            session = await ImapSession.open(server, target.credentials(), limits)
-            try:
-                listed = await session.list_folders()
-                await session.logout()
-            finally:
-                session.abort()
-        except ServerBusy as error:
-            if not patience:
-                return told(str(error), error.hint or "")
-            await asyncio.sleep(min(error.seconds, _LONGEST_PAUSE_SECONDS))
-        except MunimentError as error:
-            return told(str(error), error.hint or "")
-        else:
-            counts = [f.status.messages for f in listed if f.status is not None and f.status.messages is not None]
-            return told(folders=len(listed), messages=sum(counts) if len(counts) == len(listed) else None)
-    raise AssertionError  # the last try returns
+            listed = await session.list_folders()
+            await session.logout()
+        finally:
+            session.abort()
+        return listed
+
+    try:
+        listed = await patiently(look)
+    except MunimentError as error:
+        return told(str(error), error.hint or "")
+    counts = [f.status.messages for f in listed if f.status is not None and f.status.messages is not None]
+    return told(folders=len(listed), messages=sum(counts) if len(counts) == len(listed) else None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from muniment import log
 from muniment.errors import CommandRefused
 from muniment.imap import Attributes, ImapSession
 from muniment.mail.headers import read_headers
 from muniment.model.mail_filter import MessageFacts
-from muniment.services.folder_work import FolderWork
+from muniment.model.profile import Profile
 
 _log = log.get(__name__)
 
@@ -20,26 +21,24 @@ WINDOW = 2000
 _SEARCHED = 100
 
 
-async def filter_news(work: FolderWork, todo: Sequence[int]) -> list[int]:
-    """Return those UIDs of the open folder, ascending, whose messages the profile's filter lets through.
+async def filter_news(session: ImapSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
+    """Return those UIDs of the open folder, ascending, whose messages the filter lets through in a run that began `now`.
 
     SEARCH only saves looking at each of many messages, where it can say something for certain; each message that is
     left is decided by what the server tells of it. A message of which it tells nothing is let through: a filter
     loses no mail.
     """
-    profile = work.profile
     if not profile.filter:
         return list(todo)
-    now = work.job.run_started
     candidates: Sequence[int] = todo
     keys = profile.filter.search_keys(now)
     if keys and len(todo) >= _SEARCHED and profile.server_kind.searches_well:
         try:
-            candidates = await work.session.matching(todo, keys)
+            candidates = await session.matching(todo, keys)
         except CommandRefused as error:
             _log.warning("SEARCH refused, looking at each message", error=str(error))
     kept: list[int] = []
-    async for uid, facts in message_facts(work.session, candidates, with_head=profile.filter.needs_headers):
+    async for uid, facts in message_facts(session, candidates, with_head=profile.filter.needs_headers):
         if profile.filter.lets_through(facts, now):
             kept.append(uid)
     return kept

@@ -108,10 +108,10 @@ def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
 def _unmoved(listed: list[ServerFolder], states: States) -> frozenset[int]:
     """Return the ids of the folders that need no visit."""
     known = ((folder.status, states.get(folder.wire_name)) for folder in listed)
-    return frozenset(state.id for status, state in known if state is not None and _is_unmoved(status, state))
+    return frozenset(state.id for status, state in known if state is not None and is_unmoved(status, state))
 
 
-def _is_unmoved(now: FolderStatus | None, state: FolderState) -> bool:
+def is_unmoved(now: FolderStatus | None, state: FolderState) -> bool:
     """Tell whether a folder needs no visit: complete at the last proof, and every number the same since."""
     if now is None or now.uidnext is None or now.messages is None or state.quarantined:
         return False

@@ -93,12 +93,16 @@ SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, 
 FROM everybody WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2)) ORDER BY user_id LIMIT 1;
 
 -- all_mailboxes --
--- Every mailbox that a run of the profile would have now
+-- Every mailbox that a run of the profile would have now; 0: it has never had one
 SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
        profile_mailboxes.login_user, profile_mailboxes.password
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1
-UNION ALL SELECT 0, address, name, NULL, NULL FROM everybody WHERE profile_id = $1 ORDER BY 2, 3;
+UNION ALL
+SELECT coalesce(mailboxes.id, 0), everybody.address, name, NULL, NULL
+FROM everybody LEFT JOIN mailboxes
+  ON mailboxes.user_id = everybody.user_id AND lower(mailboxes.address) = lower(everybody.address)
+WHERE profile_id = $1 ORDER BY 2, 3;
 
 -- unknown_users --
 -- Those of these names and addresses, in lower case, that no user has

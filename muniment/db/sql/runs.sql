@@ -36,6 +36,17 @@ FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id
 WHERE runs.id IN (SELECT id FROM runs WHERE $1::bigint IS NULL OR id = $1 ORDER BY id DESC LIMIT $2)
 GROUP BY runs.id ORDER BY runs.id DESC;
 
+-- pace --
+-- What the newest runs that archived something took, of a profile ($1), or of all profiles (NULL)
+SELECT coalesce(sum(archived), 0)::bigint AS messages, coalesce(sum(bytes), 0)::bigint AS bytes,
+       coalesce(sum(seconds), 0)::float8 AS seconds
+FROM (SELECT sum(jobs.archived) AS archived, sum(jobs.bytes) AS bytes,
+             extract(epoch FROM runs.finished - runs.started) AS seconds
+      FROM runs JOIN jobs ON jobs.run_id = runs.id
+      WHERE runs.state IN ('succeeded', 'failed') AND ($1::bigint IS NULL OR runs.profile_id = $1)
+        AND runs.id > (SELECT coalesce(max(id), 0) - 100 FROM runs)
+      GROUP BY runs.id HAVING sum(jobs.archived) > 0 ORDER BY runs.id DESC LIMIT 5) AS newest;
+
 -- failures --
 SELECT address AS mailbox, coalesce(error, '') AS error, coalesce(hint, '') AS hint
 FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
