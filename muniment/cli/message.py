@@ -49,8 +49,9 @@ def message(sha256: str, as_json: bool) -> None:
 
 def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
     """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
-    internal_date, archived, gone, former, deleted}]` (gone: when it was seen to have left the server, or null; former:
-    it is archived at another place by now; deleted: when a rule of ours took it from the server, or null).
+    internal_date, archived, gone, former, deleted, report}]` (gone: when it was seen to have left the server, or null; former:
+    it is archived at another place by now; deleted: when a rule of ours took it from the server, or null;
+    report: what stood before it in a journal report, with the envelope, or null).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     first = found[0]
     return {
@@ -71,6 +72,7 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
                 "gone": utc(place.gone),
                 "former": place.former,
                 "deleted": utc(place.deleted),
+                "report": place.wrapper_begin.decode("latin-1") if place.wrapper_begin is not None else None,
             }
             for place in found
         ],

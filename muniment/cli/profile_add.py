@@ -133,7 +133,10 @@ class _Login(click.ParamType[LoginMethod]):
     help="single: the user whose archive it goes to, created if unknown. Default: one named like the login.",
 )
 @click.option(
-    "--address", type=Address(), help="single: name of the mailbox's root folder in the archive. Default: the login."
+    "--address",
+    type=Address(),
+    help="single: name of the mailbox's root folder in the archive; multidrop: its own address, "
+    "which is nobody's. Default: the login.",
 )
 @folder_options
 @rule_options
@@ -198,7 +201,9 @@ def request_from(given: Options) -> ProfileRequest:
 def _check(given: Options, kind: ProfileKind) -> None:
     """Refuse options that the kind has no use for, and miss those that it needs."""
     fitting = {"mailboxes": ProfileKind.MASTER, "identity": ProfileKind.MASTER, "csv": ProfileKind.CSV}
-    fitting |= dict.fromkeys(("archive", "address"), ProfileKind.SINGLE)
+    fitting["archive"] = ProfileKind.SINGLE
+    if kind is not ProfileKind.MULTIDROP:
+        fitting["address"] = ProfileKind.SINGLE
     for option, owner in fitting.items():
         if getattr(given, option) is not None and kind is not owner:
             raise click.UsageError(f"--{option} is for --kind {owner}; leave it out of a {kind} profile.")

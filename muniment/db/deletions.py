@@ -16,13 +16,17 @@ _SQL = load("deletions")
 
 @dataclass(frozen=True)
 class Candidate:
-    """An archived message that the server may still have, and where its content is."""
+    """An archived message that the server may still have, and where its content is.
+
+    `wrapper_begin`: what stands before it on the server, in a journal report.
+    """
 
     uid: int
     store_id: int
     message_id: int
     sha256: bytes
     size: int
+    wrapper_begin: bytes | None
 
 
 @dataclass(frozen=True)

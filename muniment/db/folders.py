@@ -27,12 +27,16 @@ class ArchiveFolder:
 
 @dataclass(frozen=True)
 class Held:
-    """UIDs of one numbering of a folder: in the archive, of those `gone` from the server, and in quarantine; in no order."""
+    """UIDs of one numbering of a folder, in no order.
+
+    In the archive, of those `gone` from the server, in quarantine, and those that belong to nobody.
+    """
 
     folder_id: int
     archived: list[int]
     gone: list[int]
     quarantined: list[int]
+    unowned: list[int]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class Proof:
     on_server: int
     missing: int
     filtered: int = 0
+
+
+@dataclass(frozen=True)
+class _Distributed:
+    id: int
+    mailbox_id: int
+    wire_name: bytes
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,23 @@ async def ensure(session: Session, mailbox_id: int, listed: Sequence[ServerFolde
         [_joined(folder.path) for folder in listed],
         [folder.status.uidvalidity if folder.status is not None else 0 for folder in listed],
     )
+
+
+async def ensure_distributed(
+    session: Session, targets: Sequence[tuple[int, tuple[str, ...]]]
+) -> dict[tuple[int, tuple[str, ...]], int]:
+    """Return the ids of folders for mail that is filed for its owners, by (mailbox id, path), creating what is missing."""
+    distinct = sorted(set(targets))
+    mailboxes = [mailbox for mailbox, _ in distinct]
+    names = [_distributed_name(path) for _, path in distinct]
+    await session.execute(_SQL["ensure_distributed"], mailboxes, names, [_joined(path) for _, path in distinct])
+    rows = await session.rows(_Distributed, _SQL["distributed_ids"], mailboxes, names)
+    ids = {(row.mailbox_id, row.wire_name): row.id for row in rows}
+    return {(mailbox, path): ids[mailbox, _distributed_name(path)] for mailbox, path in distinct}
+
+
+def _distributed_name(path: tuple[str, ...]) -> bytes:
+    return b"\0" + "/".join(path).encode("utf-8", "replace")
 
 
 async def of_mailbox(session: Session, mailbox_id: int, since: datetime) -> list[FolderState]:

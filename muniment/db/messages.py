@@ -34,6 +34,25 @@ class NewEntry(NamedTuple):
     flags: tuple[str, ...]
 
 
+class Copy(NamedTuple):
+    """A message filed for an owner, in a folder for such mail."""
+
+    folder_id: int
+    message_id: int
+    internal_date: datetime | None
+    flags: tuple[str, ...]
+
+
+class Wrapper(NamedTuple):
+    """What stood around a message in a journal report; the whole is begin, message, end."""
+
+    folder_id: int
+    uidvalidity: int
+    uid: int
+    begin: bytes
+    end: bytes
+
+
 @dataclass(frozen=True)
 class Entry:
     """A filed message with the identity of its content; `sha256` None: the message is missing, which is damage."""
@@ -107,6 +126,7 @@ class Place:
     uid: int
     internal_date: datetime | None
     flags: list[str]
+    wrapper_begin: bytes | None
     archived: datetime
     gone: datetime | None
     former: bool
@@ -196,6 +216,36 @@ async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntr
         list(added),
         sum(added.values()),
     )
+
+
+async def file_copies(session: Session, store_id: int, copies: Sequence[Copy]) -> None:
+    """File messages for their owners, where they do not have them already."""
+    await session.execute(
+        _SQL["file_copies"],
+        store_id,
+        [copy.folder_id for copy in copies],
+        [copy.message_id for copy in copies],
+        [copy.internal_date for copy in copies],
+        [" ".join(copy.flags) for copy in copies],
+    )
+
+
+async def wrap(session: Session, wrappers: Sequence[Wrapper]) -> None:
+    """Keep what stood around messages that came in journal reports, with their entries."""
+    await session.execute(
+        _SQL["wrap"],
+        [one.folder_id for one in wrappers],
+        [one.uidvalidity for one in wrappers],
+        [one.uid for one in wrappers],
+        [one.begin for one in wrappers],
+        [one.end for one in wrappers],
+    )
+
+
+async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]) -> None:
+    """Note messages that belong to nobody and stay on the server: (folder id, UIDVALIDITY, UID)."""
+    columns = [list(column) for column in zip(*places, strict=True)]
+    await session.execute(_SQL["leave_unowned"], columns[0], columns[1], columns[2])
 
 
 async def quarantine(

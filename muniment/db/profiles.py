@@ -263,6 +263,11 @@ async def set_mailboxes(
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
 
 
+async def set_collecting(session: Session, profile_id: int) -> None:
+    """Mark the mailboxes of a profile as those of everybody's mail."""
+    await session.execute(_SQL["set_collecting"], profile_id)
+
+
 async def unknown_users(session: Session, names: Sequence[str]) -> list[str]:
     """Return those of these names and addresses, in lower case, that no user has."""
     return await session.values(_SQL["unknown_users"], list(names))

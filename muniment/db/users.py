@@ -64,6 +64,11 @@ async def owners(session: Session, addresses: Sequence[str]) -> dict[str, int]:
     return {row.address: row.user_id for row in await session.rows(_Owner, _SQL["find_by_addresses"], list(addresses))}
 
 
+async def primary_addresses(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """Return the primary address of each user who has one, by his id."""
+    return {row.user_id: row.address for row in await session.rows(_Owner, _SQL["primary_addresses"], list(user_ids))}
+
+
 async def ensure(session: Session, names: Sequence[str]) -> dict[str, int]:
     """Return the id for each name, as given, creating the users that are missing."""
     await session.execute(_SQL["ensure_named"], list(names))

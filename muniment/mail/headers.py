@@ -57,10 +57,10 @@ def read_headers(head: bytes) -> Headers:
     with a value counts (recipients: all). A field whose decoded value is a guess or that cannot
     be read at all is kept in `raw`, escaped reversibly (`words.escaped`).
     """
-    return _Reader(_block(head)).headers()
+    return _Reader(header_block(head)).headers()
 
 
-def _block(head: bytes) -> bytes:
+def header_block(head: bytes) -> bytes:
     """Return the header lines, without the blank line, each one after a line feed."""
     head = head.removeprefix(b"\xef\xbb\xbf")
     first = _FIRST_EOL.search(head)

@@ -55,6 +55,41 @@ class MemoryMessage:
         self._data = b""
 
 
+class MessageSlice:
+    """A `RawMessage` that is `size` bytes of another one, from `start` on; closing it closes the other."""
+
+    __slots__ = ("_start", "_whole", "size")
+
+    def __init__(self, whole: RawMessage, start: int, size: int) -> None:
+        self._whole = whole
+        self._start = start
+        self.size = size
+
+    def head(self, size: int) -> bytes:
+        """Return the first `size` bytes."""
+        return self._whole.head(self._start + min(size, self.size))[self._start :]
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the bytes in pieces of `size`."""
+        skip, left, kept = self._start, self.size, b""
+        for chunk in self._whole.chunks(size):
+            piece = chunk[skip:][:left] if skip < len(chunk) else b""
+            skip = max(0, skip - len(chunk))
+            left -= len(piece)
+            kept += piece
+            if len(kept) >= size:
+                yield kept[:size]
+                kept = kept[size:]
+            if not left:
+                break
+        if kept:
+            yield kept
+
+    def close(self) -> None:
+        """Free the whole message."""
+        self._whole.close()
+
+
 @dataclass(frozen=True)
 class FetchedMessage:
     """A message as FETCH delivered it.

@@ -26,6 +26,7 @@ class ServerKind:
     `identity`: what such a login calls a mailbox. `may_open_own`: a privileged login that the server does not
     understand may end in the privileged user's own mailbox, so that one is looked at first, to tell others from it.
     `searches_well`: what its SEARCH says of flags, sizes and dates can be relied on.
+    `names_owners`: the folders of a mailbox that collects everybody's mail say whose it is, as domain and account.
     `shared_roots`, `other_users_roots`: top-level folders of everybody's and of other people's mail, where the server's
     NAMESPACE (RFC 2342) does not tell them.
     """
@@ -37,6 +38,7 @@ class ServerKind:
     identity: Identity = Identity.ADDRESS
     may_open_own: bool = True
     searches_well: bool = True
+    names_owners: bool = False
     shared_roots: tuple[str, ...] = ()
     other_users_roots: tuple[str, ...] = ()
 
@@ -78,6 +80,7 @@ SERVER_KINDS = (
         "Reported. Without the rights of an administrator the login succeeds and opens the user's own mailbox; "
         "its SEARCH is not to be relied on.",
         searches_well=False,
+        names_owners=True,
     ),
     ServerKind(
         "kerio",

@@ -106,7 +106,7 @@ async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _Ne
     async with doors.database.session() as session:
         [held] = await folders.held(session, [(state.id, state.uidvalidity)], work.job.run_started)
     archived = set(held.archived)
-    known = archived.union(held.quarantined)
+    known = archived.union(held.quarantined, held.unowned)
     return _News([uid for uid in on_server if uid not in known], archived)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from muniment.mail.envelope import Envelope
 from muniment.model.message import FetchedMessage
+from muniment.model.multidrop import Multidrop
 
 
 @dataclass
@@ -47,15 +49,29 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """How the messages of a collecting mailbox's folder find their owners.
+
+    `own`: the mailbox's own addresses, which are nobody's. `hint`: what the folder's path says.
+    """
+
+    rule: Multidrop
+    own: frozenset[str]
+    hint: Envelope
+
+
+@dataclass(frozen=True)
 class Target:
     """The folder that messages go to, and the numbering that their UIDs belong to.
 
-    `renumbered`: the folder holds entries of an older numbering, among which they may be found.
+    `renumbered`: the folder holds entries of an older numbering, among which they may be found. `distribution`: they
+    are filed for their owners as well.
     """
 
     folder_id: int
     uidvalidity: int
     renumbered: bool
+    distribution: Distribution | None = None
 
 
 @dataclass(frozen=True)

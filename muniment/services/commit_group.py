@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 
@@ -12,13 +12,14 @@ from muniment.contents.codec import EncodedPart, encode, sha256_of
 from muniment.db import jobs, messages, stores
 from muniment.db.database import Session
 from muniment.db.jobs import Progress
-from muniment.db.messages import NewEntry, NewMessage, PartRow
+from muniment.db.messages import Copy, NewEntry, NewMessage, PartRow, Wrapper
 from muniment.errors import RunCancelled, Transient, Unstorable
 from muniment.mail.headers import read_headers
 from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage, Headers, RawMessage
 from muniment.model.run import Lease, MessageCounts, RunState
 from muniment.services.batch import Filing, Target
+from muniment.services.distribute import Destination, Letter, file_for_owners, find_destinations, open_letter
 from muniment.services.doors import Doors
 from muniment.services.prove_folders import Visited, prove_folders
 
@@ -36,6 +37,7 @@ class _Readable:
     message: FetchedMessage
     raw: RawMessage
     new: NewMessage
+    letter: Letter | None = None  # of a collecting mailbox
 
     @property
     def sha256(self) -> bytes:
@@ -112,17 +114,27 @@ async def _commit_alone(doors: Doors, lease: Lease, one: _Readable) -> None:
             reason = str(error)
         else:
             return
-    await _commit(doors, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.raw)]))
+    await _commit(doors, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.message.raw)]))
 
 
 def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
     """Hash each message and read its headers (in a thread: it is CPU work)."""
     return [
-        _Readable(filing.target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(raw.head(HEAD_BYTES))))
+        _readable(filing.target, message, raw)
         for filing in filings
         for message in filing.batch.messages
         if (raw := message.raw) is not None
     ]
+
+
+def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Readable:
+    head = raw.head(HEAD_BYTES)
+    letter = None
+    if target.distribution is not None:
+        letter = open_letter(raw, head, target.distribution)
+        if letter.raw is not raw:
+            raw, head = letter.raw, letter.raw.head(HEAD_BYTES)
+    return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), letter)
 
 
 async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, int]:
@@ -136,15 +148,21 @@ async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, in
         async with doors.database.transaction() as session:
             recognised = await _recognise(session, readable)
             fresh = [one for one in readable if one.place not in recognised]
-            await _store(session, fresh, lacking, encoded)
+            destinations = await _distribute(session, fresh)
+            unowned = [one for one in fresh if destinations.get(one.place) == []]
+            if unowned:
+                left = [(*one.place, one.target.uidvalidity) for one in unowned]
+                await messages.leave_unowned(session, [(folder, validity, uid) for folder, uid, validity in left])
+                fresh = [one for one in fresh if destinations.get(one.place) != []]
+            await _store(session, fresh, lacking, encoded, destinations)
             for one in refused:
                 parts = None if one.raw is None else ((part.codec, part.data) for part in encode(one.raw))
                 await messages.quarantine(
                     session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
                 )
             missing = await prove_folders(session, lease, portion.visits)
-            filtered = sum(len(visit.filtered) for visit in portion.visits)
-            seen = len(readable) + len(refused)
+            filtered = sum(len(visit.filtered) for visit in portion.visits) + len(unowned)
+            seen = len(readable) + len(refused) - len(unowned)
             counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
             progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
             # Last, so that the job's row is locked only for the commit itself: whoever leases the job
@@ -178,13 +196,24 @@ async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tup
     return recognised
 
 
+async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tuple[int, int], list[Destination]]:
+    """Return for whom the messages of collecting mailboxes are filed; nobody: they stay where they are."""
+    letters = [(one.place, one.letter, one.target.distribution) for one in fresh]
+    ours = [(place, letter, how) for place, letter, how in letters if letter is not None and how is not None]
+    if not ours:
+        return {}
+    found = await find_destinations(session, [letter.envelope for _, letter, _ in ours], ours[0][2].rule)
+    return {place: destinations for (place, _, _), destinations in zip(ours, found, strict=True)}
+
+
 async def _store(
     session: Session,
     fresh: Sequence[_Readable],
     lacking: dict[bytes, _Readable],
     encoded: dict[bytes, list[EncodedPart]],
+    destinations: Mapping[tuple[int, int], Sequence[Destination]],
 ) -> None:
-    """Write contents that the store lacks, message rows, entries and outbox rows."""
+    """Write contents that the store lacks, message rows, entries, those of owners, and outbox rows."""
     if not fresh:
         return
     store_id = await stores.current(session)
@@ -209,6 +238,18 @@ async def _store(
     ]
     sizes = {message_id: lacking[sha256].raw.size for sha256, message_id in added.items()}
     await messages.add_entries(session, store_id, entries, sizes)
+    if not destinations:
+        return
+    copies = [Copy(0, ids[one.sha256], one.message.internal_date, one.message.flags) for one in fresh]
+    places = [destinations.get(one.place, ()) for one in fresh]
+    await file_for_owners(session, store_id, list(zip(copies, places, strict=True)))
+    wrapped = [(one, one.letter) for one in fresh if one.letter is not None and one.letter.begin]
+    if wrapped:
+        wrappers = [
+            Wrapper(one.target.folder_id, one.target.uidvalidity, one.message.uid, letter.begin, letter.end)
+            for one, letter in wrapped
+        ]
+        await messages.wrap(session, wrappers)
 
 
 def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[EncodedPart]]:

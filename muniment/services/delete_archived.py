@@ -151,7 +151,7 @@ async def _why_not(one: Candidate, parts: AsyncIterable[EncodedPart], head: byte
     """Return why a message must stay on the server; empty when nothing speaks for it."""
     if not head:
         return "the server does not show its header"
-    begin = b""
+    begin = (one.wrapper_begin or b"")[: len(head)]
     try:
         async for chunk in checked_stream(parts, sha256=one.sha256, size=one.size):
             if len(begin) < len(head):

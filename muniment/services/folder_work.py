@@ -8,10 +8,11 @@ from muniment.db import folders, jobs
 from muniment.db.jobs import Progress
 from muniment.errors import ServerThrottled, ServerUnavailable, Transient
 from muniment.imap import ImapSession
+from muniment.mail.envelope import Envelope, owner_by_path
 from muniment.model.folder import FolderState, ServerFolder
-from muniment.model.profile import Profile
+from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts
-from muniment.services.batch import Target
+from muniment.services.batch import Distribution, Target
 from muniment.services.doors import Doors
 
 #: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
@@ -47,7 +48,16 @@ class FolderWork:
     @property
     def target(self) -> Target:
         """Where its messages go."""
-        return Target(self.state.id, self.state.uidvalidity, self.state.renumbered)
+        return Target(self.state.id, self.state.uidvalidity, self.state.renumbered, self._distribution)
+
+    @property
+    def _distribution(self) -> Distribution | None:
+        profile = self.profile
+        if profile.kind is not ProfileKind.MULTIDROP:
+            return None
+        own = frozenset({profile.user.lower(), self.job.address.lower()})
+        hint = owner_by_path(self.folder.path) if profile.server_kind.names_owners else Envelope()
+        return Distribution(profile.multidrop, own, hint)
 
 
 async def is_last_try(doors: Doors, work: FolderWork, uid: int, error: Transient) -> bool:

@@ -50,9 +50,11 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
     numberings = [(visit.target.folder_id, visit.target.uidvalidity) for visit in visits]
     held = {of.folder_id: of for of in await folders.held(session, numberings, _EVER)}
     proofs = []
-    for visit in visits:
-        of = held[visit.target.folder_id]
+    for each in visits:
+        of = held[each.target.folder_id]
         archived = set(of.archived)
+        left_out = each.filtered.union(of.unowned).intersection(each.listed).difference(archived)
+        visit = replace(each, filtered=left_out)
         missing = visit.hidden + sum(uid not in archived and uid not in visit.filtered for uid in visit.listed)
         on_server = len(visit.listed) + visit.hidden
         proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered)))

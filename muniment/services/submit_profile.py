@@ -104,10 +104,13 @@ async def submit_profile(
     sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
     async with database.transaction() as session:
         await _check_users(session, profile)
+        await _check_collecting(session, request)
         before = await _document(session, profile.name) if change else None
         profile_id = await _store(session, profile, sealed, change=change)
         if targets is not None:
             await _set_mailboxes(session, profile_id, targets, by_address=request.kind is ProfileKind.MASTER)
+        if request.kind is ProfileKind.MULTIDROP:
+            await profiles.set_collecting(session, profile_id)
         after = await _document(session, profile.name)
         await audit.add(session, who, "profile changed" if change else "profile added", profile.name, before, after)
         count = await profiles.count_mailboxes(session, profile_id)
@@ -121,6 +124,19 @@ async def _check_users(session: Session, profile: Profile) -> None:
         raise Misconfigured(
             f"there is no user {', '.join(unknown[:_SHOWN])}{', …' if len(unknown) > _SHOWN else ''} to leave out",
             hint="`muniment user list` shows all users and their addresses.",
+        )
+
+
+async def _check_collecting(session: Session, request: ProfileRequest) -> None:
+    """Refuse a collecting mailbox that is somebody's: whatever names it would be taken for his mail."""
+    if request.kind is not ProfileKind.MULTIDROP:
+        return
+    own = [address for address in (request.user, request.address) if address and "@" in address]
+    taken = await users.owners(session, own)
+    if taken:
+        raise Misconfigured(
+            f"{min(taken)} is the address of a user, and the mailbox that collects everybody's mail must be nobody's",
+            hint="Take the address from the user, or let the mail server deliver into another mailbox.",
         )
 
 

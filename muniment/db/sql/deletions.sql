@@ -1,6 +1,6 @@
 -- candidates --
 -- Archived messages of a folder that left it by no account of ours, received before $3 (NULL: ever), above UID $4
-SELECT uid, messages.store_id, messages.id AS message_id, sha256, size
+SELECT uid, messages.store_id, messages.id AS message_id, sha256, size, wrapper_begin
 FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND uidvalidity = $2 AND gone IS NULL AND uid > $4
   AND ($3::timestamptz IS NULL OR internal_date < $3)

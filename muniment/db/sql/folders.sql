@@ -4,13 +4,25 @@ SELECT $1, wire_name, string_to_array(path, chr(1)), uidvalidity
 FROM unnest($2::bytea[], $3::text[], $4::bigint[]) AS given (wire_name, path, uidvalidity)
 ON CONFLICT (mailbox_id, wire_name) DO NOTHING;
 
+-- ensure_distributed --
+-- Folders for mail that is filed for its owners
+INSERT INTO folders (mailbox_id, wire_name, path, distributed)
+SELECT DISTINCT mailbox_id, wire_name, string_to_array(path, chr(1)), true
+FROM unnest($1::bigint[], $2::bytea[], $3::text[]) AS given (mailbox_id, wire_name, path)
+ON CONFLICT (mailbox_id, wire_name) DO NOTHING;
+
+-- distributed_ids --
+SELECT folders.id, folders.mailbox_id, folders.wire_name
+FROM folders JOIN unnest($1::bigint[], $2::bytea[]) AS given (mailbox_id, wire_name)
+  ON folders.mailbox_id = given.mailbox_id AND folders.wire_name = given.wire_name;
+
 -- of_mailbox --
 -- What the archive knows of each folder; quarantined: those not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
        proven, proven_run, vanished IS NOT NULL AS vanished, CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2) AS quarantined
-FROM folders WHERE mailbox_id = $1 ORDER BY id;
+FROM folders WHERE mailbox_id = $1 AND NOT distributed ORDER BY id;
 
 -- new_numbering --
 -- A UIDVALIDITY of our own, below 0
@@ -40,15 +52,18 @@ UPDATE quarantine SET uidvalidity = old.parked FROM (
 WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidvalidity;
 
 -- held --
--- What the archive holds of these folders and numberings, what of it left the server, and what is in quarantine and was
--- tried since $3
+-- What the archive holds of these folders and numberings, what of it left the server, what is in quarantine and was tried
+-- since $3, and what belongs to nobody, as far as that was found out since then or nobody has got an address meanwhile
 SELECT given.folder_id,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering AND gone IS NOT NULL) AS gone,
        array(SELECT uid FROM quarantine
-             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND last_tried >= $3) AS quarantined
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND last_tried >= $3) AS quarantined,
+       array(SELECT uid FROM unowned
+             WHERE unowned.folder_id = given.folder_id AND uidvalidity = numbering
+               AND last_tried >= least($3, (SELECT coalesce(max(added), '-infinity') FROM user_addresses))) AS unowned
 FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 
 -- prove --

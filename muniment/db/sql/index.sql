@@ -39,7 +39,7 @@ FROM given
 ON CONFLICT (message_id, store_id) DO UPDATE SET document = excluded.document, problem = excluded.problem;
 
 -- search --
--- Newest first. The matches are found by the index before anything is sorted or joined.
+-- Newest first. What a collecting mailbox holds is found at its owners'. The matches are found by the index before anything is sorted or joined.
 WITH hits AS MATERIALIZED (
     SELECT store_id, message_id FROM search_documents WHERE document @@ websearch_to_tsquery('simple', $1)
 )
@@ -51,5 +51,5 @@ JOIN entries ON entries.message_id = hits.message_id AND entries.store_id = hits
 JOIN folders ON folders.id = entries.folder_id
 JOIN mailboxes ON mailboxes.id = folders.mailbox_id
 JOIN users ON users.id = mailboxes.user_id
-WHERE ($2::bigint IS NULL OR users.id = $2) AND (entries.gone IS NULL OR NOT is_former(entries))
+WHERE (users.id = $2 OR ($2::bigint IS NULL AND NOT mailboxes.collecting)) AND (entries.gone IS NULL OR NOT is_former(entries))
 ORDER BY messages.date DESC NULLS LAST, messages.id DESC, entries.folder_id LIMIT $3;

@@ -45,6 +45,36 @@ SELECT $1, folder_id, uidvalidity, uid, message_id, internal_date, string_to_arr
 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[])
   AS given (folder_id, uidvalidity, uid, message_id, internal_date, flags);
 
+-- file_copies --
+-- File messages for their owners, each once in a folder, and not where the same content came from that mailbox itself
+WITH filed AS (
+    INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
+    SELECT $1, folder_id, 0, nextval('distributed_uids'), message_id, internal_date, string_to_array(flags, ' ')
+    FROM (SELECT DISTINCT ON (folder_id, message_id) *
+          FROM unnest($2::bigint[], $3::bigint[], $4::timestamptz[], $5::text[])
+            AS given (folder_id, message_id, internal_date, flags)) AS given
+    WHERE NOT EXISTS (
+        SELECT FROM messages JOIN messages AS same ON same.sha256 = messages.sha256
+        JOIN entries AS other ON other.message_id = same.id AND other.store_id = same.store_id
+        JOIN folders ON folders.id = other.folder_id JOIN folders AS target ON target.id = given.folder_id
+        WHERE messages.id = given.message_id AND messages.store_id = $1 AND folders.mailbox_id = target.mailbox_id
+          AND (folders.id = target.id OR NOT folders.distributed))
+    RETURNING uid
+)
+INSERT INTO store_counts (store_id, messages, bytes, entries, documents) SELECT $1, 0, 0, count(*), 0 FROM filed;
+
+-- wrap --
+-- What stood around messages that came in journal reports
+UPDATE entries SET wrapper_begin = given.begin, wrapper_end = given.end_
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])
+  AS given (folder_id, uidvalidity, uid, begin, end_)
+WHERE entries.folder_id = given.folder_id AND entries.uidvalidity = given.uidvalidity AND entries.uid = given.uid;
+
+-- leave_unowned --
+INSERT INTO unowned (folder_id, uidvalidity, uid)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE SET last_tried = now();
+
 -- quarantine --
 INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)
 ON CONFLICT (folder_id, uidvalidity, uid)
@@ -98,7 +128,7 @@ WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
 -- Everywhere that messages with this hash stand and stood, in the order in which they came there
 SELECT messages.store_id, messages.id AS message_id, size, subject, sender, messages.date,
        users.name AS user_name, mailboxes.address, path, entries.uidvalidity, entries.uid,
-       internal_date, flags, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
+       internal_date, flags, wrapper_begin, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
        (SELECT coalesce(deleted, planned) FROM deletions
         WHERE deletions.folder_id = entries.folder_id AND deletions.uidvalidity = entries.uidvalidity
           AND deletions.uid = entries.uid) AS deleted

@@ -68,6 +68,9 @@ JOIN unnest($1::bigint[], $2::text[]) AS given (user_id, address)
 -- clear_mailboxes --
 DELETE FROM profile_mailboxes WHERE profile_id = $1;
 
+-- set_collecting --
+UPDATE mailboxes SET collecting = true FROM profile_mailboxes WHERE profile_id = $1 AND mailboxes.id = mailbox_id;
+
 -- count_mailboxes --
 -- Mailboxes that a run of the profile would have now
 SELECT CASE WHEN all_mailboxes

@@ -19,6 +19,9 @@ SELECT id FROM users WHERE lower(name) = lower($1);
 -- Owners of these addresses, beside the address as it was given: only PostgreSQL knows what its lower() does
 SELECT given AS address, user_id FROM unnest($1::text[]) AS given JOIN user_addresses ON lower(address) = lower(given);
 
+-- primary_addresses --
+SELECT user_id, address FROM user_addresses WHERE user_id = ANY ($1::bigint[]) AND position = 0;
+
 -- ensure_named --
 -- Users of these names, created where missing
 INSERT INTO users (name) SELECT DISTINCT ON (lower(name)) name FROM unnest($1::text[]) AS name

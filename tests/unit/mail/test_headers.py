@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.mail.headers import FIELD_CHARACTERS, _block, _Reader, read_date, read_headers
+from muniment.mail.headers import FIELD_CHARACTERS, _Reader, header_block, read_date, read_headers
 from muniment.model.message import Headers
 
 PLAIN = (
@@ -152,7 +152,7 @@ def test_raw_text_is_read_in_a_charset_the_message_names(other: bytes) -> None:
 def test_few_charsets_are_tried() -> None:
     """Each charset that a message names is tried once, whatever its spelling, unknown ones never, and eight at most."""
     charsets = ["KOI8-R", "hz", "x-klingon", "koi8_r", "HZ", "CSKOI8R", *(f"iso-8859-{n}" for n in range(2, 17))]
-    reader = _Reader(_block("".join(f"X: =?{charset}?q?x?=\r\n" for charset in charsets * 2).encode()))
+    reader = _Reader(header_block("".join(f"X: =?{charset}?q?x?=\r\n" for charset in charsets * 2).encode()))
 
     assert reader._hints == ["KOI8-R", "hz", *(f"iso-8859-{n}" for n in range(2, 8))]
 

@@ -1,0 +1,177 @@
+"""Whose a message is: addresses in header fields, envelopes, and journal reports; for any bytes whatever."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.mail.addresses import addresses_in, forms_of
+from muniment.mail.envelope import Envelope, owner_by_path, read_envelope
+from muniment.mail.journal import read_report
+from muniment.model.message import MemoryMessage, MessageSlice
+from muniment.model.multidrop import ADDRESS_FIELDS, ENVELOPE_FIELDS, SENDER_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Bob <bob@Example.com>", ["bob@example.com"]),
+        ('"Smith, A" <a.smith@x.org>, c@d.e (a comment, x@y.z)', ["a.smith@x.org", "c@d.e"]),
+        ("addr@x.com via 1.2.3.4; Mon, 1 Jan 2024 00:00:00 +0000", ["addr@x.com"]),
+        ("Group: a@b.c, d@e.f;", ["a@b.c", "d@e.f"]),
+        ("undisclosed-recipients:;", []),
+        ("<@relay.example,@other.example:user@dom.org>", ["user@dom.org"]),
+        ('"john.doe"@x.com', ["john.doe@x.com"]),
+        ('"john doe"@x.com', []),
+        ("'x@y.com'", ["x@y.com"]),
+        ("<>", []),
+        ("=?utf-8?q?forged=40example.com?= <true@example.com>", ["true@example.com"]),
+        ("user+tag@example.com.", ["user+tag@example.com"]),
+        ("a@b.c,,, ;; d@e.f", ["a@b.c", "d@e.f"]),
+        ("grüße@müller.de", ["grüße@müller.de"]),
+        ("x" * 400 + "@example.com", []),
+    ],
+)
+def test_addresses(value: str, expected: list[str]) -> None:
+    """Names, comments, groups, routes and odd forms that mail servers write."""
+    assert addresses_in(value) == expected
+
+
+@given(st.text(alphabet=' ab@<>,;:"()\\.\0\n', max_size=200))
+def test_any_text_has_addresses_or_none(value: str) -> None:
+    """Whatever stands there: no error, and nothing that is no address."""
+    for address in addresses_in(value):
+        local, _, domain = address.rpartition("@")
+        assert local
+        assert domain
+        assert "\0" not in address
+        assert not set(address) & set(' <>,;()"')
+
+
+@given(st.lists(st.from_regex(r"[a-z][a-z0-9.+-]{0,10}@[a-z]{1,8}\.(com|org)", fullmatch=True), max_size=8))
+def test_a_list_comes_back(addresses: list[str]) -> None:
+    """What a mail program writes is found again, whatever the names are."""
+    value = ", ".join(f'"Name, {n} \\" (of it)" <{address}>' for n, address in enumerate(addresses))
+    assert addresses_in(value) == addresses
+
+
+def test_forms() -> None:
+    """A domain in Unicode and in ASCII, and the address without its tag."""
+    assert forms_of("x+tag@müller.de") == [
+        "x+tag@müller.de",
+        "x+tag@xn--mller-kva.de",
+        "x@müller.de",
+        "x@xn--mller-kva.de",
+    ]
+    assert forms_of("x@xn--mller-kva.de") == ["x@xn--mller-kva.de", "x@müller.de"]
+    assert forms_of("+@example.com") == ["+@example.com"]
+
+
+def test_envelope_headers_and_all_others() -> None:
+    """The union of all trusted fields, each as often as it stands there, in their order and once."""
+    head = (
+        b"Return-Path: <bounce@example.com>\r\nDelivered-To: one@example.com\r\ndelivered-to: two@example.com\r\n"
+        b"X-Envelope-To: three@example.com,\r\n four@example.com\r\nFrom: five@example.com\r\nTo: ONE@example.com\r\n"
+        b"Subject: to: nobody@example.com\r\n\r\nTo: body@example.com\r\n"
+    )
+    found = read_envelope(head, senders=SENDER_FIELDS, recipients=ENVELOPE_FIELDS + ADDRESS_FIELDS)
+    assert found.senders == ("bounce@example.com", "five@example.com")
+    assert set(found.recipients) == {f"{n}@example.com" for n in ("one", "two", "three", "four")}
+    assert len(found.recipients) == 4
+    assert read_envelope(head, senders=(), recipients=("Cc",)) == Envelope()
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_have_an_envelope(head: bytes) -> None:
+    """It never raises."""
+    read_envelope(b"To: " + head, senders=SENDER_FIELDS, recipients=(*ENVELOPE_FIELDS, *ADDRESS_FIELDS, "Received"))
+
+
+def test_paths() -> None:
+    """IceWarp's tree says whose a folder is; other trees say nothing."""
+    assert owner_by_path(("Example.com", "Ann", "Inbox", "2024-01")) == Envelope(recipients=("ann@example.com",))
+    assert owner_by_path(("example.com", "ann", "Sent")) == Envelope(senders=("ann@example.com",))
+    assert owner_by_path(("INBOX", "Work")) == Envelope()
+
+
+def _report(inner: bytes, envelope: bytes, boundary: bytes, newline: bytes = b"\r\n") -> bytes:
+    lines = [
+        b"X-MS-Journal-Report:",
+        b'Content-Type: multipart/mixed; boundary="%b"' % boundary,
+        b"",
+        b"--%b" % boundary,
+        b"Content-Type: text/plain",
+        b"",
+        envelope,
+        b"--%b" % boundary,
+        b"Content-Type: message/rfc822",
+        b"",
+        inner,
+        b"--%b--" % boundary,
+        b"",
+    ]
+    return newline.join(lines)
+
+
+@given(
+    inner=st.binary(max_size=300),
+    name=st.sampled_from(["To", "Cc", "Bcc", "Recipient", "BCC"]),
+    newline=st.sampled_from([b"\r\n", b"\n"]),
+)
+def test_a_report_is_taken_apart_to_the_byte(inner: bytes, name: str, newline: bytes) -> None:
+    """What was put in comes out, whatever it is, and with what stood around it makes the whole again."""
+    raw = _report(
+        inner, f"Sender: a@x.org\nSubject: to: no@x.org\n{name}: b@x.org, Forwarded: c@x.org".encode(), b"_b_", newline
+    )
+    report = read_report(MemoryMessage(raw))
+    assert report is not None
+    taken = b"".join(report.inner.chunks(7))
+    assert taken == inner
+    assert report.inner.head(5) == inner[:5]
+    assert report.before + taken + report.after == raw
+    assert report.envelope == Envelope(("a@x.org",), ("b@x.org", "c@x.org"))
+
+
+@given(data=st.data())
+def test_any_bytes_are_a_report_or_none(data: st.DataObject) -> None:
+    """Reports that were cut, shuffled, or written over: no error, and what is taken apart can be put together again."""
+    raw = bytearray(_report(b"Subject: x\r\n\r\nbody\r\n", b"Sender: a@x.org\r\nTo: b@x.org", b"_b_"))
+    for _ in range(data.draw(st.integers(0, 6))):
+        at = data.draw(st.integers(0, len(raw)))
+        raw[at : at + data.draw(st.integers(0, 30))] = data.draw(
+            st.sampled_from(
+                [b"", b"\r\n", b"--_b_\r\n", b"--_b_--", b"\0", b"\xff" * 9, b"Content-Type: x", b"boundary=", b'"']
+            )
+        )
+    report = read_report(MemoryMessage(bytes(raw)))
+    if report is not None:
+        assert report.before + b"".join(report.inner.chunks(64)) + report.after == bytes(raw)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"X-MS-Journal-Report:", b"X-Other:"),
+        (b"message/rfc822", b"text/plain"),
+        (b"message/rfc822", b"message/rfc822\r\nContent-Transfer-Encoding: base64"),
+        (b"multipart/mixed", b"text/plain"),
+        (b"--_b_--", b""),
+        (b"boundary=", b"bound="),
+    ],
+)
+def test_what_is_no_report(change: tuple[bytes, bytes]) -> None:
+    """Without the mark, without a message within, or encoded: it stays as it is."""
+    raw = _report(b"Subject: x\r\n\r\nbody", b"Sender: a@x.org", b"_b_")
+    assert read_report(MemoryMessage(raw)) is not None
+    assert read_report(MemoryMessage(raw.replace(*change))) is None
+
+
+@given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120), st.integers(1, 50))
+def test_slices(data: bytes, start: int, size: int, step: int) -> None:
+    """A slice of a message reads like the bytes it stands for."""
+    expected = data[start : start + size]
+    found = MessageSlice(MemoryMessage(data), start, len(expected))
+    assert b"".join(found.chunks(step)) == expected
+    assert all(len(chunk) == step for chunk in list(found.chunks(step))[:-1])
+    assert found.head(step) == expected[:step]
