@@ -51,7 +51,7 @@ soak: setup servers  ## an hour of runs over changing mailboxes: does anything g
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 servers:  ## what the tests run against: Dovecot, Cyrus, Prometheus, and the peers of the benchmark
-	@tools/setup.sh packages dovecot-imapd prometheus $(PEERS)
+	@tools/setup.sh packages dovecot-imapd dovecot-pop3d prometheus $(PEERS)
 	@tools/setup.sh cyrus
 
 lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock

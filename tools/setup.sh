@@ -83,6 +83,7 @@ setup_packages() {
     for name in "$@"; do
         case $name in
             dovecot-imapd) program=dovecot ;;
+            dovecot-pop3d) program=/usr/lib/dovecot/pop3 ;;
             isync) program=mbsync ;;
             getmail6) program=getmail ;;
             offlineimap3) program=offlineimap ;;

@@ -64,13 +64,19 @@ _SERVER = [
         help="What the mail server is; docs/servers.md says what follows from it.",
     ),
     click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server."),
-    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Default: 993 for imap-ssl, else 143."),
+    click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        metavar="PORT",
+        help="Default: 993 for imap-ssl, else 143; for POP3 995 and 110.",
+    ),
     click.option(
         "--access",
         type=click.Choice([access.value for access in Access]),
         default=Access.IMAP_SSL.value,
         show_default=True,
-        help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte.",
+        help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte. pop3…: the same for POP3, which knows "
+        "only the inbox.",
     ),
     click.option(
         "--accept-all-certificates",
@@ -182,9 +188,9 @@ def _with(options: Sequence[Callable[[Any], Any]], command: _F) -> _F:
 
 def server_from(given: ServerOptions) -> Server:
     """Return the server; UsageError when its options do not fit each other."""
-    if given.accept_all_certificates and given.access == Access.IMAP:
+    if given.accept_all_certificates and not Access(given.access).is_protected:
         raise click.UsageError(
-            "--accept-all-certificates has no meaning with --access imap, which knows no certificates."
+            f"--accept-all-certificates has no meaning with --access {given.access}, which knows no certificates."
         )
     access = Access(given.access)
     return Server(

@@ -27,6 +27,7 @@ class Candidate:
     sha256: bytes
     size: int
     wrapper_begin: bytes | None
+    archived: datetime
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ async def connect(server: Server, limits: Limits) -> ImapProtocol:
     Its permit is given back when it is closed. ServerBusy or BrokerUnavailable when there is none to be had.
     """
     peer = f"{server.host}:{server.port}"
-    context = None if server.access is Access.IMAP else _context(server)
+    context = tls_context(server) if server.access.is_protected else None
     permit = await limits.gate.enter(server)
     protocol = ImapProtocol(peer, server.timeout_seconds, limits, permit)
     try:
@@ -63,12 +63,12 @@ async def drop(protocol: ImapProtocol, error: BaseException) -> None:
 
 async def _connect(server: Server, protocol: ImapProtocol, context: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
-    tcp = await _open_socket(server)
+    tcp = await open_socket(server)
     hostname = server.host if context is not None else None
     await loop.create_connection(lambda: protocol, sock=tcp, ssl=context, server_hostname=hostname)
 
 
-async def _open_socket(server: Server) -> socket.socket:
+async def open_socket(server: Server) -> socket.socket:
     """Return a socket to the first address of the host that answers.
 
     An address that is silent (IPv6 that leads nowhere) must not use up the time of the next. The
@@ -126,7 +126,8 @@ class _Trust:
     stamp: int
 
 
-def _context(server: Server) -> ssl.SSLContext:
+def tls_context(server: Server) -> ssl.SSLContext:
+    """Return what checks the server's certificate, or accepts any, as the profile says."""
     paths = ssl.get_default_verify_paths()
     stamp = Path(paths.cafile).stat().st_mtime_ns if paths.cafile else 0
     return _cached_context(_Trust(server.accept_all_certificates, paths.cafile, paths.capath, stamp))

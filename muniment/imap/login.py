@@ -38,7 +38,7 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
     known = protocol.capabilities
     protocol.capabilities = frozenset()  # RFC 9051 §6.2.2: what was said before the login is void
     chosen = _offered(known, ways, protocol.peer)
-    protocol.redactor = Redactor(_forms(chosen))
+    protocol.redactor = Redactor(forms_of_password(chosen))
     protocol.capabilities = known & {"LITERAL+", "LITERAL-"}
     literals = protocol.capabilities
     status = await _send(protocol, chosen, initial_response="SASL-IR" in known)
@@ -97,7 +97,9 @@ async def _send(protocol: ImapProtocol, credentials: Credentials, *, initial_res
         case LoginKind.PLAIN_AUTHZID:
             return await _authenticate(protocol, b"PLAIN", _plain(credentials), initial_response=initial_response)
         case LoginKind.XOAUTH2:
-            return await _authenticate(protocol, b"XOAUTH2", _xoauth2(credentials), initial_response=initial_response)
+            return await _authenticate(
+                protocol, b"XOAUTH2", xoauth2_response(credentials), initial_response=initial_response
+            )
         case LoginKind.X_MASTERAUTH:
             return await _x_masterauth(protocol, credentials)
         case LoginKind.PROXYAUTH:
@@ -144,7 +146,7 @@ def _plain(credentials: Credentials) -> bytes:
     return base64.b64encode("\0".join(parts).encode())
 
 
-def _xoauth2(credentials: Credentials) -> bytes:
+def xoauth2_response(credentials: Credentials) -> bytes:
     """Return Google's and Microsoft's client response; the password is an access token."""
     response = f"user={credentials.user}\1auth=Bearer {credentials.password.reveal()}\1\1"
     return base64.b64encode(response.encode())
@@ -167,7 +169,7 @@ def _check(credentials: Credentials) -> None:
             raise Misconfigured(f"{name} is not valid text", hint="Check the file's encoding.") from None
 
 
-def _forms(credentials: Credentials) -> list[bytes]:
+def forms_of_password(credentials: Credentials) -> list[bytes]:
     """Return every form in which a server may repeat the password: as it is, quoted, in base64."""
     password = credentials.password.reveal()
     clear = [text.encode() for text in (password, password.upper(), password.lower())]
@@ -177,5 +179,5 @@ def _forms(credentials: Credentials) -> list[bytes]:
         password.encode("latin-1", "replace"),  # a server that does not speak UTF-8 in its messages
         base64.b64encode(clear[0]).rstrip(b"="),
         _plain(credentials).rstrip(b"="),
-        _xoauth2(credentials).rstrip(b"="),
+        xoauth2_response(credentials).rstrip(b"="),
     ]

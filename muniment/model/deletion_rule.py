@@ -22,7 +22,8 @@ _FLAGGED = "\\flagged"
 class DeletionRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When archived messages are deleted on the mail server, and which are kept in any case.
 
-    `after`: `never`, `at once`, or a period like `3 months` since the server received the message. `flagged`: also
+    `after`: `never`, `at once`, or a period like `3 months` since the server received the message (with POP3, which does
+    not tell that: since it was archived). `flagged`: also
     messages with the flag `\\Flagged`. `without_uidplus`: the words of ACCEPTED, where the server can only expunge
     everything that is marked as deleted (RFC 3501 §6.4.3), whoever marked it.
     """
@@ -52,11 +53,13 @@ class DeletionRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
         What the server does not tell of a message keeps it: here, other than in a filter, the doubt is for keeping.
         """
-        if facts.flags is None or facts.received is None or facts.size is None:
-            return "the server does not tell its flags, date and size"
+        if facts.flags is None or facts.size is None:
+            return "the server does not tell its flags and size"
+        if self.after != AT_ONCE and facts.received is None:
+            return "the server does not tell when it received it"
         if not self.flagged and facts.has_flag(_FLAGGED):
             return "it is flagged"
-        if self.after != AT_ONCE and facts.received >= Period.parse(self.after).before(now):
+        if self.after != AT_ONCE and facts.received and facts.received >= Period.parse(self.after).before(now):
             return f"it is not older than {self.after}"
         if not filter_.lets_through(facts, now):
             return "the filter leaves it out"

@@ -30,15 +30,35 @@ class Access(StrEnum):
     IMAP = "imap"
     IMAP_TLS = "imap-tls"  # STARTTLS, RFC 9051 §6.2.1
     IMAP_SSL = "imap-ssl"  # implicit TLS, RFC 8314 §3.2
+    POP3 = "pop3"
+    POP3_TLS = "pop3-tls"  # STLS, RFC 2595 §4
+    POP3_SSL = "pop3-ssl"
+
+    @property
+    def is_pop3(self) -> bool:
+        """Whether there are no folders, flags and dates."""
+        return self in {Access.POP3, Access.POP3_TLS, Access.POP3_SSL}
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether TLS is used."""
+        return self not in {Access.IMAP, Access.POP3}
+
+    @property
+    def is_implicit_tls(self) -> bool:
+        """Whether TLS begins with the first byte."""
+        return self in {Access.IMAP_SSL, Access.POP3_SSL}
 
     @property
     def default_port(self) -> int:
         """The port IANA registered for this access."""
-        return 993 if self is Access.IMAP_SSL else 143
+        if self.is_pop3:
+            return 995 if self.is_implicit_tls else 110
+        return 993 if self.is_implicit_tls else 143
 
 
 #: A change between these is a change of protection, not of the server.
-_USUAL_PORTS = (143, 993)
+_USUAL_PORTS = (143, 993, 110, 995)
 
 
 @dataclass(frozen=True)
@@ -111,7 +131,7 @@ class Profile:
     @property
     def warnings(self) -> list[str]:
         """What must be seen wherever the profile or its runs are shown."""
-        accepted = self.server.accept_all_certificates and self.server.access is not Access.IMAP
+        accepted = self.server.accept_all_certificates and self.server.access.is_protected
         warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
         if self.deletion:
             when = "as soon as they are archived" if self.deletion.after == AT_ONCE else f"after {self.deletion.after}"

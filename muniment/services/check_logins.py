@@ -10,13 +10,13 @@ from functools import partial
 
 from muniment.db import profiles
 from muniment.errors import MunimentError
-from muniment.imap import ImapSession, Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
 from muniment.services.credentials import open_logins, own_login
 from muniment.services.csv_mailboxes import CsvMailbox
 from muniment.services.doors import Doors
+from muniment.services.mail_session import open_session
 from muniment.services.side_by_side import patiently, side_by_side
 
 
@@ -50,7 +50,7 @@ def check_rows(
 ) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once."""
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row)) for row in rows]
-    return _check(doors.limits, server, targets, at_once)
+    return _check(doors, server, targets, at_once)
 
 
 def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
@@ -69,18 +69,16 @@ async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, N
         return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
 
     targets = [_Target(m.user_name, m.address, None, credentials_of(m)) for m in mailboxes]
-    async with aclosing(_check(doors.limits, profile.server, targets, profile.max_jobs)) as checks:
+    async with aclosing(_check(doors, profile.server, targets, profile.max_jobs)) as checks:
         async for check in checks:
             yield check
 
 
-def _check(
-    limits: Limits, server: Server, targets: Sequence[_Target], at_once: int
-) -> AsyncGenerator[LoginCheck, None]:
-    return side_by_side((partial(_try, limits, server, target) for target in targets), at_once)
+def _check(doors: Doors, server: Server, targets: Sequence[_Target], at_once: int) -> AsyncGenerator[LoginCheck, None]:
+    return side_by_side((partial(_try, doors, server, target) for target in targets), at_once)
 
 
-async def _try(limits: Limits, server: Server, target: _Target) -> LoginCheck:
+async def _try(doors: Doors, server: Server, target: _Target) -> LoginCheck:
     began = time.monotonic()
 
     def told(error: str = "", hint: str = "", folders: int = 0, messages: int | None = None) -> LoginCheck:
@@ -88,7 +86,7 @@ async def _try(limits: Limits, server: Server, target: _Target) -> LoginCheck:
         return LoginCheck(target.user, target.mailbox, target.line, seconds, folders, messages, error, hint)
 
     async def look() -> list[ServerFolder]:
-        session = await ImapSession.open(server, target.credentials(), limits)
+        session = await open_session(doors, server, target.credentials(), 0)
         try:
             listed = await session.list_folders()
             await session.logout()

@@ -29,13 +29,13 @@ from muniment.errors import (
     Transient,
     WrongMailbox,
 )
-from muniment.imap import ImapSession, Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.model.run import LeasedJob
 from muniment.services.credentials import Logins
 from muniment.services.doors import Doors
+from muniment.services.mail_session import MailSession, open_session
 
 _log = log.get(__name__)
 
@@ -68,7 +68,7 @@ class Check:
 async def check_mailbox(
     doors: Doors,
     job: LeasedJob,
-    session: ImapSession,
+    session: MailSession,
     listed: list[ServerFolder],
     master: bytes | None,
     *,
@@ -102,7 +102,7 @@ async def check_mailbox(
     return Check([], print_)
 
 
-async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes:
+async def fingerprint(session: MailSession, listed: list[ServerFolder]) -> bytes:
     """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any.
 
     Transient when a folder cannot be read now: a fingerprint of the next one would be another one than the
@@ -125,9 +125,9 @@ async def fingerprint(session: ImapSession, listed: list[ServerFolder]) -> bytes
     return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
 
 
-async def fingerprint_of(server: Server, credentials: Credentials, limits: Limits) -> bytes:
+async def fingerprint_of(doors: Doors, server: Server, credentials: Credentials) -> bytes:
     """Log in and return the fingerprint of the mailbox that opens; raises what `muniment.imap` raises."""
-    session = await ImapSession.open(server, credentials, limits)
+    session = await open_session(doors, server, credentials, 0)
     try:
         found = await fingerprint(session, await session.list_folders())
         await session.logout()
@@ -186,7 +186,7 @@ async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: 
     found = EMPTY
     for_good = False
     try:
-        found = await fingerprint_of(profile.server, credentials, doors.limits)
+        found = await fingerprint_of(doors, profile.server, credentials)
     except (ServerBusy, BrokerUnavailable):
         raise  # no look was tried
     except Transient as error:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from muniment.db import deletions
 from muniment.db.deletions import Candidate
-from muniment.imap import ImapSession
 from muniment.model.deletion_rule import AT_ONCE
 from muniment.model.folder import FolderState
 from muniment.model.period import Period
 from muniment.model.profile import Profile
 from muniment.services.doors import Doors
 from muniment.services.filter_news import WINDOW, message_facts
+from muniment.services.mail_session import MailSession
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ async def has_candidates(doors: Doors, profile: Profile, state: FolderState, now
 
 
 async def choose_doomed(
-    doors: Doors, profile: Profile, session: ImapSession, state: FolderState, now: datetime
+    doors: Doors, profile: Profile, session: MailSession, state: FolderState, now: datetime
 ) -> AsyncGenerator[Doomed, None]:
     """Yield the messages of the open folder that the rule deletes, a few thousand at a time.
 
@@ -49,7 +49,9 @@ async def choose_doomed(
         doomed: list[Candidate] = []
         kept: dict[str, int] = {}
         async for uid, facts in message_facts(session, list(by_uid), with_head=profile.filter.needs_headers):
-            reason = profile.deletion.keeps(facts, profile.filter, now)
+            # POP3 tells no date: what counts is since when it is archived.
+            known = replace(facts, received=by_uid[uid].archived) if profile.server.access.is_pop3 else facts
+            reason = profile.deletion.keeps(known, profile.filter, now)
             if reason:
                 kept[reason] = kept.get(reason, 0) + 1
             else:

@@ -18,11 +18,11 @@ from muniment.contents.codec import EncodedPart, checked_stream
 from muniment.db import deletions
 from muniment.db.deletions import Candidate
 from muniment.errors import CommandRefused, Damaged
-from muniment.imap import Eraser
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.services.choose_doomed import choose_doomed, has_candidates, may_delete
 from muniment.services.doors import Doors
 from muniment.services.fetch_batches import still_there
+from muniment.services.mail_session import Eraser
 from muniment.services.open_mailbox import OpenMailbox, folder_states
 from muniment.services.read_message import with_parts
 from muniment.services.slice_budget import SliceBudget

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import chain
 
 from muniment import log
 from muniment.errors import CommandRefused, Transient
-from muniment.imap import ByteBudget, ImapSession, batches, uid_sets, unknown_size
+from muniment.imap import ByteBudget, batches, uid_sets, unknown_size
 from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage
 from muniment.services.batch import Batch
 from muniment.services.doors import Doors
 from muniment.services.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
+from muniment.services.mail_session import MailSession
 from muniment.services.writer import Writer
 
 _log = log.get(__name__)
@@ -54,7 +55,7 @@ async def fetch_batches(
                     yield batch
 
 
-async def _sizes(doors: Doors, work: FolderWork, uids: Sequence[int]) -> dict[int, int]:
+async def _sizes(doors: Doors, work: FolderWork, uids: Sequence[int]) -> Mapping[int, int]:
     """Return sizes in bytes; none when the server refuses: one message that it cannot read stops no other."""
     try:
         return await work.session.sizes(uids)
@@ -149,7 +150,7 @@ class _Share:
         self._budget.release(self._reserved + self._charged)
 
 
-async def still_there(session: ImapSession, uids: Sequence[int]) -> list[int]:
+async def still_there(session: MailSession, uids: Sequence[int]) -> list[int]:
     """Return those of `uids` that the server still lists."""
     asked = set(uids)
     found: set[int] = set()

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from muniment import log
 from muniment.errors import CommandRefused
-from muniment.imap import Attributes, ImapSession
+from muniment.imap import Attributes
 from muniment.mail.headers import read_headers
 from muniment.model.mail_filter import MessageFacts
 from muniment.model.profile import Profile
+from muniment.services.mail_session import MailSession
 
 _log = log.get(__name__)
 
@@ -21,7 +22,7 @@ WINDOW = 2000
 _SEARCHED = 100
 
 
-async def filter_news(session: ImapSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
+async def filter_news(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
     """Return those UIDs of the open folder, ascending, whose messages the filter lets through in a run that began `now`.
 
     SEARCH only saves looking at each of many messages, where it can say something for certain; each message that is
@@ -45,7 +46,7 @@ async def filter_news(session: ImapSession, profile: Profile, now: datetime, tod
 
 
 async def message_facts(
-    session: ImapSession, uids: Sequence[int], *, with_head: bool
+    session: MailSession, uids: Sequence[int], *, with_head: bool
 ) -> AsyncIterator[tuple[int, MessageFacts]]:
     """Yield what the server tells of each of these messages of the open folder, in their order."""
     for start in range(0, len(uids), WINDOW):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from muniment.db import folders, jobs
 from muniment.db.jobs import Progress
 from muniment.errors import ServerThrottled, ServerUnavailable, Transient
-from muniment.imap import ImapSession
 from muniment.mail.envelope import Envelope, owner_by_path
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts
 from muniment.services.batch import Distribution, Target
 from muniment.services.doors import Doors
+from muniment.services.mail_session import MailSession
 
 #: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
 MAX_BREAKS = 3
@@ -35,7 +35,7 @@ class FolderWork:
 
     job: LeasedJob
     profile: Profile
-    session: ImapSession
+    session: MailSession
     folder: ServerFolder
     state: FolderState
     is_new: bool = False

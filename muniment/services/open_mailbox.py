@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from muniment.db import folders
 from muniment.errors import ProtocolViolation
-from muniment.imap import ImapSession
 from muniment.metrics import Stage, timed
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.login import Credentials
@@ -16,6 +15,7 @@ from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.doors import Doors
 from muniment.services.effective_folders import effective_folders
+from muniment.services.mail_session import MailSession, open_session
 from muniment.services.run_access import RunAccess
 
 #: A mailbox of so many messages is known by the numbers of its folders: nobody else's have exactly the same. Those of two
@@ -36,7 +36,7 @@ class OpenMailbox:
 
     job: LeasedJob
     profile: Profile
-    session: ImapSession
+    session: MailSession
     listed: list[ServerFolder]
     folders: list[ServerFolder]
     states: States
@@ -78,7 +78,7 @@ def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None])
 async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: States) -> OpenMailbox:
     profile, credentials = await access.to(job)
     with timed(Stage.OPEN):
-        session = await ImapSession.open(profile.server, credentials, doors.limits)
+        session = await open_session(doors, profile.server, credentials, job.mailbox_id, to_archive=True)
         try:
             listed = await session.list_folders()
             if not listed:

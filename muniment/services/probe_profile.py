@@ -36,7 +36,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
         warnings.append(EMPTY_MAILBOX)
     elif master is not None:
         try:
-            own = await fingerprint_of(profile.server, master, doors.limits)
+            own = await fingerprint_of(doors, profile.server, master)
         except Permanent:
             own = EMPTY  # he cannot log in as himself, or see anything then: nothing to mix up
         if is_same_mailbox(print_, own):

@@ -10,7 +10,7 @@ from muniment.db import audit, profiles, users
 from muniment.db.database import Database, Session
 from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.deletion_rule import NO_DELETION, DeletionRule
-from muniment.model.folder_scope import USUAL, FolderScope
+from muniment.model.folder_scope import EVERYTHING, USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
 from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
@@ -187,6 +187,7 @@ def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
         raise Misconfigured(
             f"login method {request.login} does not fit a {request.kind} profile", hint=FITTING_LOGINS[request.kind]
         )
+    _check_pop3(profile)
     if profile.except_users and not profile.all_mailboxes:
         raise Misconfigured("only a profile of all users can leave some out", hint="Name the mailboxes without them.")
     if request.kind is not ProfileKind.CSV:
@@ -202,6 +203,18 @@ def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
     elif request.login is not None and request.login.kind is LoginKind.XOAUTH2:
         raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[request.kind])
     return profile
+
+
+def _check_pop3(profile: Profile) -> None:
+    """Refuse what POP3 cannot do: it has no folders, no flags, and no login for somebody else."""
+    if not profile.server.access.is_pop3:
+        return
+    if profile.kind is ProfileKind.MASTER:
+        raise Misconfigured("a privileged login needs IMAP", hint="Use --access imap…, or a csv profile.")
+    if profile.filter:
+        raise Misconfigured("filters need IMAP: POP3 tells nothing of a message before it is fetched")
+    if profile.folders not in (USUAL, EVERYTHING):
+        raise Misconfigured("folders need IMAP: POP3 knows only the inbox")
 
 
 def _unchecked(request: ProfileRequest) -> Profile:

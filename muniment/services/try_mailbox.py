@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from muniment.db import profiles
-from muniment.imap import ImapSession
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.credentials import Logins, open_logins
 from muniment.services.doors import Doors
+from muniment.services.mail_session import MailSession, open_session
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TriedMailbox:
     profile: Profile
     logins: Logins
     address: str
-    session: ImapSession
+    session: MailSession
     listed: list[ServerFolder]
 
 
@@ -37,7 +37,7 @@ async def tried_mailbox(doors: Doors, name: str, mailbox: str | None) -> AsyncIt
         stored = await profiles.get(db, profile.id)
     logins = await open_logins(stored, doors.secrets)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    session = await ImapSession.open(profile.server, credentials, doors.limits)
+    session = await open_session(doors, profile.server, credentials, found.mailbox_id)
     try:
         yield TriedMailbox(profile, logins, found.address, session, await session.list_folders())
         await session.logout()

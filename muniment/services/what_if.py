@@ -16,7 +16,6 @@ from muniment.db import folders, profiles, runs
 from muniment.db.profiles import ProfileMailbox
 from muniment.db.runs import Pace
 from muniment.errors import CommandRefused, MunimentError
-from muniment.imap import ImapSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.choose_doomed import choose_doomed, may_delete
@@ -25,6 +24,7 @@ from muniment.services.delete_archived import NO_UIDPLUS
 from muniment.services.doors import Doors
 from muniment.services.effective_folders import effective_folders
 from muniment.services.filter_news import WINDOW, filter_news, message_facts
+from muniment.services.mail_session import MailSession, open_session
 from muniment.services.open_mailbox import is_unmoved
 from muniment.services.side_by_side import patiently, side_by_side
 
@@ -107,7 +107,7 @@ async def _look(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: date
         known = await folders.of_mailbox(db, mailbox.mailbox_id, now) if mailbox.mailbox_id else []
     states = {state.wire_name: state for state in known}
     credentials = logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
-    session = await ImapSession.open(profile.server, credentials, doors.limits)
+    session = await open_session(doors, profile.server, credentials, mailbox.mailbox_id)
     visit = _Visit(doors, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
     try:
         listed = await session.list_folders()
@@ -129,7 +129,7 @@ class _Visit:
 
     doors: Doors
     profile: Profile
-    session: ImapSession
+    session: MailSession
     now: datetime
     found: Forecast
 

@@ -1,9 +1,11 @@
 -- candidates --
--- Archived messages of a folder that left it by no account of ours, received before $3 (NULL: ever), above UID $4
-SELECT uid, messages.store_id, messages.id AS message_id, sha256, size, wrapper_begin
+-- Archived messages of a folder that left it by no account of ours, received before $3 (NULL: ever; what has no date counts
+-- from its archiving), above UID $4
+SELECT uid, messages.store_id, messages.id AS message_id, sha256, size, wrapper_begin,
+       entries.archived
 FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND uidvalidity = $2 AND gone IS NULL AND uid > $4
-  AND ($3::timestamptz IS NULL OR internal_date < $3)
+  AND ($3::timestamptz IS NULL OR coalesce(internal_date, entries.archived) < $3)
 ORDER BY uid LIMIT $5;
 
 -- archived --

@@ -1,0 +1,7 @@
+"""The POP3 door (RFC 1939): a mailbox without folders and flags, read like one of IMAP."""
+
+from __future__ import annotations
+
+from muniment.pop3.session import Numbering, Pop3Session
+
+__all__ = ["Numbering", "Pop3Session"]

@@ -1,0 +1,341 @@
+"""A session: one logged-in POP3 connection, with the face of an IMAP session of a mailbox with one folder.
+
+UIDs are numbers of ours for the server's unique ids (UIDL, RFC 1939 §7); whoever opens the session says which. A server
+without UIDL counts as one without UIDVALIDITY: what it has is recognised by content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from array import array
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from muniment.errors import (
+    CommandRefused,
+    LoginUnsupported,
+    MunimentError,
+    ProtocolViolation,
+    ServerThrottled,
+    ServerUnavailable,
+)
+from muniment.imap import Attributes, Limits
+from muniment.imap.connect import open_socket, tls_context
+from muniment.imap.gate import Permit
+from muniment.imap.login import forms_of_password, xoauth2_response
+from muniment.imap.redaction import Redactor
+from muniment.imap.spool import Discarded
+from muniment.imap.translate import translating
+from muniment.model.folder import FolderStatus, ServerFolder
+from muniment.model.login import Credentials, LoginKind
+from muniment.model.message import FetchedMessage
+from muniment.model.profile import Server
+from muniment.pop3.bodies import BodySink, HeadSink
+from muniment.pop3.connection import Pop3Connection
+
+#: The one folder there is, and the UIDVALIDITY of numbers that are ours.
+INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
+UIDVALIDITY = 1
+
+_LISTED = re.compile(rb"(\d{1,10}) (\S{1,100}).*", re.DOTALL)
+_UID_SET = re.compile(r"UID ([\d:,]+)", re.IGNORECASE)
+
+#: Gives each unique id of a mailbox its number, the same for ever.
+Numbering = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
+
+
+class Pop3Session:
+    """One logged-in connection; one call at a time. Nothing is changed on the server but by its `eraser`."""
+
+    def __init__(self, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> None:
+        self._server = server
+        self._credentials = credentials
+        self._limits = limits
+        self._numbering = numbering
+        self._connection: Pop3Connection | None = None
+        self._messages: dict[int, int] = {}  # UID → number of the message in this session
+        self._sizes: dict[int, int] = {}  # by that number
+        self._has_uidl = True
+        self._commands = 0  # on connections before this one
+        self.login_kind = credentials.kind
+        self.capabilities: frozenset[str] = frozenset()
+
+    @classmethod
+    async def open(cls, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> Pop3Session:
+        """Connect as `server.access` says, log in, and list the messages; ServerBusy when no connection is to be had."""
+        session = cls(server, credentials, limits, numbering)
+        await session.connect()
+        return session
+
+    async def connect(self) -> None:
+        """Log in (again); the server's view of the mailbox is that of this moment."""
+        permit = await self._limits.gate.enter(self._server)
+        connection: Pop3Connection | None = None
+        try:
+            connection = await self._greeted(permit)
+            await self._log_in(connection)
+            permit.welcomed()
+            self._commands, self._connection = self.commands, connection
+            await self._list(connection)
+        except BaseException as error:
+            was_cut = connection is None or connection.is_cut
+            if connection is None:
+                permit.release(clean=False)
+            else:
+                connection.close(clean=False)
+            if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_cut):
+                instead = await permit.refused(error)
+                if instead is not None:
+                    raise instead from error
+            raise
+
+    @property
+    def commands(self) -> int:
+        """Commands sent so far."""
+        return self._commands + (0 if self._connection is None else self._connection.commands)
+
+    @property
+    def exists(self) -> int:
+        """Messages in the mailbox, as it was when it was opened."""
+        return len(self._messages)
+
+    async def list_folders(self) -> list[ServerFolder]:
+        """Return the one folder, with its status."""
+        return [ServerFolder(INBOX.wire_name, INBOX.path, INBOX.attributes, self._status())]
+
+    async def examine(self, folder: ServerFolder) -> FolderStatus:  # noqa: ARG002 - there is one
+        """Return the folder's status."""
+        return self._status()
+
+    def _status(self) -> FolderStatus:
+        newest = max(self._messages, default=0)
+        if not self._has_uidl:
+            return FolderStatus(0, None, len(self._messages), None)
+        return FolderStatus(UIDVALIDITY, newest + 1, len(self._messages), None)
+
+    async def search_uids(self, criteria: str = "ALL") -> array[int]:
+        """Return all UIDs, or those of a set (`UID 1:5,9`), ascending."""
+        match = _UID_SET.fullmatch(criteria)
+        if match is None:
+            return array("Q", sorted(self._messages))
+        ranges = [part.partition(":") for part in match[1].split(",")]
+        wanted = [(int(first), int(last or first)) for first, _, last in ranges]
+        return array("Q", sorted(uid for uid in self._messages if any(a <= uid <= b for a, b in wanted)))
+
+    async def matching(self, uids: Sequence[int], keys: str) -> list[int]:  # noqa: ARG002 - POP3 cannot search
+        """Return `uids`."""
+        return list(uids)
+
+    async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Return the sizes in bytes, as the server lists them."""
+        return {uid: self._sizes[number] for uid in uids if (number := self._messages.get(uid)) in self._sizes}
+
+    async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:  # noqa: ARG002
+        """Return sizes; POP3 knows no flags, so that none is set, and no dates."""
+        return {uid: Attributes((), None, size) for uid, size in (await self.sizes(uids)).items()}
+
+    async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """Return the header of each message. All of it is fetched: TOP is optional."""
+        found: dict[int, bytes] = {}
+        for uid in uids:
+            sink = HeadSink()
+            if await self._retrieve(uid, sink) == "":
+                found[uid] = sink.head()
+        return found
+
+    async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
+        """Return UID and header of the first messages."""
+        heads = await self.heads(sorted(self._messages)[:count])
+        return [(uid, head.decode("latin-1")) for uid, head in sorted(heads.items())]
+
+    async def make_room(self, size: int) -> None:
+        """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
+        await self._open_connection().permit.spend(size=size)
+
+    async def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
+        """Yield the messages with these UIDs; one that the server refuses comes without bytes and with the reason."""
+        for uid in uids:
+            sink = BodySink(self._limits)
+            try:
+                reason = await self._retrieve(uid, sink)
+            except BaseException:
+                sink.cancel()
+                raise
+            if reason is None:
+                continue
+            raw = sink.finish()
+            if isinstance(raw, Discarded):
+                reason = f"the message has {raw.size} bytes, more than the {self._limits.max_message_bytes} allowed"
+            if reason or isinstance(raw, Discarded):
+                yield FetchedMessage(uid, (), None, None, reason)
+            else:
+                yield FetchedMessage(uid, (), None, raw)
+
+    async def _retrieve(self, uid: int, sink: BodySink | HeadSink) -> str | None:
+        """Read a message into a sink; return why the server refuses it, None when it has no such message."""
+        number = self._messages.get(uid)
+        if number is None:
+            return None
+        connection = self._open_connection()
+        line = await connection.run(f"RETR {number}")
+        if not line.startswith(b"+OK"):
+            error = connection.error(line, f"RETR of message {number}")
+            if isinstance(error, CommandRefused):
+                return f"the server refused to deliver it: {connection.shown(line)}"
+            raise error
+        await connection.body(sink)
+        return ""
+
+    def eraser(self) -> Pop3Eraser:
+        """Return what deletes messages of this mailbox."""
+        return Pop3Eraser(self)
+
+    async def logout(self) -> None:
+        """Say goodbye and close; never raises."""
+        with suppress(MunimentError):
+            await self.quit()
+        self.abort()
+
+    async def quit(self) -> None:
+        """Say goodbye, which deletes what is marked (RFC 1939 §6); CommandRefused when the server could not."""
+        connection = self._open_connection()
+        line = await connection.run("QUIT")
+        connection.close(clean=True)
+        if not line.startswith(b"+OK"):
+            raise CommandRefused(f"{connection.peer} deleted not all messages: {connection.shown(line)}")
+
+    async def mark(self, uid: int) -> None:
+        """Mark a message as deleted; it goes with QUIT."""
+        connection = self._open_connection()
+        line = await connection.run(f"DELE {self._messages[uid]}")
+        if not line.startswith(b"+OK"):
+            raise connection.error(line, f"DELE of message {self._messages[uid]}")
+
+    def abort(self) -> None:
+        """Drop the connection at once; what is marked is not deleted."""
+        if self._connection is not None:
+            self._connection.close(clean=False)
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    def _open_connection(self) -> Pop3Connection:
+        if self._connection is None or self._connection.is_cut:
+            raise ServerUnavailable(f"the connection to {self._server.host}:{self._server.port} is closed")
+        return self._connection
+
+    async def _greeted(self, permit: Permit) -> Pop3Connection:
+        server = self._server
+        peer = f"{server.host}:{server.port}"
+        context = tls_context(server) if server.access.is_protected else None
+        with translating(peer, "connecting"):
+            async with asyncio.timeout(server.timeout_seconds):
+                tcp = await open_socket(server)
+                implicit = context if server.access.is_implicit_tls else None
+                streams = await asyncio.open_connection(
+                    sock=tcp, ssl=implicit, server_hostname=server.host if implicit else None, limit=1 << 20
+                )
+        connection = Pop3Connection(peer, streams, server.timeout_seconds, permit)
+        try:
+            await connection.greeting()
+            if context is not None and implicit is None:
+                await connection.start_tls(context, server.host)
+        except BaseException:
+            connection.close(clean=False)
+            raise
+        return connection
+
+    async def _log_in(self, connection: Pop3Connection) -> None:
+        """Log in by USER and PASS, or by SASL (RFC 5034) with a token, or where the server has no USER."""
+        credentials = self._credentials
+        line = await connection.run("CAPA")
+        self.capabilities = frozenset(
+            shown.decode("ascii", "replace").upper()
+            for shown in (await connection.lines() if line.startswith(b"+OK") else [])
+        )
+        mechanisms = {word for line_ in self.capabilities if line_.startswith("SASL") for word in line_.split()[1:]}
+        connection.redactor = Redactor(forms_of_password(credentials))
+        if credentials.kind is LoginKind.XOAUTH2:
+            if "XOAUTH2" not in mechanisms:
+                raise LoginUnsupported(f"{connection.peer} does not offer XOAUTH2", hint="Use a password.")
+            line = await connection.run("AUTH XOAUTH2 ", xoauth2_response(credentials))
+            if line.startswith(b"+ "):
+                line = await connection.run("")  # the reason came as a challenge
+        elif "USER" not in self.capabilities and "PLAIN" in mechanisms:
+            response = f"\0{credentials.user}\0{credentials.password.reveal()}".encode()
+            line = await connection.run("AUTH PLAIN ", base64.b64encode(response))
+        else:
+            line = await connection.run(f"USER {credentials.user}")
+            if line.startswith(b"+OK"):
+                line = await connection.run("PASS ", credentials.password.reveal().encode())
+        if not line.startswith(b"+OK"):
+            raise connection.error(line, f"the login of {credentials.user}", is_login=True)
+
+    async def _list(self, connection: Pop3Connection) -> None:
+        listed = await self._listing(connection, "LIST")
+        if listed is None:
+            raise ProtocolViolation(f"{connection.peer} lists no messages")
+        self._sizes = {number: int(size) if size.isdigit() else 0 for number, size in listed.items()}
+        uidls = await self._listing(connection, "UIDL")
+        self._has_uidl = uidls is not None
+        if uidls is None:
+            self._messages = {number: number for number in listed}
+            return
+        # Some servers give one id to messages with the same content.
+        seen: Counter[str] = Counter()
+        ids: dict[str, int] = {}
+        for number, uidl in sorted(uidls.items()):
+            seen[uidl] += 1
+            ids[uidl if seen[uidl] == 1 else f"{uidl} {seen[uidl]}"] = number
+        numbers = await self._numbering(list(ids))
+        self._messages = {numbers[id_]: number for id_, number in ids.items()}
+
+    async def _listing(self, connection: Pop3Connection, command: str) -> dict[int, str] | None:
+        """Return what LIST or UIDL says of each message; None when the server does not know the command."""
+        line = await connection.run(command)
+        if not line.startswith(b"+OK"):
+            return None
+        found: dict[int, str] = {}
+        for listed in await connection.lines():
+            match = _LISTED.fullmatch(listed)
+            if match is None:
+                raise ProtocolViolation(
+                    f"{connection.peer} sent a {command} in no known form: {connection.shown(listed)}"
+                )
+            found[int(match[1])] = match[2].decode("latin-1")
+        return found
+
+
+class Pop3Eraser:
+    """Deletes messages: marked one by one, gone with QUIT; then the mailbox is opened again, to see that they are."""
+
+    is_exact = True
+
+    def __init__(self, session: Pop3Session) -> None:
+        self._session = session
+
+    async def open(self, folder: ServerFolder) -> FolderStatus:
+        """Return the folder's status."""
+        return await self._session.examine(folder)
+
+    async def marked(self) -> set[int]:
+        """Return nothing: nobody else can mark messages here."""
+        return set()
+
+    async def erase(self, uids: Sequence[int]) -> None:
+        """Delete these messages; CommandRefused when the server says no, and then some may be gone."""
+        refusal: CommandRefused | None = None
+        for uid in uids:
+            try:
+                await self._session.mark(uid)
+            except CommandRefused as error:
+                refusal = error
+        try:
+            await self._session.quit()
+        except CommandRefused as error:
+            refusal = error
+        await self._session.connect()
+        if refusal is not None:
+            raise refusal
