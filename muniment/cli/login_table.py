@@ -10,21 +10,26 @@ import click
 
 from muniment.cli.connect import with_doors
 from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import Column, number, plural, print_json, print_table, right
+from muniment.cli.output import Column, number, plural, print_json, print_table, print_warnings, right
 from muniment.cli.reports import write_report
 from muniment.services.check_logins import LoginCheck
 from muniment.services.doors import Doors
 
 _EVERY = 100
-_COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "error", "hint")
+_SHOWN = 50
+_COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "error", "hint", "warnings")
 
 
 def show_checks(
-    check: Callable[[Doors], AsyncGenerator[LoginCheck, None]], *, total: int | None, report: Path | None, as_json: bool
+    check: Callable[[Doors], AsyncGenerator[LoginCheck, None]],
+    *,
+    total: int | None,
+    report: Path | None,
+    as_json: bool,
 ) -> ExitCode:
-    """Check, tell how far it is on standard error, print what failed, and write everything into `report`.
+    """Look at each mailbox, tell how far it is on standard error, print what failed, and write everything into `report`.
 
-    Returns OK, or MAILBOXES_FAILED when a login failed.
+    Returns OK, or MAILBOXES_FAILED when one cannot be archived.
     """
 
     async def gather(doors: Doors) -> list[LoginCheck]:
@@ -50,9 +55,9 @@ def show_checks(
 
 def check_shape(check: LoginCheck) -> dict[str, object]:
     """`line` (of the CSV file, or null), `user`, `mailbox`, `ok`, `folders`, `messages` (null when the server does not
-    tell), `seconds`, `error`, `hint` (both empty when it went well).
+    tell), `seconds`, `error`, `hint` (both empty when it went well), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return dict(zip(_COLUMNS, _values(check), strict=True))
+    return dict(zip(_COLUMNS, _values(check), strict=True)) | {"warnings": list(check.warnings)}
 
 
 def _values(check: LoginCheck) -> tuple[object, ...]:
@@ -66,6 +71,7 @@ def _values(check: LoginCheck) -> tuple[object, ...]:
         round(check.seconds, 2),
         check.error,
         check.hint,
+        "; ".join(check.warnings),
     )
 
 
@@ -76,6 +82,10 @@ def _print(checks: list[LoginCheck], report: Path | None) -> None:
         rows = [(str(one.line or ""), one.mailbox, one.error, one.hint) for one in failed]
         print_table(columns, rows)
     messages = sum(one.messages or 0 for one in checks)
+    told = [f"{one.mailbox}: {text}" for one in checks for text in one.warnings]
+    print_warnings(told[:_SHOWN])
+    if len(told) > _SHOWN:
+        click.echo(f"… and {number(len(told) - _SHOWN)} more warnings: --report FILE has all")
     click.echo(
         f"{plural(len(checks) - len(failed), 'mailbox')} can be archived ({plural(messages, 'message')}), "
         f"{number(len(failed))} cannot"

@@ -11,6 +11,7 @@ import msgspec
 from muniment.cli.connect import with_database, with_doors
 from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
+from muniment.cli.findings import finding_shape, print_findings
 from muniment.cli.follow import follow
 from muniment.cli.forecast import show_forecast
 from muniment.cli.login_table import show_checks
@@ -108,17 +109,26 @@ def remove(name: str, as_json: bool) -> None:
 @profile.command("test")
 @click.argument("name")
 @click.option("--mailbox", type=Address(), help="The mailbox to try; the profile's first by default.")
-@click.option("--all", "everybody", is_flag=True, help="Try the logins of all mailboxes, `--max-jobs` of them at once.")
+@click.option("--all", "everybody", is_flag=True, help="Look at all mailboxes, `--max-jobs` of them at once.")
 @click.option("--report", type=_NEW_FILE, metavar="CSV", help="With --all: a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --all as `batch submit --check` does.")
 def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, as_json: bool) -> ExitCode:
-    """Try the login of the profile NAME; nothing is archived."""
+    """Look at the way to a mailbox of the profile NAME, step by step; nothing is archived.
+
+    Name, TCP, TLS and certificate, every way of logging in, whether it is the right mailbox, folders, and how the server
+    lists and delivers messages: what works, and what to change.
+    """
     if everybody and mailbox:
         raise click.UsageError("--all and --mailbox exclude each other: keep one of them.")
     if report and not everybody:
         raise click.UsageError("--report is for --all.")
     if everybody:
-        return show_checks(lambda doors: check_profile(doors, name), total=None, report=report, as_json=as_json)
+        return show_checks(
+            lambda doors: check_profile(doors, name),
+            total=None,
+            report=report,
+            as_json=as_json,
+        )
     _test_one(name, mailbox, as_json)
     return ExitCode.OK
 
@@ -127,17 +137,11 @@ def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
     probe = with_doors(lambda doors: probe_profile(doors, name, mailbox))
     if as_json:
         print_json(probe_shape(probe))
-        return
-    print_facts(
-        [
-            ("mailbox", probe.mailbox),
-            ("login", f"{probe.login}: ok"),
-            ("folders", number(probe.folders)),
-            ("messages", "not told before a folder is opened" if probe.messages is None else number(probe.messages)),
-            ("server offers", " ".join(probe.capabilities)),
-        ]
-    )
-    print_warnings(probe.warnings)
+    else:
+        click.echo(f"mailbox {probe.mailbox}")
+        print_findings(probe.findings)
+    if probe.error is not None:
+        raise probe.error
 
 
 @profile.command("folders")
@@ -253,13 +257,17 @@ def removed_shape(name: str) -> dict[str, object]:
 
 
 def probe_shape(probe: Probe) -> dict[str, object]:
-    """`mailbox`, `login`, `folders`, `messages` (null when the server does not tell), `capabilities[]`, `warnings[]`."""
+    """`mailbox`, `ok`, `login` (the way that a run uses), `folders`, `messages` (null when the server does not tell),
+    `capabilities[]`, `findings[{step, verdict, found, advice}]` (verdict: ok, warning or failed), `warnings[]`.
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     return {
         "mailbox": probe.mailbox,
+        "ok": probe.error is None,
         "login": probe.login,
         "folders": probe.folders,
         "messages": probe.messages,
         "capabilities": probe.capabilities,
+        "findings": [finding_shape(one) for one in probe.findings],
         "warnings": probe.warnings,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from muniment.imap.attributes import Attributes
 from muniment.imap.batches import batches, uid_sets, unknown_size
 from muniment.imap.budget import ByteBudget
+from muniment.imap.diagnosis import diagnose_way
 from muniment.imap.eraser import Eraser
 from muniment.imap.gate import FreeGate
 from muniment.imap.limits import Limits
@@ -18,6 +19,7 @@ __all__ = [
     "ImapSession",
     "Limits",
     "batches",
+    "diagnose_way",
     "uid_sets",
     "unknown_size",
 ]

@@ -28,6 +28,11 @@ class UidSearch:
         self._protocol = protocol
         self._cap = 0  # how many came when more were there; 0: never happened
 
+    @property
+    def cap(self) -> int:
+        """How many UIDs came when more were there; 0: that never happened."""
+        return self._cap
+
     async def uids(self, criteria: str) -> array[int]:
         """Return the UIDs that match, ascending and distinct; see `ImapSession.search_uids`."""
         if criteria.upper() == "ALL":

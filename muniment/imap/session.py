@@ -137,6 +137,28 @@ class ImapSession:
                 raise message_error(status, "FETCH of header fields", self._protocol.peer)
         return sorted(found.items())[:count]
 
+    @property
+    def search_cap(self) -> int:
+        """The most UIDs that the server names in answer to a SEARCH, where it was caught naming fewer than there are; else 0."""
+        return self._search.cap
+
+    async def fetched_order(self, count: int) -> list[int]:
+        """Return the UIDs of the first messages of the open folder, in the order in which FETCH tells of them."""
+        order: list[int] = []
+
+        def take(keyword: bytes, parts: list[Part]) -> bool:
+            uid = fetch_items(parts).get(b"UID") if keyword == b"FETCH" else None
+            if uid is not None:
+                order.append(tokens.number(uid))
+            return uid is not None
+
+        if self._protocol.exists:
+            words = [b"1:%d" % min(count, self._protocol.exists), b"(UID)"]
+            status = await self._protocol.run("FETCH", words, on_data=take)
+            if not status.ok:
+                raise message_error(status, "FETCH of UIDs", self._protocol.peer)
+        return order
+
     async def make_room(self, size: int) -> None:
         """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
         await self._protocol.permit.spend(size=size)

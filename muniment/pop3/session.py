@@ -151,6 +151,15 @@ class Pop3Session:
         heads = await self.heads(sorted(self._messages)[:count])
         return [(uid, head.decode("latin-1")) for uid, head in sorted(heads.items())]
 
+    @property
+    def search_cap(self) -> int:
+        """Return 0: POP3 lists all messages."""
+        return 0
+
+    async def fetched_order(self, count: int) -> list[int]:
+        """Return the first UIDs."""
+        return sorted(self._messages)[:count]
+
     async def make_room(self, size: int) -> None:
         """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
         await self._open_connection().permit.spend(size=size)

@@ -1,4 +1,4 @@
-"""Try the logins of many mailboxes before anything is archived."""
+"""The connection doctor for many mailboxes: tried before anything is archived."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from muniment.db import profiles
-from muniment.errors import MunimentError
-from muniment.model.folder import ServerFolder
+from muniment.errors import MunimentError, ServerUnavailable
+from muniment.imap import diagnose_way
+from muniment.model.finding import Verdict
 from muniment.model.login import Credentials
-from muniment.model.profile import Server
+from muniment.model.profile import Profile, Server
 from muniment.services.credentials import open_logins, own_login
 from muniment.services.csv_mailboxes import CsvMailbox
+from muniment.services.diagnose_mailbox import diagnose_mailbox
 from muniment.services.doors import Doors
 from muniment.services.mail_session import open_session
 from muniment.services.side_by_side import patiently, side_by_side
@@ -25,6 +27,7 @@ class LoginCheck:
     """How the login to one mailbox went; `error` is empty when it went well.
 
     `line`: where it stands in the CSV file. `messages`: None when the server does not say without opening each folder.
+    `warnings`: what is not as it should be, and does not keep its mail from being archived.
     """
 
     user: str
@@ -35,6 +38,7 @@ class LoginCheck:
     messages: int | None = None
     error: str = ""
     hint: str = ""
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,12 @@ class _Target:
 def check_rows(
     doors: Doors, server: Server, rows: Sequence[CsvMailbox], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
-    """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once."""
+    """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once.
+
+    ServerUnavailable when nothing gets through to the server.
+    """
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row)) for row in rows]
-    return _check(doors, server, targets, at_once)
+    return _check(doors, server, None, targets, at_once)
 
 
 def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
@@ -69,34 +76,51 @@ async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, N
         return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
 
     targets = [_Target(m.user_name, m.address, None, credentials_of(m)) for m in mailboxes]
-    async with aclosing(_check(doors, profile.server, targets, profile.max_jobs)) as checks:
+    async with aclosing(_check(doors, profile.server, profile, targets, profile.max_jobs)) as checks:
         async for check in checks:
             yield check
 
 
-def _check(doors: Doors, server: Server, targets: Sequence[_Target], at_once: int) -> AsyncGenerator[LoginCheck, None]:
-    return side_by_side((partial(_try, doors, server, target) for target in targets), at_once)
+async def _check(
+    doors: Doors, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
+) -> AsyncGenerator[LoginCheck, None]:
+    """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
+    async for finding in diagnose_way(server, doors.limits):
+        if finding.verdict is Verdict.FAILED:
+            raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
+    looks = (partial(_try, doors, server, profile, target) for target in targets)
+    async with aclosing(side_by_side(looks, at_once)) as checks:
+        async for check in checks:
+            yield check
 
 
-async def _try(doors: Doors, server: Server, target: _Target) -> LoginCheck:
+async def _try(doors: Doors, server: Server, profile: Profile | None, target: _Target) -> LoginCheck:
     began = time.monotonic()
 
-    def told(error: str = "", hint: str = "", folders: int = 0, messages: int | None = None) -> LoginCheck:
-        seconds = time.monotonic() - began
-        return LoginCheck(target.user, target.mailbox, target.line, seconds, folders, messages, error, hint)
-
-    async def look() -> list[ServerFolder]:
+    async def look() -> LoginCheck:
         session = await open_session(doors, server, target.credentials(), 0)
         try:
             listed = await session.list_folders()
+            found = [finding async for finding in diagnose_mailbox(session, listed, server, profile)]
             await session.logout()
         finally:
             session.abort()
-        return listed
+        failures = [one for one in found if one.verdict is Verdict.FAILED]
+        counts = [f.status.messages for f in listed if f.status is not None and f.status.messages is not None]
+        return LoginCheck(
+            target.user,
+            target.mailbox,
+            target.line,
+            time.monotonic() - began,
+            folders=len(listed),
+            messages=sum(counts) if len(counts) == len(listed) else None,
+            error=failures[0].found if failures else "",
+            hint=failures[0].advice if failures else "",
+            warnings=[f"{one.step}: {one.found}" for one in found if one.verdict is Verdict.WARNING],
+        )
 
     try:
-        listed = await patiently(look)
+        return await patiently(look)
     except MunimentError as error:
-        return told(str(error), error.hint or "")
-    counts = [f.status.messages for f in listed if f.status is not None and f.status.messages is not None]
-    return told(folders=len(listed), messages=sum(counts) if len(counts) == len(listed) else None)
+        seconds = time.monotonic() - began
+        return LoginCheck(target.user, target.mailbox, target.line, seconds, error=str(error), hint=error.hint or "")

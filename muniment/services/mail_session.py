@@ -92,6 +92,15 @@ class MailSession(Protocol):
         """Return UID and what tells deliveries apart of the first messages."""
         ...
 
+    @property
+    def search_cap(self) -> int:
+        """The most UIDs that the server names at once, where that is fewer than there are; else 0."""
+        ...
+
+    async def fetched_order(self, count: int) -> list[int]:
+        """Return the UIDs of the first messages, in the order in which they are told of."""
+        ...
+
     async def make_room(self, size: int) -> None:
         """Wait until so many bytes may be asked for."""
         ...

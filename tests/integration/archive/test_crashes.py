@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from muniment.imap import ImapSession
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
-from muniment.model.profile import Profile
+from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
 from muniment.services import archive_folder as archive_folder_module
 from muniment.services import fetch_batches as fetch_batches_module
@@ -249,7 +250,9 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         broke_folder=None,
         breaks=0,
     )
-    work = FolderWork(job, cast("Profile", None), cast("ImapSession", Breaking()), folder, state)
+    work = FolderWork(
+        job, cast("Profile", SimpleNamespace(kind=ProfileKind.MASTER)), cast("ImapSession", Breaking()), folder, state
+    )
     with pytest.raises(LoginRefused):
         async with Writer(harness.doors, job.lease) as writer:
             await archive_folder_module._fetch(harness.doors, work, [1, 2], writer, SliceBudget())
