@@ -216,8 +216,8 @@ def run(
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `mailboxes` (how many),
-    `folders{include[], exclude[], always_exclude[], namespaces[]}`, `max_jobs`, `allow_same_mailbox`,
+    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `sync_directory`, `mailboxes` (how many),
+    `folders{include[], exclude[], always_exclude[], namespaces[], sent[]}`, `max_jobs`, `allow_same_mailbox`,
     `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (what has its
     default is left out), `due` (when it runs next by itself, or null), `warnings[]`.
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
@@ -237,6 +237,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "user": profile.user or None,
         "all_mailboxes": profile.all_mailboxes,
         "except_users": list(profile.except_users),
+        "sync_directory": profile.sync_directory,
         "mailboxes": summary.mailboxes,
         "folders": profile.folders.lists(),
         "max_jobs": profile.max_jobs,
@@ -361,6 +362,12 @@ def _rule_text(rule: msgspec.Struct) -> str:
 
 
 def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:
-    names = {"include": "folders", "exclude": "but not", "always_exclude": "never", "namespaces": "folders of"}
+    names = {
+        "include": "folders",
+        "exclude": "but not",
+        "always_exclude": "never",
+        "namespaces": "folders of",
+        "sent": "sent mail in",
+    }
     texts = [(names[name], ", ".join(entries)) for name, entries in scope.lists().items()]
     return [(name, text or "all") for name, text in texts if text or name == names["include"]]

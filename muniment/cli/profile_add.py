@@ -61,6 +61,7 @@ class Options(ServerOptions, FolderOptions, RuleOptions, MultidropOptions):
     login: LoginMethod | None
     mailboxes: str | None
     except_: Path | None
+    sync_directory: bool
     csv: Path | None
     archive: str | None
     address: str | None
@@ -122,9 +123,15 @@ class _Login(click.ParamType[LoginMethod]):
     help="master, with --mailboxes all: users to leave out, a name or an address a line.",
 )
 @click.option(
+    "--sync-directory",
+    is_flag=True,
+    help="master, with --mailboxes all: synchronise the users with a directory before each run.",
+)
+@click.option(
     "--csv",
     type=_FILE,
-    help="csv: header line, then the columns login, password, [address], [user] in this order.",
+    help="csv: header line, then the columns login, password, [address], [user] in this order; a fifth one that the header "
+    "calls host or server names the mail server of a mailbox that is elsewhere.",
 )
 @click.option(
     "--archive",
@@ -181,6 +188,7 @@ def request_from(given: Options) -> ProfileRequest:
         # Files first: nobody wants to type a password and then learn that line 3 is no address.
         mailboxes=read_addresses(Path(given.mailboxes)) if names_mailboxes and given.mailboxes else None,
         except_users=read_lines(given.except_) if given.except_ else (),
+        sync_directory=given.sync_directory,
         csv=read_file(given.csv) if given.csv else None,
         archive=given.archive,
         address=given.address,
@@ -227,6 +235,8 @@ def _check(given: Options, kind: ProfileKind) -> None:
 
 def _check_mailboxes(given: Options, kind: ProfileKind) -> None:
     names_file = given.mailboxes not in {None, _ALL}
+    if given.sync_directory and (kind is not ProfileKind.MASTER or names_file):
+        raise click.UsageError("--sync-directory is for --kind master with --mailboxes all.")
     if given.except_ and (kind is not ProfileKind.MASTER or names_file):
         raise click.UsageError("--except is for --kind master with --mailboxes all: leave users out of the file else.")
     if names_file and not Path(given.mailboxes or "").is_file():

@@ -146,8 +146,11 @@ def import_(
 def export_shape(document: ProfileDocument) -> dict[str, object]:
     """`name`, `kind`, `max_jobs`, `allow_same_mailbox`, `no_master_mailbox`, `server{host, kind, port, access,
     accept_all_certificates, timeout_seconds}`, `login{user, method, identity}`, `folders{include[], exclude[],
-    always_exclude[], namespaces[]}`, `mailboxes{all, addresses[], archive, address, csv[{user, address, login}]}`
-    (empty ones are left out).
+    always_exclude[], namespaces[], sent[]}`, `mailboxes{all, but_not[], sync_directory, addresses[], archive, address,
+    csv[{user, address, login, server}]}`, `filter{older_than, newer_than, since, before, read, larger_than, smaller_than,
+    sender[], recipient[], subject[]}`, `deletion{after, flagged, without_uidplus}`, `schedule{run, zone, windows[]}`,
+    `multidrop{recipients[], senders[], journal, inbox, sent, unknown, catch_all, catch_all_folder}` (what is empty or has
+    its default in these is left out).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     return to_builtins(document)
 

@@ -43,6 +43,7 @@ class FolderOptions:
     exclude: tuple[FolderPattern, ...]
     always_exclude: tuple[str, ...]
     namespace: tuple[str, ...]
+    sent_folder: tuple[str, ...]
 
 
 class _Pattern(click.ParamType[FolderPattern]):
@@ -114,6 +115,12 @@ _FOLDERS = [
         multiple=True,
         help="Whose folders are archived: the user's, other users' that he may read, or shared ones; may be given several "
         "times. Default: personal.",
+    ),
+    click.option(
+        "--sent-folder",
+        multiple=True,
+        metavar="PATH",
+        help="A folder for sent mail, which is filed as `Sent Items` (MDaemon's special folder); may be given several times.",
     ),
 ][::-1]
 
@@ -212,6 +219,7 @@ def scope_from(given: FolderOptions) -> FolderScope:
         exclude=given.exclude,
         always_exclude=frozenset(roles) if given.always_exclude else USUAL.always_exclude,
         namespaces=frozenset(map(Namespace, given.namespace)) or USUAL.namespaces,
+        sent=given.sent_folder,
     )
 
 

@@ -43,12 +43,21 @@ def list_(as_json: bool) -> None:
         print_json([user_shape(found) for found in users])
     elif users:
         print_table(
-            [Column("user"), Column("addresses")], [(found.name, ", ".join(found.addresses)) for found in users]
+            [Column("user"), Column("addresses"), Column("may"), Column("in the own archive")],
+            [tuple(map(", ".join, ([u.name], u.addresses, u.privileges, u.own_archive))) for u in users],
         )
     else:
         click.echo("no users yet: `muniment user add NAME --email ADDRESS` creates one")
 
 
 def user_shape(found: User) -> dict[str, object]:
-    """`id`, `name`, `addresses[]` (the primary one first)."""
-    return {"id": found.id, "name": found.name, "addresses": found.addresses}
+    """`id`, `name`, `addresses[]` (the primary one first), `privileges[]` (new users may log in), `own_archive[]` (what
+    they may do there: read).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "id": found.id,
+        "name": found.name,
+        "addresses": found.addresses,
+        "privileges": found.privileges,
+        "own_archive": found.own_archive,
+    }

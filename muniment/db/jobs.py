@@ -40,6 +40,7 @@ class _Leased:
     is_named: bool
     login_user: str | None
     password: bytes | None
+    own_server: str
     attempt: int
     broke_folder: int | None
     breaks: int
@@ -47,7 +48,7 @@ class _Leased:
     def job(self) -> LeasedJob | None:
         if self.job_id is None:
             return None
-        own = None if self.login_user is None else OwnLogin(self.login_user, self.password or b"")
+        own = None if self.login_user is None else OwnLogin(self.login_user, self.password or b"", self.own_server)
         return LeasedJob(
             lease=Lease(self.job_id, self.fence),
             run_id=self.run_id,

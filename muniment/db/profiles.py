@@ -32,11 +32,12 @@ class ProfileMailbox:
     user_name: str
     login_user: str | None
     password: bytes | None = field(repr=False)
+    server: str = ""
 
     @property
     def own_login(self) -> OwnLogin | None:
         """The login of its own, if it has one."""
-        return None if self.login_user is None else OwnLogin(self.login_user, self.password or b"")
+        return None if self.login_user is None else OwnLogin(self.login_user, self.password or b"", self.server)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class NamedMailbox:
     user_name: str
     address: str
     login_user: str | None
+    server: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class _Row:
     identity: str
     folders: dict[str, list[str]]
     except_users: list[str]
+    sync_directory: bool
     filter: dict[str, object]
     deletion: dict[str, object]
     schedule: dict[str, object]
@@ -101,6 +104,7 @@ class _Row:
             # Empty: of a time before there were scopes, when everything was archived.
             folders=FolderScope.of_lists(self.folders) if self.folders else EVERYTHING,
             except_users=tuple(self.except_users),
+            sync_directory=self.sync_directory,
             filter=msgspec.convert(self.filter, MailFilter),
             deletion=msgspec.convert(self.deletion, DeletionRule),
             schedule=msgspec.convert(self.schedule, Schedule),
@@ -185,6 +189,7 @@ def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, .
             for rule in (profile.filter, profile.deletion, profile.schedule, profile.multidrop)
         ),
         profile.due,
+        profile.sync_directory,
     )
 
 
@@ -255,11 +260,11 @@ async def ensure_mailboxes(session: Session, owners: Sequence[tuple[int, str]]) 
 
 
 async def set_mailboxes(
-    session: Session, profile_id: int, mailboxes: Sequence[tuple[int, str | None, bytes | None]]
+    session: Session, profile_id: int, mailboxes: Sequence[tuple[int, str | None, bytes | None, str]]
 ) -> None:
-    """Replace the mailboxes of a profile: (mailbox id, login name, sealed password)."""
+    """Replace the mailboxes of a profile: (mailbox id, login name, sealed password, server of its own or nothing)."""
     await session.execute(_SQL["clear_mailboxes"], profile_id)
-    columns = ("profile_id", "mailbox_id", "login_user", "password")
+    columns = ("profile_id", "mailbox_id", "login_user", "password", "server")
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
 
 

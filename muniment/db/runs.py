@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -106,9 +107,12 @@ class _Row:
         )
 
 
-async def add(session: Session, profile: Profile, *, scheduled: bool, any_time: bool) -> int:
-    """Open a run; Conflict when the profile has an open one. `any_time`: its windows do not count."""
-    given = (profile.id, profile.name, profile.warnings, scheduled, any_time)
+async def add(session: Session, profile: Profile, told: Sequence[str], *, scheduled: bool, any_time: bool) -> int:
+    """Open a run with the profile's warnings and those `told`; Conflict when the profile has an open one.
+
+    `any_time`: its windows do not count.
+    """
+    given = (profile.id, profile.name, [*profile.warnings, *told], scheduled, any_time)
     run_id: int = await session.value(_SQL["add"], *given)
     return run_id
 

@@ -14,11 +14,16 @@ _SQL = load("users")
 
 @dataclass(frozen=True)
 class User:
-    """A Muniment user; the first address is the primary one."""
+    """A Muniment user; the first address is the primary one.
+
+    `privileges`: what he may do; `own_archive`: what he may do there.
+    """
 
     id: int
     name: str
     addresses: list[str]
+    privileges: list[str]
+    own_archive: list[str]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from muniment.model.expressions import check_expression, expression, is_found
 _WHAT = "folder pattern"
 _ALONE = "/."
 
+#: The folder of sent mail in an archive, as MailStore calls it.
+SENT_ITEMS = "Sent Items"
+
 
 class FolderRole(StrEnum):
     """What a folder is for, where nobody would miss it in an archive; MailStore's default exclusions."""
@@ -63,12 +66,22 @@ class FolderScope:
     """Which folders are archived. Without `include` all are; what is excluded in any way is out.
 
     `always_exclude`: folders with these roles and all below them. `namespaces`: whose folders are archived at all.
+    `sent`: paths of folders for sent mail (MDaemon's special folder), which are filed as *Sent Items*.
     """
 
     include: tuple[FolderPattern, ...] = ()
     exclude: tuple[FolderPattern, ...] = ()
     always_exclude: frozenset[FolderRole] = frozenset(FolderRole)
     namespaces: frozenset[Namespace] = frozenset({Namespace.PERSONAL})
+    sent: tuple[str, ...] = ()
+
+    def filed(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Return where a folder stands in the archive."""
+        for name in self.sent:
+            names = tuple(name.strip("/").split("/"))
+            if path[: len(names)] == names:
+                return (SENT_ITEMS, *path[len(names) :])
+        return path
 
     def lists(self) -> dict[str, list[str]]:
         """Return it as lists of texts, each in full: defaults may change, what was stored does not."""
@@ -77,6 +90,7 @@ class FolderScope:
             "exclude": [pattern.text for pattern in self.exclude],
             "always_exclude": sorted(self.always_exclude),
             "namespaces": sorted(self.namespaces),
+            "sent": list(self.sent),
         }
 
     @classmethod
@@ -87,6 +101,7 @@ class FolderScope:
             exclude=tuple(map(FolderPattern.parse, lists["exclude"])),
             always_exclude=frozenset(map(FolderRole, lists["always_exclude"])),
             namespaces=frozenset(map(Namespace, lists["namespaces"])),
+            sent=tuple(lists.get("sent", ())),
         )
 
 

@@ -98,7 +98,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class OwnLogin:
-    """The login that a csv profile has for one mailbox; the password is sealed (`secrecy.SecretBox`)."""
+    """The login that a csv profile has for one mailbox; the password is sealed (`secrecy.SecretBox`).
+
+    `server`: `host` or `host:port`, where it is not the profile's.
+    """
 
     user: str
     sealed_password: bytes = field(repr=False)
+    server: str = ""

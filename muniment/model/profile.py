@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -76,6 +76,13 @@ class Server:
         """What one mail server is called wherever it is reached: `host`, or `host:port` for an unusual port."""
         return server_name(self.host, self.port)
 
+    def at(self, place: str) -> Server:
+        """Return the server at `host` or `host:port`, reached in the same way; itself where no place is named."""
+        if not place:
+            return self
+        host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdigit() else (place, "", "")
+        return replace(self, host=host.strip("[]"), port=int(port) if port else self.port)
+
 
 def server_name(host: str, port: int) -> str:
     """Return the name of the mail server behind a host and a port."""
@@ -104,6 +111,7 @@ class Profile:
     identity: Identity = Identity.ADDRESS
     folders: FolderScope = USUAL
     except_users: tuple[str, ...] = ()  # with all_mailboxes: left out; names or addresses, in lower case
+    sync_directory: bool = False  # with all_mailboxes: users are synchronised with a directory before each run
     filter: MailFilter = EVERY_MESSAGE
     deletion: DeletionRule = NO_DELETION
     schedule: Schedule = BY_HAND

@@ -63,7 +63,7 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
         if opened.source != job.source:
             await _adopt_source(doors, job, opened.source)
             states = await folder_states(doors, job)
-        states = await _ensure_folders(doors, job, opened.folders, states)
+        states = await _ensure_folders(doors, opened, states)
         await _note_vanished(doors, opened, states)
         slice_budget = SliceBudget(min(doors.settings.slice_seconds, seconds), doors.settings.slice_bytes)
         async with Writer(doors, job.lease) as writer:
@@ -106,14 +106,16 @@ async def _adopt_source(doors: Doors, job: LeasedJob, source: str) -> None:
             _log.warning("mailbox moved to another server or account", source=source)
 
 
-async def _ensure_folders(doors: Doors, job: LeasedJob, listed: list[ServerFolder], states: States) -> States:
+async def _ensure_folders(doors: Doors, opened: OpenMailbox, states: States) -> States:
     """Create the folders that are new; not before it is sure that this is the right mailbox."""
-    new = [folder for folder in listed if folder.wire_name not in states]
+    scope = opened.profile.folders
+    unknown = (folder for folder in opened.folders if folder.wire_name not in states)
+    new = [replace(folder, path=scope.filed(folder.path)) for folder in unknown]
     if not new:
         return states
     async with doors.database.session() as session:
-        await folders.ensure(session, job.mailbox_id, new)
-    return await folder_states(doors, job)
+        await folders.ensure(session, opened.job.mailbox_id, new)
+    return await folder_states(doors, opened.job)
 
 
 async def _note_vanished(doors: Doors, opened: OpenMailbox, states: States) -> None:

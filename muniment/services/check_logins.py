@@ -47,6 +47,7 @@ class _Target:
     mailbox: str
     line: int | None
     credentials: Callable[[], Credentials]
+    server: str = ""  # where it is not that of all
 
 
 def check_rows(
@@ -56,7 +57,7 @@ def check_rows(
 
     ServerUnavailable when nothing gets through to the server.
     """
-    targets = [_Target(row.user, row.address, row.line, _credentials_of(row)) for row in rows]
+    targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
     return _check(doors, server, None, targets, at_once)
 
 
@@ -75,7 +76,7 @@ async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, N
     def credentials_of(mailbox: profiles.ProfileMailbox) -> Callable[[], Credentials]:
         return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
 
-    targets = [_Target(m.user_name, m.address, None, credentials_of(m)) for m in mailboxes]
+    targets = [_Target(m.user_name, m.address, None, credentials_of(m), m.server) for m in mailboxes]
     async with aclosing(_check(doors, profile.server, profile, targets, profile.max_jobs)) as checks:
         async for check in checks:
             yield check
@@ -86,7 +87,7 @@ async def _check(
 ) -> AsyncGenerator[LoginCheck, None]:
     """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
     async for finding in diagnose_way(server, doors.limits):
-        if finding.verdict is Verdict.FAILED:
+        if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
     looks = (partial(_try, doors, server, profile, target) for target in targets)
     async with aclosing(side_by_side(looks, at_once)) as checks:
@@ -98,7 +99,7 @@ async def _try(doors: Doors, server: Server, profile: Profile | None, target: _T
     began = time.monotonic()
 
     async def look() -> LoginCheck:
-        session = await open_session(doors, server, target.credentials(), 0)
+        session = await open_session(doors, server.at(target.server), target.credentials(), 0)
         try:
             listed = await session.list_folders()
             found = [finding async for finding in diagnose_mailbox(session, listed, server, profile)]

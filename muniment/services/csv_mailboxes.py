@@ -1,7 +1,8 @@
 """Reads the CSV file of a profile with many mailboxes, each with a login of its own.
 
 Columns go by position, the header's wording is free: 1 IMAP user, 2 IMAP password, 3 e-mail
-address (empty: as column 1), 4 Muniment user (empty: as column 1); more are ignored. Delimiter
+address (empty: as column 1), 4 Muniment user (empty: as column 1); more are ignored, but for a
+fifth one that the header calls `host` or `server`: the mail server, where it is another one. Delimiter
 is `;`, `,`, `|` or TAB, whichever the header line holds. A value that begins with `"` or `'`
 ends with it and holds it doubled, so that an unquoted O'Brien is a plain name. The standard
 library's reader knows one quote character only.
@@ -21,6 +22,8 @@ _QUOTES = "\"'"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATOR_HINT = re.compile(r"sep=([;,|\t])", re.IGNORECASE)  # Excel's first line
+_SERVER_COLUMNS = {"host", "server"}
+_PLACE = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 _MAX_SHOWN = 20
 _HINT = "The first line is a header; then one mailbox a line: IMAP user;password;e-mail address;Muniment user"
 
@@ -34,6 +37,7 @@ class CsvMailbox:
     password: Secret
     address: str
     user: str
+    server: str = ""  # `host` or `host:port`
 
 
 class _BadRow(Exception):
@@ -53,13 +57,13 @@ def read_csv(data: bytes) -> list[CsvMailbox]:
     if not lines:
         raise Misconfigured("the CSV file is empty", hint=_HINT)
     (number, header), *rows = lines
-    width = _check_header(number, header, delimiter := delimiter or _sniff(header))
+    columns = _check_header(number, header, delimiter := delimiter or _sniff(header))
     mailboxes: list[CsvMailbox] = []
     problems: list[str] = []
     seen: dict[tuple[str, str], int] = {}
     for number, line in rows:
         try:
-            mailbox = _mailbox(number, list(split(line, delimiter)), width)
+            mailbox = _mailbox(number, list(split(line, delimiter)), columns)
             _check_new(mailbox, seen)
             mailboxes.append(mailbox)
         except _BadRow as problem:
@@ -130,8 +134,8 @@ def _sniff(header: str) -> str:
     return best
 
 
-def _check_header(number: int, header: str, delimiter: str) -> int:
-    """Return the number of columns; Misconfigured if the line looks like a mailbox."""
+def _check_header(number: int, header: str, delimiter: str) -> list[str]:
+    """Return the names of the columns; Misconfigured if the line looks like a mailbox."""
     try:
         columns = list(split(header, delimiter))
     except _BadRow as problem:
@@ -139,10 +143,11 @@ def _check_header(number: int, header: str, delimiter: str) -> int:
     # Without this check a file without header would lose its first mailbox in silence.
     if "@" in columns[0] or any("@" in column for column in columns[2:4]):
         raise Misconfigured(f"line {number} should be a header but holds a mailbox", hint=_HINT)
-    return len(columns)
+    return columns
 
 
-def _mailbox(number: int, values: list[str], width: int) -> CsvMailbox:
+def _mailbox(number: int, values: list[str], columns: list[str]) -> CsvMailbox:
+    width = len(columns)
     if len(values) > max(width, 4) and any(value.strip() for value in values[max(width, 4) :]):
         raise _BadRow("more values than the header has columns; quote values that hold the delimiter")
     if len(values) < 2:
@@ -156,7 +161,11 @@ def _mailbox(number: int, values: list[str], width: int) -> CsvMailbox:
     for column, value in enumerate((login_user, password, address, user), start=1):
         if _CONTROL.search(value):
             raise _BadRow(f"column {column} holds a control character")
-    return CsvMailbox(number, login_user, Secret(password), address or login_user, user or login_user)
+    has_server = width > 4 and columns[4].strip().lower() in _SERVER_COLUMNS and len(values) > 4
+    server = values[4].strip() if has_server else ""
+    if server and not _PLACE.fullmatch(server):
+        raise _BadRow("the mail server (column 5) is no host name, or host:port")
+    return CsvMailbox(number, login_user, Secret(password), address or login_user, user or login_user, server)
 
 
 def _check_new(mailbox: CsvMailbox, seen: dict[tuple[str, str], int]) -> None:

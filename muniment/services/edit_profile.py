@@ -102,6 +102,7 @@ def request_of(document: ProfileDocument) -> ProfileRequest:
         user=document.login.user,
         mailboxes=boxes.addresses if is_master and not boxes.all else None,
         except_users=boxes.but_not,
+        sync_directory=boxes.sync_directory,
         archive=boxes.archive or None,
         address=boxes.address or None,
         max_jobs=document.max_jobs,

@@ -53,9 +53,10 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     logins = await open_logins(stored, doors.secrets)
     probe = Probe(found.address)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    if not await way_is_open(doors, profile.server, probe):
+    server = profile.server.at(found.server)
+    if not await way_is_open(doors, server, probe):
         # The error of a real try: it says what the run would.
-        probe.error = await _error_of_login(doors, profile.server, credentials)
+        probe.error = await _error_of_login(doors, server, credentials)
         return probe
     session = await _log_in(doors, logins, found, credentials, probe)
     if session is not None:
@@ -90,7 +91,8 @@ async def _log_in(
     while way is not None:
         name = methods.get(way.kind, way.kind.value)
         try:
-            opened = await open_session(doors, logins.profile.server, replace(way, instead=None), mailbox.mailbox_id)
+            server = logins.profile.server.at(mailbox.server)
+            opened = await open_session(doors, server, replace(way, instead=None), mailbox.mailbox_id)
         except (ServerBusy, BrokerUnavailable) as error:
             probe.error = error
             return None

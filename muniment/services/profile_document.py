@@ -54,6 +54,7 @@ class FoldersTable(_Table, omit_defaults=False):
     exclude: list[str] = []
     always_exclude: list[FolderRole] = msgspec.field(default_factory=lambda: sorted(USUAL.always_exclude))
     namespaces: list[Namespace] = msgspec.field(default_factory=lambda: sorted(USUAL.namespaces))
+    sent: list[str] = []
 
 
 class MailboxTable(_Table):
@@ -62,6 +63,7 @@ class MailboxTable(_Table):
     user: str
     address: str
     login: str
+    server: str = ""
 
 
 class MailboxesTable(_Table):
@@ -69,6 +71,7 @@ class MailboxesTable(_Table):
 
     all: bool = False
     but_not: list[str] = []
+    sync_directory: bool = False
     addresses: list[str] = []
     archive: str = ""
     address: str = ""
@@ -130,12 +133,16 @@ def _mailboxes(profile: Profile, mailboxes: Sequence[NamedMailbox]) -> Mailboxes
             return MailboxesTable(
                 all=profile.all_mailboxes,
                 but_not=list(profile.except_users),
+                sync_directory=profile.sync_directory,
                 addresses=[mailbox.address for mailbox in mailboxes],
             )
         case ProfileKind.SINGLE | ProfileKind.MULTIDROP:
             return MailboxesTable(archive=mailboxes[0].user_name, address=mailboxes[0].address)
         case ProfileKind.CSV:
-            rows = [MailboxTable(user=m.user_name, address=m.address, login=m.login_user or "") for m in mailboxes]
+            rows = [
+                MailboxTable(user=m.user_name, address=m.address, login=m.login_user or "", server=m.server)
+                for m in mailboxes
+            ]
             return MailboxesTable(csv=rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from muniment.clock import utc_now
 from muniment.db import profiles, runs
@@ -35,7 +36,11 @@ class RunAccess:
         logins = await self._load(job)
         if not (logins.profile.all_mailboxes or job.is_named):
             raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
-        return logins.profile, logins.of_mailbox(job.address, job.user_name, job.own_login)
+        own = job.own_login
+        profile = logins.profile
+        if own is not None and own.server:
+            profile = replace(profile, server=profile.server.at(own.server))
+        return profile, logins.of_mailbox(job.address, job.user_name, own)
 
     async def seconds_left(self, job: LeasedJob) -> float:
         """Return how long the run may go on before its profile's windows close; 0: none is open, inf: they never close."""

@@ -13,6 +13,7 @@ from muniment.model.profile import Profile
 from muniment.model.run import Failure, Notice, Run
 from muniment.services.doors import Doors
 from muniment.services.pump import pump
+from muniment.services.sync_directory import sync_directory
 
 _log = log.get(__name__)
 
@@ -71,6 +72,7 @@ async def _start_due(doors: Doors, due: DueProfile) -> None:
 
 async def _open_run(session: Session, profile: Profile, *, scheduled: bool = False, any_time: bool = False) -> int:
     """Write a run and its jobs; the profile must be locked."""
+    told = await sync_directory(session, profile)
     if not await profiles.count_mailboxes(session, profile.id):
         raise Misconfigured(
             f"profile {profile.name} has no mailbox to archive",
@@ -82,7 +84,7 @@ async def _open_run(session: Session, profile: Profile, *, scheduled: bool = Fal
             f"profile {profile.name} is running already (run {running})",
             hint=f"`muniment run show {running} --follow` shows it; `muniment run cancel {running}` stops it.",
         )
-    run_id = await runs.add(session, profile, scheduled=scheduled, any_time=any_time)
+    run_id = await runs.add(session, profile, told, scheduled=scheduled, any_time=any_time)
     await runs.add_jobs(session, run_id, profile.id, everybody=profile.all_mailboxes)
     _log.info("run started", run=run_id, profile=profile.name, scheduled=scheduled)
     return run_id

@@ -36,8 +36,8 @@ FITTING_LOGINS = {
     ProfileKind.MULTIDROP: "multidrop: login or xoauth2.",
 }
 
-#: (user name, mailbox address, login name, sealed password)
-_Target = tuple[str, str, str | None, bytes | None]
+#: (user name, mailbox address, login name, sealed password, server)
+_Target = tuple[str, str, str | None, bytes | None, str]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class ProfileRequest:
     identity: Identity | None = None
     folders: FolderScope = USUAL
     except_users: Sequence[str] = ()
+    sync_directory: bool = False
     filter: MailFilter = EVERY_MESSAGE
     deletion: DeletionRule = NO_DELETION
     schedule: Schedule = BY_HAND
@@ -188,6 +189,8 @@ def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
             f"login method {request.login} does not fit a {request.kind} profile", hint=FITTING_LOGINS[request.kind]
         )
     _check_pop3(profile)
+    if profile.sync_directory and not profile.all_mailboxes:
+        raise Misconfigured("only a profile of all users can synchronise them with a directory")
     if profile.except_users and not profile.all_mailboxes:
         raise Misconfigured("only a profile of all users can leave some out", hint="Name the mailboxes without them.")
     if request.kind is not ProfileKind.CSV:
@@ -233,6 +236,7 @@ def _unchecked(request: ProfileRequest) -> Profile:
         identity=request.identity or request.server_kind.identity,
         folders=request.folders,
         except_users=tuple(sorted({name.lower() for name in request.except_users})),
+        sync_directory=request.sync_directory,
         filter=request.filter,
         deletion=request.deletion,
         schedule=request.schedule,
@@ -244,16 +248,22 @@ def _unchecked(request: ProfileRequest) -> Profile:
 def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
     match request.kind:
         case ProfileKind.SINGLE:
-            return [(request.archive or request.user, request.address or request.user, None, None)]
+            return [(request.archive or request.user, request.address or request.user, None, None, "")]
         case ProfileKind.MULTIDROP:
-            return [(COLLECTORS, request.address or request.user, None, None)]
+            return [(COLLECTORS, request.address or request.user, None, None, "")]
         case ProfileKind.MASTER:
-            return [(address, address, None, None) for address in request.mailboxes or []]
+            return [(address, address, None, None, "") for address in request.mailboxes or []]
         case ProfileKind.CSV:
             if request.csv is None:
                 raise Misconfigured("a csv profile needs a CSV file", hint="Name it with --csv FILE.")
             return [
-                (row.user, row.address, row.login_user, secrets.seal(row.password, purpose=MAILBOX_PASSWORD))
+                (
+                    row.user,
+                    row.address,
+                    row.login_user,
+                    secrets.seal(row.password, purpose=MAILBOX_PASSWORD),
+                    row.server,
+                )
                 for row in read_csv(request.csv)
             ]
 
@@ -270,16 +280,16 @@ async def _store(session: Session, profile: Profile, sealed: bytes | None, *, ch
 
 async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Target], *, by_address: bool) -> None:
     """Find or create users and mailboxes; a master profile's mailbox belongs to whoever has its address."""
-    owners = await users.owners(session, [address for _, address, _, _ in targets]) if by_address else {}
-    missing = [name for name, address, _, _ in targets if address not in owners]
+    owners = await users.owners(session, [address for _, address, *_ in targets]) if by_address else {}
+    missing = [name for name, address, *_ in targets if address not in owners]
     named = await users.ensure(session, missing)
     if by_address:
         await users.give_address(session, list(named.values()))
-    owned = [(owners.get(address) or named[name], address) for name, address, _, _ in targets]
+    owned = [(owners.get(address) or named[name], address) for name, address, *_ in targets]
     ids = await profiles.ensure_mailboxes(session, owned)
     logins = {
-        ids[user, address]: (login, sealed)
-        for (user, address), (_, _, login, sealed) in zip(owned, targets, strict=True)
+        ids[user, address]: (login, sealed, server)
+        for (user, address), (_, _, login, sealed, server) in zip(owned, targets, strict=True)
     }
     await profiles.set_mailboxes(session, profile_id, [(mailbox, *login) for mailbox, login in logins.items()])
 

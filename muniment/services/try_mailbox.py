@@ -37,7 +37,7 @@ async def tried_mailbox(doors: Doors, name: str, mailbox: str | None) -> AsyncIt
         stored = await profiles.get(db, profile.id)
     logins = await open_logins(stored, doors.secrets)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    session = await open_session(doors, profile.server, credentials, found.mailbox_id)
+    session = await open_session(doors, profile.server.at(found.server), credentials, found.mailbox_id)
     try:
         yield TriedMailbox(profile, logins, found.address, session, await session.list_folders())
         await session.logout()

@@ -107,7 +107,7 @@ async def _look(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: date
         known = await folders.of_mailbox(db, mailbox.mailbox_id, now) if mailbox.mailbox_id else []
     states = {state.wire_name: state for state in known}
     credentials = logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
-    session = await open_session(doors, profile.server, credentials, mailbox.mailbox_id)
+    session = await open_session(doors, profile.server.at(mailbox.server), credentials, mailbox.mailbox_id)
     visit = _Visit(doors, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
     try:
         listed = await session.list_folders()

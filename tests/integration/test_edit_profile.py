@@ -126,7 +126,7 @@ async def test_single_fields_change(harness: Harness, key: str, value: str, attr
         ("max_jobs.deep", "1", "there is no field"),
         ("max_jobs", "many", "Expected `int`, got `str`"),
         ("max_jobs", "0", "above 0"),
-        ("server.access", "pop3", "Invalid enum value 'pop3'"),
+        ("server.access", "nntp", "Invalid enum value 'nntp'"),
         ("server.kind", "lotus", "unknown kind of server 'lotus'"),
         ("login.method", "kerberos", "unknown login method"),
         ("login.method", "login", "does not fit a master profile"),

@@ -15,7 +15,7 @@ UPDATE jobs SET state = 'running', fence = fence + 1, worker = $2, started = coa
                 lease_until = now() + make_interval(secs => $3), fingerprint = due.fingerprint
 FROM leasable_jobs AS due WHERE due.id = $1 AND NOT due.is_taken AND jobs.id = due.id AND jobs.state = 'sent'
 RETURNING jobs.id AS job_id, fence, jobs.run_id, run_started, profile_id, jobs.mailbox_id, address, user_name, source,
-          due.fingerprint, is_named, login_user, password, attempt, broke_folder, breaks;
+          due.fingerprint, is_named, login_user, password, own_server, attempt, broke_folder, breaks;
 
 -- is_taken --
 -- Why a sent job cannot be leased: another run has begun with its mailbox, and is not in trouble there
@@ -80,7 +80,7 @@ WITH ended AS (
                     fingerprint = due.fingerprint
     FROM next JOIN leasable_jobs AS due USING (id) WHERE NOT due.is_taken AND jobs.id = due.id
     RETURNING jobs.id AS job_id, fence, jobs.run_id, run_started, profile_id, jobs.mailbox_id, address, user_name, source,
-              due.fingerprint, is_named, login_user, password, attempt, broke_folder, breaks
+              due.fingerprint, is_named, login_user, password, own_server, attempt, broke_folder, breaks
 )
 SELECT leased.* FROM ended LEFT JOIN leased ON true;
 

@@ -1,8 +1,9 @@
 -- add --
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
                       login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
-                      server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop, due)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+                      server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop, due,
+                      sync_directory)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 RETURNING id;
 
 -- replace --
@@ -11,24 +12,24 @@ UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates =
                     allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16,
                     except_users = $17, filter = $18, deletion = $19, schedule = $20, multidrop = $21,
                     due = CASE WHEN schedule = $20 THEN due ELSE $22 END,
-                    schedule_error = CASE WHEN schedule = $20 THEN schedule_error ELSE '' END
+                    schedule_error = CASE WHEN schedule = $20 THEN schedule_error ELSE '' END, sync_directory = $23
 WHERE id = $1;
 
 -- find --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
        filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
        filter, deletion, schedule, multidrop, due, schedule_error, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
        filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles ORDER BY lower(name);
 
@@ -79,30 +80,31 @@ SELECT CASE WHEN all_mailboxes
 FROM profiles WHERE id = $1;
 
 -- mailboxes --
-SELECT users.name AS user_name, address, login_user
+SELECT users.name AS user_name, address, login_user, server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1 ORDER BY lower(address), lower(users.name);
 
 -- first_mailbox --
 -- A mailbox to test the profile with: the named one, else the first
 SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
-       profile_mailboxes.login_user, profile_mailboxes.password
+       profile_mailboxes.login_user, profile_mailboxes.password, profile_mailboxes.server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2))
 ORDER BY mailboxes.id LIMIT 1;
 
 -- first_primary_address --
-SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, NULL::bytea AS password
+SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, NULL::bytea AS password,
+       '' AS server
 FROM everybody WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2)) ORDER BY user_id LIMIT 1;
 
 -- all_mailboxes --
 -- Every mailbox that a run of the profile would have now; 0: it has never had one
 SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
-       profile_mailboxes.login_user, profile_mailboxes.password
+       profile_mailboxes.login_user, profile_mailboxes.password, profile_mailboxes.server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1
 UNION ALL
-SELECT coalesce(mailboxes.id, 0), everybody.address, name, NULL, NULL
+SELECT coalesce(mailboxes.id, 0), everybody.address, name, NULL, NULL, ''
 FROM everybody LEFT JOIN mailboxes
   ON mailboxes.user_id = everybody.user_id AND lower(mailboxes.address) = lower(everybody.address)
 WHERE profile_id = $1 ORDER BY 2, 3;

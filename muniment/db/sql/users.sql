@@ -8,7 +8,8 @@ SELECT $1, position - 1, address FROM unnest($2::text[]) WITH ORDINALITY AS give
 
 -- list_all --
 SELECT users.id, users.name,
-       coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses
+       coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses,
+       privileges, own_archive
 FROM users LEFT JOIN user_addresses ON user_id = users.id
 GROUP BY users.id ORDER BY lower(users.name);
 

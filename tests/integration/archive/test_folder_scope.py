@@ -141,3 +141,16 @@ async def test_cyrus_shows_other_users(harness: Harness, cyrus: Cyrus, new_addre
     reasons = {one.reason for one in shown.folders if one.folder.path[0] == "Other Users"}
     assert reasons == {"it is another user's"}
     assert set(await harness.exported(alice)) == {("INBOX",)}
+
+
+async def test_sent_mail_has_one_name(harness: Harness) -> None:
+    """MDaemon's special folder, and what it is called elsewhere: filed as Sent Items, with what is below it."""
+    script = neighbourhood(mailbox("target", folders=[b"INBOX", b"Gesendet", b"Gesendet/2024", b"Work/Out"]), ())
+    async with ImapServer(script) as server:
+        await archive(harness, server, folders=FolderScope(sent=("Gesendet", "Work/Out/")))
+        again = await harness.archive("all")
+
+    assert set(await harness.exported(TARGET)) == {("INBOX",), ("Sent Items",), ("Sent Items", "2024")}
+    assert (await harness.exported(TARGET, "again"))["Sent Items",].total() == 12
+    assert again.run.messages.seen == 0
+    assert await proven(harness)
