@@ -47,6 +47,12 @@ async def add(session: Session, name: str, addresses: Sequence[str]) -> int:
     taken = await owners(session, addresses)
     if taken:
         raise Conflict(f"address {min(taken)} belongs to another user")
+    collecting = await session.values(_SQL["collecting"], list(addresses))
+    if collecting:
+        raise Conflict(
+            f"{min(collecting)} is the mailbox that collects everybody's mail",
+            hint="It must be nobody's: whatever names it would be taken for his mail.",
+        )
     await session.execute(_SQL["add_addresses"], user_id, list(addresses))
     return user_id
 

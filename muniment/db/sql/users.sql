@@ -6,6 +6,11 @@ INSERT INTO users (name) VALUES ($1) RETURNING id;
 INSERT INTO user_addresses (user_id, position, address)
 SELECT $1, position - 1, address FROM unnest($2::text[]) WITH ORDINALITY AS given (address, position);
 
+-- collecting --
+-- Those of these addresses that are of mailboxes that collect everybody's mail
+SELECT given FROM unnest($1::text[]) AS given
+WHERE EXISTS (SELECT FROM mailboxes WHERE collecting AND lower(address) = lower(given));
+
 -- list_all --
 SELECT users.id, users.name,
        coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses,

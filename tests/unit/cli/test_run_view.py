@@ -64,9 +64,18 @@ def test_json_has_the_promised_keys() -> None:
         "started": "2024-05-01T12:00:00Z",
         "finished": "2024-05-01T12:00:10Z",
         "mailboxes": {"total": 5, "done": 3, "failed": 2, "running": 0, "queued": 0, "cancelled": 0},
-        "messages": {"seen": 2100, "archived": 2000, "known": 97, "quarantined": 3},
+        "messages": {
+            "seen": 2100,
+            "archived": 2000,
+            "known": 97,
+            "quarantined": 3,
+            "filtered": 0,
+            "deleted": 0,
+        },
         "bytes": 20_000_000,
         "warnings": ["accepts all certificates"],
+        "scheduled": False,
+        "paused_until": None,
         "failures": [
             {"mailbox": "anna@example.com", "error": "login refused", "hint": "check the password"},
             {"mailbox": "bob@example.com", "error": "cut off", "hint": ""},
@@ -81,10 +90,23 @@ def test_summary_says_what_happened_and_what_to_do() -> None:
 
     assert "3 of 5 done, 2 failed" in text
     assert "2,100 seen: 2,000 archived, 97 known already, 3 in quarantine" in text
+    counts = replace(RUN.messages, filtered=12, deleted=1500)
+    busy = printed(replace(REPORT, run=replace(RUN, messages=counts)))
+    assert "3 in quarantine; 12 left out by the filter; 1,500 deleted on the server" in busy
     assert "10.0 s (200 messages/s, 2.0 MB/s)" in text
     assert "warning: accepts all certificates" in text
     assert "failed: anna@example.com: login refused\n  hint: check the password\n" in text
     assert "warning: eve@example.com: the mailbox is empty" in text
+
+
+def test_a_pause_is_told() -> None:
+    """A run outside of its windows says until when it waits, and a scheduled one who started it."""
+    waiting = replace(
+        RUN, state=RunState.RUNNING, finished=None, scheduled=True, paused_until=START + timedelta(hours=8)
+    )
+    text = printed(replace(REPORT, run=waiting))
+    assert "when a window of the profile opens" in text
+    assert "by its schedule" in text
 
 
 def test_long_lists_of_failures_are_cut_with_a_pointer() -> None:
