@@ -47,6 +47,9 @@ MESSAGES = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+DELETED = Counter(
+    "muniment_deleted_messages", "Messages deleted on mail servers, as profiles' rules say.", registry=REGISTRY
+)
 BYTES = Counter("muniment_message_bytes", "Bytes of the messages archived.", registry=REGISTRY)
 SLICES = Counter("muniment_slices", "Slices of jobs by their end.", ["end"], registry=REGISTRY)
 SETBACKS = Counter("muniment_setbacks", "Slices that failed, by the kind of error.", ["kind"], registry=REGISTRY)

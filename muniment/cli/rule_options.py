@@ -62,9 +62,17 @@ _FILTER = [
     click.option("--older-than", metavar="PERIOD", default="", help="Only messages received before that: 2 years."),
     click.option("--newer-than", metavar="PERIOD", default="", help="Only messages received since then: 30 days."),
     click.option(
-        "--since", type=click.DateTime(["%Y-%m-%d"]), help="Only messages received on this day (UTC) or later."
+        "--since",
+        type=click.DateTime(["%Y-%m-%d"]),
+        metavar="DAY",
+        help="Only messages received on this day (UTC) or later.",
     ),
-    click.option("--before", type=click.DateTime(["%Y-%m-%d"]), help="Only messages received before this day (UTC)."),
+    click.option(
+        "--before",
+        type=click.DateTime(["%Y-%m-%d"]),
+        metavar="DAY",
+        help="Only messages received before this day (UTC).",
+    ),
     click.option(
         "--read",
         type=click.Choice([state.value for state in ReadState]),

@@ -33,7 +33,7 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
     """
     ways = list(_ways(credentials))
     for way in ways:
-        _check(way)
+        check_sendable(way)
     await refresh_capabilities(protocol)
     known = protocol.capabilities
     protocol.capabilities = frozenset()  # RFC 9051 §6.2.2: what was said before the login is void
@@ -152,7 +152,8 @@ def xoauth2_response(credentials: Credentials) -> bytes:
     return base64.b64encode(response.encode())
 
 
-def _check(credentials: Credentials) -> None:
+def check_sendable(credentials: Credentials) -> None:
+    """Raise Misconfigured when a name or the password cannot be sent: a line break would begin another command."""
     named = {
         "the login name": credentials.user,
         "the mailbox's address": credentials.authorize_as,

@@ -25,7 +25,7 @@ from muniment.errors import (
 from muniment.imap import Attributes, Limits
 from muniment.imap.connect import open_socket, tls_context
 from muniment.imap.gate import Permit
-from muniment.imap.login import forms_of_password, xoauth2_response
+from muniment.imap.login import check_sendable, forms_of_password, xoauth2_response
 from muniment.imap.redaction import Redactor
 from muniment.imap.spool import Discarded
 from muniment.imap.translate import translating
@@ -72,6 +72,7 @@ class Pop3Session:
 
     async def connect(self) -> None:
         """Log in (again); the server's view of the mailbox is that of this moment."""
+        check_sendable(self._credentials)
         permit = await self._limits.gate.enter(self._server)
         connection: Pop3Connection | None = None
         try:
@@ -82,14 +83,16 @@ class Pop3Session:
             await self._list(connection)
         except BaseException as error:
             was_cut = connection is None or connection.is_cut
-            if connection is None:
-                permit.release(clean=False)
-            else:
-                connection.close(clean=False)
-            if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_cut):
-                instead = await permit.refused(error)
-                if instead is not None:
-                    raise instead from error
+            try:
+                if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_cut):
+                    instead = await permit.refused(error)
+                    if instead is not None:
+                        raise instead from error
+            finally:
+                if connection is None:
+                    permit.release(clean=False)
+                else:
+                    connection.close(clean=False)
             raise
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from muniment import log
+from muniment import log, metrics
 from muniment.contents.codec import EncodedPart, checked_stream
 from muniment.db import deletions
 from muniment.db.deletions import Candidate
@@ -177,6 +177,7 @@ async def _delete(
     gone = sorted(set(uids).difference(await still_there(opened.session, uids)))
     async with doors.database.session() as session:
         await deletions.confirm(session, lease, state.id, state.uidvalidity, gone)
+    metrics.DELETED.inc(len(gone))
     if refusal is not None:
         raise refusal
     return len(gone)

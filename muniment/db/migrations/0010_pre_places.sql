@@ -34,7 +34,8 @@ CREATE TABLE deletions (
     sha256      bytea NOT NULL,
     planned     timestamptz NOT NULL DEFAULT now(),
     deleted     timestamptz,
-    UNIQUE (folder_id, uidvalidity, uid)
+    -- With the hash: a server may come back to an old UIDVALIDITY and give a UID to another message.
+    UNIQUE (folder_id, uidvalidity, uid, sha256)
 );
 CREATE INDEX deletions_run ON deletions (run_id, id);
 CREATE INDEX deletions_open ON deletions (folder_id) WHERE deleted IS NULL;

@@ -19,7 +19,7 @@ WITH own AS (SELECT run_id, mailbox_id FROM jobs WHERE id = $1 AND fence = $2 AN
          INSERT INTO deletions (run_id, mailbox_id, folder_id, uidvalidity, uid, sha256)
          SELECT run_id, mailbox_id, $3, $4, uid, sha256
          FROM own CROSS JOIN unnest($5::bigint[], $6::bytea[]) AS given (uid, sha256)
-         ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE SET run_id = excluded.run_id, planned = excluded.planned
+         ON CONFLICT (folder_id, uidvalidity, uid, sha256) DO UPDATE SET run_id = excluded.run_id, planned = excluded.planned
          WHERE deletions.deleted IS NULL)
 SELECT run_id FROM own;
 

@@ -297,3 +297,14 @@ async def test_what_pop3_cannot_do(harness: Harness, changes: dict[str, Any]) ->
     """It is refused when the profile is stored, with the reason."""
     with pytest.raises(Misconfigured, match="IMAP"):
         await _submit(harness, "127.0.0.1", 1, **changes)
+
+
+async def test_a_password_with_a_line_break(harness: Harness) -> None:
+    """It would be taken for another command: it is refused before anything is sent."""
+    script = Pop3Script([message("m")])
+    async with Pop3Server(script) as server:
+        await _submit(harness, server.host, server.port, password=Secret("secret\r\nDELE 1"))
+        report = await harness.archive("pop")
+    assert "line break" in report.failures[0].error
+    assert not server.lines
+    assert script.messages
