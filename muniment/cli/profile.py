@@ -343,21 +343,24 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
 
 
 def _rule_facts(found: Profile) -> list[tuple[str, str]]:
-    rules: dict[str, msgspec.Struct] = {
-        "only messages": found.filter,
-        "deletes": found.deletion,
-        "runs": found.schedule,
-    }
+    facts = [
+        ("only messages", _rule_text(found.filter)),
+        ("deletes", _rule_text(found.deletion) if found.deletion else ""),
+    ]
     if found.kind is ProfileKind.MULTIDROP:
-        rules["whose mail"] = found.multidrop
-    facts = [(name, _rule_text(rule)) for name, rule in rules.items()]
+        facts.append(("whose mail", _rule_text(found.multidrop) or "by the usual headers"))
+    schedule = found.schedule
+    facts.append(("schedule", f"{schedule.run} ({schedule.zone})" if schedule.run else ""))
+    facts.append(("windows", f"{', '.join(schedule.windows)} ({schedule.zone})" if schedule.windows else ""))
     return [(name, text) for name, text in facts if text]
 
 
 def _rule_text(rule: msgspec.Struct) -> str:
     """Return what a rule says beyond its defaults, like `older than 2 years, sender @example.com`."""
     values: dict[str, object] = msgspec.to_builtins(rule)
-    shown = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in values.items()}
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in values.items()
+    }
     return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
 
