@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from muniment.errors import ProtocolViolation
 from muniment.imap.limits import Limits
 from muniment.imap.spool import Discarded, DiscardSink, MemorySink, SpooledMessage, SpoolSink
 from muniment.model.message import MemoryMessage
+
+#: A message of so many times the size that is allowed is not read to its end.
+_ENDLESS = 4
 
 
 class BodySink:
@@ -18,9 +22,11 @@ class BodySink:
         self.size = 0
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes; Transient when the disk does not."""
+        """Take some bytes; Transient when the disk does not, or when they do not end."""
         self.size += len(data)
         if self._discard is not None:
+            if self.size > _ENDLESS * self._limits.max_message_bytes:
+                raise ProtocolViolation("the server sends a message that has no end")
             return
         if self.size > self._limits.max_message_bytes:
             self.cancel()

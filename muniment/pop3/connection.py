@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from muniment import metrics
 from muniment.errors import (
@@ -22,13 +23,14 @@ from muniment.errors import (
     ServerUnavailable,
 )
 from muniment.imap.gate import Permit
+from muniment.imap.patience import Patience
 from muniment.imap.redaction import NOTHING_SECRET
 from muniment.imap.tokens import shown
 from muniment.imap.translate import translating
 
-_LINE_BYTES = 64 * 1024
+_LINE_COST = 64  # what a line costs beside its bytes
 _CHUNK_BYTES = 256 * 1024
-_MAX_LINES = 20_000_000
+_MAX_LIST_BYTES = 256 * 1024 * 1024
 _DOT_LINE = b"\r\n."
 #: RFC 2449 §8, RFC 3206: codes of answers that say more than no.
 _CODE = re.compile(rb"-ERR \[([A-Za-z-]+(?:/[A-Za-z]+)?)\]", re.IGNORECASE)
@@ -62,6 +64,8 @@ class Pop3Connection:
         self.is_cut = False
         self._reader, self._writer = streams
         self._timeout_seconds = timeout_seconds
+        self._clock = asyncio.get_running_loop().time
+        self._patience = Patience(timeout_seconds, self._clock())
         metrics.CONNECTIONS.inc()
 
     async def greeting(self) -> None:
@@ -74,6 +78,7 @@ class Pop3Connection:
         """Send one command and return its status line; what is `secret` of it is in no error."""
         await self.permit.spend(commands=1)
         self.commands += 1
+        self._patience.progress(self._clock())
         with self._cutting(), translating(self.peer, f"answering {command.split(maxsplit=1)[0]}"):
             self._writer.write(command.encode() + secret + b"\r\n")
             await asyncio.wait_for(self._writer.drain(), self._timeout_seconds)
@@ -82,10 +87,13 @@ class Pop3Connection:
     async def lines(self) -> list[bytes]:
         """Return the lines of a short answer with several."""
         found: list[bytes] = []
+        size = 0
         while (line := await self._line("sending a list")) != b".":
             found.append(line.removeprefix(b"."))
-            if len(found) > _MAX_LINES:
-                raise ProtocolViolation(f"{self.peer} lists more than {_MAX_LINES} messages")
+            size += len(line) + _LINE_COST
+            if size > _MAX_LIST_BYTES:
+                self.close(clean=False)
+                raise ProtocolViolation(f"{self.peer} sends a list that has no end")
         return found
 
     async def body(self, sink: Sink) -> None:
@@ -109,9 +117,10 @@ class Pop3Connection:
                     sink.write(memoryview(bytes(buffer[fresh:-4])))
                     del buffer[:-4]
                     fresh = 0
-                data = await asyncio.wait_for(self._reader.read(_CHUNK_BYTES), self._timeout_seconds)
+                data = await self._before_patience_ends(self._reader.read(_CHUNK_BYTES))
                 if not data:
                     raise EOFError
+                self._patience.trickle(self._clock(), len(data))
                 buffer += data
 
     def _put_back(self, data: bytes) -> None:
@@ -157,8 +166,17 @@ class Pop3Connection:
 
     async def _line(self, doing: str) -> bytes:
         with self._cutting(), translating(self.peer, doing):
-            line = await asyncio.wait_for(self._reader.readuntil(b"\n"), self._timeout_seconds)
+            line = await self._before_patience_ends(self._reader.readuntil(b"\n"))
+        self._patience.progress(self._clock())
         return line.rstrip(b"\r\n")
+
+    async def _before_patience_ends(self, reading: Coroutine[Any, Any, bytes]) -> bytes:
+        """Return what was read; ServerUnavailable when the server is silent for too long, or sends next to nothing."""
+        try:
+            return await asyncio.wait_for(reading, self._patience.deadline - self._clock())
+        except TimeoutError as error:
+            complaint = self._patience.complaint(self._clock()) or f"was silent for {self._timeout_seconds:g} s"
+            raise ServerUnavailable(f"{self.peer} {complaint}") from error
 
     def _cutting(self) -> _Cutting:
         return _Cutting(self)
