@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from muniment.demo.dovecot import Dovecot
+from tests.support.shell import Shell
 from tests.support.source import Source
 from tests.support.system import System, system
 
@@ -35,3 +36,17 @@ def make_source(dovecot: Dovecot, new_address: Callable[[], str], request: pytes
         return source
 
     return make
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[System]:
+    """Give one system for all tests of this module."""
+    with system() as started:
+        started.start()
+        yield started
+
+
+@pytest.fixture
+def shell(running: System, dovecot: Dovecot) -> Shell:
+    """Give a shell on the system."""
+    return Shell(running, dovecot)

@@ -11,7 +11,7 @@ import pytest
 
 from muniment.cli.exit_codes import ExitCode
 from muniment.demo.dovecot import Dovecot
-from tests.acceptance.test_cli import NewAddress, Shell
+from tests.support.shell import NewAddress, Shell
 from tests.support.system import system
 
 pytestmark = pytest.mark.slow

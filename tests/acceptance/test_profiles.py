@@ -5,32 +5,15 @@ from __future__ import annotations
 import csv
 import imaplib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from muniment.cli.exit_codes import ExitCode
-from muniment.demo.dovecot import Dovecot
-from tests.acceptance.test_cli import NewAddress, Shell
-from tests.support.system import System, system
+from tests.support.shell import NewAddress, Shell
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[System]:
-    """Give one system for all tests of this module."""
-    with system() as started:
-        started.start()
-        yield started
-
-
-@pytest.fixture
-def shell(running: System, dovecot: Dovecot) -> Shell:
-    """Give a shell on the system."""
-    return Shell(running, dovecot)
 
 
 def _uids(shell: Shell, address: str, folder: str = "INBOX") -> list[str]:
