@@ -29,6 +29,9 @@ from muniment.services.slice_budget import SliceBudget
 
 _log = log.get(__name__)
 
+#: So many messages that have to stay are named in a job's warnings.
+_NAMED = 50
+
 #: So many messages are told to the server at once.
 _AT_ONCE = 500
 
@@ -45,6 +48,15 @@ class Deletion:
     more: bool = False
     deleted: int = 0
     warnings: list[str] = field(default_factory=list)
+    kept: int = 0
+
+    def keep(self, folder: ServerFolder, uid: int, reason: str) -> None:
+        """Note a message that stays on the server because something is wrong with it; only some are named."""
+        self.kept += 1
+        if self.kept <= _NAMED:
+            self.warnings.append(f"kept on the server: UID {uid} in {'/'.join(folder.path)}: {reason}")
+        elif self.kept == _NAMED + 1:
+            self.warnings.append("kept on the server: more messages; the archive workers' logs name all of them")
 
 
 async def delete_archived(doors: Doors, opened: OpenMailbox, slice_budget: SliceBudget) -> Deletion:
@@ -141,7 +153,7 @@ async def _sound(
             reason = await _why_not(one, parts, heads.get(one.uid, b"").rstrip(b"\r\n"))
             if reason:
                 _log.error("a message stays on the server", uid=one.uid, reason=reason)
-                done.warnings.append(f"kept on the server: UID {one.uid} in {'/'.join(folder.path)}: {reason}")
+                done.keep(folder, one.uid, reason)
             else:
                 sound.append(one)
     return sound
