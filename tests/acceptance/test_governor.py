@@ -71,12 +71,15 @@ async def strikes(doors: Doors) -> int:
 @pytest.mark.timeout(300)
 async def test_a_configured_limit_is_never_exceeded() -> None:
     """8 workers with 32 jobs on a server that allows 10 connections: never an 11th, and everything is archived."""
-    with strict_server() as server, fleet(MUNIMENT_SERVER_CONNECTIONS=str(ALLOWED)) as up:
+    # Slowly: on a fast machine mailboxes would be done before so many are open.
+    limits = {"MUNIMENT_SERVER_CONNECTIONS": str(ALLOWED), "MUNIMENT_SERVER_COMMANDS_PER_SECOND": "100"}
+    with strict_server() as server, fleet(**limits) as up:
         async with up.doors() as doors:
             await archive_all(doors, server)
             failures = await strikes(doors)
 
-    assert server.max_connections == ALLOWED
+    # That all are open in the same moment is likely, and nothing that a busy machine owes us.
+    assert ALLOWED // 2 < server.max_connections <= ALLOWED
     assert server.refused == 0
     assert failures == 0
 
