@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muniment.model.folder_scope import Namespace
@@ -32,6 +33,13 @@ class ServerFolder:
     status: FolderStatus | None  # None: the server has no LIST-STATUS, ask with STATUS or EXAMINE
     namespace: Namespace = Namespace.PERSONAL
     root: tuple[str, ...] = ()
+
+
+def messages_in(folders: Sequence[ServerFolder]) -> int | None:
+    """Return how many messages folders hold; None when the server does not tell that of each without opening it."""
+    counts = [folder.status.messages for folder in folders if folder.status is not None]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(folders) else None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from muniment.db import profiles
 from muniment.errors import MunimentError, ServerUnavailable
 from muniment.imap import diagnose_way
 from muniment.model.finding import Verdict
+from muniment.model.folder import messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.services.credentials import open_logins, own_login
@@ -107,14 +108,13 @@ async def _try(doors: Doors, server: Server, profile: Profile | None, target: _T
         finally:
             session.abort()
         failures = [one for one in found if one.verdict is Verdict.FAILED]
-        counts = [f.status.messages for f in listed if f.status is not None and f.status.messages is not None]
         return LoginCheck(
             target.user,
             target.mailbox,
             target.line,
             time.monotonic() - began,
             folders=len(listed),
-            messages=sum(counts) if len(counts) == len(listed) else None,
+            messages=messages_in(listed),
             error=failures[0].found if failures else "",
             hint=failures[0].advice if failures else "",
             warnings=[f"{one.step}: {one.found}" for one in found if one.verdict is Verdict.WARNING],

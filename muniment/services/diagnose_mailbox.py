@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from muniment.errors import CommandRefused
 from muniment.model.finding import Finding, failed, fine, warning
-from muniment.model.folder import ServerFolder
+from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.profile import Profile, Server
 from muniment.services.check_mailbox import EMPTY_MAILBOX
 from muniment.services.effective_folders import EffectiveFolder, effective_folders
@@ -82,9 +82,8 @@ def _capabilities(session: MailSession, profile: Profile | None) -> Finding:
 
 def _folders(effective: Sequence[EffectiveFolder]) -> Finding:
     archived = [one.folder for one in effective if one.is_archived]
-    statuses = [folder.status for folder in archived]
-    counts = [status.messages for status in statuses if status is not None and status.messages is not None]
-    told = f"{sum(counts)} messages" if len(counts) == len(archived) else "messages not told before a folder is opened"
+    count = messages_in(archived)
+    told = "messages not told before a folder is opened" if count is None else f"{count} messages"
     found = f"{len(archived)} of {len(effective)} are archived, {told}"
     if not archived:
         return failed("folders", found, "`muniment profile folders NAME` says why each is out.")

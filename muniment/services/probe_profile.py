@@ -9,7 +9,7 @@ from muniment.db.profiles import ProfileMailbox
 from muniment.errors import BrokerUnavailable, MunimentError, Permanent, ServerBusy, WrongMailbox
 from muniment.imap import diagnose_way
 from muniment.model.finding import Finding, Verdict, failed, fine, warning
-from muniment.model.folder import ServerFolder
+from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
 from muniment.services.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
@@ -54,7 +54,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     probe = Probe(found.address)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
     server = profile.server.at(found.server)
-    if not await way_is_open(doors, server, probe):
+    if not await _way_is_open(doors, server, probe):
         # The error of a real try: it says what the run would.
         probe.error = await _error_of_login(doors, server, credentials)
         return probe
@@ -64,7 +64,7 @@ async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> 
     return probe
 
 
-async def way_is_open(doors: Doors, server: Server, probe: Probe) -> bool:
+async def _way_is_open(doors: Doors, server: Server, probe: Probe) -> bool:
     """Look at name, TCP and TLS of the server; False when nothing gets through."""
     async for finding in diagnose_way(server, doors.limits):
         probe.findings.append(finding)
@@ -94,6 +94,8 @@ async def _log_in(
             server = logins.profile.server.at(mailbox.server)
             opened = await open_session(doors, server, replace(way, instead=None), mailbox.mailbox_id)
         except (ServerBusy, BrokerUnavailable) as error:
+            if session is not None:
+                break  # a server that allows one connection: the way that works is open already
             probe.error = error
             return None
         except MunimentError as error:
@@ -118,8 +120,7 @@ async def _look(doors: Doors, logins: Logins, session: MailSession, probe: Probe
         listed = await session.list_folders()
         probe.capabilities = sorted(session.capabilities)
         probe.folders = len(listed)
-        counts = [folder.status.messages for folder in listed if folder.status and folder.status.messages is not None]
-        probe.messages = sum(counts) if len(counts) == len(listed) else None
+        probe.messages = messages_in(listed)
         print_ = await fingerprint(session, listed) if logins.profile.is_privileged else EMPTY
         async for finding in diagnose_mailbox(session, listed, logins.profile.server, logins.profile):
             probe.findings.append(finding)

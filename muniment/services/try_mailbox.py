@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from muniment.db import profiles
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Profile
-from muniment.services.credentials import Logins, open_logins
+from muniment.services.credentials import open_logins
 from muniment.services.doors import Doors
 from muniment.services.mail_session import MailSession, open_session
 
@@ -19,7 +19,6 @@ class TriedMailbox:
     """An open session and what it lists."""
 
     profile: Profile
-    logins: Logins
     address: str
     session: MailSession
     listed: list[ServerFolder]
@@ -39,7 +38,7 @@ async def tried_mailbox(doors: Doors, name: str, mailbox: str | None) -> AsyncIt
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
     session = await open_session(doors, profile.server.at(found.server), credentials, found.mailbox_id)
     try:
-        yield TriedMailbox(profile, logins, found.address, session, await session.list_folders())
+        yield TriedMailbox(profile, found.address, session, await session.list_folders())
         await session.logout()
     finally:
         session.abort()

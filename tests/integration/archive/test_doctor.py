@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
-from muniment.errors import CertificateRejected, LoginRefused, ServerUnavailable, WrongMailbox
+from muniment.errors import CertificateRejected, LoginRefused, ServerBusy, ServerUnavailable, WrongMailbox
+from muniment.imap.gate import FreeGate, FreePermit
 from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.finding import Verdict
 from muniment.model.profile import Access, Server
@@ -169,3 +171,30 @@ async def test_each_mailbox_of_a_profile(harness: Harness) -> None:
     assert not checks[TARGET].error
     assert "you may not" in checks[NEIGHBOURS[0]].error
     assert [check for check in checks.values() if not check.error and not check.warnings]
+
+
+class _OneAtATime(FreeGate):
+    """Gives one permit, as the governor does where a server allows one connection."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    async def enter(self, server: Server) -> FreePermit:
+        """Give the permit, or say that there is none."""
+        self.given += 1
+        if self.given > 1:
+            raise ServerBusy(f"{server.name} allows one connection")
+        return await super().enter(server)
+
+
+async def test_one_connection_is_enough(harness: Harness) -> None:
+    """The second way of logging in cannot be tried beside the first one, which works: the mailbox is looked at."""
+    one = replace(harness.doors, governor=cast("Any", _OneAtATime()))
+    async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
+        kind = ServerKind.parse("dovecot")
+        await submit(harness, server, mailboxes=[TARGET], login=None, server_kind=kind)
+        probe = await probe_profile(one, "all")
+
+    assert probe.error is None
+    assert probe.messages == 18
+    assert _found(probe, "FETCH")[0] is Verdict.OK
