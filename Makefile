@@ -50,9 +50,10 @@ chaos: setup servers  ## break everything while mail is archived; CHAOS_ARGS="--
 soak: setup servers  ## an hour of runs over changing mailboxes: does anything grow? SOAK_ARGS="--minutes 5"
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
-servers:  ## what the tests run against: Dovecot, Cyrus, Prometheus, and the peers of the benchmark
-	@tools/setup.sh packages dovecot-imapd dovecot-pop3d prometheus $(PEERS)
+servers:  ## what the tests run against: Dovecot, Cyrus, OpenSearch, Prometheus, and the peers of the benchmark
+	@tools/setup.sh packages dovecot-imapd dovecot-pop3d prometheus openjdk-17-jre-headless curl $(PEERS)
 	@tools/setup.sh cyrus
+	@tools/setup.sh opensearch
 
 lock: setup  ## solve the dependencies of pyproject.toml anew into requirements.lock
 	@test -x $(CACHE)/uv/bin/uv || { $(BIN)/python -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv; }

@@ -10,7 +10,8 @@ What a caller may do about an error is its *type*, never a string to look into::
     │   ├── DatabaseUnavailable   PostgreSQL is away
     │   ├── BrokerUnavailable     Redis is away
     │   ├── MailboxBusy           another job is archiving this mailbox
-    │   └── ServerBusy            the mail server gets no more connections from us now
+    │   ├── ServerBusy            the mail server gets no more connections from us now
+    │   └── SearchUnavailable     OpenSearch is away, or asks for less
     ├── Permanent                 the same call will fail again until somebody acts
     │   ├── LoginRefused          user name, password or privilege is wrong
     │   ├── LoginUnsupported      the server does not offer this way of logging in
@@ -19,9 +20,11 @@ What a caller may do about an error is its *type*, never a string to look into::
     │   ├── CommandRefused        the mail server answered NO or BAD
     │   ├── Unstorable            PostgreSQL cannot hold this value
     │   ├── Damaged               stored bytes are not the bytes that were archived
+    │   ├── Forbidden             somebody may not do this
     │   ├── NotFound              no such profile, run, user, folder
     │   └── Conflict              exists already, or is in use
     ├── Misconfigured             a setting, a file or an argument is wrong
+    │   └── BadQuery              what is searched for breaks the query language
     └── Interrupted               control flow: the slice must stop, nothing is wrong
         ├── LeaseLost             another worker owns the job now
         └── RunCancelled          the administrator cancelled the run
@@ -94,6 +97,12 @@ class ServerBusy(Transient):
         self.seconds = seconds
 
 
+class SearchUnavailable(Transient):
+    """OpenSearch cannot be reached, or takes no more at present."""
+
+    default_hint = "Check MUNIMENT_OPENSEARCH_URL and that OpenSearch runs; archiving goes on, the index catches up."
+
+
 class Permanent(MunimentError):
     """The attempt failed and will fail again until somebody acts."""
 
@@ -138,6 +147,10 @@ class Damaged(Permanent):
     default_hint = "Restore the content from a backup; `muniment verify` lists everything that is damaged."
 
 
+class Forbidden(Permanent):
+    """This may not be done."""
+
+
 class NotFound(Permanent):
     """There is no such thing."""
 
@@ -148,6 +161,19 @@ class Conflict(Permanent):
 
 class Misconfigured(MunimentError):
     """A setting, a file or an argument is wrong."""
+
+
+class BadQuery(Misconfigured):
+    """A query breaks the rules of the query language; `position`: where, in characters from the start."""
+
+    default_hint = "docs/search.md has the query language; what stands in quotes is searched for as it is."
+
+    def __init__(
+        self, message: str | None = None, query: str = "", position: int = 0, *, hint: str | None = None
+    ) -> None:
+        where = f", at character {position + 1}:\n  {query}\n  {' ' * position}^"
+        super().__init__(f"{message or self.__doc__}{where}", hint=hint)
+        self.position = position
 
 
 class Interrupted(MunimentError):

@@ -11,7 +11,7 @@ from muniment.errors import Misconfigured
 from muniment.governor import RedisGovernor, Script, Timing
 from muniment.imap import ByteBudget
 from muniment.queue import CeleryQueue
-from muniment.search import PostgresIndex
+from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.check_installation import check_installation
 from muniment.services.doors import Doors
@@ -49,7 +49,24 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         budget = ByteBudget(settings.memory_budget_bytes)
         governor = _governor(settings, settings.redis_url, database)
         stack.push_async_callback(governor.close)
-        yield Doors(settings, database, secrets, queue, PostgresIndex(), budget, governor)
+        index = open_index(settings)
+        stack.push_async_callback(index.close)
+        doors = Doors(settings, database, secrets, queue, index, budget, governor)
+        stack.push_async_callback(doors.attachments.close)
+        yield doors
+
+
+def open_index(settings: Settings) -> SearchIndex:
+    """Return the index that the settings choose; it connects when it is used."""
+    if settings.opensearch_url is None:
+        return PostgresIndex()
+    return OpenSearchIndex.open(
+        settings.opensearch_url,
+        prefix=settings.opensearch_prefix,
+        ca_file=settings.opensearch_ca_file,
+        certificate=settings.opensearch_certificate_file,
+        key=settings.opensearch_key_file,
+    )
 
 
 def _governor(settings: Settings, redis_url: Secret, database: Database) -> RedisGovernor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -24,6 +25,10 @@ PREFIX = "MUNIMENT_"
 _FILE = "_FILE"
 _KIB = 1024
 _MIB = 1024 * _KIB
+_INDEX_NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}")
+
+#: Kinds of attachments that there are readers for (`muniment.attachments.Kind`).
+READ_KINDS = frozenset("archive html message pdf presentation rtf smime spreadsheet text tnef word".split())
 
 
 def _setting(default: object, parse: Callable[[str], object], doc: str) -> Any:
@@ -74,6 +79,19 @@ def _port(text: str) -> int:
     return value
 
 
+def _index_name(text: str) -> str:
+    if not _INDEX_NAME.fullmatch(text):
+        raise ValueError("expected lower-case letters, digits, - and _, a letter first")
+    return text
+
+
+def _kinds(text: str) -> frozenset[str]:
+    chosen = frozenset(text.replace(",", " ").split()) - {"none"}
+    if unknown := chosen - READ_KINDS:
+        raise ValueError(f"{min(unknown)} is none of {' '.join(sorted(READ_KINDS))}")
+    return chosen
+
+
 _count = _positive(int)
 _amount = _positive(float)
 
@@ -85,7 +103,17 @@ class Settings:
     data: Path = _setting(_data_folder(), Path, "Folder of the embedded servers, the key and the spool.")
     database_url: Secret | None = _setting(None, Secret, "PostgreSQL, `postgresql://…`. Unset: the embedded one.")
     redis_url: Secret | None = _setting(None, Secret, "Redis or Valkey, `redis://…`. Unset: the embedded one.")
-    opensearch_url: Secret | None = _setting(None, Secret, "OpenSearch. Reserved: search runs in PostgreSQL for now.")
+    opensearch_url: Secret | None = _setting(
+        None, Secret, "OpenSearch, `https://user:password@host:9200`. Unset: search runs in PostgreSQL."
+    )
+    opensearch_ca_file: Path | None = _setting(
+        None, Path, "CA that OpenSearch's certificate is of. Unset: the system's."
+    )
+    opensearch_certificate_file: Path | None = _setting(None, Path, "Certificate that is shown to OpenSearch, PEM.")
+    opensearch_key_file: Path | None = _setting(None, Path, "Its key, PEM. Unset: in the same file.")
+    opensearch_prefix: str = _setting(
+        "muniment", _index_name, "Alias that is searched; names of indexes begin with it."
+    )
     secret_key_file: Path | None = _setting(
         None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
     )
@@ -120,6 +148,13 @@ class Settings:
     stale_hours: float = _setting(48.0, _amount, "A mailbox whose last completeness proof is older shows as stale.")
     store_messages: int = _setting(5_000_000, _count, "A new archive store is begun when the current one has so many.")
     index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
+    index_attachments: frozenset[str] = _setting(
+        READ_KINDS, _kinds, "Kinds of attachments whose text is indexed, separated by spaces, or `none`."
+    )
+    reconcile_hours: float = _setting(24.0, _amount, "The index is compared with the archive so often.")
+    administrators_search: bool = _setting(
+        False, _flag, "Administrators may search everybody's archives; each search is written into the audit log."
+    )
     flower_port: int = _setting(5555, _port, "Port of Flower on 127.0.0.1.")
     flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")
     flower_user: str = _setting("admin", str, "User name for Flower.")
@@ -171,7 +206,13 @@ def file_variable(setting: Field[Any]) -> str | None:
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment that makes a child process read exactly these settings."""
     values = {variable(f): getattr(settings, f.name) for f in fields(Settings)}
-    return {name: v.reveal() if isinstance(v, Secret) else str(v) for name, v in values.items() if v is not None}
+    return {name: _text_of(value) for name, value in values.items() if value is not None}
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, frozenset):
+        return " ".join(sorted(value)) or "none"
+    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 def _parse(setting: Field[Any], text: str) -> Any:

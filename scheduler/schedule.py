@@ -8,8 +8,10 @@ from muniment.bridge import Service
 from muniment.embedded import endpoints
 from muniment.services.report_process import forget_silent_processes
 from muniment.services.runs import start_due_runs
+from muniment.services.saved_searches import run_requested_searches
+from muniment.services.tend_index import dispatch_index
 from muniment.services.tend_stores import tend_stores
-from muniment.services.tick import dispatch_index, pump_runs
+from muniment.services.tick import pump_runs
 from muniment.settings import Settings
 
 
@@ -33,6 +35,7 @@ def schedule(settings: Settings) -> tuple[Entry, ...]:
         Entry("start due runs", start_due_runs, settings.tick_seconds),
         Entry("pump runs", pump_runs, settings.tick_seconds),
         Entry("dispatch index", dispatch_index, settings.tick_seconds),
+        Entry("saved searches", run_requested_searches, settings.tick_seconds),
         Entry("tend stores", tend_stores, 60.0),
         Entry("forget silent processes", forget_silent_processes, 3600.0),
     )

@@ -20,6 +20,7 @@ from muniment.secrecy import Secret
 from tests.support.cyrus import Cyrus, running_cyrus
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness, open_harness
+from tests.support.opensearch import OpenSearchNode, running_opensearch
 from tests.support.services import execute_as_administrator, fresh_database, postgres_server
 
 # Settings of whoever runs the tests are none of theirs.
@@ -47,6 +48,13 @@ def cyrus() -> Iterator[Cyrus]:
     """Run a Cyrus with a proxy user; shared, so use mailboxes of your own (`new_address`)."""
     with running_cyrus() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[OpenSearchNode]:
+    """Run an OpenSearch node; shared, so use a prefix of your own."""
+    with running_opensearch() as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

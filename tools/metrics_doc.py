@@ -13,6 +13,7 @@ from muniment.bridge import Bridge
 from muniment.db.fleet import Capacity
 from muniment.db.status import Totals
 from muniment.exporter import Budget, FleetCollector, Volume
+from muniment.services.show_index import IndexStatus
 from muniment.services.show_status import Status
 from muniment.services.watch_fleet import FleetFacts
 from muniment.settings import Settings
@@ -38,8 +39,8 @@ def own() -> list[Metric]:
 
 def fleet() -> list[Metric]:
     """Return what a scheduler shows of the whole fleet."""
-    totals = Totals(messages=0, indexed=0, outbox=0, outbox_failed=0, entries=0, quarantined=0, bytes=0)
-    status = Status([], {}, totals, [], [], [], 0, [])
+    totals = Totals(messages=0, entries=0, quarantined=0, bytes=0)
+    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), 0, [])
     collector = FleetCollector()
     collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], 0))
     return list(collector.collect())

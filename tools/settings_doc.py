@@ -48,6 +48,8 @@ def _default(setting: Field[Any]) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
         return f"`{value:g}`"
+    if isinstance(value, frozenset):
+        return f"`{' '.join(sorted(value))}`"
     if isinstance(value, int) and setting.name.endswith("_bytes"):
         return f"`{value}` ({value // 2**20} MiB)"
     return f"`{value}`"

@@ -4,6 +4,7 @@
 #   tools/setup.sh python           virtual environment .venv from requirements.lock
 #   tools/setup.sh packages NAME…   Debian packages, when missing, when root
 #   tools/setup.sh cyrus            a private Cyrus IMAP server in the cache folder (only tests use it)
+#   tools/setup.sh opensearch       jars that run an OpenSearch node in the cache folder (tests and benchmarks)
 #
 # Servers are wishes: where they cannot be had, this says what to install and succeeds;
 # the tests then skip (and fail when CI is set), `muniment demo` explains.
@@ -87,6 +88,7 @@ setup_packages() {
             isync) program=mbsync ;;
             getmail6) program=getmail ;;
             offlineimap3) program=offlineimap ;;
+            openjdk-*) program=java ;;
             *) program=$name ;;
         esac
         have "$program" || [ -x "/usr/sbin/$program" ] || missing+=("$name")
@@ -135,6 +137,29 @@ setup_cyrus() {
     ln -sfn "$home" "$cache/cyrus"
 }
 
+# --- OpenSearch, which no registry has as a server ---------------------------------------------
+
+setup_opensearch() {
+    local list=tools/opensearch.jars home
+    home="$cache/opensearch-$(sha256sum $list | cut -c1-12)"
+    if [ ! -e "$home" ]; then
+        say "fetching OpenSearch's jars into $home"
+        mkdir -p "$cache"
+        scratch=$(mktemp -d "$cache/opensearch.XXXXXX")
+        if ! grep -v '^#' $list | awk '{print $2}' | (
+            cd "$scratch" &&
+                xargs -P 6 -I{} curl -fsSL --retry 5 --create-dirs -o {} https://repo1.maven.org/maven2/{} &&
+                grep -v '^#' "$OLDPWD/$list" | sha256sum --check --quiet >&2
+        ); then
+            say "could not fetch OpenSearch from Maven Central; its tests will be skipped"
+            return 0
+        fi
+        chmod 755 "$scratch"
+        mv -T "$scratch" "$home" 2>/dev/null || [ -e "$home" ]
+    fi
+    ln -sfn "$home" "$cache/opensearch"
+}
+
 # --- Python ------------------------------------------------------------------------------------
 
 is_usable_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
@@ -181,8 +206,9 @@ case ${1:-} in
     python) setup_python ;;
     packages) shift && setup_packages "$@" ;;
     cyrus) setup_cyrus ;;
+    opensearch) setup_opensearch ;;
     *)
-        sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
         exit 64
         ;;
 esac

@@ -16,7 +16,8 @@ from muniment.jobs import Queue
 from muniment.services.doors import Doors
 from muniment.services.runs import start_run
 from muniment.services.submit_profile import submit_profile
-from muniment.services.tick import dispatch_index, pump_runs
+from muniment.services.tend_index import dispatch_index
+from muniment.services.tick import pump_runs
 
 _MIB = 2**20
 

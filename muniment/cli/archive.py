@@ -1,4 +1,4 @@
-"""`muniment search`, `export` and `verify`: what the archive gives back."""
+"""`muniment export` and `verify`: what the archive gives back."""
 
 from __future__ import annotations
 
@@ -6,57 +6,13 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_database, with_doors
+from muniment.cli.connect import with_database
 from muniment.cli.counting import counting
 from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import (
-    Column,
-    folder_text,
-    local_minute,
-    plural,
-    print_json,
-    print_table,
-    right,
-    rigid,
-    shown,
-    size,
-    utc,
-)
-from muniment.search import Hit
+from muniment.cli.output import Column, plural, print_json, print_table, shown, size
 from muniment.services.export_archive import ExportFormat, ExportReport, export_archive
-from muniment.services.search_messages import search_messages
 from muniment.services.verify_archive import VerifyReport, verify_archive
-
-
-@click.command("search")
-@click.argument("query", nargs=-1, required=True)
-@click.option("--user", metavar="NAME", help="Search one user's archive only.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="How many, the newest first.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def search(query: tuple[str, ...], user: str | None, limit: int, as_json: bool) -> None:
-    """Find messages with all words of QUERY in headers, text or attachments.
-
-    "Quoted words" are found next to each other; `one OR another` and `-without` work as in web
-    search engines (write `--` before a query that begins with `-`).
-    """
-    words = " ".join(query)
-    hits = with_doors(lambda doors: search_messages(doors, words, user=user, limit=limit))
-    if as_json:
-        print_json([hit_shape(hit) for hit in hits])
-        return
-    if hits:
-        columns = [rigid("date"), Column("from"), Column("subject"), Column("folder"), right("size")]
-        print_table(columns, [_hit_row(hit) for hit in hits])
-    more = f" (the newest {limit}; --limit shows more)" if len(hits) == limit else ""
-    click.echo(f"{plural(len(hits), 'message')} found{more}")
 
 
 @click.command("export")
@@ -128,22 +84,6 @@ def verify(as_json: bool) -> ExitCode:
     return ExitCode.DAMAGED if report.damage else ExitCode.OK
 
 
-def hit_shape(hit: Hit) -> dict[str, object]:
-    """`user`, `folder[]` (the mailbox's address, then the server's path), `uid`, `date` (of the header, may be null),
-    `subject`, `sender`, `size` (bytes), `sha256` (hex).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "user": hit.user,
-        "folder": list(hit.folder),
-        "uid": hit.uid,
-        "date": utc(hit.date),
-        "subject": hit.subject,
-        "sender": hit.sender,
-        "size": hit.size,
-        "sha256": hit.sha256.hex(),
-    }
-
-
 def export_shape(report: ExportReport, directory: Path) -> dict[str, object]:
     """`directory`, `folders`, `messages`, `bytes` (all exported), `damaged[]` (what was left out, and why)."""
     return {
@@ -159,7 +99,3 @@ def verify_shape(report: VerifyReport) -> dict[str, object]:
     """`messages`, `bytes` (both read), `damage[{where, sha256, detail}]`."""
     damage = [{"where": one.where, "sha256": one.sha256, "detail": one.detail} for one in report.damage]
     return {"messages": report.messages, "bytes": report.bytes, "damage": damage}
-
-
-def _hit_row(hit: Hit) -> tuple[str, ...]:
-    return local_minute(hit.date), hit.sender, hit.subject, folder_text(hit.folder), size(hit.size)

@@ -6,6 +6,7 @@ import click
 from rich.text import Text
 
 from muniment.cli.connect import with_doors
+from muniment.cli.index import coverage_text, index_shape, index_warnings
 from muniment.cli.output import (
     Column,
     duration,
@@ -48,7 +49,7 @@ def status(as_json: bool) -> None:
 def status_shape(found: Status) -> dict[str, object]:
     """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
     null when Redis does not answer), `servers[…]` (as `server list` shows them; null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
-    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{messages, coverage (0 to 1), outbox, failed, failures[{error, messages}]}`,
+    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as `index status` shows it),
     `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
     """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
     totals = found.totals
@@ -74,13 +75,7 @@ def status_shape(found: Status) -> dict[str, object]:
             }
             for store in found.stores
         ],
-        "index": {
-            "messages": totals.indexed,
-            "coverage": round(found.index_coverage, 6),
-            "outbox": totals.outbox,
-            "failed": totals.outbox_failed,
-            "failures": [{"error": one.error, "messages": one.messages} for one in found.outbox_failures],
-        },
+        "index": index_shape(found.index),
         "stale": {
             "count": found.stale_count,
             "mailboxes": [
@@ -119,7 +114,6 @@ def _process_row(process: Process) -> tuple[str | Text, ...]:
 
 def _facts(found: Status) -> list[tuple[str, str]]:
     totals = found.totals
-    failed = f", {number(totals.outbox_failed)} of them failed" if totals.outbox_failed else ""
     queues = ", ".join(f"{name} {'?' if depth is None else number(depth)}" for name, depth in found.queues.items())
     return [
         ("queues", queues),
@@ -129,7 +123,7 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         ),
         ("stores", ", ".join(f"{store.name} ({store.state}, {number(store.messages)})" for store in found.stores)),
         ("quarantine", plural(totals.quarantined, "message")),
-        ("index", f"{found.index_coverage:.1%} of the messages, {number(totals.outbox)} in the outbox{failed}"),
+        ("index", coverage_text(found.index)),
         ("stale mailboxes", number(found.stale_count)),
     ]
 
@@ -151,7 +145,7 @@ def _warnings(found: Status) -> list[str]:
     warnings = [f"no {kind} process reports" for kind in ("scheduler", "archive", "index") if kind not in alive]
     if None in found.queues.values():
         warnings.append("Redis does not answer: no new work is handed out")
-    warnings += [f"{plural(one.messages, 'message')} not indexed: {one.error}" for one in found.outbox_failures]
+    warnings += index_warnings(found.index)
     if found.totals.quarantined:
         warnings.append("messages are in quarantine: `muniment quarantine list`")
     return warnings

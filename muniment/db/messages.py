@@ -203,7 +203,7 @@ async def claim_renumbered(
 
 
 async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntry], added: Mapping[int, int]) -> None:
-    """File messages in their folders; `added`: those new to the store, which the index has to hear of, with their sizes."""
+    """File messages in their folders; `added`: those new to the store, with their sizes."""
     await session.execute(
         _SQL["add_entries"],
         store_id,
@@ -213,7 +213,7 @@ async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntr
         [entry.message_id for entry in entries],
         [entry.internal_date for entry in entries],
         [" ".join(entry.flags) for entry in entries],
-        list(added),
+        len(added),
         sum(added.values()),
     )
 

@@ -39,20 +39,9 @@ class Totals:
     """Counts over the whole archive; `bytes` are the originals' bytes."""
 
     messages: int
-    indexed: int
-    outbox: int
-    outbox_failed: int
     entries: int
     quarantined: int
     bytes: int
-
-
-@dataclass(frozen=True)
-class OutboxFailure:
-    """A reason why messages are not indexed, and how many."""
-
-    error: str
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -106,11 +95,6 @@ async def totals(session: Session) -> Totals:
     if row is None:  # an aggregate always returns a row
         raise AssertionError
     return row
-
-
-async def outbox_failures(session: Session) -> list[OutboxFailure]:
-    """Return why messages are not indexed."""
-    return await session.rows(OutboxFailure, _SQL["outbox_failures"])
 
 
 async def outbox_depth(session: Session) -> int:

@@ -70,6 +70,14 @@ async def find_id(session: Session, name: str) -> int:
     return user_id
 
 
+async def find(session: Session, name: str) -> User:
+    """Return a user; NotFound says how to list them."""
+    user = await session.row(User, _SQL["find"], name)
+    if user is None:
+        raise NotFound(f"there is no user {name}", hint="`muniment user list` shows all users.")
+    return user
+
+
 async def owners(session: Session, addresses: Sequence[str]) -> dict[str, int]:
     """Return the owner's id for each address, as given, that has one."""
     return {row.address: row.user_id for row in await session.rows(_Owner, _SQL["find_by_addresses"], list(addresses))}

@@ -97,8 +97,10 @@ def _archive(shell: Shell, server: Dovecot, mail: Mail, props: Path) -> None:
 def _give_back(shell: Shell, mail: Mail, props: Path) -> None:
     _scene("Search")
     _wait_for_index(shell)
-    shell.run("search", '"quarterly report"', "--limit", "3")
-    _check(bool(shell.ask("search", "Lieferung")), "words in other languages are found, too")
+    user = list(mail.hashes)[1]
+    _tell("Who searches sees his own archive and no other.")
+    shell.run("search", '"quarterly report"', "--user", user, "--limit", "3", "--snippets")
+    _check(shell.ask("search", "lieferungen", "--user", user)["total"] > 0, "other forms of words are found, too")
 
     _scene("Export: the very bytes that the mail server sent")
     exported = props / "export"

@@ -45,19 +45,16 @@ class FleetCollector(Collector):
 
 
 def _archive(facts: FleetFacts) -> Iterator[Metric]:
-    totals, capacity = facts.status.totals, facts.capacity
+    totals, capacity, index = facts.status.totals, facts.capacity, facts.status.index
     yield _one("muniment_fleet_messages", "Messages in the archive.", totals.messages)
     yield _one("muniment_fleet_entries", "Messages filed in folders.", totals.entries)
     yield _one("muniment_fleet_message_bytes", "Bytes of the messages in the archive.", totals.bytes)
     yield _one("muniment_fleet_quarantined_messages", "Messages in quarantine.", totals.quarantined)
-    yield _one("muniment_fleet_indexed_messages", "Messages in the index.", totals.indexed)
-    yield _one(
-        "muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", facts.status.index_coverage
-    )
-    yield _one("muniment_fleet_outbox_messages", "Messages that wait for the index.", totals.outbox)
-    yield _one(
-        "muniment_fleet_outbox_failed_messages", "… of them those that could not be indexed.", totals.outbox_failed
-    )
+    if index.indexed is not None and index.coverage is not None:  # it answers
+        yield _one("muniment_fleet_indexed_messages", "Messages in the index.", index.indexed)
+        yield _one("muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", index.coverage)
+    yield _one("muniment_fleet_outbox_messages", "Messages that wait for the index.", index.outbox)
+    yield _one("muniment_fleet_outbox_failed_messages", "Messages that the index refused.", index.failed)
     yield _one("muniment_fleet_outbox_seconds", "How long the oldest due one waits.", capacity.outbox_seconds)
     yield _one("muniment_fleet_database_bytes", "Size of the database.", capacity.database_bytes)
     yield _one("muniment_fleet_database_connections", "Connections to PostgreSQL.", capacity.connections)

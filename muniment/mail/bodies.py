@@ -14,12 +14,22 @@ from muniment.mail.parts import Part, Walk
 #: Bytes of one text part that are looked at; a longer part is cut.
 PART_BYTES = 16 * 1024 * 1024
 MAX_NAMES = 1000
+#: Bytes of all attachments of one message that are handed on.
+ATTACHMENT_BYTES = 64 * 1024 * 1024
 #: Nested messages that are themselves base64 are opened so deep.
 _MAX_ENCODED_DEPTH = 4
 
 _HTML = {"text/html", "application/xhtml+xml", "text/enriched", "text/richtext"}
 _NO_TEXT = {"text/rtf", "text/css", "text/javascript", "text/x-javascript"}
 _MESSAGES = {"message/rfc822", "message/global"}
+_SIGNATURES = {
+    *("application/pgp-signature", "application/pgp-encrypted", "application/pgp-keys"),
+    *("application/pkcs7-signature", "application/x-pkcs7-signature"),
+}
+_WITHOUT_TEXT = ("image/", "audio/", "video/", "font/")
+_PGP = "-----BEGIN PGP MESSAGE-----"
+_BEGIN = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,200})\r?\n", re.MULTILINE)
+_END = re.compile(rb"^(?:end|====)[ \t]*\r?$", re.MULTILINE)
 _OPAQUE_MESSAGES = {"message/partial", "message/external-body"}
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _META = re.compile(rb"""<meta[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""", re.IGNORECASE)
@@ -27,12 +37,29 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A part that is no text by itself, decoded; `name` and `type` are what the sender says."""
+
+    name: str
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class BodyText:
-    """What full-text search needs of a message; `problem` says what is missing, or is empty."""
+    """What full-text search needs of a message; `problem` says what is missing or was guessed, or is empty.
+
+    `attached`: texts that are attachments. `attachments`: what has to be read by somebody else. `lost`: of `problem`,
+    what is missing for sure.
+    """
 
     text: str
     attachment_names: tuple[str, ...]
     problem: str
+    attached: tuple[str, ...] = field(default=(), compare=False)
+    attachments: tuple[Attachment, ...] = field(default=(), compare=False)
+    lost: tuple[str, ...] = field(default=(), compare=False)
+    has_attachment: bool = field(default=False, compare=False)
 
 
 @dataclass
@@ -42,27 +69,46 @@ class _Collector:
     room: int
     texts: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    attached: list[str] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    bytes_left: int = ATTACHMENT_BYTES
+    has_attachment: bool = False
     problems: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, *, attached: bool = False) -> None:
         text = text.strip()
         if len(text) > self.room:
-            self.trouble("text cut at the limit")
+            self.lose("text cut at the limit")
             text = text[: self.room]
         if text:
-            self.texts.append(text)
+            (self.attached if attached else self.texts).append(text)
             self.room -= len(text)
 
     def trouble(self, problem: str) -> None:
         if problem not in self.problems and len(self.problems) < 10:
             self.problems.append(problem)
 
+    def lose(self, problem: str) -> None:
+        """Note a problem that leaves text out."""
+        self.trouble(problem)
+        if problem not in self.lost and len(self.lost) < 10:
+            self.lost.append(problem)
+
+    def attach(self, name: str, kind: str, data: bytes) -> None:
+        """Keep an attachment, as long as there is room for its bytes."""
+        if len(data) > self.bytes_left or len(self.attachments) >= MAX_NAMES:
+            self.lose(f"attachments beyond {ATTACHMENT_BYTES >> 20} MiB or {MAX_NAMES} were not read")
+        elif data:
+            self.attachments.append(Attachment(name, kind, data))
+            self.bytes_left -= len(data)
+
 
 def read_text(raw: bytes, *, limit: int) -> BodyText:
     """Return the text of `raw`, at most `limit` characters, and the names of its attachments; never raises.
 
-    Taken are all text parts (HTML without its tags), attached ones too, and those of nested
-    messages with their subject and sender. Part count, depth and part size are bounded; file
+    Taken are all text parts (HTML without its tags), and those of nested messages with their
+    subject and sender. Part count, depth and part size are bounded; file
     names are what the sender wrote and must never be used as paths.
     """
     collector = _Collector(limit)
@@ -71,6 +117,10 @@ def read_text(raw: bytes, *, limit: int) -> BodyText:
         text="\n".join(collector.texts)[:limit],
         attachment_names=tuple(collector.names),
         problem="; ".join(collector.problems),
+        attached=tuple(collector.attached),
+        attachments=tuple(collector.attachments),
+        lost=tuple(collector.lost),
+        has_attachment=collector.has_attachment,
     )
 
 
@@ -79,14 +129,36 @@ def _collect(raw: bytes, collector: _Collector, depth: int) -> None:
     for part in walk:
         if part.name and len(collector.names) < MAX_NAMES:
             collector.names.append(part.name)
+        collector.has_attachment |= _is_attachment(part)
         if part.is_open_message:
             _add_headers(walk.raw[part.start : part.end], collector)
         elif part.type in _MESSAGES:
             _add_encoded_message(walk.raw, part, collector, depth)
         elif _is_text(part) and collector.room > 0:
-            collector.add(_text_of(walk.raw, part, collector))
+            text = _text_of(walk.raw, part, collector)
+            collector.add(text, attached=part.disposition == "attachment")
+        elif not _is_text(part):
+            _add_attachment(walk.raw, part, collector)
     for problem in walk.problems:
-        collector.trouble(problem)
+        collector.lose(problem)
+
+
+def _is_attachment(part: Part) -> bool:
+    """Whether people see it as one: no picture within the text, and nothing that only programs read."""
+    if part.type in _SIGNATURES or (part.disposition == "inline" and part.type.startswith("image/")):
+        return False
+    return part.disposition == "attachment" or bool(part.name) or part.type in _MESSAGES
+
+
+def _add_attachment(raw: bytes, part: Part, collector: _Collector) -> None:
+    if part.type == "application/pgp-encrypted":
+        collector.lose("encrypted with PGP")
+    if part.type in _SIGNATURES or part.type in _OPAQUE_MESSAGES or part.type.startswith(_WITHOUT_TEXT):
+        return
+    if part.end - part.start > 2 * ATTACHMENT_BYTES:
+        collector.lose(f"an attachment of {(part.end - part.start) >> 20} MiB was not read")
+        return
+    collector.attach(part.name, part.type, _decoded(raw, part, collector, limit=2 * ATTACHMENT_BYTES))
 
 
 def _is_text(part: Part) -> bool:
@@ -113,6 +185,8 @@ def _add_encoded_message(raw: bytes, part: Part, collector: _Collector, depth: i
 def _text_of(raw: bytes, part: Part, collector: _Collector) -> str:
     data = _decoded(raw, part, collector)
     if part.type not in _HTML:
+        if b"\nbegin" in data or data.startswith(b"begin"):
+            data = _without_uuencoded(data, collector)
         # Four bytes per character at most, so cutting here loses nothing that would be kept.
         data = data[: 4 * collector.room + 4]
     label = next((charset for bom, charset in _BOMS if data.startswith(bom)), part.charset)
@@ -122,15 +196,52 @@ def _text_of(raw: bytes, part: Part, collector: _Collector) -> str:
     if not certain:
         collector.trouble(f"charset {clean(label)!r} is wrong or unknown" if label else "8-bit text without a charset")
     text = text.removeprefix("\ufeff")
+    if _PGP in text:
+        collector.lose("encrypted with PGP")
+    if part.flow and part.type == "text/plain":
+        text = _unflowed(text, deletes_space=part.flow == "delsp")
     # Again, because character references can stand for NUL and surrogates.
     return clean(html_to_text(text)) if part.type in _HTML else text
 
 
-def _decoded(raw: bytes, part: Part, collector: _Collector) -> bytes:
+def _unflowed(text: str, *, deletes_space: bool) -> str:
+    """Join the lines of a paragraph (RFC 3676 §4.1, §4.2): those that end in a space go on, at the same quote depth."""
+    lines: list[str] = []
+    goes_on, depth = False, 0
+    for line in text.splitlines():
+        content = line.lstrip(">")
+        quotes = len(line) - len(content)
+        content = content.removeprefix(" ")
+        flows = content.endswith(" ") and content != "-- "
+        piece = content[:-1] if flows and deletes_space else content
+        if goes_on and quotes == depth and content != "-- ":
+            lines[-1] += piece
+        else:
+            lines.append(piece)
+        goes_on, depth = flows, quotes
+    return "\n".join(lines)
+
+
+def _without_uuencoded(data: bytes, collector: _Collector) -> bytes:
+    """Take files out of a text that were sent before there was MIME; one without an end is left where it is."""
+    kept: list[bytes] = []
+    position = 0
+    while (begin := _BEGIN.search(data, position)) and (end := _END.search(data, begin.end())):
+        kept.append(data[position : begin.start()])
+        name, packed = decode(begin[2].strip())[0], data[begin.end() : end.start()]
+        if len(collector.names) < MAX_NAMES:
+            collector.names.append(name)
+        collector.has_attachment = True
+        collector.attach(name, "", _base64(packed, collector) if begin[1] else _uudecoded(packed, collector))
+        position = end.end()
+    return b"".join((*kept, data[position:]))
+
+
+def _decoded(raw: bytes, part: Part, collector: _Collector, *, limit: int = PART_BYTES) -> bytes:
     """Return a part's body without its transfer encoding (RFC 2045 §6), damaged ones as far as they go."""
-    if part.end - part.start > PART_BYTES:
-        collector.trouble(f"a part larger than {PART_BYTES >> 20} MiB was cut")
-    data = raw[part.start : min(part.end, part.start + PART_BYTES)]
+    if part.end - part.start > limit:
+        collector.lose(f"a part larger than {limit >> 20} MiB was cut")
+    data = raw[part.start : min(part.end, part.start + limit)]
     if part.encoding == "base64":
         return _base64(data, collector)
     if part.encoding == "quoted-printable":

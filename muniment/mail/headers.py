@@ -60,6 +60,13 @@ def read_headers(head: bytes) -> Headers:
     return _Reader(header_block(head)).headers()
 
 
+def read_people(head: bytes) -> dict[str, tuple[str, ...]]:
+    """Return who stands in From (else Sender), To, Cc and Bcc, as `Name <address>`, by the field's lower-case name."""
+    reader = _Reader(header_block(head))
+    found = {name: tuple(reader.people(name)) for name in ("from", "to", "cc", "bcc")}
+    return found if found["from"] else found | {"from": tuple(reader.people("sender"))}
+
+
 def header_block(head: bytes) -> bytes:
     """Return the header lines, without the blank line, each one after a line feed."""
     head = head.removeprefix(b"\xef\xbb\xbf")
@@ -134,6 +141,10 @@ class _Reader:
         return ""
 
     def _people(self, name: str, limit: int) -> str:
+        return "; ".join(self.people(name))[:limit]
+
+    def people(self, name: str) -> list[str]:
+        """Return everybody in the fields of this name."""
         people: list[str] = []
         for raw in self._values(name):
             text = self._text(name, raw)
@@ -142,7 +153,7 @@ class _Reader:
             people += pieces if plain else [self._decoded(name, raw, piece) for piece in pieces]
             if people and name in {"from", "sender"}:
                 break
-        return "; ".join(people)[:limit]
+        return people
 
     def _message_id(self) -> str:
         for raw in self._values("message-id"):

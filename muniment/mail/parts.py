@@ -42,7 +42,8 @@ class Part:
     """A leaf, or a nested message: what its MIME headers say, and where its bytes are in `Walk.raw`.
 
     `start` and `end` span a leaf's body, still encoded. Of a nested message that is not encoded
-    they span the header block, and the message's own parts follow.
+    they span the header block, and the message's own parts follow. `flow`: `flowed` or `delsp`, how lines of plain
+    text are joined (RFC 3676 §4).
     """
 
     type: str
@@ -51,6 +52,8 @@ class Part:
     name: str
     start: int
     end: int
+    disposition: str = ""
+    flow: str = ""
 
     @property
     def is_open_message(self) -> bool:
@@ -68,6 +71,8 @@ class _Entity:
     name: str
     boundary: bytes
     body: int
+    disposition: str
+    flow: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Walk:
         entity = _read_entity(self.raw, position, enclosing.default_type if enclosing else "text/plain")
         while entity.type in _MESSAGES and entity.encoding not in _OPAQUE and depth < MAX_DEPTH:
             inner = _read_entity(self.raw, entity.body - 1, "text/plain")
-            yield Part(entity.type, entity.encoding, "", entity.name, entity.body, inner.body)
+            yield Part(entity.type, entity.encoding, "", entity.name, entity.body, inner.body, entity.disposition)
             entity, depth = inner, depth + 1
         if depth >= MAX_DEPTH:
             self.problems.append(f"nested deeper than {MAX_DEPTH} levels")
@@ -131,7 +136,16 @@ class Walk:
         leaf, self._leaf = self._leaf, None
         if leaf is not None:
             kind = "text/plain" if leaf.type.startswith("multipart/") else leaf.type
-            yield Part(kind, leaf.encoding, leaf.charset, leaf.name, leaf.body, max(leaf.body, end))
+            yield Part(
+                kind,
+                leaf.encoding,
+                leaf.charset,
+                leaf.name,
+                leaf.body,
+                max(leaf.body, end),
+                leaf.disposition,
+                leaf.flow,
+            )
 
 
 def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
@@ -145,7 +159,7 @@ def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
     # Reversed: of repeated fields the first counts.
     fields = {name.lower(): value[:_FIELD_BYTES] for name, value in reversed(_FIELD.findall(raw, position, end))}
     kind, parameters = _parameters(fields.get(b"content-type", b""))
-    _, disposition = _parameters(fields.get(b"content-disposition", b""))
+    shown, disposition = _parameters(fields.get(b"content-disposition", b""))
     kind = kind if _TYPE.fullmatch(kind) else default_type
     boundary = parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
     label = _LABEL.search(parameters.get("charset", ""))
@@ -156,7 +170,15 @@ def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
         name=_file_name(disposition.get("filename", "") or parameters.get("name", "")),
         boundary=boundary if kind.startswith("multipart/") and len(boundary) <= _BOUNDARY_BYTES else b"",
         body=body,
+        disposition=shown,
+        flow=_flow(parameters),
     )
+
+
+def _flow(parameters: dict[str, str]) -> str:
+    if parameters.get("format", "").lower() != "flowed":
+        return ""
+    return "delsp" if parameters.get("delsp", "").lower() == "yes" else "flowed"
 
 
 def _parameters(value: bytes) -> tuple[str, dict[str, str]]:

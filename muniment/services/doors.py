@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
 from muniment.governor import Governor
 from muniment.imap import ByteBudget, FreeGate, Limits
@@ -25,6 +26,7 @@ class Doors:
     index: SearchIndex
     budget: ByteBudget
     governor: Governor | None = None
+    attachments: AttachmentReader = field(default_factory=AttachmentReader)
 
     @cached_property
     def limits(self) -> Limits:

@@ -2,136 +2,116 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from muniment import log, metrics
-from muniment.contents.codec import EncodedPart, decode_part
 from muniment.db import index
 from muniment.db.database import Session
-from muniment.db.index import OutboxRow
-from muniment.errors import Damaged
-from muniment.mail.bodies import read_text
+from muniment.db.index import OutboxRow, Outcome
+from muniment.errors import SearchUnavailable
 from muniment.metrics import Stage, timed
 from muniment.model.document import Document
 from muniment.retry import Backoff
+from muniment.search import Change
 from muniment.services.doors import Doors
-from muniment.services.read_message import with_parts
+from muniment.services.index_targets import targets_of
+from muniment.services.make_documents import make_documents
 
 _log = log.get(__name__)
-
-#: Characters of text that the index takes of one message; a tsvector holds 1 MB at most.
-TEXT_CHARS = 200_000
-#: Bytes of a message that are parsed for text; what lies behind is attachments as a rule.
-PARSED_BYTES = 16 * 1024 * 1024
 
 #: An index task ends after this time (seconds), so that a worker can stop; the tick sends the next.
 DRAIN_SECONDS = 10.0
 
-#: So many bytes are read before they are parsed together.
-READ_BYTES = 4 * 1024 * 1024
+#: What the index refused is tried again after this time, and later and later (seconds).
+_FAILED = Backoff(first_seconds=60, cap_seconds=6 * 3600)
 
-#: Store and message.
-_Key = tuple[int, int]
-
-_RETRY = Backoff(first_seconds=60, cap_seconds=6 * 3600)
+#: While it takes nothing, it is tried again after this time, and later and later (seconds).
+_PAUSED = Backoff(first_seconds=2, cap_seconds=60)
 
 
 async def drain_outbox(doors: Doors) -> int:
-    """Index what is due until nothing is left or the time is over; return how many messages."""
+    """Index what is due until nothing is left or the time is over; return how many messages.
+
+    SearchUnavailable when the index takes nothing: everything stays in the outbox, and nobody tries before the pause
+    is over.
+    """
     until = time.monotonic() + DRAIN_SECONDS
     total = 0
+    async with doors.database.session() as session:
+        if await index.is_paused(session):
+            return 0
     while True:
-        with timed(Stage.INDEX):
-            taken = await _drain_batch(doors)
+        try:
+            with timed(Stage.INDEX):
+                taken = await _drain_batch(doors, until)
+        except SearchUnavailable as error:
+            async with doors.database.session() as session:
+                await index.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
+            raise
+        if taken and not total:
+            async with doors.database.session() as session:
+                await index.resume(session)
         total += taken
-        if taken < doors.settings.index_batch or time.monotonic() >= until:
+        if not taken or time.monotonic() >= until:
             return total
 
 
-async def _drain_batch(doors: Doors) -> int:
-    """Index one batch in the transaction that takes it out of the outbox."""
+async def _drain_batch(doors: Doors, until: float) -> int:
+    """Index one batch in the transaction that takes it out of the outbox; return how many messages."""
     async with doors.database.transaction() as session:
+        await index.share(session)
         rows = await index.claim(session, doors.settings.index_batch)
         if not rows:
             return 0
-        documents, failed = await _documents(session, [row for row in rows if not row.is_gone])
-        refused = await doors.index.put(session, documents) if documents else []
-        failed |= {(f.document.store_id, f.document.message_id): f.reason for f in refused}
-        await index.done(session, [row for row in rows if (row.store_id, row.message_id) not in failed])
-        for row in rows:
-            if reason := failed.get((row.store_id, row.message_id)):
-                await index.set_aside(session, row, reason, _RETRY.seconds(row.attempts + 1))
-    metrics.INDEXED.labels("indexed").inc(len(rows) - len(failed))
+        version = await index.next_version(session)
+        messages = sorted({(row.store_id, row.message_id) for row in rows})
+        facts = await index.facts(session, messages)
+        documents: dict[tuple[int, int], Document | None] = dict.fromkeys(
+            set(messages) - {(one.store_id, one.message_id) for one in facts}
+        )
+        async for document in make_documents(doors, session, facts, version, until):
+            documents[document.store_id, document.message_id] = document
+        outcomes = await _apply(doors, session, rows, documents, version)
+        await index.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
+        await index.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
+    failed = [one for one in outcomes if not one.indexed]
+    metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))
     metrics.INDEXED.labels("failed").inc(len(failed))
     if failed:
-        _log.warning("not indexed", messages=len(failed), reason=next(iter(failed.values())))
-    return len(rows)
+        _log.warning("not indexed", messages=len(failed), reason=failed[0].reasons[0])
+    return len(documents)
 
 
-async def _documents(session: Session, rows: Sequence[OutboxRow]) -> tuple[list[Document], dict[_Key, str]]:
-    """Return what the index shall know of these messages, and why it can know nothing of others."""
-    documents: list[Document] = []
-    failed: dict[_Key, str] = {}
-    read: list[tuple[OutboxRow, bytes]] = []
-    held = 0
-    async for row, parts in with_parts(session, _each(rows)):
-        try:
-            raw = await _head(row, parts)
-        except Damaged as error:
-            failed[row.store_id, row.message_id] = str(error)
-            continue
-        read.append((row, raw))
-        held += len(raw)
-        if held >= READ_BYTES:
-            await asyncio.to_thread(_parse, read, documents, failed)
-            read, held = [], 0
-    await asyncio.to_thread(_parse, read, documents, failed)
-    return documents, failed
+async def _apply(
+    doors: Doors,
+    session: Session,
+    rows: Sequence[OutboxRow],
+    documents: dict[tuple[int, int], Document | None],
+    version: int,
+) -> list[Outcome]:
+    """Give the documents to the index, and return what became of each."""
+    # A message of which only the new index wants to hear; one that changed meanwhile, both do.
+    building = {(row.store_id, row.message_id) for row in rows if row.building} - {
+        (row.store_id, row.message_id) for row in rows if not row.building
+    }
+    changes = [
+        Change(store, message, version, document, building=(store, message) in building)
+        for (store, message), document in documents.items()
+    ]
+    targets = await targets_of(doors, session)
+    refused = {(one.store_id, one.message_id): one.reason for one in await doors.index.apply(session, targets, changes)}
+    return [
+        Outcome(*key, indexed=key not in refused, reasons=_reasons(document, refused.get(key)))
+        for key, document in documents.items()
+    ]
 
 
-def _parse(read: Sequence[tuple[OutboxRow, bytes]], documents: list[Document], failed: dict[_Key, str]) -> None:
-    """Parse messages (in a thread, many at once: it is CPU work) and sort them by the outcome."""
-    for row, raw in read:
-        found = _document(row, raw)
-        if isinstance(found, Document):
-            documents.append(found)
-        else:
-            failed[row.store_id, row.message_id] = found
+def _reasons(document: Document | None, refused: str | None) -> tuple[str, ...]:
+    if refused is not None:
+        return (_line(refused),)
+    return () if document is None else tuple(_line(problem) for problem in document.problems)
 
 
-def _document(row: OutboxRow, raw: bytes) -> Document | str:
-    """Return what the index shall know of a message, or why it cannot be parsed."""
-    try:
-        body = read_text(raw, limit=TEXT_CHARS)
-    except Exception as error:  # noqa: BLE001 - it would stop the batch, for ever, with all others in it
-        _log.exception("message cannot be parsed", store=row.store_id, message=row.message_id)
-        return f"the parser failed: {type(error).__name__}: {error}"
-    return Document(
-        store_id=row.store_id,
-        message_id=row.message_id,
-        subject=row.subject,
-        people=f"{row.sender} {row.recipients}",
-        text=" ".join([body.text, *body.attachment_names]),
-        problem=body.problem,
-    )
-
-
-async def _each(rows: Sequence[OutboxRow]) -> AsyncIterator[OutboxRow]:
-    for row in rows:
-        yield row
-
-
-async def _head(row: OutboxRow, parts: AsyncIterable[EncodedPart]) -> bytes:
-    """Return the message's bytes as far as they are parsed."""
-    chunks: list[bytes] = []
-    size = 0
-    async for part in parts:
-        chunks.append(decode_part(part.codec, part.data)[: PARSED_BYTES - size])
-        size += len(chunks[-1])
-        if size >= PARSED_BYTES:
-            break
-    if size < min(row.size, PARSED_BYTES):
-        raise Damaged(f"content ends after {size} of {row.size} bytes")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+def _line(text: str) -> str:
+    return " ".join(text.split()) or "no reason was given"

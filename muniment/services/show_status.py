@@ -11,6 +11,7 @@ from muniment.governor import ServerState
 from muniment.jobs import Queue
 from muniment.services.doors import Doors
 from muniment.services.show_governor import show_governor
+from muniment.services.show_index import IndexStatus, show_index
 
 #: A process that did not report for so long (seconds) shows as silent.
 SILENCE_SECONDS = 45.0
@@ -26,20 +27,16 @@ class Status:
     totals: status.Totals
     stores: list[Store]
     servers: list[ServerState] | None
-    outbox_failures: list[status.OutboxFailure]
+    index: IndexStatus
     stale_count: int
     stale: list[status.StaleMailbox]
-
-    @property
-    def index_coverage(self) -> float:
-        """Share of the messages that the index holds, 0 to 1."""
-        return self.totals.indexed / self.totals.messages if self.totals.messages else 1.0
 
 
 async def show_status(doors: Doors) -> Status:
     """Look at everything once."""
     queues = {queue.value: await _depth(doors, queue) for queue in Queue}
     servers = await show_governor(doors)
+    index = await show_index(doors)
     async with doors.database.transaction(snapshot=True) as session:
         return Status(
             processes=await status.processes(session, SILENCE_SECONDS),
@@ -47,7 +44,7 @@ async def show_status(doors: Doors) -> Status:
             totals=await status.totals(session),
             stores=await stores.list_all(session),
             servers=servers,
-            outbox_failures=await status.outbox_failures(session),
+            index=index,
             stale_count=await status.count_stale(session, doors.settings.stale_hours),
             stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from muniment import log, metrics
-from muniment.db import jobs, runs, status
+from muniment.db import jobs, runs
 from muniment.errors import BrokerUnavailable
-from muniment.jobs import INDEX_DRAIN, Queue
+from muniment.jobs import Queue
 from muniment.services.doors import Doors
 from muniment.services.pump import pump
 
@@ -13,9 +13,6 @@ _log = log.get(__name__)
 
 #: A mailbox whose worker died so often in a row, without one commit between, is given up.
 MAX_LOSSES = 20
-
-#: Index tasks in the broker at most: each drains many batches, more would only wait.
-MAX_INDEX_TASKS = 8
 
 
 async def pump_runs(doors: Doors) -> None:
@@ -27,17 +24,6 @@ async def pump_runs(doors: Doors) -> None:
     for run_id in run_ids:
         # Never wait for a lock: its holder may be a process that was stopped, and the tick serves every run.
         await pump(doors, run_id, wait=False)
-
-
-async def dispatch_index(doors: Doors) -> None:
-    """Send index tasks while the outbox holds more than the tasks in the broker will take."""
-    async with doors.database.session() as session:
-        depth = await status.outbox_depth(session)
-    if not depth:
-        return
-    wanted = min(MAX_INDEX_TASKS, -(-depth // doors.settings.index_batch))
-    for _ in range(wanted - await doors.queue.depth(Queue.INDEX)):
-        await doors.queue.publish(INDEX_DRAIN)
 
 
 async def _recover(doors: Doors, run_ids: list[int]) -> None:

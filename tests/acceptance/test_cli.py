@@ -45,9 +45,9 @@ def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> 
     assert Counter(sha256(file.read_bytes()).hexdigest() for file in exported.rglob("*.eml")) == source
 
     wait_until(lambda: shell.json("status")["index"]["coverage"] == 1, "everything is indexed", seconds=30)
-    subject_word = next(hit for hit in shell.json("search", "the", "--user", address))
-    assert subject_word["user"] == address
-    assert subject_word["sha256"] in source
+    found = shell.json("search", "the", "--user", address)
+    assert {place["user"] for hit in found["hits"] for place in hit["places"]} == {address}
+    assert all(hit["sha256"] in source for hit in found["hits"])
     assert shell.json("verify")["damage"] == []
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run
 from muniment.queue import MemoryQueue
-from muniment.search import PostgresIndex
+from muniment.search import OpenSearchIndex, PostgresIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.doors import Doors
 from muniment.services.drain_outbox import drain_outbox
@@ -28,8 +29,10 @@ from muniment.services.export_archive import export_archive
 from muniment.services.run_slice import SliceEnd
 from muniment.services.run_turn import run_turn
 from muniment.services.runs import RunReport, show_run, start_run
+from muniment.services.search_messages import Found, Hit, Search, search_messages
 from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 from muniment.services.tick import pump_runs
+from muniment.services.viewer import Viewer
 from muniment.settings import Settings
 
 #: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.
@@ -96,6 +99,17 @@ class Harness:
         """Return a run."""
         return (await show_run(self.database, run_id)).run
 
+    async def search(self, query: str, user: str | None = None, **options: Any) -> list[Hit]:
+        """Return what a search finds, in everybody's archives or as a user."""
+        return (await self.found(query, user, **options)).hits
+
+    async def found(self, query: str, user: str | None = None, **options: Any) -> Found:
+        """Return a page of what a search finds, after the index showed all that it took."""
+        if isinstance(self.doors.index, OpenSearchIndex):
+            await self.doors.index.refresh()
+        search = Search(query, **{"limit": 1000, "zone": UTC, **options})
+        return await search_messages(self.doors, search, Viewer(user))
+
     async def exported(self, user: str, name: str = "export") -> Contents:
         """Export a user's archive and return what stands in which folder, hashed from the files."""
         directory = self.folder / f"{name}-{user}"
@@ -118,7 +132,12 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
     """Open a harness on a migrated database; retries and leases are short."""
     create_key_file(folder / "secret.key")
     settings = Settings(
-        data=folder, lease_seconds=5.0, retry_first_seconds=0.01, retry_cap_seconds=0.02, batch_messages=50
+        data=folder,
+        lease_seconds=5.0,
+        retry_first_seconds=0.01,
+        retry_cap_seconds=0.02,
+        batch_messages=50,
+        administrators_search=True,
     )
     settings.spool.mkdir(exist_ok=True)
     database = await Database.open(Secret(database_url))
@@ -133,4 +152,5 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
     try:
         yield Harness(doors, folder)
     finally:
+        await doors.attachments.close()
         await database.close()

@@ -1,9 +1,9 @@
-"""Index: drain the outbox."""
+"""Index: drain the outbox, and tend the index."""
 
 from __future__ import annotations
 
 from muniment.jobs import INDEX_DRAIN
-from muniment.services.drain_outbox import drain_outbox
+from muniment.services.tend_index import work_at_index
 from workers.app import app
 from workers.task import MunimentTask
 
@@ -11,4 +11,4 @@ from workers.task import MunimentTask
 @app.task(name=INDEX_DRAIN, base=MunimentTask, bind=True)
 def index_drain(self: MunimentTask) -> None:
     """Index what is due, for a bounded time."""
-    self.serve(drain_outbox)
+    self.serve(work_at_index)

@@ -1,55 +1,235 @@
 -- claim --
--- Take messages that the index has not heard of; the rows stay locked until the transaction ends.
--- Chosen before anything is joined: the outbox may hold millions.
-WITH due AS MATERIALIZED (
-    SELECT store_id, message_id, attempts FROM index_outbox
-    WHERE not_before <= now() ORDER BY not_before, message_id LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-SELECT due.store_id, due.message_id, attempts, messages.id IS NULL AS is_gone, coalesce(size, 0) AS size,
-       coalesce(subject, '') AS subject, coalesce(sender, '') AS sender, coalesce(recipients, '') AS recipients
-FROM due LEFT JOIN messages ON messages.id = due.message_id AND messages.store_id = due.store_id;
+-- Take what the index has not heard of; the rows stay locked until the transaction ends
+SELECT id, store_id, message_id, building FROM index_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- next_version --
+-- Drawn after the rows were taken and before anything is read: whoever has the highest one has seen every change
+-- whose row was taken by somebody with a lower one
+SELECT nextval('index_versions');
+
+-- facts --
+-- What is stored about messages, and where they stand, former places left out; of a message that does not exist, nothing
+SELECT messages.store_id, messages.id AS message_id, sha256, size, messages.archived, messages.message_id AS header_id,
+       subject, sender, messages.date, raw_headers IS NOT NULL AS is_doubtful,
+       coalesce(places.archives, '{}') AS archives, coalesce(places.folders, '{}') AS folders,
+       coalesce(places.flags, '{}') AS flags, coalesce(places.is_filed, false) AS is_filed, places.received
+FROM unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
+JOIN messages ON messages.id = given.message_id AND messages.store_id = given.store_id
+LEFT JOIN LATERAL (
+    SELECT array_agg(DISTINCT user_id) AS archives, array_agg(DISTINCT folders.id) AS folders,
+           bool_or(NOT collecting) AS is_filed, min(internal_date) AS received,
+           array_agg(DISTINCT user_id || '/' || substr(lower(flag), 2)) FILTER (
+               WHERE lower(flag) IN ('\flagged', '\answered', '\seen', '\draft')) AS flags
+    FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+         LEFT JOIN LATERAL unnest(entries.flags) AS flag ON true
+    WHERE entries.message_id = given.message_id AND entries.store_id = given.store_id
+      AND (entries.gone IS NULL OR NOT is_former(entries))
+) AS places ON true;
 
 -- done --
-DELETE FROM index_outbox USING unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
-WHERE index_outbox.store_id = given.store_id AND index_outbox.message_id = given.message_id;
+DELETE FROM index_outbox WHERE id = ANY ($1::bigint[]);
 
--- set_aside --
--- What cannot be indexed stays, with its reason, and is tried again later
-UPDATE index_outbox SET attempts = attempts + 1, error = $3, not_before = now() + make_interval(secs => $4)
-WHERE store_id = $1 AND message_id = $2;
-
--- put_documents --
--- Weights: A subject, B people, C text and attachment names. Counted are those that the index did not have; their
--- outbox rows are locked, so nobody else adds them meanwhile.
+-- settle --
+-- Write down what is not, or not wholly, indexed ($4: why), and forget the others; a failure is tried again later and
+-- later ($5 the first wait in seconds, $6 the longest)
 WITH given AS (
-    SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
-      AS given (store_id, message_id, subject, people, text, problem)
-), counts AS (
-    INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
-    SELECT store_id, 0, 0, 0, count(*) FROM given
-    WHERE NOT EXISTS (SELECT FROM search_documents
-                      WHERE message_id = given.message_id AND store_id = given.store_id)
-    GROUP BY store_id
+    SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::boolean[], $4::text[])
+      AS given (store_id, message_id, indexed, reasons)
+), sound AS (
+    DELETE FROM index_problems USING given
+    WHERE given.reasons = '' AND index_problems.message_id = given.message_id AND index_problems.store_id = given.store_id
 )
-INSERT INTO search_documents (store_id, message_id, document, problem)
-SELECT store_id, message_id,
-       setweight(to_tsvector('simple', subject), 'A') || setweight(to_tsvector('simple', people), 'B')
-       || setweight(to_tsvector('simple', text), 'C'), problem
-FROM given
-ON CONFLICT (message_id, store_id) DO UPDATE SET document = excluded.document, problem = excluded.problem;
+INSERT INTO index_problems (store_id, message_id, indexed, reasons, not_before)
+SELECT store_id, message_id, indexed, string_to_array(reasons, E'\n'),
+       CASE WHEN NOT indexed THEN now() + make_interval(secs => $5) END
+FROM given WHERE given.reasons <> ''
+ON CONFLICT (message_id, store_id) DO UPDATE
+SET indexed = excluded.indexed, reasons = excluded.reasons,
+    attempts = CASE WHEN excluded.indexed THEN 1 ELSE index_problems.attempts + 1 END,
+    not_before = CASE WHEN NOT excluded.indexed
+                 THEN now() + make_interval(secs => least($6, $5 * 2 ^ least(index_problems.attempts, 30))) END;
 
--- search --
--- Newest first. What a collecting mailbox holds is found at its owners'. The matches are found by the index before anything is sorted or joined.
-WITH hits AS MATERIALIZED (
-    SELECT store_id, message_id FROM search_documents WHERE document @@ websearch_to_tsquery('simple', $1)
+-- retry --
+-- Hand over again what is due for another try; it is due again after an hour where nobody takes it
+WITH due AS (
+    UPDATE index_problems SET not_before = now() + interval '1 hour'
+    WHERE (message_id, store_id) IN (
+        SELECT message_id, store_id FROM index_problems WHERE not_before <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING store_id, message_id
 )
-SELECT users.name AS user_name, mailboxes.address, folders.path, entries.uid, messages.date, messages.subject,
-       messages.sender, messages.size, messages.sha256
-FROM hits
-JOIN messages ON messages.id = hits.message_id AND messages.store_id = hits.store_id
-JOIN entries ON entries.message_id = hits.message_id AND entries.store_id = hits.store_id
+INSERT INTO index_outbox (store_id, message_id) SELECT store_id, message_id FROM due;
+
+-- retry_all --
+WITH due AS (
+    UPDATE index_problems SET not_before = now() + interval '1 hour'
+    WHERE $1::smallint IS NULL OR store_id = $1 RETURNING store_id, message_id
+), handed AS (
+    INSERT INTO index_outbox (store_id, message_id) SELECT store_id, message_id FROM due
+)
+SELECT count(*) FROM due;
+
+-- hand_over --
+INSERT INTO index_outbox (store_id, message_id, building) SELECT $1, unnest($2::bigint[]), $3;
+
+-- pause --
+-- The index takes nothing: try again later and later ($2 the first wait in seconds, $3 the longest)
+INSERT INTO index_pause (not_before, reason) VALUES (now() + make_interval(secs => $2), $1)
+ON CONFLICT (only_one) DO UPDATE
+SET failures = index_pause.failures + 1, reason = excluded.reason,
+    not_before = now() + make_interval(secs => least($3, $2 * 2 ^ least(index_pause.failures, 30)));
+
+-- resume --
+DELETE FROM index_pause;
+
+-- paused --
+SELECT since, failures, not_before, reason FROM index_pause;
+
+-- is_paused --
+SELECT EXISTS (SELECT FROM index_pause WHERE not_before > now());
+
+-- ensure_generations --
+INSERT INTO index_generations (store_id, backend) SELECT id, $1 FROM stores ON CONFLICT DO NOTHING;
+
+-- generations --
+SELECT index_generations.store_id, stores.name AS store_name, live, building, cursor, upto, handed, total, started,
+       reconciled, missing, ghosts
+FROM index_generations JOIN stores ON stores.id = store_id WHERE backend = $1 ORDER BY store_id;
+
+-- share --
+-- Whoever writes into the index keeps the generations as they are until his transaction ends
+SELECT pg_advisory_xact_lock_shared($1);
+
+-- change_generations --
+-- … and whoever changes them waits for all of those, but not for ever; nobody overtakes him
+SET LOCAL lock_timeout = '60s';
+
+-- exclude --
+SELECT pg_advisory_xact_lock($1);
+
+-- try_tend --
+-- One process at a time tends the index of a store
+SELECT pg_try_advisory_xact_lock($1, $2);
+
+-- begin_rebuild --
+-- Begin, unless it has begun. What is to be handed over is measured in a later transaction: whatever is stored before
+-- that one is handed over, and whatever comes after it finds the new index.
+UPDATE index_generations SET building = live + 1, cursor = 0, handed = 0, upto = NULL, total = 0, started = now()
+WHERE store_id = $1 AND backend = $2 AND building IS NULL RETURNING building;
+
+-- measure_rebuild --
+UPDATE index_generations SET
+    upto = (SELECT coalesce(max(id), 0) FROM messages WHERE messages.store_id = $1),
+    total = (SELECT coalesce(sum(messages), 0)::bigint FROM store_counts WHERE store_counts.store_id = $1)
+WHERE store_id = $1 AND backend = $2 AND building IS NOT NULL AND upto IS NULL;
+
+-- hand_over_next --
+-- Hand the next messages of a store over for the index that is being built, and move the cursor with them
+WITH next AS MATERIALIZED (
+    SELECT id FROM messages, index_generations AS generation
+    WHERE generation.store_id = $1 AND backend = $2 AND messages.store_id = $1 AND id > cursor AND id <= upto
+    ORDER BY id LIMIT $3
+), handed AS (
+    INSERT INTO index_outbox (store_id, message_id, building) SELECT $1, id, true FROM next
+), moved AS (
+    UPDATE index_generations SET cursor = (SELECT max(id) FROM next), handed = handed + (SELECT count(*) FROM next)
+    WHERE store_id = $1 AND backend = $2 AND EXISTS (SELECT FROM next)
+)
+SELECT count(*) FROM next;
+
+-- pending_of --
+-- How many rows of a store wait in the outbox, counted up to $2
+SELECT count(*) FROM (SELECT FROM index_outbox WHERE store_id = $1 LIMIT $2) AS waiting;
+
+-- pending_for_building --
+SELECT EXISTS (SELECT FROM index_outbox WHERE store_id = $1 AND building);
+
+-- end_rebuild --
+UPDATE index_generations SET live = building, building = NULL, started = NULL, reconciled = NULL
+WHERE store_id = $1 AND backend = $2 AND building = $3;
+
+-- give_up_rebuild --
+UPDATE index_generations SET building = NULL, started = NULL WHERE store_id = $1 AND backend = $2;
+
+-- drop_building_rows --
+DELETE FROM index_outbox WHERE store_id = $1 AND building;
+
+-- reconciled --
+UPDATE index_generations SET reconciled = now(), missing = $3, ghosts = $4 WHERE store_id = $1 AND backend = $2;
+
+-- ids_after --
+SELECT id FROM messages WHERE store_id = $1 AND id > $2 ORDER BY id LIMIT $3;
+
+-- existing --
+SELECT id FROM messages WHERE store_id = $1 AND id = ANY ($2::bigint[]);
+
+-- is_retry_due --
+SELECT EXISTS (SELECT FROM index_problems WHERE not_before <= now());
+
+-- excused --
+-- Those of these messages that the index need not have: they wait in the outbox, or it refused them
+SELECT message_id FROM index_outbox WHERE store_id = $1 AND message_id = ANY ($2::bigint[])
+UNION SELECT message_id FROM index_problems WHERE store_id = $1 AND message_id = ANY ($2::bigint[]) AND NOT indexed;
+
+-- coverage --
+-- Each store with its messages, what waits for the index, and what it does not have
+SELECT stores.id AS store_id, name, state, coalesce(held.messages, 0)::bigint AS messages,
+       (SELECT count(DISTINCT message_id) FROM index_outbox
+        WHERE index_outbox.store_id = stores.id AND NOT building) AS outbox,
+       (SELECT count(*) FROM index_outbox WHERE index_outbox.store_id = stores.id AND building) AS building,
+       (SELECT count(*) FROM index_problems WHERE index_problems.store_id = stores.id AND NOT indexed) AS failed,
+       (SELECT count(*) FROM index_problems WHERE index_problems.store_id = stores.id AND indexed) AS partly
+FROM stores LEFT JOIN (
+    SELECT store_id, sum(messages) AS messages FROM store_counts GROUP BY store_id
+) AS held ON held.store_id = stores.id ORDER BY stores.id;
+
+-- reasons --
+-- Why messages are not, or not wholly, indexed, the most frequent first
+SELECT store_id, indexed, reason, count(*) AS messages
+FROM index_problems, unnest(reasons) AS reason
+GROUP BY store_id, indexed, reason ORDER BY indexed, messages DESC, reason LIMIT $1;
+
+-- problems --
+SELECT stores.name AS store_name, index_problems.message_id, indexed, reasons, attempts, since, not_before,
+       sha256, subject, messages.date, size
+FROM index_problems JOIN stores ON stores.id = store_id
+JOIN messages ON messages.id = index_problems.message_id AND messages.store_id = index_problems.store_id
+WHERE ($1::smallint IS NULL OR index_problems.store_id = $1)
+ORDER BY indexed, index_problems.message_id LIMIT $2;
+
+-- lacking --
+-- How many messages search cannot find now, counted up to $1
+SELECT (SELECT count(*) FROM (SELECT DISTINCT store_id, message_id FROM index_outbox LIMIT $1) AS waiting)
+     + (SELECT count(*) FROM (SELECT FROM index_problems WHERE NOT indexed LIMIT $1) AS failed);
+
+-- texts --
+SELECT sha256, type, text, problem FROM attachment_texts WHERE sha256 = ANY ($1::bytea[]) AND reader = $2;
+
+-- keep_texts --
+INSERT INTO attachment_texts (sha256, reader, type, text, problem)
+SELECT sha256, $2, type, text, problem FROM unnest($1::bytea[], $3::text[], $4::text[], $5::text[])
+  AS given (sha256, type, text, problem) ORDER BY sha256
+ON CONFLICT (sha256) DO UPDATE SET reader = excluded.reader, type = excluded.type, text = excluded.text,
+    problem = excluded.problem, read = now();
+
+-- filed --
+-- What is shown of messages that were found: their headers, and every place in archives that may be read ($3; null:
+-- those of everybody, and not where mail is only collected)
+SELECT messages.store_id, messages.id AS message_id, sha256, size, subject, sender, messages.date, messages.archived,
+       users.name AS user_name, mailboxes.address, folders.path, entries.uid
+FROM unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
+JOIN messages ON messages.id = given.message_id AND messages.store_id = given.store_id
+JOIN entries ON entries.message_id = given.message_id AND entries.store_id = given.store_id
 JOIN folders ON folders.id = entries.folder_id
 JOIN mailboxes ON mailboxes.id = folders.mailbox_id
 JOIN users ON users.id = mailboxes.user_id
-WHERE (users.id = $2 OR ($2::bigint IS NULL AND NOT mailboxes.collecting)) AND (entries.gone IS NULL OR NOT is_former(entries))
-ORDER BY messages.date DESC NULLS LAST, messages.id DESC, entries.folder_id LIMIT $3;
+WHERE (users.id = ANY ($3::bigint[]) OR ($3::bigint[] IS NULL AND NOT mailboxes.collecting))
+  AND (entries.gone IS NULL OR NOT is_former(entries))
+ORDER BY messages.id, users.name, mailboxes.address, folders.path, entries.uid;
+
+-- folders_of --
+-- The folders that may be looked into
+SELECT folders.id, mailboxes.address, folders.path FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE user_id = ANY ($1::bigint[]) OR ($1::bigint[] IS NULL AND NOT collecting);
+
+-- archives_of --
+SELECT id, name FROM users WHERE $1::bigint[] IS NULL OR id = ANY ($1::bigint[]);

@@ -33,12 +33,10 @@ WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
 RETURNING given.uid;
 
 -- add_entries --
--- File messages; the index hears of those that are new to the store ($8, with $9 bytes), and all are counted
-WITH outbox AS (
-    INSERT INTO index_outbox (store_id, message_id) SELECT $1, unnest($8::bigint[]) ON CONFLICT DO NOTHING
-), counts AS (
+-- File messages, of which $8 are new to the store, with $9 bytes, and count all; the index hears of them by a trigger
+WITH counts AS (
     INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
-    VALUES ($1, cardinality($8::bigint[]), $9, cardinality($4::bigint[]), 0)
+    VALUES ($1, $8, $9, cardinality($4::bigint[]), 0)
 )
 INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
 SELECT $1, folder_id, uidvalidity, uid, message_id, internal_date, string_to_array(flags, ' ')

@@ -28,18 +28,13 @@ WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
 
 -- totals --
 -- Counted is only what should be few; the rest every transaction has added up
-SELECT coalesce(sum(messages), 0)::bigint AS messages, coalesce(sum(documents), 0)::bigint AS indexed,
-       (SELECT count(*) FROM index_outbox) AS outbox,
-       (SELECT count(*) FROM index_outbox WHERE error IS NOT NULL) AS outbox_failed,
+SELECT coalesce(sum(messages), 0)::bigint AS messages,
        coalesce(sum(entries), 0)::bigint AS entries, (SELECT count(*) FROM quarantine) AS quarantined,
        coalesce(sum(bytes), 0)::bigint AS bytes
 FROM store_counts;
 
--- outbox_failures --
-SELECT error, count(*) AS messages FROM index_outbox WHERE error IS NOT NULL GROUP BY error ORDER BY 2 DESC LIMIT 10;
-
 -- outbox_depth --
-SELECT count(*) FROM (SELECT FROM index_outbox WHERE not_before <= now() LIMIT 10000) AS due;
+SELECT count(*) FROM (SELECT FROM index_outbox LIMIT 10000) AS due;
 
 -- quarantine_list --
 SELECT users.name AS user_name, address, path, uid, reason, first_seen, last_tried, attempts

@@ -18,6 +18,13 @@ SELECT users.id, users.name,
 FROM users LEFT JOIN user_addresses ON user_id = users.id
 GROUP BY users.id ORDER BY lower(users.name);
 
+-- find --
+SELECT users.id, users.name,
+       coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses,
+       privileges, own_archive
+FROM users LEFT JOIN user_addresses ON user_id = users.id
+WHERE lower(users.name) = lower($1) GROUP BY users.id;
+
 -- find_id --
 SELECT id FROM users WHERE lower(name) = lower($1);
 

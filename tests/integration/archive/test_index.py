@@ -9,15 +9,16 @@ import pytest
 
 from muniment.db import index
 from muniment.db.database import Session
-from muniment.errors import DatabaseUnavailable
+from muniment.errors import DatabaseUnavailable, SearchUnavailable
+from muniment.jobs import INDEX_DRAIN
 from muniment.mail import bodies
-from muniment.model.document import Document
-from muniment.search import IndexFailure, PostgresIndex
-from muniment.services import drain_outbox as drain_outbox_module
+from muniment.search import Change, IndexFailure, PostgresIndex, Target
+from muniment.services import make_documents
 from muniment.services.drain_outbox import drain_outbox
 from muniment.services.runs import start_run
-from muniment.services.search_messages import search_messages
+from muniment.services.show_index import list_problems, retry_problems
 from muniment.services.show_status import show_status
+from muniment.services.tend_index import dispatch_index, tend_index
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, archive, mailbox, neighbourhood, submit
@@ -39,22 +40,22 @@ async def archived(harness: Harness) -> list[str]:
 
 async def found(harness: Harness, subjects: Sequence[str]) -> list[str]:
     """Return those subjects that a search finds exactly once."""
-    hits = {subject: await search_messages(harness.doors, f'"about {subject}"') for subject in subjects}
+    hits = {subject: await harness.search(f'"about {subject}"') for subject in subjects}
     return [subject for subject, there in hits.items() if [f"about {subject}"] == [hit.subject for hit in there]]
 
 
 async def test_every_message_is_found(harness: Harness) -> None:
     """After the outbox is drained each message is found by its words, in its owner's archive only."""
     subjects = await archived(harness)
-    before = await found(harness, subjects[:1])
+    before = await harness.found(f'"about {subjects[0]}"')
     await drain_outbox(harness.with_settings(index_batch=7).doors)
-    status = await show_status(harness.doors)
+    status = (await show_status(harness.doors)).index
 
-    assert before == []
+    assert (before.hits, before.lacking) == ([], 72)
     assert subjects == await found(harness, subjects)
-    assert (status.totals.indexed, status.totals.outbox, status.index_coverage) == (72, 0, 1.0)
-    assert len(await search_messages(harness.doors, "sent", user=TARGET)) == 18
-    assert not await search_messages(harness.doors, f'"{subjects[0]}"', user="anna@example.com")
+    assert (status.indexed, status.outbox, status.coverage) == (72, 0, 1.0)
+    assert len(await harness.search("sent", user=TARGET)) == 18
+    assert not await harness.search(f'"{subjects[0]}"', user="anna@example.com")
 
 
 async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
@@ -62,43 +63,78 @@ async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
     subjects = await archived(harness)
 
     class Dying(PostgresIndex):
-        async def put(self, session: Session, documents: Sequence[Document]) -> list[IndexFailure]:
-            await super().put(session, documents)
+        async def apply(
+            self, session: Session, targets: Sequence[Target], changes: Sequence[Change]
+        ) -> list[IndexFailure]:
+            await super().apply(session, targets, changes)
             raise DatabaseUnavailable("gone")
 
     dying = Harness(replace(harness.doors, index=Dying()), harness.folder)
     with pytest.raises(DatabaseUnavailable):
         await drain_outbox(dying.doors)
-    half = (await show_status(harness.doors)).totals
+    half = (await show_status(harness.doors)).index
     await drain_outbox(harness.doors)
 
     assert (half.indexed, half.outbox) == (0, 72)
     assert subjects == await found(harness, subjects)
 
 
+class Away(PostgresIndex):
+    """An index that takes nothing."""
+
+    async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+        """Refuse all."""
+        raise SearchUnavailable("OpenSearch: 429 too many requests")
+
+
+async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harness) -> None:
+    """Nobody asks an overloaded index again before the pause is over; search says what it lacks; then it catches up."""
+    subjects = await archived(harness)
+    away = Harness(replace(harness.doors, index=Away()), harness.folder)
+    with pytest.raises(SearchUnavailable):
+        await drain_outbox(away.doors)
+    paused = await drain_outbox(harness.doors)
+    page = await harness.found("about")
+    await dispatch_index(harness.doors)
+    sent = [task for task, _ in harness.queue.tasks if task == INDEX_DRAIN]
+    async with harness.database.session() as session:
+        await session.execute("UPDATE index_pause SET not_before = now()")
+    await drain_outbox(harness.doors)
+
+    assert paused == 0
+    assert sent == []
+    assert (page.lacking, page.paused) == (72, "OpenSearch: 429 too many requests")
+    assert subjects == await found(harness, subjects)
+    assert (await show_status(harness.doors)).index.pause is None
+
+
 async def test_refused_document_stays_alone(harness: Harness) -> None:
-    """A document that the index refuses stays in the outbox with its reason; all others are indexed; later it heals."""
+    """A document that the index refuses is set aside with its reason; all others are indexed; later it heals."""
     subjects = await archived(harness)
 
     class Picky(PostgresIndex):
-        async def put(self, session: Session, documents: Sequence[Document]) -> list[IndexFailure]:
-            bad = [document for document in documents if document.subject == f"about {subjects[3]}"]
-            await super().put(session, [document for document in documents if document not in bad])
-            return [IndexFailure(document, "I do not like it") for document in bad]
+        async def apply(
+            self, session: Session, targets: Sequence[Target], changes: Sequence[Change]
+        ) -> list[IndexFailure]:
+            bad = [one for one in changes if one.document and one.document.subject == f"about {subjects[3]}"]
+            await super().apply(session, targets, [one for one in changes if one not in bad])
+            return [IndexFailure(one.store_id, one.message_id, "I do not like it") for one in bad]
 
     picky = Harness(replace(harness.doors, index=Picky()), harness.folder)
     await drain_outbox(picky.doors)
-    await drain_outbox(picky.doors)
-    status = await show_status(harness.doors)
+    status = (await show_status(harness.doors)).index
+    await tend_index(harness.doors)
     at_once = await drain_outbox(harness.doors)
-    async with harness.database.session() as session:
-        await session.execute("UPDATE index_outbox SET not_before = now()")
+    (problem,) = await list_problems(harness.doors, None, 10)
+    assert await retry_problems(harness.doors, None) == 1
     await drain_outbox(harness.doors)
 
-    assert (status.totals.indexed, status.totals.outbox_failed) == (71, 1)
-    assert [(failure.error, failure.messages) for failure in status.outbox_failures] == [("I do not like it", 1)]
+    assert (status.indexed, status.failed) == (71, 1)
+    assert [(one.reason, one.messages) for one in status.reasons] == [("I do not like it", 1)]
+    assert (problem.subject, problem.indexed, problem.attempts) == (f"about {subjects[3]}", False, 1)
     assert at_once == 0
     assert subjects == await found(harness, subjects)
+    assert await list_problems(harness.doors, None, 10) == []
 
 
 async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> None:
@@ -107,18 +143,18 @@ async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> Non
     async with harness.database.session() as session:
         await session.execute(
             "ALTER TABLE search_documents ADD CONSTRAINT picky"
-            f" CHECK (NOT document @@ phraseto_tsquery('simple', 'about {subjects[5]}'))"
+            f" CHECK (NOT document @@ phraseto_tsquery('simple', 'about {subjects[5].lower().replace('-', ' ')}'))"
         )
     await drain_outbox(harness.doors)
-    status = await show_status(harness.doors)
+    status = (await show_status(harness.doors)).index
 
-    assert (status.totals.indexed, status.totals.outbox_failed) == (71, 1)
-    assert "picky" in status.outbox_failures[0].error
+    assert (status.indexed, status.failed) == (71, 1)
+    assert "picky" in status.reasons[0].reason
     assert [s for s in subjects if s != subjects[5]] == await found(harness, subjects)
 
 
 async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that the parser fails at stays in the outbox with the reason, and the others of its batch go on."""
+    """A message that the parser fails at is indexed by its headers, with the reason, and its batch goes on."""
     subjects = await archived(harness)
 
     def read_text(raw: bytes, *, limit: int) -> object:
@@ -126,23 +162,39 @@ async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch
             raise RecursionError("too deep")
         return bodies.read_text(raw, limit=limit)
 
-    monkeypatch.setattr(drain_outbox_module, "read_text", read_text)
+    monkeypatch.setattr(make_documents, "read_text", read_text)
     await drain_outbox(harness.doors)
-    status = await show_status(harness.doors)
+    status = (await show_status(harness.doors)).index
 
-    assert (status.totals.indexed, status.totals.outbox_failed) == (71, 1)
-    assert "RecursionError: too deep" in status.outbox_failures[0].error
+    assert (status.indexed, status.failed, status.stores[0].partly) == (72, 0, 1)
+    assert [(one.reason, one.indexed) for one in status.reasons] == [("the parser failed: RecursionError", True)]
+    assert len(await harness.search(f'subject:"about {subjects[9]}"')) == 1
+
+
+async def test_damaged_content_is_found_by_its_headers(harness: Harness) -> None:
+    """A message whose bytes are damaged is indexed by its headers, and named with the reason."""
+    subjects = await archived(harness)
+    async with harness.database.session() as session:
+        await session.execute(
+            "DELETE FROM contents WHERE message_id = (SELECT id FROM messages WHERE subject = $1)",
+            f"about {subjects[0]}",
+        )
+    await drain_outbox(harness.doors)
+    (problem,) = await list_problems(harness.doors, None, 10)
+
+    assert "content ends after 0 of" in problem.reasons[0]
+    assert len(await harness.search(f'subject:"about {subjects[0]}"')) == 1
 
 
 async def test_two_drains_share_the_work(harness: Harness) -> None:
-    """Two index workers at once never take the same message."""
+    """Two index workers at once never take the same row."""
     await archived(harness)
     async with harness.database.transaction() as first, harness.database.transaction() as second:
         mine = await index.claim(first, 40)
         yours = await index.claim(second, 40)
 
     assert (len(mine), len(yours)) == (40, 32)
-    assert not {row.message_id for row in mine} & {row.message_id for row in yours}
+    assert not {row.id for row in mine} & {row.id for row in yours}
 
 
 async def test_second_run_sends_nothing_to_the_index(harness: Harness) -> None:

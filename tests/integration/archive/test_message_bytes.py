@@ -12,7 +12,6 @@ from muniment.contents.codec import EncodedPart, checked
 from muniment.db.database import Session
 from muniment.model.run import RunState
 from muniment.services.export_archive import export_archive
-from muniment.services.search_messages import search_messages
 from muniment.services.show_status import list_quarantine, show_status
 from muniment.services.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
@@ -56,9 +55,9 @@ async def test_awkward_bytes_come_back(harness: Harness) -> None:
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
     assert (await verify_archive(harness.database)).damage == []
     status = await show_status(harness.doors)
-    assert (len(AWKWARD), 0) == (status.totals.indexed, status.totals.outbox)
+    assert (len(AWKWARD), 0) == (status.index.indexed, status.index.outbox)
     for words in ("bare lf", "bare cr", "mixed", "many words", "one word"):
-        assert await search_messages(harness.doors, words), words
+        assert await harness.search(words), words
 
 
 async def test_empty_message_is_archived(harness: Harness) -> None:
@@ -88,7 +87,8 @@ async def test_one_content_for_all_copies(harness: Harness) -> None:
         assert await session.value("SELECT count(*) FROM messages") == 4 * 3 * 6 + 1
         assert await session.value("SELECT count(*) FROM contents") == 4 * 3 * 6 + 1
         assert await session.value("SELECT count(*) FROM entries") == report.run.messages.archived
-    assert len(await search_messages(harness.doors, "circular", limit=1000)) == copies
+    (hit,) = await harness.search("circular")
+    assert len(hit.places) == copies
 
 
 async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Harness) -> None:

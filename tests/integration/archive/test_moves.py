@@ -186,8 +186,8 @@ async def test_what_is_found_is_where_it_stands(
             "SELECT sha256 FROM messages JOIN entries ON entries.message_id = messages.id WHERE gone IS NOT NULL"
         )
         subject = await session.value("SELECT subject FROM messages WHERE sha256 = $1", sha256)
-        hits = await harness.doors.index.search(session, f'"{subject}"', user_id=None, limit=50)
-    assert [hit.folder[1:] for hit in hits if hit.sha256 == sha256] == [_WORK]
+    hits = await harness.search(f'"{subject}"')
+    assert [place.folder[1:] for hit in hits if hit.sha256 == sha256 for place in hit.places] == [_WORK]
     places = await show_message(harness.database, sha256.hex())
     assert [(tuple(place.path), place.former, place.gone is not None) for place in places] == [
         (_INBOX, True, True),

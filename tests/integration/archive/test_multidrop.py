@@ -123,8 +123,8 @@ async def test_real_servers(
     assert (first.run.messages.archived, again.run.messages.seen) == (len(_CASES), 0)
     async with harness.database.session() as session:
         assert await session.value("SELECT count(*) FROM messages") == len(_CASES)
-        hits = await harness.doors.index.search(session, '"number 2"', user_id=None, limit=50)
-    assert sorted(hit.user for hit in hits) == ["ann", "bob"]
+    hits = await harness.search('"number 2"')
+    assert sorted(place.user for hit in hits for place in hit.places) == ["ann", "bob"]
 
 
 def _script(*raws: bytes, capabilities: str = f"{MODERN_CAPABILITIES} UIDPLUS") -> Script:

@@ -7,7 +7,6 @@ import asyncio
 from muniment.model.run import RunState
 from muniment.services.drain_outbox import drain_outbox
 from muniment.services.runs import start_run
-from muniment.services.search_messages import search_messages
 from muniment.services.show_status import show_status
 from muniment.services.tend_stores import tend_stores
 from tests.support.harness import Harness
@@ -35,7 +34,7 @@ async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harnes
     assert all(store.messages >= 20 for store in status.stores[:-1])
     assert len({store.name for store in status.stores}) == len(status.stores)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
-    assert len(await search_messages(tiny.doors, '"target-INBOX-7"')) == 1
+    assert len(await tiny.search('"target-INBOX-7"')) == 1
     await assert_settled(tiny.doors)
     await assert_neighbours_exact(harness, script)
 

@@ -33,6 +33,7 @@ TYPES: dict[str, type] = {
     "jsonb": dict,
     "text[]": list,
     "int8[]": list,
+    "void": type(None),
 }
 
 

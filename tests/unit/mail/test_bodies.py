@@ -73,11 +73,14 @@ def test_attachments_and_nested_messages() -> None:
     body = read_text(raw, limit=1000)
 
     assert body.text.split() == [
-        *("outer", "words", "attached", "words"),
+        *("outer", "words"),
         *("inner", "subject", "i@inner.example", "inner", "words"),
         *("packed", "subject", "i@packed.example", "packed", "words"),
     ]
     assert body.attachment_names == ("a.txt", "b.pdf", "fwd.eml")
+    assert body.attached == ("attached words",)
+    assert [(one.name, one.type, one.data) for one in body.attachments] == [("b.pdf", "application/pdf", b"%PDF")]
+    assert body.has_attachment
     assert body.problem == ""
 
 

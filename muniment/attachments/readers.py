@@ -1,0 +1,223 @@
+"""A reader for each kind of attachment. Only the reading process (`muniment.attachments.child`) calls them.
+
+They may raise whatever their libraries do: the caller says "damaged", and keeps what was gathered before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
+from typing import IO
+
+import pypdfium2
+from asn1crypto.cms import ContentInfo
+from asn1crypto.pem import detect as is_pem
+from asn1crypto.pem import unarmor
+from python_calamine import CalamineWorkbook
+from striprtf.striprtf import rtf_to_text
+from tnefparse import TNEF
+
+from muniment.attachments.kinds import ZIP, Kind, kind_of
+from muniment.attachments.limits import DEPTH, Budget, Full
+from muniment.attachments.xml import open_document_text, presentation_text, word_text
+from muniment.mail.bodies import read_text
+from muniment.mail.charsets import decode
+from muniment.mail.headers import read_headers
+from muniment.mail.markup import html_to_text
+
+_OLE = b"\xd0\xcf\x11\xe0"
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_PIECE = 1024 * 1024
+
+
+def read(name: str, type_: str, data: bytes, budget: Budget, depth: int = 0) -> None:
+    """Gather the text of an attachment in `budget`."""
+    if not data:
+        return
+    if depth > DEPTH:
+        budget.trouble(f"nested deeper than {DEPTH} levels")
+        return
+    kind = kind_of(name, type_, data)
+    if kind in _OFFICE and data.startswith(_OLE):
+        budget.trouble("a document of Office before 2007, which is not read")
+    elif kind in _CONTAINERS:
+        _CONTAINERS[kind](data, budget, depth)
+    elif kind in _READERS:
+        _READERS[kind](data, budget)
+
+
+def _pdf(data: bytes, budget: Budget) -> None:
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            budget.trouble("encrypted: it has a password")
+            return
+        raise
+    try:
+        for number in range(len(document)):
+            page = document[number]
+            text = page.get_textpage()
+            try:
+                budget.add(text.get_text_range())
+            finally:
+                text.close()
+                page.close()
+    finally:
+        document.close()
+
+
+def _word(data: bytes, budget: Budget) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "content.xml" in archive.namelist():
+            open_document_text(archive, budget)
+        else:
+            word_text(archive, budget)
+
+
+def _presentation(data: bytes, budget: Budget) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "content.xml" in archive.namelist():
+            open_document_text(archive, budget)
+        else:
+            presentation_text(archive, budget)
+
+
+def _spreadsheet(data: bytes, budget: Budget) -> None:
+    if data.startswith(ZIP):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            budget.unpack(sum(member.file_size for member in archive.infolist()))
+    workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    for name in workbook.sheet_names:
+        budget.add(name)
+        for row in workbook.get_sheet_by_name(name).iter_rows():
+            budget.add("\t".join([str(cell) for cell in row if cell not in {"", None}]))
+
+
+def _rtf(data: bytes, budget: Budget) -> None:
+    budget.add(_plain(data.decode("latin-1")))
+
+
+def _plain(rtf: str) -> str:
+    text: str = rtf_to_text(rtf, errors="replace")  # type: ignore[no-untyped-call]
+    return text
+
+
+def _html(data: bytes, budget: Budget) -> None:
+    budget.add(html_to_text(_decoded(data)))
+
+
+def _text(data: bytes, budget: Budget) -> None:
+    # Four bytes for a character at most.
+    budget.add(_decoded(data[: 4 * budget.characters + 4]))
+
+
+def _decoded(data: bytes) -> str:
+    label = next((charset for bom, charset in _BOMS if data.startswith(bom)), "")
+    if not label and data[:1000].count(0) > len(data[:1000]) // 4:
+        label = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    return decode(data, label)[0].removeprefix("\ufeff")
+
+
+def _message(data: bytes, budget: Budget, depth: int) -> None:
+    headers = read_headers(data[: 256 * 1024])
+    budget.add(f"{headers.subject}\n{headers.sender}\n{headers.recipients}")
+    _mime(data, budget, depth)
+
+
+def _mime(data: bytes, budget: Budget, depth: int) -> None:
+    found = read_text(data, limit=budget.characters)
+    for text in (found.text, *found.attached, *found.attachment_names):
+        budget.add(text)
+    for problem in found.lost:
+        budget.trouble(problem)
+    for attachment in found.attachments:
+        _within(attachment.name, attachment.type, attachment.data, budget, depth)
+
+
+def _archive(data: bytes, budget: Budget, depth: int) -> None:
+    if not data.startswith(ZIP):
+        _gzip(data, budget, depth)
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            budget.members -= 1
+            if budget.members < 0:
+                budget.trouble("an archive has too many members")
+                return
+            budget.add(member.filename)
+            if member.flag_bits & 1:
+                budget.trouble("encrypted members of an archive")
+            elif not member.is_dir():
+                with archive.open(member) as file:
+                    _within(member.filename, "", _unpacked(file, budget), budget, depth)
+
+
+def _gzip(data: bytes, budget: Budget, depth: int) -> None:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        plain = _unpacked(file, budget)
+    _within("", "text/plain" if b"\0" not in plain[:1000] else "", plain, budget, depth)
+
+
+def _unpacked(file: IO[bytes] | gzip.GzipFile, budget: Budget) -> bytes:
+    """Unpack a file piece by piece; what it says of its size may be a lie."""
+    pieces: list[bytes] = []
+    while piece := file.read(_PIECE):
+        budget.unpack(len(piece))
+        budget.check_time()
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _within(name: str, type_: str, data: bytes, budget: Budget, depth: int) -> None:
+    """Read what is within an attachment; damage there leaves the rest alone."""
+    try:
+        read(name, type_, data, budget, depth + 1)
+    except (MemoryError, Full):
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries raise what they like at damaged files
+        budget.trouble(f"something within it is damaged: {type(error).__name__}")
+
+
+def _tnef(data: bytes, budget: Budget, depth: int) -> None:
+    found = TNEF(data)
+    body = found.htmlbody or found.body or found.rtfbody
+    if body is not None:
+        plain = body if isinstance(body, str) else _decoded(body)
+        budget.add(html_to_text(plain) if found.htmlbody else _plain(plain) if plain[:5] == "{\\rtf" else plain)
+    for attachment in found.attachments:
+        name = str(attachment.long_filename() or attachment.name or "")
+        budget.add(name)
+        _within(name, "", bytes(attachment.data), budget, depth)
+
+
+def _smime(data: bytes, budget: Budget, depth: int) -> None:
+    """Signed content is text like any other; what is encrypted stays closed (RFC 8551 §3)."""
+    content = ContentInfo.load(unarmor(data)[2] if is_pem(data) else data)
+    if content["content_type"].native != "signed_data":
+        budget.trouble("encrypted with S/MIME")
+        return
+    signed = content["content"]["encap_content_info"]["content"].native
+    if signed:
+        _mime(signed, budget, depth)
+
+
+_OFFICE = {Kind.WORD, Kind.PRESENTATION}
+_READERS: dict[Kind, Callable[[bytes, Budget], None]] = {
+    Kind.PDF: _pdf,
+    Kind.WORD: _word,
+    Kind.SPREADSHEET: _spreadsheet,
+    Kind.PRESENTATION: _presentation,
+    Kind.RTF: _rtf,
+    Kind.HTML: _html,
+    Kind.TEXT: _text,
+}
+#: Those that hold other attachments: they are told how deep they are themselves.
+_CONTAINERS: dict[Kind, Callable[[bytes, Budget, int], None]] = {
+    Kind.MESSAGE: _message,
+    Kind.ARCHIVE: _archive,
+    Kind.TNEF: _tnef,
+    Kind.SMIME: _smime,
+}

@@ -1,0 +1,281 @@
+"""`muniment index`: how much of the archive can be searched, and what to do about the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn
+
+from muniment.cli.connect import with_doors
+from muniment.cli.output import (
+    Column,
+    console,
+    duration,
+    local_minute,
+    number,
+    plural,
+    print_facts,
+    print_json,
+    print_table,
+    print_warnings,
+    right,
+    rigid,
+    utc,
+)
+from muniment.clock import utc_now
+from muniment.db.index import Problem
+from muniment.services.doors import Doors
+from muniment.services.rebuild_index import begin_rebuilds, generations, give_up_rebuilds
+from muniment.services.reconcile_index import reconcile_index
+from muniment.services.show_index import (
+    IndexStatus,
+    Rebuild,
+    StoreIndex,
+    list_problems,
+    retry_problems,
+    show_index,
+)
+
+_POLL_SECONDS = 0.5
+_LINE_SECONDS = 10.0
+
+_store = click.option("--store", metavar="NAME", help="Only this archive store; `muniment status` lists them.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("index")
+def index() -> None:
+    """See how much of the archive can be searched, and build the index anew."""
+
+
+@index.command("status")
+@_json
+def status(as_json: bool) -> None:
+    """Show for each store how many messages it has, the index has, wait, and were refused, with the reasons."""
+    found = with_doors(show_index)
+    if as_json:
+        print_json(index_shape(found))
+        return
+    columns = [Column("store"), rigid("state")]
+    columns += [right(name) for name in ("messages", "indexed", "waiting", "refused", "in part")]
+    print_table([*columns, rigid("compared")], [_row(store) for store in found.stores])
+    click.echo()
+    print_facts([("index", found.backend), ("coverage", coverage_text(found))])
+    for store in found.stores:
+        if store.rebuild is not None:
+            click.echo(f"{store.name} is being built anew: {_progress(store.rebuild)}")
+    _print_reasons(found)
+    print_warnings(index_warnings(found))
+
+
+@index.command("rebuild")
+@_store
+@click.option("--no-wait", is_flag=True, help="Only begin; the index workers do it anyway.")
+@click.option("--abandon", is_flag=True, help="Stop one that is under way; what is searched now stays.")
+def rebuild(store: str | None, no_wait: bool, abandon: bool) -> None:
+    """Build the index of one store, or of all, anew beside the present one, and then search the new one.
+
+    Archiving and searching go on. The index workers do the work; it goes on where it was when they are killed, or
+    when this command is: Ctrl-C ends only the watching.
+    """
+    if abandon:
+        stopped = with_doors(lambda doors: give_up_rebuilds(doors, store))
+        click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing is being built")
+        return
+    for begun in with_doors(lambda doors: begin_rebuilds(doors, store)):
+        click.echo(f"{begun.store}: {'is being built already' if begun.already else 'building anew'}")
+    if not no_wait:
+        with_doors(lambda doors: _follow(doors, store))
+        click.echo("done")
+
+
+@index.command("compare")
+@_store
+@_json
+def compare(store: str | None, as_json: bool) -> None:
+    """Compare the ids in the index with those in the archive, both ways, and heal what differs.
+
+    The scheduler has it done once a day (MUNIMENT_RECONCILE_HOURS).
+    """
+    found = with_doors(lambda doors: _compare(doors, store))
+    if as_json:
+        print_json([comparison_shape(*one) for one in found])
+        return
+    rows = [(name, number(missing), number(ghosts)) for name, missing, ghosts in found]
+    print_table([Column("store"), right("missing in the index"), right("only in the index")], rows)
+    if any(missing or ghosts for _, missing, ghosts in found):
+        click.echo("handed to the index workers")
+
+
+@index.command("problems")
+@_store
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", default=50, show_default=True, help="How many.")
+@_json
+def problems(store: str | None, limit: int, as_json: bool) -> None:
+    """List messages that are not, or not wholly, indexed, each with its reasons."""
+    found = with_doors(lambda doors: list_problems(doors, store, limit))
+    if as_json:
+        print_json([problem_shape(problem) for problem in found])
+    elif found:
+        columns = [rigid("date"), Column("subject"), rigid("indexed"), Column("reasons"), rigid("SHA-256")]
+        print_table(columns, [_problem_row(problem) for problem in found])
+    else:
+        click.echo("every message is indexed wholly, as far as the index has looked at it")
+
+
+@index.command("retry")
+@_store
+def retry(store: str | None) -> None:
+    """Have messages with problems looked at again, after their cause was mended."""
+    count = with_doors(lambda doors: retry_problems(doors, store))
+    click.echo(f"{plural(count, 'message')} handed to the index workers")
+
+
+def index_shape(found: IndexStatus) -> dict[str, object]:
+    """`backend`, `messages`, `indexed` (null when the index does not answer), `coverage` (0 to 1, or null), `outbox`,
+    `failed` (refused by the index), `error` (why it does not answer), `paused` (why it takes nothing, or null),
+    `stores[{name, state, messages, indexed, outbox, failed, partly, rebuild, compared, missing, ghosts}]` (partly: a text
+    or attachment could not be read; rebuild: null or {started, done, total, seconds_left}; compared: when ids were, and
+    how many were missing or only in the index), `failures[{reason, messages, indexed}]` (the most frequent reasons).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "backend": found.backend,
+        "messages": found.messages,
+        "indexed": found.indexed,
+        "coverage": None if found.coverage is None else round(found.coverage, 6),
+        "outbox": found.outbox,
+        "failed": found.failed,
+        "error": found.error,
+        "paused": found.pause.reason if found.pause else None,
+        "stores": [_store_shape(store) for store in found.stores],
+        "failures": [{"reason": one.reason, "messages": one.messages, "indexed": one.indexed} for one in found.reasons],
+    }
+
+
+def comparison_shape(store: str, missing: int, ghosts: int) -> dict[str, object]:
+    """`store`, `missing` (messages that the index lacked), `ghosts` (that only the index had); both are mended."""
+    return {"store": store, "missing": missing, "ghosts": ghosts}
+
+
+def problem_shape(problem: Problem) -> dict[str, object]:
+    """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `attempts`, `since`,
+    `next_try` (null: none by itself).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "store": problem.store_name,
+        "sha256": problem.sha256.hex(),
+        "subject": problem.subject,
+        "date": utc(problem.date),
+        "size": problem.size,
+        "indexed": problem.indexed,
+        "reasons": problem.reasons,
+        "attempts": problem.attempts,
+        "since": utc(problem.since),
+        "next_try": utc(problem.not_before),
+    }
+
+
+def index_warnings(found: IndexStatus) -> list[str]:
+    """Say what an operator should look at."""
+    warnings = [f"the index does not answer: {found.error}"] if found.error else []
+    if found.pause is not None:
+        since = duration(utc_now() - found.pause.since)
+        warnings.append(f"the index takes nothing, since {since}: {found.pause.reason}; it catches up by itself")
+    warnings += [
+        f"{plural(one.messages, 'message')} not indexed: {one.reason}" for one in found.reasons if not one.indexed
+    ]
+    return warnings
+
+
+def coverage_text(found: IndexStatus) -> str:
+    """Return how much is indexed, in one line."""
+    failed = f", {number(found.failed)} refused" if found.failed else ""
+    share = "unknown" if found.coverage is None else f"{_percent(found.coverage)} of the messages"
+    return f"{share}, {number(found.outbox)} in the outbox{failed}"
+
+
+def _percent(share: float) -> str:
+    """Return a share as text that says 100 % only when nothing is missing."""
+    return "100%" if share == 1 else f"{min(share, 0.999):.1%}" if share < 1 else f"{share:.1%}"
+
+
+def _store_shape(store: StoreIndex) -> dict[str, object]:
+    rebuild = store.rebuild
+    left = None if rebuild is None or rebuild.remaining is None else round(rebuild.remaining.total_seconds())
+    return {
+        "name": store.name,
+        "state": store.state,
+        "messages": store.messages,
+        "indexed": store.indexed,
+        "outbox": store.outbox,
+        "failed": store.failed,
+        "partly": store.partly,
+        "rebuild": None
+        if rebuild is None
+        else {"started": utc(rebuild.started), "done": rebuild.done, "total": rebuild.total, "seconds_left": left},
+        "compared": utc(store.reconciled),
+        "missing": store.missing,
+        "ghosts": store.ghosts,
+    }
+
+
+def _row(store: StoreIndex) -> tuple[str, ...]:
+    counts = (store.messages, store.indexed, store.outbox, store.failed, store.partly)
+    healed = store.missing + store.ghosts
+    compared = local_minute(store.reconciled) if store.reconciled else "not yet"
+    texts = ["?" if count is None else number(count) for count in counts]
+    return (store.name, store.state, *texts, f"{compared}, {number(healed)} healed" if healed else compared)
+
+
+def _print_reasons(found: IndexStatus) -> None:
+    if found.reasons:
+        click.echo()
+        rows = [("in part" if one.indexed else "refused", one.reason, number(one.messages)) for one in found.reasons]
+        print_table([rigid("indexed"), Column("reason"), right("messages")], rows)
+
+
+def _progress(rebuild: Rebuild) -> str:
+    share = f"{rebuild.done / rebuild.total:.0%}" if rebuild.total else "0%"
+    left = f", about {duration(rebuild.remaining)} left" if rebuild.remaining is not None else ""
+    return f"{number(rebuild.done)} of {plural(rebuild.total, 'message')} ({share}){left}"
+
+
+def _problem_row(problem: Problem) -> tuple[str, ...]:
+    how = "in part" if problem.indexed else "no"
+    return local_minute(problem.date), problem.subject, how, "; ".join(problem.reasons), problem.sha256.hex()[:16] + "…"
+
+
+async def _compare(doors: Doors, store: str | None) -> list[tuple[str, int, int]]:
+    chosen = [one for one in await generations(doors) if store is None or one.store_name == store]
+    return [(one.store_name, *await reconcile_index(doors, one)) for one in chosen]
+
+
+async def _follow(doors: Doors, store: str | None) -> None:
+    """Show how rebuilds go until none is under way."""
+    out = console(sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+        tasks: dict[str, int] = {}
+        waited = 0.0
+        while True:
+            found = await show_index(doors)
+            under_way = {
+                one.name: one.rebuild
+                for one in found.stores
+                if one.rebuild is not None and (store is None or one.name == store)
+            }
+            if not under_way:
+                return
+            for name, step in under_way.items():
+                if name not in tasks:
+                    tasks[name] = progress.add_task(name, total=None, text="")
+                progress.update(tasks[name], total=step.total, completed=step.done, text=_progress(step))  # type: ignore[arg-type]
+            if not out.is_terminal and waited % _LINE_SECONDS == 0:
+                for name, step in under_way.items():
+                    click.echo(f"{name}: {_progress(step)}", err=True)
+                for warning in index_warnings(found):
+                    click.echo(f"warning: {warning}", err=True)
+            waited += _POLL_SECONDS
+            await asyncio.sleep(_POLL_SECONDS)

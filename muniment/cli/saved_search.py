@@ -1,0 +1,118 @@
+"""`muniment saved-search`: searches that a user keeps by a name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from muniment.cli.connect import with_doors
+from muniment.cli.names import Name
+from muniment.cli.output import Column, local_minute, number, plural, print_json, print_table, right, rigid, utc
+from muniment.db.saved_searches import SavedSearch
+from muniment.errors import Transient
+from muniment.services.doors import Doors
+from muniment.services.saved_searches import (
+    find_search,
+    list_searches,
+    remove_search,
+    request_search,
+    save_search,
+)
+
+_POLL_SECONDS = 0.25
+_WAIT_SECONDS = 120.0
+
+_user = click.option("--user", required=True, type=Name(), metavar="NAME", help="Whose search it is.")
+_name = click.argument("name", type=Name())
+
+
+@click.group("saved-search")
+def saved_search() -> None:
+    """Keep searches by a name, and count what they find."""
+
+
+@saved_search.command("add")
+@_name
+@click.argument("query", nargs=-1, required=True)
+@_user
+def add(name: str, query: tuple[str, ...], user: str) -> None:
+    """Keep QUERY, as `muniment search` takes it, under NAME."""
+    with_doors(lambda doors: save_search(doors, user, name, " ".join(query)))
+    click.echo(f"saved {name}")
+
+
+@saved_search.command("list")
+@click.option("--user", type=Name(), metavar="NAME", help="Only this user's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(user: str | None, as_json: bool) -> None:
+    """List saved searches with the count of their last run."""
+    found = with_doors(lambda doors: list_searches(doors, user))
+    if as_json:
+        print_json([search_shape(search) for search in found])
+    elif found:
+        columns = [Column("user"), Column("name"), Column("query"), right("results"), rigid("last run")]
+        print_table(columns, [_row(search) for search in found])
+    else:
+        click.echo("no search is saved")
+
+
+@saved_search.command("run")
+@_name
+@_user
+@click.option("--no-wait", is_flag=True, help="Do not wait for the scheduler to run it.")
+def run(name: str, user: str, no_wait: bool) -> None:
+    """Have the scheduler run a search and keep the count."""
+
+    async def work(doors: Doors) -> SavedSearch | None:
+        before = await request_search(doors, user, name)
+        if no_wait:
+            return None
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                while (found := await find_search(doors, user, name)).last_run == before.last_run:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL_SECONDS)  # it happens in another process
+        except TimeoutError:
+            raise Transient(
+                "the scheduler did not run it in two minutes", hint="It does when it is up; `muniment status` shows."
+            ) from None
+        return found
+
+    found = with_doors(work)
+    if found is None:
+        click.echo("the scheduler will run it")
+    elif found.error:
+        click.echo(f"it failed: {found.error}")
+    else:
+        click.echo(f"{plural(found.results or 0, 'message')} found")
+
+
+@saved_search.command("remove")
+@_name
+@_user
+def remove(name: str, user: str) -> None:
+    """Forget a search."""
+    with_doors(lambda doors: remove_search(doors, user, name))
+    click.echo(f"removed {name}")
+
+
+def search_shape(search: SavedSearch) -> dict[str, object]:
+    """`user`, `name`, `query`, `created`, `requested` (to be run; null: not), `last_run`, `results` (count of the last
+    run), `error` (why it failed, or null).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "user": search.user_name,
+        "name": search.name,
+        "query": search.query,
+        "created": utc(search.created),
+        "requested": utc(search.requested),
+        "last_run": utc(search.last_run),
+        "results": search.results,
+        "error": search.error,
+    }
+
+
+def _row(search: SavedSearch) -> tuple[str, ...]:
+    results = "failed" if search.error else "" if search.results is None else number(search.results)
+    last = local_minute(search.last_run) if search.last_run else "never"
+    return search.user_name, search.name, search.query, results, last

@@ -1,0 +1,174 @@
+"""`muniment search`: find archived messages."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.text import Text
+
+from muniment.cli.connect import with_doors
+from muniment.cli.output import (
+    Column,
+    console,
+    folder_text,
+    local_minute,
+    number,
+    plural,
+    print_indented,
+    print_json,
+    print_table,
+    print_warnings,
+    right,
+    rigid,
+    shown,
+    size,
+    utc,
+)
+from muniment.cli.who import who
+from muniment.search import Sort
+from muniment.services.mark_matches import Snippet
+from muniment.services.search_messages import MOST_COUNTED, Found, Hit, Search, search_messages
+from muniment.services.viewer import Viewer
+
+_MATCH = "bold yellow"
+
+
+@click.command("search")
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="Search as this user. Without it everybody's archives are searched, where the settings allow that.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice([sort.value for sort in Sort]),
+    default=Sort.DATE.value,
+    show_default=True,
+    help="The newest first, or by where the words stand: in the subject, in names, in the text.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), metavar="N", default=50, show_default=True, help="How many on a page."
+)
+@click.option(
+    "--page", metavar="NAME", default="", help="The page that this name, printed at the end of one, stands for."
+)
+@click.option("--facets", is_flag=True, help="Count what matches by sender, year, folder and type of attachment.")
+@click.option("--snippets", is_flag=True, help="Show where the words stand.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def search(
+    query: tuple[str, ...],
+    user: str | None,
+    sort: str,
+    limit: int,
+    page: str,
+    facets: bool,
+    snippets: bool,
+    as_json: bool,
+) -> None:
+    """Find messages with all words of QUERY in headers, text, attachments or their names.
+
+    "Quoted words" stand side by side; `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc:
+    body: attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread
+    type: messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/search.md has it all. Write `--`
+    before a query that begins with `-`.
+    """
+    wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
+    found = with_doors(lambda doors: search_messages(doors, wanted, Viewer(user, operator=who())))
+    if as_json:
+        print_json(found_shape(found))
+        return
+    if snippets:
+        _print_with_snippets(found)
+    elif found.hits:
+        columns = [rigid("date"), Column("from"), Column("subject"), Column("folder"), right("size")]
+        print_table(columns, [_row(hit) for hit in found.hits])
+    if facets:
+        _print_facets(found)
+    _print_end(found)
+
+
+def found_shape(found: Found) -> dict[str, object]:
+    """`total` (messages that match in all), `hits[…]` (this page: `sha256` (hex), `date` (of the header, may be null),
+    `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
+    server's path), `snippet[{text, match}]` (may be null)), `facets{sender, year, folder, type}` (each: value to count;
+    empty without --facets), `next` (names the next page, may be empty), `lacking` (messages that wait for the index or
+    were refused by it, counted up to 10,000), `paused` (why the index takes nothing at present, may be empty).
+    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
+    return {
+        "total": found.total,
+        "hits": [hit_shape(hit) for hit in found.hits],
+        "facets": {facet.value: values for facet, values in found.facets.items()},
+        "next": found.following,
+        "lacking": found.lacking,
+        "paused": found.paused,
+    }
+
+
+def hit_shape(hit: Hit) -> dict[str, object]:
+    """Return a message that was found."""
+    pieces = None if hit.snippet is None else [{"text": text, "match": match} for text, match in hit.snippet.pieces]
+    return {
+        "sha256": hit.sha256.hex(),
+        "date": utc(hit.date),
+        "subject": hit.subject,
+        "sender": hit.sender,
+        "size": hit.size,
+        "places": [{"user": one.user, "folder": list(one.folder), "uid": one.uid} for one in hit.places],
+        "snippet": pieces,
+    }
+
+
+def _row(hit: Hit) -> tuple[str, ...]:
+    return local_minute(hit.date), hit.sender, hit.subject, _where(hit), size(hit.size)
+
+
+def _where(hit: Hit) -> str:
+    first = folder_text(hit.places[0].folder)
+    return first if len(hit.places) == 1 else f"{first} (+{len(hit.places) - 1})"
+
+
+def _print_with_snippets(found: Found) -> None:
+    out = console()
+    for hit in found.hits:
+        out.print(
+            Text.assemble(
+                (shown(hit.subject) or "(no subject)", "bold"), f"  {local_minute(hit.date)}  {size(hit.size)}"
+            )
+        )
+        print_indented(Text(f"{shown(hit.sender)}  {shown(_where(hit))}"), out=out)
+        if hit.snippet is not None:
+            print_indented(_marked(hit.snippet, colours=out.is_terminal), out=out)
+        out.print()
+
+
+def _marked(snippet: Snippet, *, colours: bool) -> Text:
+    """Return a snippet with its matches in colour; between » and « where there are no colours."""
+    if colours:
+        marked = Text()
+        for text, is_match in snippet.pieces:
+            marked.append(shown(text), style=_MATCH if is_match else None)
+        return marked
+    return Text("".join(f"»{shown(text)}«" if match else shown(text) for text, match in snippet.pieces))
+
+
+def _print_facets(found: Found) -> None:
+    for facet, values in found.facets.items():
+        if values:
+            click.echo()
+            print_table([Column(facet.value), right("messages")], [(name, number(n)) for name, n in values.items()])
+    click.echo()
+
+
+def _print_end(found: Found) -> None:
+    click.echo(f"{plural(found.total, 'message')} found")
+    if found.following and len(found.hits) < found.total:
+        click.echo(f"more with --page {found.following}")
+    warnings = []
+    if found.lacking:
+        least = "at least " if found.lacking >= MOST_COUNTED else ""
+        warnings.append(f"{least}{plural(found.lacking, 'message')} cannot be found yet: `muniment index status`")
+    if found.paused:
+        warnings.append(f"the index takes nothing at present: {found.paused}")
+    print_warnings(warnings, out=console(sys.stderr))

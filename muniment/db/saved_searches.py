@@ -1,0 +1,73 @@
+"""Searches with a name, each of a user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.errors import Conflict, NotFound
+
+_SQL = load("saved_searches")
+
+
+@dataclass(frozen=True)
+class SavedSearch:
+    """A search of a user's; `results` is the count of the last run, `error` why it failed."""
+
+    id: int
+    user_name: str
+    name: str
+    query: str
+    created: datetime
+    requested: datetime | None
+    last_run: datetime | None
+    results: int | None
+    error: str | None
+
+
+async def add(session: Session, user_id: int, name: str, query: str) -> None:
+    """Keep a search; Conflict when the user has one of this name."""
+    try:
+        await session.value(_SQL["add"], user_id, name, query)
+    except Conflict as error:
+        raise Conflict(f"there is a saved search {name} already", hint="Remove it first.") from error
+
+
+async def remove(session: Session, user_id: int, name: str) -> None:
+    """Forget a search; NotFound when the user has none of this name."""
+    if await session.value(_SQL["remove"], user_id, name) is None:
+        raise _missing(name)
+
+
+async def list_all(session: Session, user_id: int | None) -> list[SavedSearch]:
+    """Return the searches of a user, None: of everybody."""
+    return await session.rows(SavedSearch, _SQL["list"], user_id)
+
+
+async def find(session: Session, user_id: int, name: str) -> SavedSearch:
+    """Return a search; NotFound when the user has none of this name."""
+    found = await session.row(SavedSearch, _SQL["find"], user_id, name)
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+async def request(session: Session, search_id: int) -> None:
+    """Have the scheduler run it."""
+    await session.execute(_SQL["request"], search_id)
+
+
+async def take(session: Session) -> SavedSearch | None:
+    """Lock and return one that is to be run; needs a transaction."""
+    return await session.row(SavedSearch, _SQL["take"])
+
+
+async def finish(session: Session, search_id: int, results: int | None, error: str | None) -> None:
+    """Write down what a run found, or why it could not."""
+    await session.execute(_SQL["finish"], search_id, results, error)
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(f"there is no saved search {name}", hint="`muniment saved-search list` shows them.")

@@ -1,0 +1,132 @@
+"""The index at OpenSearch: its fields, and documents in them.
+
+Words come ready (`muniment.search.words`), so every text field is cut at blanks and nothing else. Behind the words of a
+field, as another value, stand their stems, which begin with a tilde.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from muniment.model.document import Document
+from muniment.search.query import STEMMED, Field
+from muniment.search.words import BREAK, Words, read_words
+
+#: The field that has every word and stem once: where a word is looked for in no particular field.
+EVERYWHERE = "words"
+
+#: Grows with the mapping: an index that was made with another one has to be built anew.
+MAPPING_VERSION = 1
+
+_TEXT = {"type": "text", "analyzer": "whitespace", "similarity": "boolean", "norms": False}
+_KEYWORD = {"type": "keyword"}
+_DATE = {"type": "date", "format": "epoch_millis"}
+
+#: docs/search.md describes each of them.
+PROPERTIES: dict[str, dict[str, Any]] = {
+    "store": {"type": "integer"},
+    "id": {"type": "long"},
+    "sha256": _KEYWORD,
+    "header_id": _KEYWORD,
+    "date": _DATE,
+    "sent": _DATE,
+    "received": _DATE,
+    "archived": _DATE,
+    "year": _KEYWORD,
+    "size": {"type": "long"},
+    "archives": _KEYWORD,
+    "folders": _KEYWORD,
+    "flags": _KEYWORD,
+    "is_filed": {"type": "boolean"},
+    "has_attachment": {"type": "boolean"},
+    "types": _KEYWORD,
+    "sender": {"type": "keyword", "ignore_above": 512},
+    **{field.value: {**_TEXT, "index_options": "positions"} for field in Field},
+    EVERYWHERE: {**_TEXT, "index_options": "docs"},
+    "problems": {"type": "keyword", "ignore_above": 1024},
+}
+
+
+def template(prefix: str) -> dict[str, Any]:
+    """Return the index template for every index whose name begins with `prefix-`."""
+    return {
+        "index_patterns": [f"{prefix}-*"],
+        "version": MAPPING_VERSION,
+        "template": {
+            "settings": {
+                "number_of_shards": 1,
+                "auto_expand_replicas": "0-1",
+                "refresh_interval": "1s",
+                "codec": "best_compression",
+                # Newest first is the usual order: then the first ones that match are enough.
+                "sort.field": ["date", "id"],
+                "sort.order": ["desc", "desc"],
+            },
+            "mappings": {
+                "dynamic": "strict",
+                "_source": {"includes": ["store", "id", "sha256", "date", "archives", "folders", "problems"]},
+                "properties": PROPERTIES,
+            },
+        },
+    }
+
+
+def fields(document: Document) -> dict[str, Any]:
+    """Return a document as OpenSearch takes it."""
+    texts = {
+        Field.SUBJECT: read_words((document.subject,)),
+        Field.FROM: read_words(document.from_),
+        Field.TO: read_words(document.to),
+        Field.CC: read_words(document.cc),
+        Field.BODY: read_words(document.body),
+        Field.FILENAME: read_words(document.file_names),
+        Field.ATTACHMENT: read_words((*document.file_names, *document.attachments)),
+    }
+    everywhere: dict[str, None] = {}
+    for field, words in texts.items():
+        everywhere.update(dict.fromkeys(words.words))
+        if field in STEMMED:
+            everywhere.update(dict.fromkeys(words.stems))
+    everywhere.pop(BREAK, None)
+    return {
+        "store": document.store_id,
+        "id": document.message_id,
+        "sha256": document.sha256.hex(),
+        "header_id": document.header_id,
+        "date": milliseconds(document.date),
+        "sent": _maybe(document.sent),
+        "received": _maybe(document.received),
+        "archived": milliseconds(document.archived),
+        "year": str(document.date.year),
+        "size": document.size,
+        "archives": _texts(document.archives),
+        "folders": _texts(document.folders),
+        "flags": document.flags,
+        "is_filed": document.is_filed,
+        "has_attachment": document.has_attachment,
+        "types": document.types,
+        "sender": document.sender,
+        **{field.value: _text(words, stemmed=field in STEMMED) for field, words in texts.items()},
+        EVERYWHERE: " ".join(everywhere),
+        "problems": document.problems,
+    }
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as OpenSearch has it."""
+    return round(moment.timestamp() * 1000)
+
+
+def _maybe(moment: datetime | None) -> int | None:
+    return None if moment is None else milliseconds(moment)
+
+
+def _texts(numbers: Sequence[int]) -> list[str]:
+    return [str(number) for number in numbers]
+
+
+def _text(words: Words, *, stemmed: bool) -> list[str]:
+    found = [" ".join(words.words)]
+    return [*found, " ".join(words.stems)] if stemmed else found

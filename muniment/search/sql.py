@@ -1,0 +1,189 @@
+"""Queries as conditions in SQL on the documents within PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from muniment.db.documents import Condition, placeholder
+from muniment.search import scores
+from muniment.search.port import Request
+from muniment.search.query import (
+    All,
+    Any,
+    Dated,
+    Field,
+    Flagged,
+    HasAttachment,
+    InArchives,
+    InFolders,
+    MessageId,
+    Not,
+    OfType,
+    Pattern,
+    Phrase,
+    Query,
+    Sized,
+    Word,
+    split_pattern,
+)
+from muniment.search.scores import scored
+from muniment.search.vectors import PEOPLE, PREFIXES, WEIGHTS
+
+_WORTH: tuple[tuple[str, int], ...] = (
+    (WEIGHTS[Field.SUBJECT], scores.SUBJECT),
+    (PEOPLE, scores.PEOPLE),
+    (WEIGHTS[Field.BODY], scores.BODY),
+    (WEIGHTS[Field.ATTACHMENT], scores.ATTACHMENT),
+)
+_NEVER: LiteralString = "false"
+_ALWAYS: LiteralString = "true"
+
+
+def condition(request: Request) -> Condition:
+    """Return the condition that documents fulfil which match and may be found."""
+    writer = _Writer(request.archives)
+    allowed = "d.is_filed" if request.archives is None else writer.archives(request.archives)
+    return Condition("(" + allowed + " AND " + writer.sql(request.query) + ")", tuple(writer.arguments))
+
+
+def score(request: Request, arguments: int) -> Condition:
+    """Return what a document is sorted by: the sum, over the words, of what the places are worth where they stand.
+
+    `arguments`: how many the query has before these.
+    """
+    terms: list[LiteralString] = []
+    values: list[object] = []
+    for leaf in scored(request.query):
+        for weight, worth in _WORTH:
+            values += [_weighed(leaf, weight), worth]
+            query, points = placeholder(arguments + len(values) - 1), placeholder(arguments + len(values))
+            terms.append("CASE WHEN d.document @@ " + query + "::text::tsquery THEN " + points + "::integer ELSE 0 END")
+    return Condition(" + ".join(terms) if terms else "0", tuple(values))
+
+
+def _weighed(leaf: Word | Phrase | Pattern, weight: str) -> str:
+    """Return a tsquery for a word in the part of documents with this weight."""
+    match leaf:
+        case Word(_, wanted):
+            return " | ".join(_marked(one, weight) for one in (wanted.word, *wanted.stems))
+        case Phrase(_, words):
+            return " <-> ".join(_marked(word, weight) for word in words)
+        case Pattern(_, pattern):
+            return _marked(split_pattern(pattern)[0], "*" + weight)
+
+
+class _Writer:
+    def __init__(self, archives: tuple[int, ...] | None) -> None:
+        self._archives = archives
+        self.arguments: list[object] = []
+
+    def archives(self, ids: tuple[int, ...]) -> LiteralString:
+        return "d.archives && " + self._argument(list(ids)) + "::bigint[]"
+
+    def sql(self, query: Query) -> LiteralString:  # noqa: C901, PLR0911, PLR0912 - a case for each kind
+        match query:
+            case All(parts):
+                return "(" + " AND ".join([self.sql(part) for part in parts]) + ")" if parts else _ALWAYS
+            case Any(parts):
+                return "(" + " OR ".join([self.sql(part) for part in parts]) + ")" if parts else _NEVER
+            case Not(part):
+                return "NOT " + self.sql(part)
+            case Word():
+                return self._fits(word_query(query))
+            case Pattern():
+                return self._pattern(query)
+            case Phrase():
+                return self._phrase(query)
+            case Dated(first, end):
+                return self._between("d.date", first, end, "timestamptz", ">=")
+            case Sized(above, below):
+                return self._between("d.size", above, below, "bigint", ">")
+            case HasAttachment():
+                return "d.has_attachment"
+            case OfType(kind):
+                return self._argument(kind) + "::text = ANY (d.types)"
+            case Flagged(flag):
+                return self._flagged(flag.value)
+            case MessageId(header_id):
+                return (
+                    "d.header_id IN (" + self._argument(header_id) + "::text, " + self._argument(f"<{header_id}>") + ")"
+                )
+            case InFolders(ids):
+                return "d.folders && " + self._argument(list(ids)) + "::bigint[]"
+            case InArchives(ids):
+                return self.archives(ids)
+        raise AssertionError(f"unresolved: {query}")
+
+    def _argument(self, value: object) -> LiteralString:
+        self.arguments.append(value)
+        return placeholder(len(self.arguments))
+
+    def _fits(self, tsquery: str) -> LiteralString:
+        return "d.document @@ " + self._argument(tsquery) + "::text::tsquery"
+
+    def _between(
+        self, column: LiteralString, low: object, high: object, kind: LiteralString, above: LiteralString
+    ) -> LiteralString:
+        bounds: list[LiteralString] = []
+        if low is not None:
+            bounds.append(column + " " + above + " " + self._argument(low) + "::" + kind)
+        if high is not None:
+            bounds.append(column + " < " + self._argument(high) + "::" + kind)
+        return "(" + " AND ".join(bounds) + ")"
+
+    def _flagged(self, flag: str) -> LiteralString:
+        """Count a flag in archives that may be read, and in no other."""
+        if self._archives is None:
+            return "EXISTS (SELECT FROM unnest(d.flags) AS flag WHERE split_part(flag, '/', 2) = " + (
+                self._argument(flag) + "::text)"
+            )
+        return "d.flags && " + self._argument([f"{archive}/{flag}" for archive in self._archives]) + "::text[]"
+
+    def _pattern(self, pattern: Pattern) -> LiteralString:
+        """Words with the beginning that the pattern has are found by the index; the rest is looked at."""
+        beginning, rest = split_pattern(pattern.pattern)
+        found = self._fits(_marked(f"{_prefix(pattern.field)}{beginning}", "*" + _weight(pattern.field)))
+        if rest == "*":
+            return found
+        like = _prefix(pattern.field) + pattern.pattern.replace("*", "%").replace("?", "_")
+        looked: LiteralString = "EXISTS (SELECT FROM unnest(d.document) AS u WHERE u.lexeme LIKE "
+        weight = _weight(pattern.field)
+        weights = self._argument(weight) + "::text = ANY (u.weights)" if weight else _ALWAYS
+        return "(" + found + " AND " + looked + self._argument(like) + "::text AND " + weights + "))"
+
+    def _phrase(self, phrase: Phrase) -> LiteralString:
+        exact = phrase_query(phrase)
+        if len(phrase.words) == 1:
+            return self._fits(exact)
+        every = " & ".join(_word(word, phrase.field) for word in phrase.words)
+        passage: LiteralString = (
+            "EXISTS (SELECT FROM search_passages AS p WHERE p.message_id = d.message_id AND p.store_id = d.store_id"
+            " AND p.words @@ " + self._argument(exact) + "::text::tsquery)"
+        )
+        return "(" + self._fits(every) + " AND (" + self._fits(exact) + " OR (d.is_long AND " + passage + ")))"
+
+
+def word_query(word: Word) -> str:
+    """Return a tsquery for a word or one with the same stem."""
+    return " | ".join(_word(one, word.field) for one in (word.wanted.word, *word.wanted.stems))
+
+
+def phrase_query(phrase: Phrase) -> str:
+    """Return a tsquery for words side by side."""
+    return " <-> ".join(_word(word, phrase.field) for word in phrase.words)
+
+
+def _word(word: str, field: Field | None) -> str:
+    return _marked(_prefix(field) + word, _weight(field))
+
+
+def _marked(lexeme: str, marks: str) -> str:
+    return f"'{lexeme}':{marks}" if marks else f"'{lexeme}'"
+
+
+def _prefix(field: Field | None) -> str:
+    return PREFIXES.get(field, "") if field else ""
+
+
+def _weight(field: Field | None) -> str:
+    return WEIGHTS.get(field, "") if field else ""

@@ -1,0 +1,106 @@
+"""Show where a message has what was searched for: a line of its text, with the words marked.
+
+The text is read from the stored message itself, on whichever index it was found: so it can show nothing but what the
+reader may see, and never what the message was like when it was indexed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from muniment.search.query import Field, Pattern, Phrase, Query, Word, words_wanted
+from muniment.search.words import spans
+
+#: Characters that are shown around matches, and that are looked at in one text.
+SHOWN = 160
+LOOKED_AT = 200_000
+
+_BLANKS = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of a text: `pieces` are its parts in order, each with whether it is a match."""
+
+    pieces: tuple[tuple[str, bool], ...]
+
+    @property
+    def text(self) -> str:
+        """The whole piece."""
+        return "".join(text for text, _ in self.pieces)
+
+
+#: Tells whether a word, of which these are the forms in the index, is one that was searched for.
+_Test = Callable[[frozenset[str]], bool]
+
+
+def snippet(query: Query, texts: Sequence[tuple[Field, str]]) -> Snippet | None:
+    """Return the piece of one of the texts that has most of what the query looks for; None when none has anything."""
+    best: tuple[int, str, list[tuple[int, int]]] | None = None
+    for field, text in texts:
+        shown = _BLANKS.sub(" ", text[:LOOKED_AT])
+        tests = [_test(leaf) for leaf in words_wanted(query) if leaf.field in {None, field}]
+        found = _matches(shown, tests)
+        if not found:
+            continue
+        count, first, last = _densest(found)
+        if best is None or count > best[0]:
+            best = count, shown, [(start, end) for start, end, _ in found[first:last]]
+    return None if best is None else _cut(best[1], best[2])
+
+
+def _test(leaf: Word | Phrase | Pattern) -> _Test:
+    match leaf:
+        case Word(_, wanted):
+            forms = frozenset((wanted.word, *wanted.stems))
+        case Phrase(_, words):
+            forms = frozenset(words)
+        case Pattern(_, pattern):
+            fits = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
+            return lambda word: any(fits.fullmatch(form) for form in word)
+    return lambda word: not forms.isdisjoint(word)
+
+
+def _matches(text: str, tests: Sequence[_Test]) -> list[tuple[int, int, int]]:
+    """Return where matches begin and end, and which test they passed."""
+    return [
+        (start, end, number)
+        for start, end, forms in spans(text)
+        for number in [next((number for number, test in enumerate(tests) if test(forms)), -1)]
+        if number >= 0
+    ]
+
+
+def _densest(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Return how many different tests the best window passes, and the matches in it (from, to)."""
+    best = (0, 0, 0)
+    first = 0
+    for last in range(1, len(found) + 1):
+        while found[last - 1][1] - found[first][0] > SHOWN and first < last - 1:
+            first += 1
+        count = len({number for _, _, number in found[first:last]})
+        if count > best[0]:
+            best = (count, first, last)
+    count, first, last = best
+    while last < len(found) and found[last][1] - found[first][0] <= SHOWN:
+        last += 1
+    return count, first, last
+
+
+def _cut(text: str, matches: Sequence[tuple[int, int]]) -> Snippet:
+    room = max(0, SHOWN - (matches[-1][1] - matches[0][0])) // 2
+    begin = text.rfind(" ", 0, max(0, matches[0][0] - room) + 1) + 1 if matches[0][0] > room else 0
+    end = min(len(text), matches[-1][1] + room)
+    pieces: list[tuple[str, bool]] = [("… ", False)] if begin else []
+    position = begin
+    for start, stop in matches:
+        if start > position:
+            pieces.append((text[position:start], False))
+        pieces.append((text[max(start, position) : stop], True))
+        position = max(position, stop)
+    pieces.append((text[position:end], False))
+    if end < len(text):
+        pieces.append((" …", False))
+    return Snippet(tuple(piece for piece in pieces if piece[0]))

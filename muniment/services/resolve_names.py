@@ -1,0 +1,53 @@
+"""Names in queries to ids: folders and archives, of those that may be read and of no others."""
+
+from __future__ import annotations
+
+import re
+
+from muniment.db import index
+from muniment.db.database import Session
+from muniment.errors import Misconfigured
+from muniment.search.query import All, Any, InArchive, InArchives, InFolder, InFolders, Not, Query
+from muniment.search.words import fold
+
+#: An index takes so many ids in one condition; who means more should say it otherwise.
+MOST_IDS = 50_000
+
+
+async def resolve_names(session: Session, query: Query, archives: tuple[int, ...] | None) -> Query:
+    """Return the query with ids; Misconfigured when a name fits too many folders."""
+    match query:
+        case All(parts):
+            return All(tuple([await resolve_names(session, part, archives) for part in parts]))
+        case Any(parts):
+            return Any(tuple([await resolve_names(session, part, archives) for part in parts]))
+        case Not(part):
+            return Not(await resolve_names(session, part, archives))
+        case InFolder(names):
+            return InFolders(_few(await _folders(session, names, archives), "/".join(names)))
+        case InArchive(name):
+            fits = _pattern(fold(name))
+            users = await index.archives_of(session, archives)
+            return InArchives(_few(tuple(one.id for one in users if fits.fullmatch(fold(one.name))), name))
+        case _:
+            return query
+
+
+async def _folders(session: Session, names: tuple[str, ...], archives: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the folders whose path has these names side by side: one of that name, and those below it."""
+    fits = _pattern("/" + "/".join(names) + "/")
+    folders = await index.folders_of(session, archives)
+    return tuple(
+        one.id for one in folders if fits.search("/" + "/".join(fold(name) for name in (one.address, *one.path)) + "/")
+    )
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """`*` and `?` stand for what no slash is in."""
+    return re.compile(re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))
+
+
+def _few(ids: tuple[int, ...], name: str) -> tuple[int, ...]:
+    if len(ids) > MOST_IDS:
+        raise Misconfigured(f"more than {MOST_IDS:,} folders fit {name}", hint="Give more of the path.")
+    return ids

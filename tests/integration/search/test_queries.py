@@ -1,0 +1,138 @@
+"""A query means the same on every index, and finds what it should and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from muniment.errors import BadQuery, Misconfigured
+from muniment.search import Facet, Sort
+from muniment.services.search_messages import Found
+from tests.integration.search.library import ANNA, BEN, LETTERS, QUERIES, Letter
+from tests.support.harness import Harness
+from tests.support.imap_script import Folder, Mail, Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import archive, mailbox
+
+
+def library(letters: Sequence[Letter]) -> dict[bytes, Folder]:
+    """Return a mailbox with these letters."""
+    folders: dict[bytes, list[Mail]] = {}
+    for letter in letters:
+        mails = folders.setdefault(letter.folder, [])
+        mails.append(Mail(len(mails) + 1, letter.content, letter.flags))
+    return {name: Folder(mails) for name, mails in folders.items()}
+
+
+async def read_in(harness: Harness, letters: Sequence[Letter] = LETTERS) -> None:
+    """Archive and index Anna's letters, and Ben's, who has others."""
+    script = Script(mailboxes={ANNA: library(letters), BEN: mailbox("ben")})
+    async with ImapServer(script) as server:
+        await archive(harness, server)
+
+
+def ids(found: Found) -> set[str]:
+    """Return the ids of the letters that were found."""
+    subjects = {letter.subject: letter.id for letter in LETTERS}
+    return {subjects[hit.subject] for hit in found.hits}
+
+
+async def test_every_query_finds_what_it_should(searching: Harness) -> None:
+    """Of 120 queries in many languages each finds exactly the messages written down for it."""
+    await read_in(searching)
+    wrong = []
+    for query, expected in QUERIES:
+        found = await searching.found(query, ANNA)
+        if (ids(found), found.total) != (set(expected.split()), len(expected.split())):
+            wrong.append((query, expected, " ".join(sorted(ids(found))), found.total))
+
+    assert wrong == []
+
+
+async def test_pages_have_no_gaps(searching: Harness) -> None:
+    """Page after page, in either order, gives every match once, also when mail comes in between."""
+    await read_in(searching)
+    for sort in Sort:
+        everything = await searching.found("-nonesuch", ANNA, sort=sort)
+        pages: list[str] = []
+        page = ""
+        while True:
+            found = await searching.found("-nonesuch", ANNA, sort=sort, limit=7, page=page)
+            assert found.total == len(LETTERS)
+            pages += [hit.subject for hit in found.hits]
+            page = found.following
+            if not page:
+                break
+
+        assert pages == [hit.subject for hit in everything.hits]
+        assert len(set(pages)) == len(LETTERS)
+
+
+async def test_pages_of_another_search_are_refused(searching: Harness) -> None:
+    """The name of a page belongs to its query and order; anything else is told so."""
+    await read_in(searching)
+    page = (await searching.found("invoice", ANNA, limit=1)).following
+
+    for query, options in (("report", {"page": page}), ("invoice", {"page": page, "sort": Sort.RELEVANCE})):
+        with pytest.raises(Misconfigured, match="another search"):
+            await searching.found(query, ANNA, **options)
+    with pytest.raises(Misconfigured, match="names no page"):
+        await searching.found("invoice", ANNA, page="x" * 40)
+
+
+async def test_order(searching: Harness) -> None:
+    """By date the newest first; by relevance subject before text, then the newest first."""
+    await read_in(
+        searching,
+        [
+            Letter("in-text", "Something", "about the zeppelin", date="Fri, 01 Mar 2024 10:00:00 +0000"),
+            Letter("in-subject", "Zeppelin", "about something", date="Wed, 01 Mar 2023 10:00:00 +0000"),
+            Letter("older", "Anything", "a zeppelin again", date="Tue, 01 Mar 2022 10:00:00 +0000"),
+            Letter(
+                "person",
+                "Led",
+                "and the others",
+                sender="Z <zeppelin@x.example>",
+                date="Mon, 01 Mar 2021 10:00:00 +0000",
+            ),
+        ],
+    )
+    by_date = await searching.found("zeppelin", ANNA)
+    by_relevance = await searching.found("zeppelin", ANNA, sort=Sort.RELEVANCE)
+
+    assert [hit.subject for hit in by_date.hits] == ["Something", "Zeppelin", "Anything", "Led"]
+    assert [hit.subject for hit in by_relevance.hits] == ["Zeppelin", "Led", "Something", "Anything"]
+
+
+async def test_facets_and_snippets(searching: Harness) -> None:
+    """Facets count what matches, and a snippet shows where, in attachments, too."""
+    await read_in(searching)
+    everything = await searching.found("-nonesuch", ANNA, facets=True)
+    few = await searching.found("platypus", ANNA, facets=True, snippets=True)
+    invoices = await searching.found("invoices paid", ANNA, snippets=True)
+
+    assert everything.facets[Facet.YEAR] == {"2024": 36, "2022": 1, "2023": 1}
+    assert everything.facets[Facet.TYPE] == {"archive": 1, "image": 1, "word": 1}
+    assert everything.facets[Facet.FOLDER] == {
+        f"{ANNA}/INBOX": 35,
+        f"{ANNA}/Archiv": 1,
+        f"{ANNA}/Projects": 1,
+        f"{ANNA}/Projects/Apollo": 1,
+    }
+    assert few.facets[Facet.SENDER] == {"carol@north.example": 1}
+    assert few.hits[0].snippet is not None
+    assert ("platypus", True) in few.hits[0].snippet.pieces
+    assert invoices.hits[0].snippet is not None
+    assert {text for text, match in invoices.hits[0].snippet.pieces if match} == {"invoice", "paid"}
+
+
+@pytest.mark.parametrize(
+    "query", ["(", '"open', "a OR", "nofield:x", "before:soon", "larger:much", "*x", "-", "has:wings"]
+)
+async def test_bad_queries_say_where(searching: Harness, query: str) -> None:
+    """What is no query is refused with the place, before any index is asked."""
+    with pytest.raises(BadQuery) as error:
+        await searching.found(query, None)
+
+    assert "at character" in str(error.value)

@@ -1,0 +1,112 @@
+"""A private OpenSearch node, run from jars that `make servers` fetched from Maven Central."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from muniment.secrecy import Secret
+from tests.support.missing import missing
+
+_RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
+_HEAP = "512m"
+_START_SECONDS = 90.0
+#: The runner takes the first free port of these.
+_PORTS = range(9202, 9299)
+
+
+class OpenSearchNode:
+    """A node in a folder of its own; it can be killed and started again on the same data and the same port."""
+
+    def __init__(self, folder: Path, jars: Path, port: int) -> None:
+        self._folder = folder
+        self._jars = jars
+        self.port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> Secret:
+        """The node's URL."""
+        return Secret(f"http://127.0.0.1:{self.port}")
+
+    def start(self) -> None:
+        """Start the node and wait until it answers."""
+        classpath = ":".join(str(jar) for jar in sorted(self._jars.rglob("*.jar")))
+        options = ["-basePath", str(self._folder), "-numOfNode", "1", "-clusterName", f"muniment-{self.port}"]
+        with (self._folder / "out.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *("java", f"-Xms{_HEAP}", f"-Xmx{_HEAP}", "-XX:+UseSerialGC", "-cp", classpath, _RUNNER),
+                    *(*options, "-baseHttpPort", str(self.port - 1)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                log_text = (self._folder / "out.log").read_text(errors="replace")[-2000:]
+                raise AssertionError(f"OpenSearch does not start:\n{log_text}")
+            time.sleep(0.1)
+        # A shortage of disk space on the tests' machine must not make the node read-only.
+        setting = {"cluster.routing.allocation.disk.threshold_enabled": False}
+        self.request("PUT", "/_cluster/settings", {"persistent": setting})
+
+    def kill(self) -> None:
+        """Kill the node as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def request(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        """Send a request and return the answer."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own node
+            found: dict[str, object] = json.loads(answer.read() or b"{}")
+            return found
+
+    def _answers(self) -> bool:
+        try:
+            health = self.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=1s")
+        except (URLError, OSError):
+            return False
+        return health["timed_out"] is False
+
+
+@contextmanager
+def running_opensearch() -> Iterator[OpenSearchNode]:
+    """Run a node; the test is skipped (in CI: fails) where its jars or Java are missing."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muniment"
+    jars = cache / "opensearch"
+    if not jars.exists():
+        missing("OpenSearch's jars are not there: `make servers` fetches them from Maven Central")
+    if shutil.which("java") is None:
+        missing("OpenSearch needs Java: apt-get install openjdk-17-jre-headless")
+    folder = Path(tempfile.mkdtemp(prefix="opensearch."))
+    node = OpenSearchNode(folder, jars, next(port for port in _PORTS if _is_free(port)))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
