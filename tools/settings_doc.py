@@ -39,20 +39,22 @@ def _row(setting: Field[Any]) -> str:
 
 
 def _default(setting: Field[Any]) -> str:
-    value: object = setting.default
     if setting.name == "data":
         return "the user's data folder"  # it differs from machine to machine
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, float):
-        return f"`{value:g}`"
-    if isinstance(value, frozenset):
-        return f"`{' '.join(sorted(value))}`"
-    if isinstance(value, int) and setting.name.endswith("_bytes"):
-        return f"`{value}` ({value // 2**20} MiB)"
-    return f"`{value}`"
+    match setting.default:
+        case None:
+            return ""
+        case bool(flag):
+            text = str(flag).lower()
+        case float(number):
+            text = f"{number:g}"
+        case frozenset(words):
+            text = " ".join(sorted(words))
+        case int(number) if setting.name.endswith("_bytes"):
+            return f"`{number}` ({number // 2**20} MiB)"
+        case value:
+            text = str(value)
+    return f"`{text}`"
 
 
 if __name__ == "__main__":

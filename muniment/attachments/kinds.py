@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from enum import StrEnum
 
 
@@ -86,6 +87,8 @@ _OPEN_DOCUMENTS = {
     b"application/vnd.oasis.opendocument.spreadsheet": Kind.SPREADSHEET,
     b"application/vnd.oasis.opendocument.presentation": Kind.PRESENTATION,
 }
+_MIME_TYPE = "mimetype"
+_MIME_TYPE_BYTES = 200
 _PDF_BEGINS_WITHIN = 1024
 ZIP = b"PK\x03\x04"
 
@@ -104,15 +107,14 @@ def kind_of(name: str, type_: str, data: bytes) -> Kind:
 
 
 def _kind_of_zip(data: bytes) -> Kind:
-    """Office documents are zips; the names in one tell which."""
-    head = data[30:200]
-    if head.startswith(b"mimetype"):
-        return next((k for text, k in _OPEN_DOCUMENTS.items() if head[8:].startswith(text)), Kind.ARCHIVE)
+    """Office documents are zips; what is in one tells which."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
-        names = []
+            if _MIME_TYPE in names and archive.getinfo(_MIME_TYPE).file_size < _MIME_TYPE_BYTES:
+                return _OPEN_DOCUMENTS.get(archive.read(_MIME_TYPE).strip(), Kind.ARCHIVE)
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, NotImplementedError, RuntimeError, EOFError):
+        return Kind.ARCHIVE
     if "[Content_Types].xml" in names:
         return next((kind for begin, kind in _IN_ZIP for name in names if name.startswith(begin)), Kind.ARCHIVE)
     return Kind.ARCHIVE

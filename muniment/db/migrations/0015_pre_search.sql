@@ -1,8 +1,9 @@
 -- The index, rewritten: documents with their access list, an outbox that no change can slip past, rebuilds beside the
 -- living index, and an account of what is not or only partly indexed. docs/decisions/0016.
 
--- Who reads it: the version says which of two workers that index one message at once read the later state.
-CREATE SEQUENCE index_versions AS bigint;
+-- The version says which of two workers that index one message at once read the later state.
+-- In large steps: OpenSearch counts one up when somebody changes a document behind our back.
+CREATE SEQUENCE index_versions AS bigint START WITH 1000 INCREMENT BY 1000;
 
 -- What the index still has to hear of. Rows are only added (by triggers) and taken away by who indexed; a message may
 -- stand here several times. `building`: only the index that is being built beside the living one wants it.

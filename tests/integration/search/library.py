@@ -41,6 +41,8 @@ class Letter:
         for name, kind, data in self.files:
             main, _, sub = kind.partition("/")
             message.add_attachment(data, maintype=main, subtype=sub, filename=name)
+        if self.files:
+            message.set_boundary(f"boundary-{self.id}")  # or each time it would be another message
         return message.as_bytes()
 
 

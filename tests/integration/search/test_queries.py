@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from muniment.errors import BadQuery, Misconfigured
+from muniment.model.run import RunState
 from muniment.search import Facet, Sort
 from muniment.services.search_messages import Found
 from tests.integration.search.library import ANNA, BEN, LETTERS, QUERIES, Letter
@@ -16,20 +17,20 @@ from tests.support.imap_server import ImapServer
 from tests.support.scripted import archive, mailbox
 
 
-def library(letters: Sequence[Letter]) -> dict[bytes, Folder]:
-    """Return a mailbox with these letters."""
+def library(letters: Sequence[Letter], uidvalidity: int = 1) -> dict[bytes, Folder]:
+    """Return a mailbox with these letters; two of the same shape would be taken for one."""
     folders: dict[bytes, list[Mail]] = {}
     for letter in letters:
         mails = folders.setdefault(letter.folder, [])
         mails.append(Mail(len(mails) + 1, letter.content, letter.flags))
-    return {name: Folder(mails) for name, mails in folders.items()}
+    return {name: Folder(mails, uidvalidity=uidvalidity) for name, mails in folders.items()}
 
 
 async def read_in(harness: Harness, letters: Sequence[Letter] = LETTERS) -> None:
     """Archive and index Anna's letters, and Ben's, who has others."""
     script = Script(mailboxes={ANNA: library(letters), BEN: mailbox("ben")})
     async with ImapServer(script) as server:
-        await archive(harness, server)
+        assert (await archive(harness, server)).run.state is RunState.SUCCEEDED
 
 
 def ids(found: Found) -> set[str]:

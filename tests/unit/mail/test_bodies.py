@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 from hypothesis import given
@@ -114,3 +115,79 @@ def _check(body: BodyText) -> None:
         text.encode("utf-8")
         assert "\0" not in text
     assert len(body.text) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("parameters", "body", "expected"),
+    [
+        ("format=flowed", "one \r\nparagraph\r\nanother", "one paragraph\nanother"),
+        ("format=flowed; delsp=yes", "日本 \r\n語", "日本語"),
+        ("format=flowed", "> quoted \r\n> text\r\nanswer", "quoted text\nanswer"),
+        ("format=flowed", "> quoted \r\nanswer", "quoted\nanswer"),
+        ("format=flowed", "text \r\n-- \r\nsignature", "text \n-- \nsignature"),
+        ("format=flowed", " stuffed", "stuffed"),
+        ("format=fixed", "one \r\nline", "one \r\nline"),
+    ],
+)
+def test_flowed_text_is_joined(parameters: str, body: str, expected: str) -> None:
+    """Lines that flow are one paragraph, so that phrases across them are found (RFC 3676)."""
+    found = text_of(f"Content-Type: text/plain; charset=utf-8; {parameters}", body.encode())
+
+    assert [line.rstrip() for line in found.text.splitlines()] == [line.rstrip() for line in expected.splitlines()]
+
+
+def test_files_within_a_text_are_taken_out() -> None:
+    """Files that were sent before there was MIME are attachments; one that has no end stays text."""
+    found = text_of("Subject: x", b"before\nbegin 644 cat.txt\n#0V%T\n`\nend\nafter\nbegin 644 open.txt\n#0V%T\n")
+
+    assert found.text.split() == ["before", "after", "begin", "644", "open.txt", "#0V%T"]
+    assert [(one.name, one.data) for one in found.attachments] == [("cat.txt", b"Cat")]
+    assert found.attachment_names == ("cat.txt",)
+    assert found.has_attachment
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: x\n\nhello\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
+        b"Content-Type: multipart/encrypted; boundary=x\n\n--x\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n"
+        b"--x\nContent-Type: application/octet-stream\n\n-----BEGIN PGP MESSAGE-----\n--x--\n",
+    ],
+)
+def test_encrypted_mail_is_marked(raw: bytes) -> None:
+    """What only its receiver can read is named as such."""
+    assert read_text(raw, limit=1000).lost == ("encrypted with PGP",)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("Content-Type: application/pdf; name=a.pdf", True),
+        ("Content-Type: text/plain\nContent-Disposition: attachment", True),
+        ("Content-Type: image/png; name=logo.png\nContent-Disposition: inline", False),
+        ("Content-Type: image/png; name=photo.png\nContent-Disposition: attachment", True),
+        ("Content-Type: application/pgp-signature; name=signature.asc", False),
+        ("Content-Type: text/plain", False),
+    ],
+)
+def test_what_people_call_an_attachment(head: str, expected: bool) -> None:
+    """Pictures within a text and signatures are none."""
+    assert text_of(head, b"x").has_attachment is expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\nContent-Type: text/plain; name=x.txt\n\nw\n" * 10_000,
+        b"Subject: x\n\n" + b"begin 644 a\n" * 300_000,
+        b"Content-Type: text/plain; format=flowed\n\n" + b"> \n" * 500_000,
+        b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Transfer-Encoding: base64\n"
+        b"Content-Type: application/x\n\n" + b"QUJD\n" * 1_000_000,
+    ],
+)
+def test_bombs_take_linear_time(raw: bytes) -> None:
+    """Ten thousand parts, files without an end, a million lines: done within seconds of CPU."""
+    began = time.process_time()
+    read_text(raw, limit=2_000_000)
+
+    assert time.process_time() - began < 10

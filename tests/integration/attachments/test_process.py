@@ -1,0 +1,178 @@
+"""The process that reads attachments: what happens to it happens to one attachment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from muniment.attachments import AttachmentReader, Kind, Reading, kind_of
+from muniment.mail.bodies import read_text
+from muniment.services.show_index import list_problems, show_index
+from tests.integration.search.library import ANNA, Letter
+from tests.integration.search.test_queries import library
+from tests.support.corpus import corpus_folder
+from tests.support.harness import Harness
+from tests.support.imap_script import Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import archive
+from tests.unit.attachments import documents
+
+TEXT = "zebra crossing"
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[AttachmentReader]:
+    """A reader with a short patience."""
+    opened = AttachmentReader(kill_seconds=1.0)
+    yield opened
+    await opened.close()
+
+
+async def read(reader: AttachmentReader, name: str, data: bytes) -> Reading:
+    """Read one attachment."""
+    return await reader.read(name, "", kind_of(name, "", data), data)
+
+
+async def test_one_process_reads_many(reader: AttachmentReader) -> None:
+    """The process is begun once and goes on."""
+    first = await read(reader, "a.docx", documents.word(TEXT))
+    process = reader._process
+    second = await read(reader, "a.pdf", documents.pdf(TEXT))
+
+    assert TEXT in first.text
+    assert TEXT in second.text
+    assert reader._process is process
+
+
+async def test_what_hangs_is_killed(reader: AttachmentReader) -> None:
+    """An attachment that takes too long costs its process, and the next one is read."""
+    await read(reader, "warm.txt", b"up")
+    slow = rb"{\rtf1 " + rb"{\b zebra}" * 3_000_000 + b"}"
+    hung = await read(reader, "slow.rtf", slow)
+    after = await read(reader, "a.txt", TEXT.encode())
+
+    assert hung == Reading(problem="reading it took more than 1 s")
+    assert after == Reading(TEXT)
+
+
+async def test_what_crashes_is_named(reader: AttachmentReader) -> None:
+    """A process that dies over an attachment is a problem of that attachment only."""
+    await read(reader, "warm.txt", b"up")
+    assert reader._process is not None
+    pid = reader._process.pid
+    os.kill(pid, signal.SIGSTOP)  # it will not answer before it dies
+    reading = asyncio.create_task(read(reader, "b.txt", b"x"))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    crashed = await reading
+    after = await read(reader, "a.txt", TEXT.encode())
+
+    assert crashed == Reading(problem="its reader died (text, exit code -9)")
+    assert after == Reading(TEXT)
+
+
+async def test_the_process_ends_with_its_parent(reader: AttachmentReader) -> None:
+    """When the index worker is killed, the reading process sees the end of its input and goes."""
+    await read(reader, "warm.txt", b"up")
+    process = reader._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()
+
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+async def test_memory_is_bounded(reader: AttachmentReader) -> None:
+    """The process cannot take all the memory of the machine."""
+    await read(reader, "warm.txt", b"up")
+    assert reader._process is not None
+    limit, _ = psutil.Process(reader._process.pid).rlimit(psutil.RLIMIT_AS)
+
+    assert limit == 1536 * 1024 * 1024
+
+
+async def test_documents_of_the_corpus() -> None:
+    """Every document made for the corpus gives the words that it is known to have, and none that it cannot."""
+    folder = corpus_folder() / "edge/made"
+    reader = AttachmentReader()
+    wrong = []
+    for line in (folder / "TRUTH.jsonl").read_text("utf-8").splitlines():
+        truth = json.loads(line)
+        if "attachments" not in truth:
+            continue
+        body = read_text((folder / truth["path"]).read_bytes(), limit=2_000_000)
+        readings = [await read(reader, one.name, one.data) for one in body.attachments]
+        text = "\n".join([body.text, *body.attached, *(one.text for one in readings)])
+        for attachment in truth["attachments"]:
+            wrong += [(truth["path"], word) for word in attachment.get("words", []) if word not in text]
+            wrong += [(truth["path"], "not " + word) for word in attachment.get("no_words", []) if word in text]
+    await reader.close()
+
+    assert wrong == []
+
+
+class Counting(AttachmentReader):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    async def read(self, name: str, type_: str, kind: Kind, data: bytes) -> Reading:
+        """Count and read."""
+        self.names.append(name)
+        return await super().read(name, type_, kind, data)
+
+
+def letters(*files: tuple[str, bytes]) -> list[Letter]:
+    """Return a letter for each attachment."""
+    return [
+        Letter(f"l{number}", f"Letter {number}", "see attachment", files=((name, "application/octet-stream", data),))
+        for number, (name, data) in enumerate(files)
+    ]
+
+
+async def index(harness: Harness, *files: tuple[str, bytes]) -> None:
+    """Archive and index letters with these attachments."""
+    async with ImapServer(Script(mailboxes={ANNA: library(letters(*files))})) as server:
+        await archive(harness, server)
+
+
+async def test_the_same_attachment_is_read_once(harness: Harness) -> None:
+    """Three messages with the same bytes attached, under other names, are found by them; they were read once."""
+    counting = Counting()
+    once = Harness(replace(harness.doors, attachments=counting), harness.folder)
+    data = documents.word(TEXT)
+    await index(once, ("a.docx", data), ("b.docx", data), ("c.docx", data), ("d.docx", documents.word("other text")))
+    await counting.close()
+
+    assert len(await harness.search(f'attachment:"{TEXT}"')) == 3
+    assert len(counting.names) == 2
+
+
+async def test_a_kind_can_be_switched_off(harness: Harness) -> None:
+    """What the settings leave out is not read; its name is found all the same."""
+    less = harness.with_settings(index_attachments=frozenset({"pdf"}))
+    await index(less, ("a.docx", documents.word(TEXT)), ("b.pdf", documents.pdf(TEXT)))
+
+    assert [hit.subject for hit in await harness.search(f'"{TEXT}"')] == ["Letter 1"]
+    assert len(await harness.search("filename:a.docx")) == 1
+
+
+async def test_a_poisoned_attachment_stops_no_message(harness: Harness) -> None:
+    """A message whose attachment cannot be read is found by all else, and listed with the reason."""
+    await index(harness, ("cut.pdf", documents.pdf(TEXT)[:50]), ("good.pdf", documents.pdf(TEXT)))
+    (problem,) = await list_problems(harness.doors, None, 10)
+    status = await show_index(harness.doors)
+
+    assert len(await harness.search("attachment")) == 2
+    assert (problem.subject, problem.indexed) == ("Letter 0", True)
+    assert problem.reasons[0].startswith("pdf: damaged: PdfiumError")
+    assert (status.coverage, status.stores[0].partly, status.failed) == (1.0, 1, 0)

@@ -1,0 +1,146 @@
+"""Nobody finds, counts or sees the mail of others, whatever he asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muniment.errors import BadQuery, Forbidden, NotFound
+from muniment.model.run import RunState
+from muniment.search import Sort
+from muniment.services.search_messages import Search, search_messages
+from muniment.services.viewer import Viewer
+from tests.integration.search.library import ANNA, BEN, Letter
+from tests.integration.search.test_queries import library
+from tests.support.harness import Harness
+from tests.support.imap_script import Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import archive
+
+SHARED = Letter("shared", "For everybody", "the canteen is closed", folder=b"INBOX")
+SECRET = Letter(
+    "secret",
+    "Takeover of Northwind",
+    "the price is nine million",
+    sender="Chief <chief@secret.example>",
+    folder=b"Takeover",
+    flags=("\\Flagged", "\\Answered"),
+    files=(("northwind.csv", "text/csv", b"price;nine million"),),
+    date="Fri, 01 Mar 2019 10:00:00 +0000",
+)
+OWN = Letter("own", "My lunch", "soup again", folder=b"INBOX", flags=())
+
+#: Each would tell Anna something about Ben's mail, if it found anything but her own two messages.
+ATTACKS = [
+    *("northwind", "takeover", '"nine million"', "subject:takeover", "from:chief", "from:secret.example", "north*"),
+    *("attachment:price", "filename:northwind.csv", "folder:takeover", "folder:*", "folder:take*", "is:flagged"),
+    *(
+        "is:answered",
+        "has:attachment",
+        "type:text",
+        "before:2020",
+        "on:2019",
+        "archive:ben",
+        "archive:*",
+        "archive:ben*",
+    ),
+    *("messageid:secret@library.example", "larger:1", "smaller:1G", "-soup", "-folder:inbox", "-is:unread"),
+    *("-archive:anna@example.com", "soup OR northwind", "(northwind OR price) -soup", "NOT soup NOT canteen"),
+    *('folder:"takeover"', "folder:ben@example.com/takeover", f"folder:{BEN}", f"to:{ANNA} OR from:chief"),
+    *("1/flagged", "2/flagged", "@f/chief", "'northwind':*", "northwind:*A", "_id:1", "*:* OR 1", "~northwind"),
+    *("n?rthwind", "n*d", "p* OR n*", "folder:../ben@example.com", "folder:%", "archive:%", "archive:'"),
+]
+
+
+async def read_in(harness: Harness) -> None:
+    """Archive a message that both have, one that is Ben's, and one that is Anna's."""
+    script = Script(mailboxes={ANNA: library([SHARED, OWN]), BEN: library([SHARED, SECRET], 2)})
+    async with ImapServer(script) as server:
+        assert (await archive(harness, server)).run.state is RunState.SUCCEEDED
+
+
+async def test_nobody_finds_what_is_not_his(searching: Harness) -> None:
+    """No query finds, counts, pages, sorts, names or quotes a message of another's; shared mail shows the own place only."""
+    await read_in(searching)
+    own = {SHARED.subject, OWN.subject}
+    told = []
+    for query in ATTACKS:
+        for sort in Sort:
+            try:
+                found = await searching.found(query, ANNA, sort=sort, facets=True, snippets=True)
+            except BadQuery:  # says nothing but what the query says
+                continue
+            shown = repr([found.hits, found.facets, found.following]).lower()
+            names = {hit.subject for hit in found.hits}
+            users = {place.user for hit in found.hits for place in hit.places}
+            counted = {count for values in found.facets.values() for count in values.values()}
+            if (
+                not names <= own
+                or users - {ANNA}
+                or found.total != len(names)
+                or max(counted, default=0) > found.total
+                or any(word in shown for word in ("takeover", "million", "ben@", "2019", "chief"))
+            ):
+                told.append((query, sort, names, found.total, found.facets))
+
+    assert told == []
+
+
+async def test_flags_and_folders_of_others_do_not_count(searching: Harness) -> None:
+    """A message that both have is flagged only for who flagged it, and stands only in his folder."""
+    flagged = replace(SHARED, folder=b"Private", flags=("\\Flagged",))
+    script = Script(mailboxes={ANNA: library([SHARED]), BEN: library([flagged, OWN], 2)})
+    async with ImapServer(script) as server:
+        assert (await archive(searching, server)).run.state is RunState.SUCCEEDED
+
+    assert [len(await searching.search("canteen is:flagged", user)) for user in (ANNA, BEN, None)] == [0, 1, 1]
+    assert [len(await searching.search("canteen folder:private", user)) for user in (ANNA, BEN, None)] == [0, 1, 1]
+    (both,) = await searching.search("canteen")
+    assert [place.user for place in both.places] == [ANNA, BEN]
+
+
+async def test_who_may_not_read_finds_nothing(searching: Harness) -> None:
+    """A user without the right to read his archive is refused, and one that does not exist is not known."""
+    await read_in(searching)
+    async with searching.database.session() as session:
+        await session.execute("UPDATE users SET own_archive = '{}' WHERE name = $1", ANNA)
+
+    with pytest.raises(Forbidden):
+        await searching.search("soup", ANNA)
+    with pytest.raises(NotFound):
+        await searching.search("soup", "nobody")
+
+
+async def test_administrators_see_others_only_where_it_is_allowed(searching: Harness) -> None:
+    """Without the setting there is no search over everybody's archives; each search for somebody else is audited."""
+    await read_in(searching)
+    closed = searching.with_settings(administrators_search=False)
+    with pytest.raises(Forbidden, match="may not search everybody"):
+        await search_messages(closed.doors, Search("northwind"), Viewer(operator="root@here"))
+    await searching.found("soup")
+    everything = await search_messages(searching.doors, Search("northwind"), Viewer(operator="root@here"))
+    await search_messages(closed.doors, Search("soup"), Viewer(ANNA, operator="root@here"))
+    await search_messages(closed.doors, Search("my own"), Viewer(ANNA))
+    async with searching.database.session() as session:
+        rows = await session.values(
+            "SELECT who || ' ' || subject || ' ' || (after ->> 'query') FROM audit"
+            " WHERE action = 'archive searched' ORDER BY id"
+        )
+
+    assert rows == [
+        "root@here all archives northwind",
+        f"root@here {ANNA} soup",
+    ]
+    assert [hit.subject for hit in everything.hits] == [SECRET.subject]
+
+
+async def test_what_left_an_archive_is_not_shown(searching: Harness) -> None:
+    """A message that lost its last place in an archive is not shown, even before the index hears of it."""
+    await read_in(searching)
+    async with searching.database.session() as session:
+        await session.execute(
+            "DELETE FROM entries WHERE message_id = (SELECT id FROM messages WHERE subject = $1)", OWN.subject
+        )
+
+    assert await searching.search("soup", ANNA) == []

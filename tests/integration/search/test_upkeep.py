@@ -1,0 +1,140 @@
+"""The index follows the archive, is compared with it, and is built anew while everything goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from muniment.db import index
+from muniment.errors import NotFound
+from muniment.search import Change, OpenSearchIndex, Target
+from muniment.services.drain_outbox import drain_outbox
+from muniment.services.make_documents import make_documents
+from muniment.services.rebuild_index import begin_rebuilds, generations, give_up_rebuilds
+from muniment.services.reconcile_index import reconcile_index
+from muniment.services.show_index import show_index
+from muniment.services.tend_index import work_at_index
+from tests.integration.search.library import ANNA, LETTERS, Letter
+from tests.integration.search.test_queries import library, read_in
+from tests.support.harness import Harness
+from tests.support.imap_script import Script
+from tests.support.imap_server import ImapServer
+from tests.support.scripted import submit
+
+MESSAGES = len(LETTERS) + 18
+
+
+async def settled(harness: Harness) -> None:
+    """Work at the index until nothing is left."""
+    status = await show_index(harness.doors)
+    for _ in range(100):
+        await work_at_index(harness.doors)
+        status = await show_index(harness.doors)
+        if not status.outbox and all(store.rebuild is None and store.reconciled for store in status.stores):
+            return
+    raise AssertionError(status)
+
+
+async def lose(harness: Harness, count: int) -> list[int]:
+    """Take documents out of the index behind Muniment's back, and return their ids."""
+    async with harness.database.transaction() as session:
+        ids = await session.values("SELECT id FROM messages ORDER BY id LIMIT $1", count)
+        if isinstance(harness.doors.index, OpenSearchIndex):
+            for one in ids:
+                await harness.doors.index._client.delete(index=harness.doors.index._name(1, 1), id=str(one))
+        else:
+            await session.execute("DELETE FROM search_documents WHERE message_id = ANY ($1)", ids)
+    return ids
+
+
+async def test_comparison_heals_both_ways(searching: Harness) -> None:
+    """What the index lost comes back, and what only the index has goes; the second comparison finds nothing."""
+    await read_in(searching)
+    await settled(searching)
+    await lose(searching, 5)
+    async with searching.database.session() as session:
+        await session.execute("DELETE FROM messages WHERE id IN (SELECT max(id) FROM messages)")
+        await session.execute("DELETE FROM index_outbox")
+    (generation,) = await generations(searching.doors)
+    healed = await reconcile_index(searching.doors, generation)
+    await drain_outbox(searching.doors)
+    again = await reconcile_index(searching.doors, generation)
+    status = (await show_index(searching.doors)).stores[0]
+
+    assert (healed, again) == ((5, 1), (0, 0))
+    assert (status.indexed, status.outbox, status.missing, status.ghosts) == (MESSAGES - 1, 0, 0, 0)
+
+
+async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness) -> None:
+    """While the index is built anew searches find everything, new mail comes into both, and in the end the old is gone."""
+    await read_in(searching)
+    await settled(searching)
+    (begun,) = await begin_rebuilds(searching.doors, None)
+    (twice,) = await begin_rebuilds(searching.doors, None)
+    await lose(searching, 3)  # the living one is not made whole by a rebuild, but replaced
+    before = await searching.found("-nonesuch", ANNA)
+    letters = [*LETTERS, Letter("late", "A latecomer", "arrived in the midst of it")]
+    async with ImapServer(Script(mailboxes={ANNA: library(letters)})) as server:
+        await submit(searching, server, name="later")
+        await searching.archive("later")
+    midst = await searching.search("latecomer", ANNA)
+    await settled(searching)
+    (after,) = await generations(searching.doors)
+    found = await searching.found("-nonesuch", ANNA)
+
+    assert (begun.already, twice.already) == (False, True)
+    assert before.total >= len(LETTERS) - 3
+    assert len(midst) == 1
+    assert (after.live, after.building) == (2, None)
+    assert found.total == len(LETTERS) + 1
+    if isinstance(searching.doors.index, OpenSearchIndex):
+        prefix = searching.doors.index._prefix
+        assert list(await searching.doors.index._client.indices.get(index=f"{prefix}-*")) == [f"{prefix}-1-2"]
+
+
+async def test_rebuild_is_given_up(searching: Harness) -> None:
+    """A rebuild that is stopped leaves what is searched as it was, and nothing behind."""
+    await read_in(searching)
+    await settled(searching)
+    await begin_rebuilds(searching.doors, None)
+    await work_at_index(searching.with_settings(index_batch=5).doors)
+    (store,) = (await show_index(searching.doors)).stores
+    stopped = await give_up_rebuilds(searching.doors, store.name)
+    status = await show_index(searching.doors)
+
+    assert stopped == [store.name]
+    assert status.stores[0].rebuild is None
+    assert (await searching.found("-nonesuch", ANNA)).total == len(LETTERS)
+    with pytest.raises(NotFound):
+        await begin_rebuilds(searching.doors, "nope")
+
+
+async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
+    """Many drains of the same messages at the same time leave each in its last state, once."""
+    await read_in(searching)
+    await settled(searching)
+    async with searching.database.session() as session:
+        for _ in range(4):
+            await session.execute("INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages")
+    small = searching.with_settings(index_batch=7)
+    await asyncio.gather(*(drain_outbox(small.doors) for _ in range(4)))
+    status = await show_index(searching.doors)
+
+    assert (status.indexed, status.outbox) == (MESSAGES, 0)
+
+
+async def test_an_older_version_never_wins(searching: Harness) -> None:
+    """What a slow worker read before another is not written over what the other read after."""
+    await read_in(searching)
+    async with searching.database.transaction() as session:
+        ids = await session.values("SELECT id FROM messages WHERE subject = 'Large thing'")
+        facts = await index.facts(session, [(1, ids[0])])
+        (document,) = [one async for one in make_documents(searching.doors, session, facts, 0, float("inf"))]
+        for version, subject in ((10**9, "newest"), (10**9 - 1, "older")):
+            other = replace(document, subject=subject, version=version)
+            change = Change(1, ids[0], version, other)
+            assert await searching.doors.index.apply(session, [Target(1, 1)], [change]) == []
+
+    assert (len(await searching.search("newest", ANNA)), len(await searching.search("older", ANNA))) == (1, 0)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muniment.attachments import limits
+from muniment.attachments.child import Order, answer
+from muniment.attachments.kinds import Kind, kind_of
+from muniment.settings import READ_KINDS
+from tests.unit.attachments import documents
+from tests.unit.attachments.documents import zipped
+
+TEXT = "zebra crossing"
+MESSAGE = (
+    b"Subject: inner\nFrom: a@b.example\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nzebra crossing\n--x--\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "data", "kind", "words"),
+    [
+        ("a.pdf", "application/pdf", documents.pdf(TEXT), Kind.PDF, TEXT),
+        ("named.txt", "text/plain", documents.pdf(TEXT), Kind.PDF, TEXT),
+        ("a.docx", "", documents.word(TEXT), Kind.WORD, f"{TEXT}|tablecell|footnoted"),
+        ("old.doc", "application/msword", documents.word(TEXT), Kind.WORD, TEXT),
+        ("a.pptx", "", documents.presentation(TEXT), Kind.PRESENTATION, f"{TEXT}|speakernotes"),
+        ("a.xlsx", "", documents.spreadsheet(TEXT), Kind.SPREADSHEET, f"{TEXT}|Sheetname|4711"),
+        ("a.odt", "", documents.open_text(TEXT), Kind.WORD, f"{TEXT} behind"),
+        ("a.odp", "", documents.open_text(TEXT, "presentation"), Kind.PRESENTATION, TEXT),
+        ("a.rtf", "application/rtf", documents.rtf(TEXT), Kind.RTF, TEXT),
+        ("a.html", "text/html", b"<p>zebra <b>cross</b>ing<script>hidden", Kind.HTML, TEXT),
+        ("a.csv", "", b"zebra crossing;1\n", Kind.TEXT, TEXT),
+        ("a.txt", "", "\ufeffzebra crossing".encode("utf-16"), Kind.TEXT, TEXT),
+        ("a.eml", "application/octet-stream", MESSAGE, Kind.MESSAGE, f"inner|{TEXT}"),
+        ("a.zip", "", zipped({"in.txt": TEXT, "d/in.pdf": documents.pdf("giraffe")}), Kind.ARCHIVE, f"{TEXT}|giraffe|in.pdf"),
+        ("a.txt.gz", "", documents.gzipped(TEXT.encode()), Kind.ARCHIVE, TEXT),
+        ("winmail.dat", "application/ms-tnef", documents.tnef(TEXT, "in.txt", b"giraffe"), Kind.TNEF, f"{TEXT}|in.txt|giraffe"),
+        ("smime.p7m", "application/pkcs7-mime", documents.signed(TEXT), Kind.SMIME, TEXT),
+        ("a.jpg", "image/jpeg", b"\xff\xd8\xff\xe0zebra", Kind.IMAGE, ""),
+        ("a.bin", "application/octet-stream", b"zebra", Kind.OTHER, ""),
+    ],
+)  # fmt: skip
+def test_every_kind_is_read(name: str, type_: str, data: bytes, kind: Kind, words: str) -> None:
+    """Each kind is known by its bytes or its name, and its text is found, phrases in one piece."""
+    found = answer(Order(name, type_, data))
+
+    assert kind_of(name, type_, data) is kind
+    assert found.problem == ""
+    assert [word for word in words.split("|") if word not in found.text.replace("\t", " ")] == []
+    assert "hidden" not in found.text
+
+
+def test_the_switch_knows_every_kind() -> None:
+    """The setting takes exactly the kinds that there are readers for."""
+    assert {kind.value for kind in Kind if kind.is_read} == READ_KINDS
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "problem"),
+    [
+        ("cut.pdf", documents.pdf(TEXT)[:40], "damaged: PdfiumError"),
+        ("cut.docx", documents.word(TEXT)[:300], "damaged"),
+        ("old.doc", b"\xd0\xcf\x11\xe0" + bytes(600), "before 2007"),
+        ("locked.p7m", documents.encrypted(TEXT), "encrypted with S/MIME"),
+        ("broken.p7m", b"\x30\x80nonsense", "damaged"),
+        ("broken.dat", b"\x78\x9f\x3e\x22\x01", "damaged"),
+        ("inside.zip", zipped({"bad.docx": zipped({"word/document.xml": "<"}), "good.txt": TEXT}), ""),
+        ("bad.zip", zipped({"bad.pdf": b"%PDF-1.4 nothing", "good.txt": TEXT}), "something within it is damaged"),
+    ],
+)
+def test_damage_has_a_reason(name: str, data: bytes, problem: str) -> None:
+    """What cannot be read says why, and what is beside it is read."""
+    found = answer(Order(name, "", data))
+
+    assert problem in found.problem
+    assert TEXT in found.text or "good" not in str(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (zipped({"zeros": bytes(limits.UNPACKED_BYTES + 1)}), "unpacks to more than"),
+        (documents.gzipped(bytes(limits.UNPACKED_BYTES + 1)), "unpacks to more than"),
+        (zipped({f"f{number}": "" for number in range(limits.MEMBERS + 5)}), "too many members"),
+        (
+            zipped(
+                {"[Content_Types].xml": "", "word/document.xml": "<a>" + " " * (limits.UNPACKED_BYTES + 1) + "</a>"}
+            ),
+            "unpacks to more than",
+        ),
+        (
+            zipped({"a.xml": "", "[Content_Types].xml": "", "word/document.xml": "<w:t>" * 5000}),
+            "damaged",
+        ),
+    ],
+)
+def test_bombs_are_bounded(data: bytes, problem: str) -> None:
+    """What unpacks to too much, or nests too deep, ends soon and says so."""
+    began = time.process_time()
+    found = answer(Order("bomb.zip", "", data))
+
+    assert problem in found.problem
+    assert time.process_time() - began < 10  # of CPU; it takes a second
+
+
+def test_nesting_is_bounded() -> None:
+    """Archives in archives are opened so deep and no deeper."""
+    data = zipped({"innermost.txt": TEXT})
+    for depth in range(8):
+        data = zipped({f"level{depth}.zip": data})
+    found = answer(Order("deep.zip", "", data))
+
+    assert "nested deeper" in found.problem
+    assert TEXT not in found.text
+
+
+def test_entities_are_not_expanded() -> None:
+    """A document that asks for a file of ours, or for a billion laughs, gets neither."""
+    evil = (
+        '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY l "lol"><!ENTITY m "&l;&l;&l;&l;&l;&l;&l;&l;">]>'
+        '<w:d xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:t>&x;</w:t><w:t>&m;</w:t></w:d>'
+    )
+    found = answer(Order("evil.docx", "", zipped({"[Content_Types].xml": "", "word/document.xml": evil})))
+
+    assert "root:" not in found.text
+    assert "lol" not in found.text
+
+
+def test_long_text_is_cut() -> None:
+    """Text beyond the limit is left out, and that is said."""
+    found = answer(Order("long.txt", "", b"word " * limits.TEXT_CHARACTERS))
+
+    assert len(found.text) == limits.TEXT_CHARACTERS
+    assert "characters was left out" in found.problem
+
+
+@given(
+    st.sampled_from(["a.docx", "a.pdf", "a.zip", "a.rtf", "a.xls", "a.odt", "a.eml", "a.p7m", "winmail.dat", "a.html"]),
+    st.sampled_from([b"", b"PK\x03\x04", b"%PDF-1.4\n", b"{\\rtf1", b"\x78\x9f\x3e\x22", b"\x1f\x8b\x08", b"0\x80"]),
+    st.binary(max_size=300),
+)
+def test_no_bytes_raise(name: str, beginning: bytes, rest: bytes) -> None:
+    """Whatever an attachment is said to be and is, reading it gives an answer that PostgreSQL can hold."""
+    found = answer(Order(name, "", beginning + rest))
+
+    (found.text + found.problem).encode("utf-8")
+    assert "\0" not in found.text + found.problem
