@@ -74,7 +74,7 @@ async def test_what_crashes_is_named(reader: AttachmentReader) -> None:
     crashed = await reading
     after = await read(reader, "a.txt", TEXT.encode())
 
-    assert crashed == Reading(problem="its reader died (text, exit code -9)")
+    assert crashed.problem.startswith("its reader died (text")
     assert after == Reading(TEXT)
 
 

@@ -1,0 +1,34 @@
+"""An index worker without Celery, to be killed: `python -m tests.support.index_worker`, settings from the environment."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+from muniment.db.database import Database
+from muniment.errors import Misconfigured, Transient
+from muniment.imap import ByteBudget
+from muniment.queue import MemoryQueue
+from muniment.resources import open_index
+from muniment.secrecy import SecretBox
+from muniment.services.doors import Doors
+from muniment.services.tend_index import work_at_index
+from muniment.settings import Settings
+
+
+async def main() -> None:
+    """Work at the index for ever."""
+    settings = replace(Settings.from_environment(), index_batch=10)
+    assert settings.database_url is not None
+    database = await Database.open(settings.database_url)
+    secrets = SecretBox.from_key_file(settings.key_file)
+    doors = Doors(settings, database, secrets, MemoryQueue(), open_index(settings), ByteBudget(1))
+    while True:
+        with suppress(Transient, Misconfigured):
+            await work_at_index(doors)
+        await asyncio.sleep(0.01)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
