@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format bench scale fuzz chaos soak lock servers
+.PHONY: help setup demo test lint format bench bench-search scale fuzz chaos soak lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -10,7 +10,7 @@ PEERS := isync getmail6 offlineimap3
 CODE := muniment workers scheduler tests bench
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## virtual environment with the locked dependencies
 	@tools/setup.sh python
@@ -35,6 +35,10 @@ format: setup  ## format the code, mend what ruff can mend
 bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slow ones, too
 	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-search: setup servers  ## indexing beside notmuch, and searches among a million messages; SEARCH_ARGS="--documents 0"
+	@tools/setup.sh packages notmuch
+	$(BIN)/python -m bench.search $(SEARCH_ARGS)
 
 scale: setup  ## ten million rows, 100,000 mailboxes, 1,000 connections; SCALE_ARGS="growth --quick"
 	@tools/setup.sh packages dovecot-imapd

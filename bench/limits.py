@@ -48,7 +48,7 @@ def wire(server: Dovecot, source: Source) -> Limit:
 
 
 def copy(server: Dovecot, source: Source, folder: Path) -> Limit:
-    """COPY contents, messages, entries and outbox rows that were made ready before, durably, a few writers at once."""
+    """COPY contents, messages and entries (a trigger adds outbox rows) that were made ready before, durably, a few writers at once."""
     batches = list(_batches(server, source))
     database_folder, sockets = folder / "database", folder / "sockets"
     database_folder.mkdir()
@@ -70,7 +70,6 @@ class _Batch:
     contents: list[tuple[object, ...]]
     messages: list[tuple[object, ...]]
     entries: list[tuple[object, ...]]
-    outbox: list[tuple[object, ...]]
 
 
 def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
@@ -79,7 +78,7 @@ def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
     seen: dict[bytes, int] = {}
     number = 0
     while chunk := list(islice(raws, _BATCH)):
-        batch = _Batch([], [], [], [])
+        batch = _Batch([], [], [])
         for raw in chunk:
             number += 1
             message = MemoryMessage(raw)
@@ -102,7 +101,6 @@ def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
                         head.date,
                     )
                 )
-                batch.outbox.append((1, number))
             batch.entries.append((1, number // 1000, 1, number, seen[digest], None, ["\\Seen"]))
         yield batch
 
@@ -119,7 +117,6 @@ async def _copy_all(server: EmbeddedPostgres, batches: Sequence[_Batch]) -> floa
                     await session.copy("contents", ("store_id", "message_id", "part", "codec", "data"), batch.contents)
                     await session.copy("messages", _MESSAGE_COLUMNS, batch.messages)
                     await session.copy("entries", _ENTRY_COLUMNS, batch.entries)
-                    await session.copy("index_outbox", ("store_id", "message_id"), batch.outbox)
 
         started = time.monotonic()
         await asyncio.gather(*(write() for _ in range(_WRITERS)))

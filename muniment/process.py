@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 
@@ -18,3 +19,12 @@ FRUGAL_ALLOCATOR = {
 def process_name() -> str:
     """Return `host:pid`, short enough for PostgreSQL's application_name (63 bytes)."""
     return f"{socket.gethostname()[:40]}:{os.getpid()}"
+
+
+def collect_garbage_seldom() -> None:
+    """Have Python look for garbage in circles less often: who makes many small objects spends half of his time on it.
+
+    What is in no circle is freed at once as ever. Measured for indexing: record 0016.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)

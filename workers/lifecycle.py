@@ -21,6 +21,7 @@ from muniment.bridge import Bridge, wait_for_doors
 from muniment.embedded import endpoints
 from muniment.exporter import Budget, Exporter, forget_former_children
 from muniment.jobs import Queue
+from muniment.process import collect_garbage_seldom
 from muniment.services.report_process import report_process
 from muniment.settings import Settings
 from workers.announcement import Announcement
@@ -89,6 +90,7 @@ def _on_ready(sender: Any, **_: object) -> None:
 
 
 def _on_child(**_: object) -> None:
+    collect_garbage_seldom()
     if _exporter is not None:
         _exporter.leave_to_parent()
     bridge.keep_running(partial(report_process, kind=Queue.INDEX.value, concurrency=1), "report")

@@ -58,15 +58,11 @@ def template(prefix: str) -> dict[str, Any]:
             "settings": {
                 "number_of_shards": 1,
                 "auto_expand_replicas": "0-1",
-                "refresh_interval": "1s",
-                "codec": "best_compression",
-                # Newest first is the usual order: then the first ones that match are enough.
-                "sort.field": ["date", "id"],
-                "sort.order": ["desc", "desc"],
             },
             "mappings": {
                 "dynamic": "strict",
-                "_source": {"includes": ["store", "id", "sha256", "date", "archives", "folders", "problems"]},
+                # Nobody asks for it: what is shown comes from PostgreSQL, and documents are made from there.
+                "_source": {"enabled": False},
                 "properties": PROPERTIES,
             },
         },

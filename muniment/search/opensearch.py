@@ -62,7 +62,7 @@ class OpenSearchIndex:
         options: dict[str, Any] = {"ca_certs": str(ca_file)} if ca_file else {}
         if certificate:
             options |= {"client_cert": str(certificate), "client_key": str(key or certificate)}
-        client = AsyncOpenSearch(hosts=[url.reveal()], timeout=_SECONDS, max_retries=0, http_compress=True, **options)
+        client = AsyncOpenSearch(hosts=[url.reveal()], timeout=_SECONDS, max_retries=0, **options)
         return cls(client, prefix)
 
     async def close(self) -> None:

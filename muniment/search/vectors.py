@@ -7,13 +7,14 @@ of one word; documents that have more are long, and phrases in them are found in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 
 from muniment.model.document import Document
 from muniment.search.parser import MAX_PHRASE
 from muniment.search.query import Field
-from muniment.search.words import BREAK, read_words
+from muniment.search.words import BREAK, Words, read_words
 
 PREFIXES = {Field.FROM: "@f/", Field.TO: "@t/", Field.CC: "@c/", Field.FILENAME: "@n/"}
 WEIGHTS = {Field.SUBJECT: "A", Field.BODY: "C", Field.ATTACHMENT: "D"}
@@ -21,10 +22,10 @@ PEOPLE = "B"
 
 _POSITIONS = 16_000
 _TIMES = 250
-#: Positions of a word in one part of a long document; four parts have fewer than 255.
-_TIMES_EACH = 60
 #: PostgreSQL takes 1 MiB; an entry costs 4 bytes, a position 2.
 _BYTES = 900_000
+#: So many words are never too much.
+_FEW = 2000
 
 
 @dataclass(frozen=True)
@@ -41,84 +42,117 @@ class Vectors:
         return bool(self.passages)
 
 
-#: A word, or None between two texts; the other word that stands at its place; its weight.
-_Token = tuple[str | None, str, str]
-_GAP: _Token = (None, "", "")
+_PLACES = {weight: [f"{number}{weight}" for number in range(1, _POSITIONS + 2)] for weight in "ABCD"}
+
+
+_STEM_PLACES = {weight: [f"1{weight}"] for weight in "ABCD"}
+
+
+@dataclass(frozen=True)
+class _Section:
+    """The words of one part of a document: their weight, and the prefix of their twins, if any."""
+
+    words: Words
+    weight: str
+    prefix: str = ""
 
 
 def vectors(document: Document) -> Vectors:
     """Return a document's words as tsvectors, in their text form."""
-    tokens: list[_Token] = []
-    stems: dict[str, set[str]] = {}
-    for texts, weight, prefix in _sections(document):
-        found = read_words(texts)
-        tokens.append(_GAP)
-        tokens += [_GAP if word == BREAK else (word, prefix + word if prefix else "", weight) for word in found.words]
-        if weight != PEOPLE:
-            for stem in found.stems:
-                stems.setdefault(stem, set()).add(weight)
-    whole, is_cut, is_exact = _whole(tokens, stems)
-    return Vectors(whole, [] if is_exact else list(_passages(tokens)), is_cut)
-
-
-def _sections(document: Document) -> list[tuple[tuple[str, ...], str, str]]:
-    return [
-        ((document.subject,), WEIGHTS[Field.SUBJECT], ""),
-        (document.from_, PEOPLE, PREFIXES[Field.FROM]),
-        (document.to, PEOPLE, PREFIXES[Field.TO]),
-        (document.cc, PEOPLE, PREFIXES[Field.CC]),
-        (document.file_names, WEIGHTS[Field.ATTACHMENT], PREFIXES[Field.FILENAME]),
-        (document.body, WEIGHTS[Field.BODY], ""),
-        (document.attachments, WEIGHTS[Field.ATTACHMENT], ""),
+    sections = [
+        _Section(read_words((document.subject,)), WEIGHTS[Field.SUBJECT]),
+        _Section(read_words(document.from_), PEOPLE, PREFIXES[Field.FROM]),
+        _Section(read_words(document.to), PEOPLE, PREFIXES[Field.TO]),
+        _Section(read_words(document.cc), PEOPLE, PREFIXES[Field.CC]),
+        _Section(read_words(document.file_names), WEIGHTS[Field.ATTACHMENT], PREFIXES[Field.FILENAME]),
+        _Section(read_words(document.body), WEIGHTS[Field.BODY]),
+        _Section(read_words(document.attachments), WEIGHTS[Field.ATTACHMENT]),
     ]
+    whole = _Whole()
+    for section in sections:
+        whole.add(section)
+    whole.add_stems(sections)
+    if len(whole.places) > _FEW:
+        whole.cut()
+    passages = [] if whole.is_exact else list(_passages(sections))
+    return Vectors(_text(whole.places), passages, whole.is_cut)
 
 
-def _whole(tokens: list[_Token], stems: dict[str, set[str]]) -> tuple[str, bool, bool]:
-    """Return the tsvector of everything, whether words had to be left out, and whether it has every position."""
-    places: dict[str, list[str]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    exact = len(tokens) <= _POSITIONS
-    size = 0
-    cut = False
-    for position, (word, twin, weight) in enumerate(tokens, start=1):
-        if word is None:
-            continue
-        count = counts[word, weight] = counts.get((word, weight), 0) + 1
-        if count > _TIMES_EACH:
-            exact = False
-            continue
-        size += 2 if word in places else 8 + len(word.encode())
-        if size > _BYTES:
-            cut = True
-            break
-        place = f"{min(position, 16_383)}{weight}"
-        places.setdefault(word, []).append(place)
-        if twin:
-            size += 8 + len(twin.encode())
-            places.setdefault(twin, []).append(place)
-    for stem, weights in stems.items():
-        size += 10 + len(stem.encode())
-        if size > _BYTES:
-            cut = True
-            break
-        # A tsvector keeps one weight for a position: each has its own.
-        places[stem] = [f"{number}{weight}" for number, weight in enumerate(sorted(weights), start=1)]
-    return _text(places), cut, exact
+class _Whole:
+    """The tsvector of everything; `is_exact`: it has every position, `is_cut`: words had to be left out."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, list[str]] = {}
+        self.is_exact = True
+        self.is_cut = False
+        self._position = 0
+
+    def add(self, section: _Section) -> None:
+        places, words = self.places, section.words.words
+        for word, place in zip(words, _places(section.weight, self._position), strict=False):
+            found = places.get(word)
+            if found is None:
+                places[word] = [place]
+            elif len(found) < _TIMES:
+                found.append(place)
+            else:
+                self.is_exact = False
+                if not any(other.endswith(section.weight) for other in found):
+                    found.append(place)  # a word must be known to stand in each of the four parts
+        places.pop(BREAK, None)
+        if section.prefix:
+            for word, place in zip(words, _places(section.weight, self._position), strict=False):
+                if word != BREAK:
+                    twins = places.setdefault(section.prefix + word, [])
+                    twins += [place] if len(twins) < _TIMES else []
+        self._position += len(words) + 1  # no phrase goes on in the next part
+        self.is_exact &= self._position < _POSITIONS
+
+    def add_stems(self, sections: Sequence[_Section]) -> None:
+        """Add the stems of every part; a tsvector keeps one weight for a position, so each has its own."""
+        weights: dict[str, str] = {}
+        for section in sections:
+            if section.weight != PEOPLE:
+                for stem in section.words.stems:
+                    weights[stem] = weights.get(stem, "") + section.weight
+        for stem, found in weights.items():
+            self.places[stem] = _STEM_PLACES.get(found) or [
+                _PLACES[weight][number] for number, weight in enumerate(dict.fromkeys(found))
+            ]
+
+    def cut(self) -> None:
+        """Leave out the last words when PostgreSQL would not take all of them."""
+        room = _BYTES
+        for number, (word, found) in enumerate(self.places.items()):
+            room -= 8 + 4 * len(word) + 2 * len(found)
+            if room < 0:
+                self.is_cut = True
+                self.places = dict(islice(self.places.items(), number))
+                return
 
 
-def _passages(tokens: list[_Token]) -> Iterator[str]:
+def _places(weight: str, position: int) -> Iterator[str]:
+    """Yield the places from a position on; the last one that there is goes on for ever."""
+    row = _PLACES[weight]
+    return chain(islice(row, position, None), repeat(row[-1]))
+
+
+def _passages(sections: Sequence[_Section]) -> Iterator[str]:
+    """Yield the words piece by piece, each with its weight and its twin; pieces have `MAX_PHRASE` words in common."""
+    tokens: list[tuple[str, str, str]] = []
+    for section in sections:
+        tokens += [(word, section.weight, section.prefix) for word in (*section.words.words, BREAK)]
     start = 0
     while start < len(tokens):
         places: dict[str, list[str]] = {}
         position = 0
-        for word, twin, weight in tokens[start : start + _POSITIONS]:
-            position += 1
-            if word is None:
+        for position, (word, weight, prefix) in enumerate(tokens[start : start + _POSITIONS], start=1):
+            if word == BREAK:
                 continue
-            place = f"{position}{weight}"
+            place = _PLACES[weight][position - 1]
             places.setdefault(word, []).append(place)
-            if twin:
-                places.setdefault(twin, []).append(place)
+            if prefix:
+                places.setdefault(prefix + word, []).append(place)
             if len(places[word]) == _TIMES:
                 break
         yield _text(places)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -28,6 +29,8 @@ WORD_CHARACTERS = 64
 
 _STEMMED_CHARACTERS = range(3, 41)
 _CACHED = 200_000
+#: So many frequent words tell a language.
+_TELLING = 3
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*+")
@@ -68,17 +71,29 @@ class Wanted:
     stems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
     """What there is to know of a word as written.
 
-    `words`: what it is indexed as. `stems`: its stem in each language. `common`: the languages (bits) in which it is so
-    frequent that it tells them.
+    `words`: what it is indexed as. `plain`: what its stem is made from, empty when it has none. `common`: the languages
+    (bits) in which it is so frequent that it tells them.
     """
 
-    words: tuple[str, ...]
-    stems: tuple[str, ...] = ()
-    common: int = 0
+    __slots__ = ("_stems", "common", "is_cyrillic", "plain", "words")
+
+    def __init__(self, words: tuple[str, ...], plain: str = "", common: int = 0) -> None:
+        self.words = words
+        self.plain = plain
+        self.common = common
+        self.is_cyrillic = bool(plain) and not plain.isascii() and _CYRILLIC.search(plain) is not None
+        self._stems: list[str | None] = [None] * len(LATIN) if plain else []
+
+    def stem(self, language: int) -> str:
+        """Return the stem in a language; only words that have a stem may be asked. Cyrillic letters are Russian."""
+        stem = self._stems[language]
+        if stem is None:
+            stemmer = _russian if self.is_cyrillic else _stemmers[language]
+            stem = self._stems[language] = STEM + fold(stemmer.stemWord(self.plain))
+        return stem
 
 
 _known: dict[str, _Known] = {}
@@ -88,18 +103,13 @@ def read_words(texts: Iterable[str]) -> Words:
     """Return the words of texts, which belong together, as they are indexed."""
     words: list[str] = []
     found: list[_Known] = []
-    votes = [0] * len(LATIN)
     for number, text in enumerate(texts):
         if number:
             words.append(BREAK)
-        for written in _split(text):
-            known = _known.get(written) or _look_up(written)
-            words += known.words
-            if known.stems:
-                found.append(known)
-                if known.common:
-                    _vote(votes, known.common)
-    return Words(words, _stems(found, votes))
+        known = [_known.get(written) or _look_up(written) for written in _split(text)]
+        words += [word for one in known for word in one.words]
+        found += known
+    return Words(words, _stems(found))
 
 
 def wanted_words(text: str) -> list[Wanted]:
@@ -111,7 +121,7 @@ def wanted_words(text: str) -> list[Wanted]:
         words = known.words
         if number == len(pieces) - 1 and _ends_in_pair(written):
             words = words[:-1]  # not the last character alone: there the text may go on
-        stems = tuple(dict.fromkeys(known.stems)) if len(words) == 1 else ()
+        stems = _every_stem(known) if len(words) == 1 else ()
         wanted += [Wanted(word, stems) for word in words]
     return wanted
 
@@ -139,7 +149,7 @@ def spans(text: str) -> Iterator[tuple[int, int, frozenset[str]]]:
     for match in _WORD.finditer(text):
         known = _known.get(match[0]) or _look_up(unicodedata.normalize("NFKC", match[0]))
         if not _PAIRED.search(match[0]):
-            yield match.start(), match.end(), frozenset((*known.words, *known.stems))
+            yield match.start(), match.end(), frozenset((*known.words, *_every_stem(known)))
             continue
         start = match.start()
         for run in _RUNS.findall(match[0]):
@@ -170,12 +180,8 @@ def _learn(written: str) -> _Known:
         return _Known(tuple(word for run in _RUNS.findall(folded) for word in _paired(run)))
     words = (folded[:WORD_CHARACTERS],)
     if len(written) not in _STEMMED_CHARACTERS or _DIGIT.search(written):
-        return _Known(words, (), STOP_WORDS.get(folded, 0))
-    plain = written.casefold()
-    stemmers = [_russian] if _CYRILLIC.search(plain) else _stemmers
-    return _Known(
-        words, tuple(STEM + fold(one.stemWord(_singular(plain))) for one in stemmers), STOP_WORDS.get(folded, 0)
-    )
+        return _Known(words, "", STOP_WORDS.get(folded, 0))
+    return _Known(words, _singular(written.casefold()), STOP_WORDS.get(folded, 0))
 
 
 def _singular(word: str) -> str:
@@ -195,23 +201,25 @@ def _ends_in_pair(written: str) -> bool:
     return len(run) > 1 and _PAIRED.match(run) is not None
 
 
-def _vote(votes: list[int], common: int) -> None:
-    for number in range(len(votes)):
-        if common >> number & 1:
-            votes[number] += 1
+def _every_stem(known: _Known) -> tuple[str, ...]:
+    """Return the stems of a word in all languages."""
+    return tuple(dict.fromkeys(known.stem(number) for number in range(len(LATIN)))) if known.plain else ()
 
 
-def _stems(found: list[_Known], votes: list[int]) -> list[str]:
+def _stems(found: Sequence[_Known]) -> list[str]:
     """Return the stems by the text's language, or two of them; by all where it does not tell."""
+    votes = [0] * len(LATIN)
+    for common, count in Counter([one.common for one in found]).items():
+        for number in range(len(votes)):
+            if common >> number & 1:
+                votes[number] += count
     most = max(votes)
-    chosen = range(len(votes))
-    if most >= 3:
-        chosen = [number for number, count in enumerate(votes) if count * 3 >= most]  # type: ignore[assignment]
+    chosen = [number for number, count in enumerate(votes) if count * 2 >= most or most < _TELLING]
     stems: dict[str, None] = {}
-    for known in found:
-        if len(known.stems) == 1:
-            stems[known.stems[0]] = None
-        else:
+    for known in dict.fromkeys(found):
+        if known.is_cyrillic:
+            stems[known.stem(0)] = None
+        elif known.plain:
             for number in chosen:
-                stems[known.stems[number]] = None
+                stems[known.stem(number)] = None
     return list(stems)

@@ -1,0 +1,1 @@
+"""How fast mail becomes searchable, and how fast searches answer."""

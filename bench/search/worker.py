@@ -1,0 +1,36 @@
+"""An index process of the benchmark: says that it is ready, waits for a line, and drains until the outbox is empty.
+
+`python -m bench.search.worker FOLDER`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from bench.search.store import opened
+from muniment import log
+from muniment.process import collect_garbage_seldom
+from muniment.resources import open_index
+from muniment.services.drain_outbox import drain_outbox
+from muniment.settings import Settings
+
+
+async def main(folder: Path) -> None:
+    """Drain, as an index worker does, until nothing is left."""
+    settings = Settings.from_environment()
+    assert settings.database_url is not None
+    index = open_index(settings)
+    async with opened(settings.database_url.reveal(), folder, index) as doors:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        while await drain_outbox(doors):
+            pass
+    await index.close()
+
+
+if __name__ == "__main__":
+    log.configure("WARNING", json=False)
+    collect_garbage_seldom()
+    asyncio.run(main(Path(sys.argv[1])))
