@@ -32,3 +32,4 @@ keep secret_key "$(head -c 32 /dev/urandom | base64)"
 keep flower_password "$(random_hex)"
 # OpenSearch insists on upper case, lower case, a digit and a sign.
 keep opensearch_password "Mn-$(random_hex)"
+keep opensearch_url "http://admin:$(cat "$folder/opensearch_password")@opensearch:9200"

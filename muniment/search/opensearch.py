@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,8 +23,11 @@ from muniment.search.mapping import fields, template
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.secrecy import Secret, check_url
 
-#: Bytes of one bulk request; OpenSearch takes 100 MB, and answers small ones sooner.
-BULK_BYTES = 5 * 1024 * 1024
+#: Bytes of one bulk request. OpenSearch takes 100 MB, but while one is sent nothing else is done here.
+BULK_BYTES = 1_000_000
+
+# The library tells of every request; what goes wrong comes as an exception anyway.
+logging.getLogger("opensearch").setLevel(logging.CRITICAL)
 
 _SECONDS = 60
 _LATER = {408, 413, 429, 500, 502, 503, 504}
@@ -224,11 +229,11 @@ def _translated() -> Iterator[None]:
     """Raise Muniment's errors instead of opensearch-py's; none of them holds the URL, which may have a password."""
     try:
         yield
-    except SSLError as error:
-        raise Misconfigured(
-            f"OpenSearch: TLS failed: {error.error}", hint="Check MUNIMENT_OPENSEARCH_CA_FILE and the certificate."
-        ) from error
     except OpenSearchConnectionError as error:
+        if isinstance(error, SSLError) or isinstance(error.info, (ssl.SSLError, ssl.CertificateError)):
+            raise Misconfigured(
+                f"OpenSearch: TLS failed: {error.info}", hint="Check MUNIMENT_OPENSEARCH_CA_FILE and the certificate."
+            ) from error
         raise SearchUnavailable(f"OpenSearch does not answer: {type(error.info).__name__}") from error
     except TransportError as error:
         status, reason = (

@@ -1,0 +1,255 @@
+"""What an OpenSearch may do that a healthy node never does, and how Muniment talks to a closed one."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from muniment.db.database import Session
+from muniment.errors import Misconfigured, SearchUnavailable
+from muniment.model.document import Document
+from muniment.search import Change, OpenSearchIndex, Target
+from muniment.secrecy import Secret
+from muniment.services.drain_outbox import drain_outbox
+from muniment.services.show_index import show_index
+from tests.integration.search.test_queries import read_in
+from tests.support.certificates import Certificate, self_signed
+from tests.support.harness import Harness
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TARGETS = [Target(1, 1)]
+
+
+def change(number: int, text: str = "word") -> Change:
+    """Return a change of a message."""
+    document = Document(
+        store_id=1,
+        message_id=number,
+        version=1,
+        sha256=bytes(32),
+        size=1,
+        header_id="",
+        date=_NOW,
+        sent=None,
+        received=None,
+        archived=_NOW,
+        body=(text,),
+    )
+    return Change(1, number, 1, document)
+
+
+class Pretender:
+    """Something that says it is OpenSearch, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.headers: list[str] = []
+        self.bulks: list[int] = []
+        self.answer: Callable[[list[dict[str, Any]]], web.Response] = accepted
+        self.port = 0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        self.headers.append(request.headers.get("Authorization", ""))
+        if request.path == "/_bulk":
+            lines = [msgspec.json.decode(line) for line in (await request.read()).splitlines()]
+            operations = [line for line in lines if "index" in line and "_index" in str(line["index"])]
+            self.bulks.append(len(operations))
+            return self.answer(operations)
+        if request.path == "/":
+            return web.json_response({"version": {"number": "2.19.1", "distribution": "opensearch"}})
+        return web.json_response({})
+
+
+def accepted(operations: list[dict[str, Any]]) -> web.Response:
+    """Answer that all is well."""
+    return web.json_response({"errors": False, "items": [{"index": {"status": 201}} for _ in operations]})
+
+
+def each(status: Callable[[int], int]) -> Callable[[list[dict[str, Any]]], web.Response]:
+    """Answer with a status for each operation by its message."""
+
+    def answer(operations: list[dict[str, Any]]) -> web.Response:
+        statuses = [status(int(one["index"]["_id"])) for one in operations]
+        items = [{"index": {"status": one, "error": {"type": "t", "reason": f"because {one}"}}} for one in statuses]
+        return web.json_response({"errors": True, "items": items})
+
+    return answer
+
+
+@pytest.fixture
+async def pretender() -> AsyncIterator[Pretender]:
+    """A pretender that listens."""
+    found = Pretender()
+    async for port in _serve(found, None):
+        found.port = port
+        yield found
+
+
+async def _serve(pretender: Pretender, context: ssl.SSLContext | None) -> AsyncIterator[int]:
+    app = web.Application(client_max_size=2**30)
+    app.router.add_route("*", "/{path:.*}", pretender.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    assert site._server is not None
+    yield site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    await runner.cleanup()
+
+
+async def apply(index: OpenSearchIndex, *changes: Change) -> list[tuple[int, str]]:
+    """Apply changes and return who was refused, and why."""
+    session: Any = None
+    found = await index.apply(session, TARGETS, changes)
+    return [(one.message_id, one.reason) for one in found]
+
+
+@pytest.fixture
+async def index(pretender: Pretender) -> AsyncIterator[OpenSearchIndex]:
+    """An index at the pretender."""
+    opened = OpenSearchIndex.open(Secret(f"http://127.0.0.1:{pretender.port}"), prefix="p")
+    yield opened
+    await opened.close()
+
+
+async def test_poison_is_told_apart(pretender: Pretender, index: OpenSearchIndex) -> None:
+    """Of a bulk the documents that are refused for good are named; a later version that is there already is fine."""
+    pretender.answer = each(lambda number: {2: 400, 3: 409}.get(number, 201))
+
+    assert await apply(index, change(1), change(2), change(3)) == [(2, "because 400")]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_overload_takes_the_whole_bulk_back(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
+    """When a part of a bulk is refused for want of room, nobody is poisoned: all of it comes again later."""
+    pretender.answer = each(lambda number: status if number == 2 else 201)
+
+    with pytest.raises(SearchUnavailable, match=f"because {status}"):
+        await apply(index, change(1), change(2))
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504, 500])
+async def test_refused_requests_are_for_later(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
+    """A node, or what stands before it, that has no room now says nothing about the documents."""
+    pretender.answer = lambda _: web.json_response({"error": "busy"}, status=status)
+
+    with pytest.raises(SearchUnavailable):
+        await apply(index, change(1))
+
+
+async def test_large_bulks_are_cut(pretender: Pretender, index: OpenSearchIndex) -> None:
+    """Bulks are small; one that is still too large for the node is halved, and a document that is by itself is set aside."""
+    pretender.answer = lambda operations: (
+        web.json_response({"error": "too large"}, status=413) if len(operations) > 1 else accepted(operations)
+    )
+    halved = await apply(index, *(change(number) for number in range(1, 5)))
+    pretender.answer = lambda _: web.json_response({"error": "too large"}, status=413)
+    alone = await apply(index, change(9))
+    pretender.answer, pretender.bulks = accepted, []
+    await apply(index, *(change(number, " ".join(f"w{n}" for n in range(40_000))) for number in range(8)))
+
+    assert halved == []
+    assert alone[0][0] == 9
+    assert len(pretender.bulks) > 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_wrong_password_is_a_setting(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
+    """Who is not let in has a wrong setting; the error holds no secret."""
+    pretender.answer = lambda _: web.json_response({"error": "no"}, status=status)
+
+    with pytest.raises(Misconfigured, match="refuses us"):
+        await apply(index, change(1))
+
+
+async def test_nobody_listens(port: int) -> None:
+    """A node that is not there is unavailable, and the error says what to do."""
+    index = OpenSearchIndex.open(Secret(f"http://admin:hush@127.0.0.1:{port}"), prefix="p")
+    with pytest.raises(SearchUnavailable, match="does not answer") as error:
+        await index.count(_no_session(), Target(1, 1))
+    await index.close()
+
+    assert "hush" not in str(error.value)
+    assert "MUNIMENT_OPENSEARCH_URL" in error.value.hint
+
+
+def _no_session() -> Session:
+    return cast("Session", None)
+
+
+async def test_user_and_password(pretender: Pretender) -> None:
+    """What the URL says of user and password is shown to the node."""
+    index = OpenSearchIndex.open(Secret(f"http://adm%40in:p%2Fw@127.0.0.1:{pretender.port}"), prefix="p")
+    await apply(index, change(1))
+    await index.close()
+
+    assert set(pretender.headers) == {"Basic " + base64.b64encode(b"adm@in:p/w").decode()}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    """A certificate for this machine."""
+    return self_signed(tmp_path, "127.0.0.1")
+
+
+async def test_tls_with_a_client_certificate(certificate: Certificate, tmp_path: Path) -> None:
+    """A node behind TLS that wants to see a certificate is reached with the files that the settings name."""
+    pretender = Pretender()
+    client = tmp_path / "client"
+    client.mkdir()
+    mine = self_signed(client, "client.example")
+    context = certificate.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(mine.path)
+    found = None
+    async for port in _serve(pretender, context):
+        url = Secret(f"https://127.0.0.1:{port}")
+        index = OpenSearchIndex.open(
+            url, prefix="p", ca_file=certificate.path, certificate=mine.path, key=mine.key_path
+        )
+        found = await apply(index, change(1))
+        await index.close()
+        stranger = OpenSearchIndex.open(url, prefix="p", ca_file=certificate.path)
+        with pytest.raises((SearchUnavailable, Misconfigured)):
+            await apply(stranger, change(1))
+        await stranger.close()
+        trusting = OpenSearchIndex.open(url, prefix="p", certificate=mine.path, key=mine.key_path)
+        with pytest.raises(Misconfigured, match="TLS"):
+            await apply(trusting, change(1))
+        await trusting.close()
+
+    assert found == []
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    """A file that a setting names and that is not there is told at the start."""
+    with pytest.raises(Misconfigured, match=r"there is no file .*ca\.pem"):
+        OpenSearchIndex.open(Secret("https://h:9200"), prefix="p", ca_file=tmp_path / "ca.pem")
+    with pytest.raises(Misconfigured, match="MUNIMENT_OPENSEARCH_URL"):
+        OpenSearchIndex.open(Secret("ftp://h:9200"), prefix="p")
+
+
+async def test_an_hour_without_opensearch_costs_only_delay(harness: Harness, port: int) -> None:
+    """While nobody answers mail is archived, drains pause, and the status says why; nothing is set aside."""
+    away = OpenSearchIndex.open(Secret(f"http://127.0.0.1:{port}"), prefix="p")
+    without = Harness(replace(harness.doors, index=away), harness.folder)
+    with pytest.raises(SearchUnavailable):
+        await read_in(without)
+    paused = await drain_outbox(without.doors)
+    status = await show_index(without.doors)
+    await away.close()
+
+    assert paused == 0
+    assert (status.indexed, status.coverage, status.failed) == (None, None, 0)
+    assert status.outbox == status.messages > 0
+    assert status.pause is not None
+    assert "does not answer" in status.error
