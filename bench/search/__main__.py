@@ -32,7 +32,7 @@ def main(messages: int, documents: int) -> None:
         folder = Path(name)
         for key, value in describe(folder).items():
             print(f"- {key}: {value}")
-        with running_opensearch() as node:
+        with running_opensearch(heap="1g") as node:
             if messages:
                 raws = _mail(messages)
                 rates = [index_with_notmuch(folder, raws)]

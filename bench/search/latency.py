@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from bench.search.generated import FOLDERS, SENDERS, USERS, documents, words
 from muniment.db.database import Database
+from muniment.errors import SearchUnavailable
 from muniment.model.document import Document
 from muniment.search import Change, OpenSearchIndex, PostgresIndex, Request, SearchIndex, Sort, Target, parse
 from muniment.search.query import All, InFolders
@@ -95,15 +96,25 @@ def _apply(url: str, prefix: str | None, opensearch_url: str | None, first: int,
         for document in documents(first, last):
             batch.append(document)
             if len(batch) == _BATCH or document.message_id == last - 1:
-                changes = [Change(1, one.message_id, one.version, one) for one in batch]
-                async with database.transaction() as session:
-                    if failures := await index.apply(session, TARGET, changes):
-                        raise AssertionError(failures[0])
+                await _put(index, database, [Change(1, one.message_id, one.version, one) for one in batch])
                 batch.clear()
         await index.close()
         await database.close()
 
     asyncio.run(work())
+
+
+async def _put(index: SearchIndex, database: Database, changes: list[Change]) -> None:
+    """Apply changes, again and again while the index has no room, as index workers do."""
+    while True:
+        try:
+            async with database.transaction() as session:
+                if failures := await index.apply(session, TARGET, changes):
+                    raise AssertionError(failures[0])
+        except SearchUnavailable:
+            await asyncio.sleep(2)
+        else:
+            return
 
 
 def load(url: str, count: int, prefix: str | None = None, opensearch_url: str | None = None) -> float:

@@ -213,8 +213,9 @@ class OpenSearchIndex:
             if status < 300 or status == _CONFLICT or (change.document is None and status == _NOT_FOUND):
                 continue
             reason = _reason(result.get("error"))
+            if status == _NOT_FOUND:
+                self._prepared.clear()  # somebody deleted an index: look what there is before the next try
             if status in _LATER or status == _NOT_FOUND:
-                self._prepared.clear()
                 raise SearchUnavailable(f"OpenSearch: {reason}")
             failures.append(_failure(change, reason))
         return failures
