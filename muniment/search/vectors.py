@@ -124,7 +124,7 @@ class _Whole:
         """Leave out the last words when PostgreSQL would not take all of them."""
         room = _BYTES
         for number, (word, found) in enumerate(self.places.items()):
-            room -= 8 + 4 * len(word) + 2 * len(found)
+            room -= 8 + len(word.encode()) + 2 * len(found)
             if room < 0:
                 self.is_cut = True
                 self.places = dict(islice(self.places.items(), number))

@@ -51,6 +51,41 @@ def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> 
     assert shell.json("verify")["damage"] == []
 
 
+def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
+    """What was archived is searched, page by page; the index is looked at, compared and built anew; a search is kept."""
+    address = new_address()
+    shell.mailbox(address, 20)
+    shell.master("searching", tmp_path, address)
+    shell.ok("profile", "run", "searching", "--wait")
+    wait_until(lambda: shell.json("index", "status")["coverage"] == 1, "everything is indexed", seconds=30)
+    first = shell.json("search", "--user", address, "--limit", "15", "--facets", "larger:1")
+    second = shell.json("search", "--user", address, "--limit", "15", "--page", first["next"], "larger:1")
+    shown = shell.ok("search", "--user", address, "--snippets", "--facets", "the OR die")
+    wrong = shell.run("search", "--user", address, "(the")
+    everybody = shell.run("search", "the")
+    compared = shell.json("index", "compare")
+    rebuilt = shell.ok("index", "rebuild")
+    status = shell.ok("index", "status")
+    shell.ok("saved-search", "add", "all", "the OR die", "--user", address)
+    counted = shell.ok("saved-search", "run", "all", "--user", address)
+    (saved,) = shell.json("saved-search", "list", "--user", address)
+    shell.ok("saved-search", "remove", "all", "--user", address)
+
+    hits = [hit["sha256"] for page in (first, second) for hit in page["hits"]]
+    assert first["total"] == second["total"] == len(hits) == len(set(hits)) > 15
+    assert sum(len(hit["places"]) for page in (first, second) for hit in page["hits"]) == 20
+    assert sum(first["facets"]["folder"].values()) >= first["total"]
+    assert second["next"] == ""
+    assert "messages found" in shown
+    assert (wrong.code, "never closed, at character 1:" in wrong.stderr) == (ExitCode.MISCONFIGURED, True)
+    assert (everybody.code, "--user NAME" in everybody.stderr) == (ExitCode.REFUSED, True)
+    assert all((one["missing"], one["ghosts"]) == (0, 0) for one in compared)
+    assert rebuilt.endswith("done\n")
+    assert "100% of the messages" in status
+    assert counted == f"{saved['results']} messages found\n"
+    assert ("archive searched", address) in {(one["action"], one["subject"]) for one in shell.json("audit")}
+
+
 def test_second_run_archives_nothing(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """What is known is not archived again."""
     address = new_address()

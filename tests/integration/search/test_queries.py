@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from muniment.errors import BadQuery, Misconfigured
+from muniment.errors import BadQuery, Conflict, Misconfigured
 from muniment.model.run import RunState
-from muniment.search import Facet, Sort
+from muniment.search import Facet, OpenSearchIndex, Sort
+from muniment.services.saved_searches import (
+    list_searches,
+    remove_search,
+    request_search,
+    run_requested_searches,
+    save_search,
+)
 from muniment.services.search_messages import Found
 from tests.integration.search.library import ANNA, BEN, LETTERS, QUERIES, Letter
 from tests.support.harness import Harness
@@ -137,3 +144,53 @@ async def test_bad_queries_say_where(searching: Harness, query: str) -> None:
         await searching.found(query, None)
 
     assert "at character" in str(error.value)
+
+
+async def test_long_texts_are_found_to_their_end(searching: Harness) -> None:
+    """Phrases far behind what PostgreSQL counts, and behind a word that stands there a thousand times, are found."""
+    filler = " ".join(f"filler{number}" for number in range(20_000))
+    await read_in(
+        searching,
+        [
+            Letter("long", "Long", f"first words {filler} zebra crossing at the end"),
+            Letter("dull", "Dull", "again and " * 1_000 + "then a zebra crossing and again"),
+            Letter("apart", "Apart", f"zebra {filler} crossing"),
+        ],
+    )
+    phrase = await searching.found('"zebra crossing"', ANNA)
+    words = await searching.found("zebra crossing", ANNA)
+    field = await searching.found('body:"at the end"', ANNA)
+    start = await searching.found('"first words filler0"', ANNA)
+    across = await searching.found('"filler15999 filler16000 filler16001"', ANNA)
+
+    assert {hit.subject for hit in phrase.hits} == {"Long", "Dull"}
+    assert {hit.subject for hit in words.hits} == {"Long", "Dull", "Apart"}
+    assert [[hit.subject for hit in found.hits] for found in (field, start)] == [["Long"], ["Long"]]
+    assert {hit.subject for hit in across.hits} == {"Long", "Apart"}
+
+
+async def test_saved_searches_are_run_by_the_scheduler(searching: Harness) -> None:
+    """A saved search is run when it was asked for, as its user, and its count is kept; a broken one says why."""
+    await read_in(searching)
+    await save_search(searching.doors, ANNA, "bills", "invoice OR rechnung")
+    await save_search(searching.doors, BEN, "bills", "invoice OR rechnung")
+    with pytest.raises(Conflict):
+        await save_search(searching.doors, ANNA, "Bills", "other")
+    with pytest.raises(BadQuery):
+        await save_search(searching.doors, ANNA, "broken", "(")
+    await run_requested_searches(searching.doors)
+    before = await list_searches(searching.doors, ANNA)
+    for user in (ANNA, BEN):
+        await request_search(searching.doors, user, "BILLS")
+    if isinstance(searching.doors.index, OpenSearchIndex):
+        await searching.doors.index.refresh()
+    await run_requested_searches(searching.doors)
+    after = await list_searches(searching.doors, None)
+    await remove_search(searching.doors, BEN, "bills")
+
+    assert [(one.results, one.last_run) for one in before] == [(None, None)]
+    assert {(one.user_name, one.results, one.error, one.requested) for one in after} == {
+        (ANNA, 4, None, None),
+        (BEN, 0, None, None),
+    }
+    assert [one.user_name for one in await list_searches(searching.doors, None)] == [ANNA]
