@@ -26,7 +26,7 @@ class OutboxRow:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is stored about a message, and where it stands. `is_doubtful`: a header field could not be read for sure."""
+    """What is stored about a message, and where it stands."""
 
     store_id: int
     message_id: int
@@ -36,8 +36,8 @@ class Facts:
     header_id: str
     subject: str
     sender: str
+    recipients: str
     date: datetime | None
-    is_doubtful: bool
     archives: list[int]
     folders: list[int]
     flags: list[str]

@@ -111,14 +111,13 @@ def _parse(held: Sequence[tuple[Facts, bytes | str]]) -> list[_Read]:
 
 def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
     if isinstance(raw, str):
-        return _Read(facts, BodyText("", (), raw, lost=(raw,)), {"from": (facts.sender,)}, [], [])
+        return _unread(facts, raw)
     try:
         people = read_people(raw[:_HEAD_BYTES])
         body = read_text(raw, limit=TEXT_CHARACTERS)
     except Exception as error:  # noqa: BLE001 - it would stop the batch, for ever, with all others in it
         _log.exception("message cannot be parsed", store=facts.store_id, message=facts.message_id)
-        reason = f"the parser failed: {type(error).__name__}"
-        return _Read(facts, BodyText("", (), reason, lost=(reason,)), {"from": (facts.sender,)}, [], [])
+        return _unread(facts, f"the parser failed: {type(error).__name__}")
     return _Read(
         facts,
         body,
@@ -126,6 +125,12 @@ def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
         [kind_of(one.name, one.type, one.data) for one in body.attachments],
         [hashlib.sha256(one.data).digest() for one in body.attachments],
     )
+
+
+def _unread(facts: Facts, reason: str) -> _Read:
+    """Return what is known of a message without its bytes: the header fields that were kept when it was archived."""
+    people = {"from": (facts.sender,), "to": tuple(facts.recipients.split("; "))}
+    return _Read(facts, BodyText("", (), reason, lost=(reason,)), people, [], [])
 
 
 async def _attachments(doors: Doors, session: Session, read: _Read) -> list[TextRow]:

@@ -7,7 +7,7 @@ from muniment.jobs import INDEX_DRAIN, Queue
 from muniment.services.doors import Doors
 from muniment.services.drain_outbox import drain_outbox
 from muniment.services.rebuild_index import drive_rebuild, generations
-from muniment.services.reconcile_index import is_due, reconcile_index
+from muniment.services.reconcile_index import MOST_WAITING, is_due, reconcile_index
 
 #: Index tasks in the broker at most: each drains many batches, more would only wait.
 MAX_INDEX_TASKS = 8
@@ -33,8 +33,14 @@ async def tend_index(doors: Doors) -> None:
     for generation in await generations(doors):
         if generation.building is not None:
             await drive_rebuild(doors, generation)
-        elif is_due(generation, doors.settings.reconcile_hours):
+        elif is_due(generation, doors.settings.reconcile_hours) and not await _is_busy(doors, generation.store_id):
             await reconcile_index(doors, generation)
+
+
+async def _is_busy(doors: Doors, store_id: int) -> bool:
+    """Whether so much waits that a comparison, which hands over more, can wait, too."""
+    async with doors.database.session() as session:
+        return await index.pending_of(session, store_id, MOST_WAITING // 2) >= MOST_WAITING // 2
 
 
 async def dispatch_index(doors: Doors) -> None:

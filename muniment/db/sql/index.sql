@@ -10,7 +10,7 @@ SELECT nextval('index_versions');
 -- facts --
 -- What is stored about messages, and where they stand, former places left out; of a message that does not exist, nothing
 SELECT messages.store_id, messages.id AS message_id, sha256, size, messages.archived, messages.message_id AS header_id,
-       subject, sender, messages.date, raw_headers IS NOT NULL AS is_doubtful,
+       subject, sender, recipients, messages.date,
        coalesce(places.archives, '{}') AS archives, coalesce(places.folders, '{}') AS folders,
        coalesce(places.flags, '{}') AS flags, coalesce(places.is_filed, false) AS is_filed, places.received
 FROM unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)

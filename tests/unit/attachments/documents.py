@@ -22,7 +22,8 @@ def zipped(files: dict[str, bytes | str]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            # As OpenDocument wants it; the others do not care.
+            archive.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
     return packed.getvalue()
 
 
