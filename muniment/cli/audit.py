@@ -45,7 +45,7 @@ def audit_shape(entry: AuditEntry) -> dict[str, object]:
 
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:
-    changes = ""
+    changes = str((entry.after or {}).get("query", ""))
     if entry.before is not None and entry.after is not None:
         before, after = _fields(entry.before), _fields(entry.after)
         names = sorted(name for name in before | after if before.get(name) != after.get(name))
