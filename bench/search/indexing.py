@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.search.store import fill, opened
+from bench.search.store import opened
 from muniment.resources import open_index
 from muniment.services.show_index import show_index
 from muniment.settings import Settings
+from tests.support.stored import store
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +52,7 @@ def index_with_muniment(
     async def prepare() -> int:
         index = open_index(settings)
         async with opened(database_url, folder, index) as doors:
-            count = await fill(doors.database, raws)
+            count = await store(doors.database, raws)
         await index.close()
         return count
 

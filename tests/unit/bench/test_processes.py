@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -41,7 +40,7 @@ def test_peak_memory_is_seen_in_children() -> None:
     code = "data = bytearray(b'x' * (80 << 20)); print(flush=True); input(); del data; print(flush=True); input()"
     with (
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
-        PeakMemory(lambda: tree(os.getpid())[1:]) as memory,
+        PeakMemory(lambda: tree(process.pid)) as memory,  # beside it run servers of other tests
     ):
         assert process.stdin is not None
         wait_until(lambda: memory.bytes > 80 * _MIB, "the peak to be sampled")
