@@ -27,7 +27,8 @@ from muniment.cli.output import (
 from muniment.clock import utc_now
 from muniment.db.index import Problem
 from muniment.services.doors import Doors
-from muniment.services.rebuild_index import begin_rebuilds, generations, give_up_rebuilds
+from muniment.services.index_targets import generations
+from muniment.services.rebuild_index import begin_rebuilds, give_up_rebuilds
 from muniment.services.reconcile_index import reconcile_index
 from muniment.services.show_index import (
     IndexStatus,
@@ -248,8 +249,7 @@ def _problem_row(problem: Problem) -> tuple[str, ...]:
 
 
 async def _compare(doors: Doors, store: str | None) -> list[tuple[str, int, int]]:
-    chosen = [one for one in await generations(doors) if store is None or one.store_name == store]
-    return [(one.store_name, *await reconcile_index(doors, one)) for one in chosen]
+    return [(one.store_name, *await reconcile_index(doors, one)) for one in await generations(doors, store)]
 
 
 async def _follow(doors: Doors, store: str | None) -> None:

@@ -1,11 +1,23 @@
-"""Where the documents of each store go."""
+"""The index of each store, and where its documents go."""
 
 from __future__ import annotations
 
 from muniment.db import index
 from muniment.db.database import Session
+from muniment.db.index import Generation
+from muniment.errors import NotFound
 from muniment.search import Target
 from muniment.services.doors import Doors
+
+
+async def generations(doors: Doors, store: str | None = None) -> list[Generation]:
+    """Return how the index of every store stands, or that of the store of this name; NotFound when there is none."""
+    async with doors.database.session() as session:
+        found = await index.generations(session, doors.index.backend)
+    chosen = [one for one in found if store is None or one.store_name == store]
+    if store is not None and not chosen:
+        raise NotFound(f"there is no archive store {store}", hint="`muniment status` shows all stores.")
+    return chosen
 
 
 async def targets_of(doors: Doors, session: Session) -> list[Target]:

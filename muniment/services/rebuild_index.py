@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from muniment import log
 from muniment.db import index
 from muniment.db.index import Generation
-from muniment.errors import NotFound, SearchUnavailable
+from muniment.errors import SearchUnavailable
 from muniment.search import Target
 from muniment.services.doors import Doors
+from muniment.services.index_targets import generations
 
 _log = log.get(__name__)
 
@@ -33,7 +34,7 @@ class Begun:
 async def begin_rebuilds(doors: Doors, store: str | None) -> list[Begun]:
     """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
     begun = []
-    for one in await _chosen(doors, store):
+    for one in await generations(doors, store):
         async with doors.database.transaction() as session:
             await index.exclude(session)
             new = await index.begin_rebuild(session, one.store_id, doors.index.backend)
@@ -44,7 +45,7 @@ async def begin_rebuilds(doors: Doors, store: str | None) -> list[Begun]:
 async def give_up_rebuilds(doors: Doors, store: str | None) -> list[str]:
     """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
     stopped = []
-    for one in await _chosen(doors, store):
+    for one in await generations(doors, store):
         if one.building is None:
             continue
         async with doors.database.transaction() as session:
@@ -53,12 +54,6 @@ async def give_up_rebuilds(doors: Doors, store: str | None) -> list[str]:
         await _discard(doors, one.store_id, one.building)
         stopped.append(one.store_name)
     return stopped
-
-
-async def generations(doors: Doors) -> list[Generation]:
-    """Return how the index of every store stands."""
-    async with doors.database.session() as session:
-        return await index.generations(session, doors.index.backend)
 
 
 async def drive_rebuild(doors: Doors, generation: Generation) -> None:
@@ -94,14 +89,6 @@ async def _end(doors: Doors, generation: Generation) -> None:
         await index.end_rebuild(session, store_id, backend, now.building)
     _log.info("index built anew", store=now.store_name, messages=now.handed)
     await _discard(doors, store_id, now.live)
-
-
-async def _chosen(doors: Doors, store: str | None) -> list[Generation]:
-    found = await generations(doors)
-    chosen = [one for one in found if store is None or one.store_name == store]
-    if store is not None and not chosen:
-        raise NotFound(f"there is no archive store {store}", hint="`muniment status` shows all stores.")
-    return chosen
 
 
 async def _discard(doors: Doors, store_id: int, generation: int) -> None:

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from muniment.clock import utc_now
 from muniment.db import index
 from muniment.db.index import Coverage, Generation, Pause, Problem, Reason
-from muniment.errors import Misconfigured, NotFound, SearchUnavailable
+from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.search import Target
 from muniment.services.doors import Doors
+from muniment.services.index_targets import generations
 
 #: Reasons that are shown.
 _REASONS = 20
@@ -90,19 +91,19 @@ async def show_index(doors: Doors) -> IndexStatus:
     """Count on both sides."""
     async with doors.database.session() as session:
         stores = await index.coverage(session)
-        generations = {one.store_id: one for one in await index.generations(session, doors.index.backend)}
+        known = {one.store_id: one for one in await index.generations(session, doors.index.backend)}
         reasons = await index.reasons(session, _REASONS)
         pause = await index.paused(session)
         counts: dict[int, int | None] = {}
         error = ""
         for store in stores:
-            generation = generations[store.store_id]
+            generation = known[store.store_id]
             try:
                 target = Target(store.store_id, generation.live, generation.building)
                 counts[store.store_id] = None if error else await doors.index.count(session, target)
             except (SearchUnavailable, Misconfigured) as found:
                 counts[store.store_id], error = None, str(found)
-    shown = [_store(store, generations[store.store_id], counts[store.store_id]) for store in stores]
+    shown = [_store(store, known[store.store_id], counts[store.store_id]) for store in stores]
     return IndexStatus(doors.index.backend, shown, reasons, pause, error)
 
 
@@ -120,13 +121,7 @@ async def retry_problems(doors: Doors, store: str | None) -> int:
 
 
 async def _store_id(doors: Doors, name: str | None) -> int | None:
-    if name is None:
-        return None
-    async with doors.database.session() as session:
-        for store in await index.coverage(session):
-            if store.name == name:
-                return store.store_id
-    raise NotFound(f"there is no archive store {name}", hint="`muniment status` shows all stores.")
+    return None if name is None else (await generations(doors, name))[0].store_id
 
 
 def _store(store: Coverage, generation: Generation, indexed: int | None) -> StoreIndex:

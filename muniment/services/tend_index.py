@@ -6,7 +6,8 @@ from muniment.db import index, status
 from muniment.jobs import INDEX_DRAIN, Queue
 from muniment.services.doors import Doors
 from muniment.services.drain_outbox import drain_outbox
-from muniment.services.rebuild_index import drive_rebuild, generations
+from muniment.services.index_targets import generations
+from muniment.services.rebuild_index import drive_rebuild
 from muniment.services.reconcile_index import MOST_WAITING, is_due, reconcile_index
 
 #: Index tasks in the broker at most: each drains many batches, more would only wait.

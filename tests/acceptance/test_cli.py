@@ -275,7 +275,10 @@ def test_key_is_made_once_and_replaced_when_lost(shell: Shell, tmp_path: Path) -
         (("run", "cancel", "999999"), ExitCode.NOT_FOUND),
         (("export", "--user", "nope", "--format", "eml", "--to", "/nonexistent/x"), ExitCode.NOT_FOUND),
         (("search", "word", "--user", "nope"), ExitCode.NOT_FOUND),
-        (("search", " "), ExitCode.MISCONFIGURED),
+        (("search", " ", "--user", "nope"), ExitCode.MISCONFIGURED),
+        (("index", "compare", "--store", "nope"), ExitCode.NOT_FOUND),
+        (("index", "rebuild", "--store", "nope"), ExitCode.NOT_FOUND),
+        (("index", "problems", "--store", "nope"), ExitCode.NOT_FOUND),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value.name,
 )

@@ -11,8 +11,9 @@ from muniment.db import index
 from muniment.errors import NotFound
 from muniment.search import Change, OpenSearchIndex, Target
 from muniment.services.drain_outbox import drain_outbox
+from muniment.services.index_targets import generations
 from muniment.services.make_documents import make_documents
-from muniment.services.rebuild_index import begin_rebuilds, generations, give_up_rebuilds
+from muniment.services.rebuild_index import begin_rebuilds, give_up_rebuilds
 from muniment.services.reconcile_index import reconcile_index
 from muniment.services.show_index import show_index
 from muniment.services.tend_index import work_at_index
