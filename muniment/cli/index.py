@@ -197,6 +197,13 @@ def coverage_text(found: IndexStatus) -> str:
     return f"{share}, {number(found.outbox)} in the outbox{failed}"
 
 
+def store_text(store: StoreIndex) -> str:
+    """Return how much of a store is indexed, in one line."""
+    indexed = "?" if store.indexed is None else number(store.indexed)
+    failed = f", {number(store.failed)} refused" if store.failed else ""
+    return f"{indexed} of {plural(store.messages, 'message')}, {number(store.outbox)} in the outbox{failed}"
+
+
 def _percent(share: float) -> str:
     """Return a share as text that says 100 % only when nothing is missing."""
     return "100%" if share == 1 else f"{min(share, 0.999):.1%}" if share < 1 else f"{share:.1%}"

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from muniment.cli.connect import with_doors
-from muniment.cli.index import coverage_text, index_shape, index_warnings
+from muniment.cli.index import coverage_text, index_shape, index_warnings, store_text
 from muniment.cli.output import (
     Column,
     duration,
@@ -124,6 +124,7 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         ("stores", ", ".join(f"{store.name} ({store.state}, {number(store.messages)})" for store in found.stores)),
         ("quarantine", plural(totals.quarantined, "message")),
         ("index", coverage_text(found.index)),
+        *((f"  {store.name}", store_text(store)) for store in found.index.stores if len(found.index.stores) > 1),
         ("stale mailboxes", number(found.stale_count)),
     ]
 

@@ -47,7 +47,7 @@ def ids(found: Found) -> set[str]:
 
 
 async def test_every_query_finds_what_it_should(searching: Harness) -> None:
-    """Of 120 queries in many languages each finds exactly the messages written down for it."""
+    """Of more than a hundred queries in many languages each finds exactly the messages written down for it."""
     await read_in(searching)
     wrong = []
     for query, expected in QUERIES:
