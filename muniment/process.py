@@ -24,7 +24,7 @@ def process_name() -> str:
 def collect_garbage_seldom() -> None:
     """Have Python look for garbage in circles less often: who makes many small objects spends half of his time on it.
 
-    What is in no circle is freed at once as ever. Measured for indexing: record 0016.
+    What is in no circle is freed at once as ever. Measured for indexing: docs/performance.md.
     """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

@@ -104,7 +104,11 @@ async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
         [row.has_attachment for row in rows],
         [" ".join(row.types) for row in rows],
     )
-    passages = [(row, number, words) for row in rows for number, words in enumerate(row.passages)]
+    long = [row for row in rows if row.passages]
+    if long:  # they may have had more of them before
+        stores, ids = [row.store_id for row in long], [row.message_id for row in long]
+        await session.execute(_SQL["drop_passages"], stores, ids)
+    passages = [(row, number, words) for row in long for number, words in enumerate(row.passages)]
     if passages:
         await session.execute(
             _SQL["put_passages"],

@@ -35,11 +35,12 @@ class Facet(StrEnum):
 
 @dataclass(frozen=True)
 class IndexFailure:
-    """A message that the index refused, and why."""
+    """A message that the index refused, or of which it took only a part (`indexed`), and why."""
 
     store_id: int
     message_id: int
     reason: str
+    indexed: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class SearchIndex(Protocol):
         ...
 
     async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Make changes, unless a later version is there already; return those that were refused.
+        """Make changes, unless a later version is there already; return those that were refused, or taken in part.
 
         `session` is the transaction that takes the messages out of the outbox; an index within PostgreSQL writes in it,
         another one may ignore it. SearchUnavailable: nothing is known of these changes, make them again.

@@ -9,9 +9,12 @@ from muniment.db import documents
 from muniment.db.database import Session
 from muniment.db.documents import Condition, DocumentRow, placeholder
 from muniment.errors import Unstorable
+from muniment.model.document import Document
 from muniment.search.port import FACET_VALUES, Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.search.sql import condition, score
-from muniment.search.vectors import vectors
+from muniment.search.vectors import Vectors, vectors
+
+_CUT = "more different words than PostgreSQL takes: the last ones are not indexed"
 
 
 class PostgresIndex:
@@ -28,8 +31,17 @@ class PostgresIndex:
         gone = [(one.store_id, one.message_id) for one in changes if one.document is None]
         if gone:
             await documents.drop(session, gone)
-        rows = [_row(one, generations[one.store_id]) for one in changes if one.document is not None]
-        return await _put(session, rows) if rows else []
+        rows: list[DocumentRow] = []
+        cut: list[IndexFailure] = []
+        for change in changes:
+            if change.document is None:
+                continue
+            words = vectors(change.document)
+            rows.append(_row(change, change.document, words, generations[change.store_id]))
+            if words.is_cut:
+                cut.append(IndexFailure(change.store_id, change.message_id, _CUT, indexed=True))
+        refused = await _put(session, rows) if rows else []
+        return [*cut, *refused]
 
     async def search(self, session: Session, request: Request) -> Matches:
         """Find messages; a page, the count and the facets are a query each."""
@@ -76,10 +88,7 @@ async def _put(session: Session, rows: Sequence[DocumentRow]) -> list[IndexFailu
     return []
 
 
-def _row(change: Change, generation: int) -> DocumentRow:
-    document = change.document
-    assert document is not None
-    words = vectors(document)
+def _row(change: Change, document: Document, words: Vectors, generation: int) -> DocumentRow:
     return DocumentRow(
         store_id=document.store_id,
         message_id=document.message_id,

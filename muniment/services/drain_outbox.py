@@ -13,7 +13,7 @@ from muniment.errors import SearchUnavailable
 from muniment.metrics import Stage, timed
 from muniment.model.document import Document
 from muniment.retry import Backoff
-from muniment.search import Change
+from muniment.search import Change, IndexFailure
 from muniment.services.doors import Doors
 from muniment.services.index_targets import targets_of
 from muniment.services.make_documents import make_documents
@@ -100,17 +100,17 @@ async def _apply(
         for (store, message), document in documents.items()
     ]
     targets = await targets_of(doors, session)
-    refused = {(one.store_id, one.message_id): one.reason for one in await doors.index.apply(session, targets, changes)}
-    return [
-        Outcome(*key, indexed=key not in refused, reasons=_reasons(document, refused.get(key)))
-        for key, document in documents.items()
-    ]
+    # One that was taken in part may be refused all the same: the later word counts.
+    failures = {(one.store_id, one.message_id): one for one in await doors.index.apply(session, targets, changes)}
+    return [_outcome(key, document, failures.get(key)) for key, document in documents.items()]
 
 
-def _reasons(document: Document | None, refused: str | None) -> tuple[str, ...]:
-    if refused is not None:
-        return (_line(refused),)
-    return () if document is None else tuple(_line(problem) for problem in document.problems)
+def _outcome(key: tuple[int, int], document: Document | None, failure: IndexFailure | None) -> Outcome:
+    if failure is not None and not failure.indexed:
+        return Outcome(*key, indexed=False, reasons=(_line(failure.reason),))
+    reasons = [] if document is None else list(document.problems)
+    reasons += [] if failure is None else [failure.reason]
+    return Outcome(*key, reasons=tuple(_line(reason) for reason in reasons))
 
 
 def _line(text: str) -> str:

@@ -12,6 +12,7 @@ from muniment.contents.codec import EncodedPart, checked
 from muniment.db.database import Session
 from muniment.model.run import RunState
 from muniment.services.export_archive import export_archive
+from muniment.services.show_index import list_problems
 from muniment.services.show_status import list_quarantine, show_status
 from muniment.services.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
@@ -56,6 +57,10 @@ async def test_awkward_bytes_come_back(harness: Harness) -> None:
     assert (await verify_archive(harness.database)).damage == []
     status = await show_status(harness.doors)
     assert (len(AWKWARD), 0) == (status.index.indexed, status.index.outbox)
+    cut = [
+        one.subject for one in await list_problems(harness.doors, None, 100) if "different words" in str(one.reasons)
+    ]
+    assert cut == ["many words"]
     for words in ("bare lf", "bare cr", "mixed", "many words", "one word"):
         assert await harness.search(words), words
 
