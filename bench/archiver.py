@@ -29,8 +29,8 @@ from muniment.model.server_kind import ServerKind
 from muniment.resources import open_resources
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
-from muniment.services.runs import show_run, start_run
-from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
 
 _READY_SECONDS = 120.0

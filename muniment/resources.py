@@ -13,9 +13,9 @@ from muniment.imap import ByteBudget
 from muniment.queue import CeleryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
 from muniment.secrecy import Secret, SecretBox
-from muniment.services.check_installation import check_installation
 from muniment.services.doors import Doors
-from muniment.services.server_limits import default_limits, server_memory
+from muniment.services.operating.check_installation import check_installation
+from muniment.services.operating.server_limits import default_limits, server_memory
 from muniment.settings import Settings
 
 

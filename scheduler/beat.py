@@ -16,8 +16,8 @@ from muniment import log, metrics
 from muniment.bridge import Bridge, wait_for_doors
 from muniment.errors import MunimentError
 from muniment.exporter import Exporter, FleetCollector
-from muniment.services.report_process import report_process
-from muniment.services.watch_fleet import watch_fleet
+from muniment.services.operating.report_process import report_process
+from muniment.services.operating.watch_fleet import watch_fleet
 from scheduler.schedule import Entry, schedule, settings
 
 _log = log.get(__name__)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from muniment.bridge import Service
 from muniment.embedded import endpoints
-from muniment.services.report_process import forget_silent_processes
-from muniment.services.runs import start_due_runs
-from muniment.services.saved_searches import run_requested_searches
-from muniment.services.tend_index import dispatch_index
-from muniment.services.tend_stores import tend_stores
-from muniment.services.tick import pump_runs
+from muniment.services.indexing.tend_index import dispatch_index
+from muniment.services.operating.report_process import forget_silent_processes
+from muniment.services.runs.lifecycle import start_due_runs
+from muniment.services.runs.tick import pump_runs
+from muniment.services.searching.saved_searches import run_requested_searches
+from muniment.services.stores.tend_stores import tend_stores
 from muniment.settings import Settings
 
 

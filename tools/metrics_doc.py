@@ -13,9 +13,9 @@ from muniment.bridge import Bridge
 from muniment.db.fleet import Capacity
 from muniment.db.status import Totals
 from muniment.exporter import Budget, FleetCollector, Volume
-from muniment.services.show_index import IndexStatus
-from muniment.services.show_status import Status
-from muniment.services.watch_fleet import FleetFacts
+from muniment.services.indexing.show_index import IndexStatus
+from muniment.services.operating.show_status import Status
+from muniment.services.operating.watch_fleet import FleetFacts
 from muniment.settings import Settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"

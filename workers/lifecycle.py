@@ -22,7 +22,7 @@ from muniment.embedded import endpoints
 from muniment.exporter import Budget, Exporter, forget_former_children
 from muniment.jobs import Queue
 from muniment.process import collect_garbage_seldom
-from muniment.services.report_process import report_process
+from muniment.services.operating.report_process import report_process
 from muniment.settings import Settings
 from workers.announcement import Announcement
 from workers.deadline import end_within, quit_at_once

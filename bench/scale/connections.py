@@ -29,8 +29,8 @@ from muniment.model.profile import Access, Server
 from muniment.model.run import RunState
 from muniment.resources import open_resources
 from muniment.secrecy import Secret
-from muniment.services.runs import show_run, start_run
-from muniment.services.submit_profile import submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
 
 _MIB = 2**20

@@ -14,10 +14,10 @@ from bench.scale.laboratory import fleet_profile
 from muniment.embedded.endpoints import redis_py_url
 from muniment.jobs import Queue
 from muniment.services.doors import Doors
-from muniment.services.runs import start_run
-from muniment.services.submit_profile import submit_profile
-from muniment.services.tend_index import dispatch_index
-from muniment.services.tick import pump_runs
+from muniment.services.indexing.tend_index import dispatch_index
+from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.runs.lifecycle import start_run
+from muniment.services.runs.tick import pump_runs
 
 _MIB = 2**20
 

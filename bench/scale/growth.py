@@ -21,13 +21,13 @@ from muniment.db import folders, jobs
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
 from muniment.model.run import Lease
-from muniment.services.batch import Batch, Filing, Target
-from muniment.services.commit_group import commit_group
+from muniment.services.archiving.batch import Batch, Filing, Target
+from muniment.services.archiving.commit_group import commit_group
+from muniment.services.archiving.prove_folders import Visited
 from muniment.services.doors import Doors
-from muniment.services.prove_folders import Visited
-from muniment.services.runs import start_run
-from muniment.services.submit_profile import submit_profile
-from muniment.services.tend_stores import tend_stores
+from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.runs.lifecycle import start_run
+from muniment.services.stores.tend_stores import tend_stores
 
 _GROUP = 500
 _FOLDERS = 100_000

@@ -18,7 +18,7 @@ from muniment.model.profile import Access, ProfileKind, Server
 from muniment.resources import open_database, open_resources
 from muniment.secrecy import Secret, create_key_file
 from muniment.services.doors import Doors
-from muniment.services.submit_profile import ProfileRequest
+from muniment.services.profiles.submit_profile import ProfileRequest
 from muniment.settings import Settings
 
 

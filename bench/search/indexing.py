@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.search.store import opened
 from muniment.resources import open_index
-from muniment.services.show_index import show_index
+from muniment.services.indexing.show_index import show_index
 from muniment.settings import Settings
 from tests.support.stored import store
 

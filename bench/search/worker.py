@@ -13,7 +13,7 @@ from bench.search.store import opened
 from muniment import log
 from muniment.process import collect_garbage_seldom
 from muniment.resources import open_index
-from muniment.services.drain_outbox import drain_outbox
+from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.settings import Settings
 
 

@@ -11,8 +11,8 @@ from muniment.cli.counting import counting
 from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.output import Column, plural, print_json, print_table, shown, size
-from muniment.services.export_archive import ExportFormat, ExportReport, export_archive
-from muniment.services.verify_archive import VerifyReport, verify_archive
+from muniment.services.reading.export_archive import ExportFormat, ExportReport, export_archive
+from muniment.services.reading.verify_archive import VerifyReport, verify_archive
 
 
 @click.command("export")

@@ -10,7 +10,7 @@ from muniment.cli.connect import with_database
 from muniment.cli.names import Name
 from muniment.cli.output import Column, local_minute, print_json, print_table, rigid, utc
 from muniment.db.audit import AuditEntry
-from muniment.services.show_audit import show_audit
+from muniment.services.access.audit import show_audit
 
 
 @click.command("audit")

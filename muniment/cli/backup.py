@@ -14,7 +14,7 @@ from muniment.embedded.postgres import program
 from muniment.errors import Misconfigured
 from muniment.resources import open_database
 from muniment.secrecy import Secret
-from muniment.services import back_up
+from muniment.services.operating import back_up
 from muniment.settings import Settings
 
 

@@ -28,11 +28,11 @@ from muniment.cli.rule_options import RuleOptions, deletion_from, filter_from, r
 from muniment.cli.who import who
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
-from muniment.services.check_logins import check_rows
-from muniment.services.csv_mailboxes import read_csv
+from muniment.services.doctor.check_logins import check_rows
 from muniment.services.doors import Doors
-from muniment.services.runs import start_run
-from muniment.services.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
+from muniment.services.profiles.csv_mailboxes import read_csv
+from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
+from muniment.services.runs.lifecycle import start_run
 
 
 @dataclass(frozen=True)

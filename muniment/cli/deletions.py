@@ -8,7 +8,7 @@ from muniment.cli.connect import with_database
 from muniment.cli.names import Address
 from muniment.cli.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid, utc
 from muniment.db.deletions import LedgerRow
-from muniment.services.show_deletions import show_deletions
+from muniment.services.deleting.show_deletions import show_deletions
 
 
 @click.command("deletions")

@@ -22,7 +22,7 @@ from muniment.db.database import Database
 from muniment.errors import Transient
 from muniment.model.run import Run
 from muniment.resources import open_database
-from muniment.services.runs import RunReport, show_run
+from muniment.services.runs.lifecycle import RunReport, show_run
 
 _POLL_SECONDS = 0.5
 _LINE_SECONDS = 3.0  # between two plain lines, when something changed

@@ -24,8 +24,8 @@ from muniment.cli.output import (
     size,
 )
 from muniment.cli.reports import write_report
+from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_pace, what_if
 from muniment.services.doors import Doors
-from muniment.services.what_if import Forecast, estimate_seconds, known_pace, what_if
 
 _SHOWN = 50
 _EVERY = 100

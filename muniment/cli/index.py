@@ -27,10 +27,10 @@ from muniment.cli.output import (
 from muniment.clock import utc_now
 from muniment.db.index import Problem
 from muniment.services.doors import Doors
-from muniment.services.index_targets import generations
-from muniment.services.rebuild_index import begin_rebuilds, give_up_rebuilds
-from muniment.services.reconcile_index import reconcile_index
-from muniment.services.show_index import (
+from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
+from muniment.services.indexing.reconcile_index import reconcile_index
+from muniment.services.indexing.show_index import (
     IndexStatus,
     Rebuild,
     StoreIndex,

@@ -10,7 +10,7 @@ from muniment.cli.connect import quiet, settings
 from muniment.errors import Conflict, Misconfigured
 from muniment.resources import open_database
 from muniment.secrecy import SecretBox, create_key_file
-from muniment.services.check_installation import reset_key
+from muniment.services.operating.check_installation import reset_key
 
 
 @click.group()

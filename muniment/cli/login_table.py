@@ -12,7 +12,7 @@ from muniment.cli.connect import with_doors
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.output import Column, number, plural, print_json, print_table, print_warnings, right
 from muniment.cli.reports import write_report
-from muniment.services.check_logins import LoginCheck
+from muniment.services.doctor.check_logins import LoginCheck
 from muniment.services.doors import Doors
 
 _EVERY = 100

@@ -18,7 +18,7 @@ from muniment.cli.output import (
     utc,
 )
 from muniment.db.messages import Place
-from muniment.services.show_message import show_message
+from muniment.services.reading.show_message import show_message
 
 
 @click.command("message")

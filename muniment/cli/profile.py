@@ -37,12 +37,12 @@ from muniment.cli.who import who
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
 from muniment.model.profile import Profile, ProfileKind
-from muniment.services.check_logins import check_profile
-from muniment.services.effective_folders import EffectiveFolder
-from muniment.services.probe_profile import Probe, probe_profile
-from muniment.services.runs import show_run, start_run
-from muniment.services.show_folders import MailboxFolders, show_folders
-from muniment.services.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
+from muniment.services.doctor.check_logins import check_profile
+from muniment.services.doctor.probe_profile import Probe, probe_profile
+from muniment.services.doctor.show_folders import MailboxFolders, show_folders
+from muniment.services.mailboxes.effective_folders import EffectiveFolder
+from muniment.services.profiles.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
+from muniment.services.runs.lifecycle import show_run, start_run
 
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -43,7 +43,7 @@ from muniment.model.multidrop import USUAL_MULTIDROP
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.profiles.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _ALL = "all"

@@ -18,8 +18,8 @@ from muniment.errors import Misconfigured
 from muniment.model.profile import ProfileKind
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
-from muniment.services.edit_profile import edit_profile, export_profile, import_profile
-from muniment.services.profile_document import (
+from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
+from muniment.services.profiles.profile_document import (
     MailboxesTable,
     ProfileDocument,
     from_builtins,
@@ -28,7 +28,7 @@ from muniment.services.profile_document import (
     to_toml,
     with_change,
 )
-from muniment.services.submit_profile import ProfileSummary
+from muniment.services.profiles.submit_profile import ProfileSummary
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NOTE = """\

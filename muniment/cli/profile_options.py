@@ -16,7 +16,7 @@ from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, Folder
 from muniment.model.profile import Access, Server
 from muniment.model.server_kind import GENERIC, SERVER_KINDS
 from muniment.secrecy import Secret
-from muniment.services.access_token import token_command, token_file
+from muniment.services.mailboxes.access_token import token_command, token_file
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NONE = "none"

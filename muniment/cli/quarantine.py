@@ -19,7 +19,7 @@ from muniment.cli.output import (
     rigid,
     utc,
 )
-from muniment.services.show_status import list_quarantine
+from muniment.services.operating.show_status import list_quarantine
 
 if TYPE_CHECKING:
     from muniment.db.status import Quarantined

@@ -9,7 +9,7 @@ from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import watch
 from muniment.cli.output import console, print_json, print_table, print_warnings
 from muniment.cli.run_view import RUN_COLUMNS, exit_code, mailboxes_text, print_report, report_shape, run_row, run_shape
-from muniment.services.runs import cancel_run, list_runs, show_run
+from muniment.services.runs.lifecycle import cancel_run, list_runs, show_run
 
 
 @click.group()

@@ -26,7 +26,7 @@ from muniment.cli.output import (
 )
 from muniment.clock import utc_now
 from muniment.model.run import Failure, MailboxCounts, Notice, Run, RunState
-from muniment.services.runs import RunReport
+from muniment.services.runs.lifecycle import RunReport
 
 _COLOURS = {
     RunState.SUCCEEDED: "green",

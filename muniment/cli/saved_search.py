@@ -12,7 +12,7 @@ from muniment.cli.output import Column, local_minute, number, plural, print_json
 from muniment.db.saved_searches import SavedSearch
 from muniment.errors import Transient
 from muniment.services.doors import Doors
-from muniment.services.saved_searches import (
+from muniment.services.searching.saved_searches import (
     find_search,
     list_searches,
     remove_search,

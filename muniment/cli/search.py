@@ -27,9 +27,9 @@ from muniment.cli.output import (
 )
 from muniment.cli.who import who
 from muniment.search import Sort
-from muniment.services.mark_matches import Snippet
-from muniment.services.search_messages import MOST_COUNTED, Found, Hit, Search, search_messages
-from muniment.services.viewer import Viewer
+from muniment.services.access.viewer import Viewer
+from muniment.services.searching.mark_matches import Snippet
+from muniment.services.searching.search_messages import MOST_COUNTED, Found, Hit, Search, search_messages
 
 _MATCH = "bold yellow"
 

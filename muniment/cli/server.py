@@ -12,8 +12,8 @@ from muniment.cli.server_view import print_servers, server_shape
 from muniment.errors import BrokerUnavailable
 from muniment.model.profile import server_name
 from muniment.model.server_limits import ServerLimits
-from muniment.services.server_limits import limit_server, unlimit_server
-from muniment.services.show_governor import show_governor
+from muniment.services.operating.server_limits import limit_server, unlimit_server
+from muniment.services.operating.show_governor import show_governor
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
 _IMAP = 143

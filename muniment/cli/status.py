@@ -26,7 +26,7 @@ from muniment.cli.output import (
 from muniment.cli.server_view import print_servers, server_shape
 from muniment.clock import utc_now
 from muniment.db.status import Process
-from muniment.services.show_status import Status, show_status
+from muniment.services.operating.show_status import Status, show_status
 
 
 @click.command("status")

@@ -17,7 +17,7 @@ from muniment.db import status
 from muniment.db.migrate import migrate
 from muniment.embedded.up import up as run_all
 from muniment.resources import open_database
-from muniment.services.show_status import SILENCE_SECONDS
+from muniment.services.operating.show_status import SILENCE_SECONDS
 from muniment.settings import Settings
 
 #: How many processes of every kind must report before jobs can run.

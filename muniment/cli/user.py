@@ -9,7 +9,7 @@ import click
 from muniment.cli.connect import with_database
 from muniment.cli.names import Address, Name
 from muniment.cli.output import Column, plural, print_json, print_table
-from muniment.services.add_user import add_user, list_users
+from muniment.services.directories.users import add_user, list_users
 
 if TYPE_CHECKING:
     from muniment.db.users import User

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import GaugeHistogramMetricFamily, GaugeMetr
 from prometheus_client.registry import Collector
 
 from muniment.governor import ServerState
-from muniment.services.watch_fleet import LAG_BOUNDS, FleetFacts
+from muniment.services.operating.watch_fleet import LAG_BOUNDS, FleetFacts
 
 
 class FleetCollector(Collector):

@@ -10,7 +10,7 @@ from typing import Any
 from muniment.bridge import Bridge, Service
 from muniment.errors import MunimentError
 from muniment.exporter.http import answer
-from muniment.services.check_health import check_broker, check_database
+from muniment.services.operating.check_health import check_broker, check_database
 
 #: What every part says when all is well.
 OK = "ok"

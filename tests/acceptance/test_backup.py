@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from muniment.cli.exit_codes import ExitCode
-from muniment.services.submit_profile import submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
 from tests.support.processes import Finished, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish

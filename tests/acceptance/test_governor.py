@@ -11,8 +11,8 @@ from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
 from muniment.services.doors import Doors
-from muniment.services.show_governor import show_governor
-from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.operating.show_governor import show_governor
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer, running_imap_server
 from tests.support.proof import begin, finish

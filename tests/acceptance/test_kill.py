@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from muniment.services.doors import Doors
-from muniment.services.submit_profile import submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.system import Role, System, celery

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from muniment.demo.ports import free_port
-from muniment.services.show_status import show_status
-from muniment.services.submit_profile import submit_profile
+from muniment.services.operating.show_status import show_status
+from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
 from tests.support.processes import frozen
 from tests.support.prometheus import Prometheus, running_prometheus

@@ -24,9 +24,9 @@ from muniment.model.run import RunState
 from muniment.resources import open_resources
 from muniment.secrecy import create_key_file
 from muniment.services.doors import Doors
-from muniment.services.runs import show_run
-from muniment.services.show_status import show_status
-from muniment.services.submit_profile import submit_profile
+from muniment.services.operating.show_status import show_status
+from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.runs.lifecycle import show_run
 from muniment.settings import Settings
 from tests.acceptance.conftest import MakeSource
 from tests.support.broker import Broker

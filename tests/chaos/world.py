@@ -14,7 +14,7 @@ from muniment.demo.mail import generate_addresses
 from muniment.embedded import endpoints
 from muniment.model.profile import Access
 from muniment.services.doors import Doors
-from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
 from tests.chaos.clock import Clock
 from tests.chaos.disk import SmallDisk, small_disk
 from tests.chaos.proxy import BreakingProxy, Weather

@@ -15,11 +15,11 @@ from muniment.model.login import Identity, LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.access_token import token_command
-from muniment.services.edit_profile import edit_profile, export_profile, import_profile
-from muniment.services.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
-from muniment.services.show_audit import show_audit
-from muniment.services.submit_profile import ProfileSummary, remove_profile, summarize_profile
+from muniment.services.access.audit import show_audit
+from muniment.services.mailboxes.access_token import token_command
+from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
+from muniment.services.profiles.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
+from muniment.services.profiles.submit_profile import ProfileSummary, remove_profile, summarize_profile
 from tests.support.harness import Harness
 
 CSV = b"login;password;address;user\nann;pw1;ann@example.com;Ann\nben;pw2;ben@example.com;Ben\n"

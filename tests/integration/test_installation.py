@@ -14,8 +14,8 @@ from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Misconfigured
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret, SecretBox, create_key_file
-from muniment.services.check_installation import check_installation, reset_key
-from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.operating.check_installation import check_installation, reset_key
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
 from tests.support.services import fresh_database
 
 

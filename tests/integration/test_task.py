@@ -10,7 +10,7 @@ from celery import Celery
 from celery.exceptions import Reject
 
 from muniment.secrecy import create_key_file
-from muniment.services.drain_outbox import drain_outbox
+from muniment.services.indexing.drain_outbox import drain_outbox
 from workers import lifecycle, task
 
 

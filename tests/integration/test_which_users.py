@@ -8,11 +8,11 @@ import pytest
 
 from muniment.errors import Misconfigured
 from muniment.secrecy import Secret
-from muniment.services.add_user import add_user
-from muniment.services.edit_profile import edit_profile, export_profile
-from muniment.services.profile_document import with_change
-from muniment.services.show_status import show_status
-from muniment.services.submit_profile import ProfileSummary
+from muniment.services.directories.users import add_user
+from muniment.services.operating.show_status import show_status
+from muniment.services.profiles.edit_profile import edit_profile, export_profile
+from muniment.services.profiles.profile_document import with_change
+from muniment.services.profiles.submit_profile import ProfileSummary
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer

@@ -23,16 +23,16 @@ from muniment.model.run import Run
 from muniment.queue import MemoryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.services.access.viewer import Viewer
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.archiving.run_turn import run_turn
 from muniment.services.doors import Doors
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.export_archive import export_archive
-from muniment.services.run_slice import SliceEnd
-from muniment.services.run_turn import run_turn
-from muniment.services.runs import RunReport, show_run, start_run
-from muniment.services.search_messages import Found, Hit, Search, search_messages
-from muniment.services.submit_profile import ProfileRequest, ProfileSummary, submit_profile
-from muniment.services.tick import pump_runs
-from muniment.services.viewer import Viewer
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.runs.lifecycle import RunReport, show_run, start_run
+from muniment.services.runs.tick import pump_runs
+from muniment.services.searching.search_messages import Found, Hit, Search, search_messages
 from muniment.settings import Settings
 
 #: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.

@@ -13,7 +13,7 @@ from muniment.queue import MemoryQueue
 from muniment.resources import open_index
 from muniment.secrecy import SecretBox
 from muniment.services.doors import Doors
-from muniment.services.tend_index import work_at_index
+from muniment.services.indexing.tend_index import work_at_index
 from muniment.settings import Settings
 
 

@@ -13,13 +13,13 @@ from typing import LiteralString, TypeVar
 
 from muniment.errors import Conflict, Transient
 from muniment.model.run import Run, RunState
+from muniment.services.access.viewer import Viewer
 from muniment.services.doors import Doors
-from muniment.services.export_archive import export_archive
-from muniment.services.runs import list_runs, show_run, start_run
-from muniment.services.search_messages import Search, search_messages
-from muniment.services.show_status import show_status
-from muniment.services.verify_archive import verify_archive
-from muniment.services.viewer import Viewer
+from muniment.services.operating.show_status import show_status
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.reading.verify_archive import verify_archive
+from muniment.services.runs.lifecycle import list_runs, show_run, start_run
+from muniment.services.searching.search_messages import Search, search_messages
 from tests.support.harness import Contents
 from tests.support.source import Source
 from tests.support.waiting import wait_until_async

@@ -8,7 +8,7 @@ from typing import Any
 
 from muniment.model.profile import Access, Server
 from muniment.model.run import RunState
-from muniment.services.runs import RunReport
+from muniment.services.runs.lifecycle import RunReport
 from tests.support.harness import Contents, Harness, hashes
 from tests.support.imap_script import Folder, HugeContent, Mail, Script
 from tests.support.imap_server import ImapServer

@@ -17,7 +17,7 @@ from muniment.demo.maildir import served_bytes
 from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
-from muniment.services.submit_profile import ProfileRequest
+from muniment.services.profiles.submit_profile import ProfileRequest
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Contents
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from muniment.errors import Misconfigured
 from muniment.secrecy import Secret
-from muniment.services.csv_mailboxes import CsvMailbox, read_csv
+from muniment.services.profiles.csv_mailboxes import CsvMailbox, read_csv
 
 HEADER = "user;password;address;archive\n"
 VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]) | st.sampled_from(";,|'\""), max_size=12)

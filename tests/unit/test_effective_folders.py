@@ -10,7 +10,7 @@ from muniment.model.folder import ServerFolder
 from muniment.model.folder_names import role_of_name
 from muniment.model.folder_scope import EVERYTHING, USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.server_kind import GENERIC, ServerKind
-from muniment.services.effective_folders import effective_folders, unused_patterns
+from muniment.services.mailboxes.effective_folders import effective_folders, unused_patterns
 
 
 def folder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from muniment.jobs import ARCHIVE_SLICE
-from muniment.services.run_turn import run_turn
+from muniment.services.archiving.run_turn import run_turn
 from workers.app import app
 from workers.task import MunimentTask
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from muniment.jobs import INDEX_DRAIN
-from muniment.services.tend_index import work_at_index
+from muniment.services.indexing.tend_index import work_at_index
 from workers.app import app
 from workers.task import MunimentTask
 

@@ -6,8 +6,8 @@ from muniment.db import jobs
 from muniment.db.jobs import Setback
 from muniment.model.run import JobState, RunState
 from muniment.process import process_name
-from muniment.services.runs import start_run
-from muniment.services.show_status import list_quarantine
+from muniment.services.operating.show_status import list_quarantine
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Folder
 from tests.support.imap_server import ImapServer

@@ -20,15 +20,15 @@ from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
 from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
-from muniment.services import archive_folder as archive_folder_module
-from muniment.services import fetch_batches as fetch_batches_module
-from muniment.services.folder_work import FolderWork
-from muniment.services.run_slice import SliceEnd
-from muniment.services.run_turn import run_turn
-from muniment.services.runs import show_run, start_run
-from muniment.services.slice_budget import SliceBudget
-from muniment.services.tick import pump_runs
-from muniment.services.writer import Writer
+from muniment.services.archiving import archive_folder as archive_folder_module
+from muniment.services.archiving import fetch_batches as fetch_batches_module
+from muniment.services.archiving.folder_work import FolderWork
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.archiving.run_turn import run_turn
+from muniment.services.archiving.writer import Writer
+from muniment.services.mailboxes.slice_budget import SliceBudget
+from muniment.services.runs.lifecycle import show_run, start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Mail, Script
 from tests.support.imap_server import ImapServer

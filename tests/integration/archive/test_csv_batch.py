@@ -12,12 +12,12 @@ from muniment.errors import Misconfigured
 from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
-from muniment.services.add_user import add_user, list_users
-from muniment.services.check_logins import check_profile
-from muniment.services.csv_mailboxes import read_csv
-from muniment.services.runs import start_run
-from muniment.services.submit_profile import ProfileRequest, submit_profile
-from muniment.services.sync_directory import NO_DIRECTORY
+from muniment.services.directories.sync import NO_DIRECTORY
+from muniment.services.directories.users import add_user, list_users
+from muniment.services.doctor.check_logins import check_profile
+from muniment.services.profiles.csv_mailboxes import read_csv
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.mailgen import digests

@@ -11,8 +11,8 @@ from typing import LiteralString
 import pytest
 
 from muniment.contents.codec import CUT_BYTES
-from muniment.services.export_archive import ExportFormat, export_archive
-from muniment.services.verify_archive import verify_archive
+from muniment.services.reading.export_archive import ExportFormat, export_archive
+from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Folder, Mail
 from tests.support.imap_server import ImapServer

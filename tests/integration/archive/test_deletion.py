@@ -23,9 +23,9 @@ from muniment.model.folder_scope import FolderPattern, FolderScope
 from muniment.model.mail_filter import MailFilter
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services import delete_archived
-from muniment.services.runs import RunReport, start_run
-from muniment.services.show_deletions import show_deletions
+from muniment.services.deleting import delete_archived
+from muniment.services.deleting.show_deletions import show_deletions
+from muniment.services.runs.lifecycle import RunReport, start_run
 from tests.support.cyrus import PROXY, PROXY_PASSWORD, Cyrus
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Harness

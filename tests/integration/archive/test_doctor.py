@@ -17,8 +17,8 @@ from muniment.model.finding import Verdict
 from muniment.model.profile import Access, Server
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.check_logins import check_profile
-from muniment.services.probe_profile import Probe, probe_profile
+from muniment.services.doctor.check_logins import check_profile
+from muniment.services.doctor.probe_profile import Probe, probe_profile
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Harness
 from tests.support.imap_script import PLAIN_CAPABILITIES, Fault, Script

@@ -11,7 +11,7 @@ from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.show_folders import show_folders
+from muniment.services.doctor.show_folders import show_folders
 from tests.support.cyrus import PROXY, PROXY_PASSWORD, Cyrus
 from tests.support.dovecot import MASTER, MASTER_PASSWORD, running_dovecot
 from tests.support.harness import Harness

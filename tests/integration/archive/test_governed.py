@@ -9,9 +9,9 @@ import pytest
 from muniment.errors import BrokerUnavailable, MunimentError, ServerBusy
 from muniment.governor import Permit, ServerState
 from muniment.model.profile import Server
-from muniment.services import run_slice
-from muniment.services.run_slice import SliceEnd
-from muniment.services.runs import start_run
+from muniment.services.archiving import run_slice
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer

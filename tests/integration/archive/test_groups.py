@@ -10,10 +10,10 @@ import pytest
 from muniment.errors import DatabaseUnavailable
 from muniment.imap import ByteBudget
 from muniment.model.run import RunState
-from muniment.services import writer as writer_module
-from muniment.services.commit_group import commit_group
-from muniment.services.run_slice import SliceEnd
-from muniment.services.runs import start_run
+from muniment.services.archiving import writer as writer_module
+from muniment.services.archiving.commit_group import commit_group
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import (

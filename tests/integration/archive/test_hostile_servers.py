@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from muniment.model.run import RunState
-from muniment.services.show_status import list_quarantine
+from muniment.services.operating.show_status import list_quarantine
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, PLAIN_CAPABILITIES, Fault, Folder
 from tests.support.imap_server import ImapServer

@@ -13,12 +13,12 @@ from muniment.errors import DatabaseUnavailable, SearchUnavailable
 from muniment.jobs import INDEX_DRAIN
 from muniment.mail import bodies
 from muniment.search import Change, IndexFailure, PostgresIndex, Target
-from muniment.services import make_documents
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.runs import start_run
-from muniment.services.show_index import list_problems, retry_problems
-from muniment.services.show_status import show_status
-from muniment.services.tend_index import dispatch_index, tend_index
+from muniment.services.indexing import make_documents
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.show_index import list_problems, retry_problems
+from muniment.services.indexing.tend_index import dispatch_index, tend_index
+from muniment.services.operating.show_status import show_status
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, archive, mailbox, neighbourhood, submit

@@ -15,10 +15,10 @@ import pytest
 
 from muniment.imap import ByteBudget
 from muniment.model.run import RunState
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.export_archive import export_archive
-from muniment.services.make_documents import PARSED_BYTES
-from muniment.services.runs import start_run
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.make_documents import PARSED_BYTES
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Fault, Folder, HugeContent, Mail, ManyMails
 from tests.support.imap_server import ImapServer

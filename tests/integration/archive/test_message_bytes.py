@@ -11,10 +11,10 @@ import pytest
 from muniment.contents.codec import EncodedPart, checked
 from muniment.db.database import Session
 from muniment.model.run import RunState
-from muniment.services.export_archive import export_archive
-from muniment.services.show_index import list_problems
-from muniment.services.show_status import list_quarantine, show_status
-from muniment.services.verify_archive import verify_archive
+from muniment.services.indexing.show_index import list_problems
+from muniment.services.operating.show_status import list_quarantine, show_status
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Folder, Mail, Script
 from tests.support.imap_server import ImapServer

@@ -11,9 +11,9 @@ from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.runs import start_run
-from muniment.services.submit_profile import ProfileRequest, submit_profile
-from muniment.services.tick import pump_runs
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.runs.lifecycle import start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Contents, Harness
 from tests.support.imap_script import Folder
 from tests.support.imap_server import ImapServer

@@ -12,7 +12,7 @@ from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.show_message import show_message
+from muniment.services.reading.show_message import show_message
 from tests.support.cyrus import PROXY, PROXY_PASSWORD, Cyrus
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Contents, Harness, hashes

@@ -20,10 +20,10 @@ from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.add_user import add_user
-from muniment.services.export_archive import export_archive
-from muniment.services.runs import RunReport
-from muniment.services.submit_profile import ProfileRequest, submit_profile
+from muniment.services.directories.users import add_user
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.runs.lifecycle import RunReport
 from tests.support.cyrus import Cyrus
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Folder, Mail, Script

@@ -21,11 +21,11 @@ from muniment.model.mail_filter import MailFilter
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.add_user import add_user
-from muniment.services.runs import RunReport
-from muniment.services.show_deletions import show_deletions
-from muniment.services.submit_profile import ProfileRequest, submit_profile
-from muniment.services.what_if import what_if
+from muniment.services.deleting.show_deletions import show_deletions
+from muniment.services.directories.users import add_user
+from muniment.services.doctor.what_if import what_if
+from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.runs.lifecycle import RunReport
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness
 from tests.support.pop3_server import Pop3Script, Pop3Server

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from muniment.model.run import RunState
-from muniment.services.show_status import show_status
-from muniment.services.submit_profile import remove_profile
+from muniment.services.operating.show_status import show_status
+from muniment.services.profiles.submit_profile import remove_profile
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Mail
 from tests.support.imap_server import ImapServer

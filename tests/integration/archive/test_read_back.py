@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from muniment.model.run import RunState
-from muniment.services import read_message
-from muniment.services.export_archive import export_archive
-from muniment.services.verify_archive import verify_archive
+from muniment.services.reading import read_message
+from muniment.services.reading.export_archive import export_archive
+from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness
 from tests.support.imap_script import Folder, Mail, Script
 from tests.support.imap_server import ImapServer

@@ -11,7 +11,7 @@ from muniment.demo.mail import GeneratedMessage, generate_mailbox
 from muniment.demo.maildir import served_bytes
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.verify_archive import verify_archive
+from muniment.services.reading.verify_archive import verify_archive
 from tests.support.corpus import corpus_archive, corpus_mailboxes
 from tests.support.dovecot import MASTER_PASSWORD
 from tests.support.harness import Contents, Harness, hashes

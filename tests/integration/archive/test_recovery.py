@@ -10,8 +10,8 @@ from muniment.db import jobs
 from muniment.db.database import Session
 from muniment.errors import DatabaseUnavailable
 from muniment.process import process_name
-from muniment.services.runs import start_run
-from muniment.services.tick import pump_runs
+from muniment.services.runs.lifecycle import start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 
 LEASE_SECONDS = 0.1

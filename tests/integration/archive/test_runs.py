@@ -9,11 +9,11 @@ import pytest
 
 from muniment.errors import Conflict
 from muniment.model.run import RunState
-from muniment.services import run_turn as run_turn_module
-from muniment.services.run_slice import SliceEnd
-from muniment.services.run_turn import run_turn
-from muniment.services.runs import cancel_run, show_run, start_run
-from muniment.services.tick import pump_runs
+from muniment.services.archiving import run_turn as run_turn_module
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.archiving.run_turn import run_turn
+from muniment.services.runs.lifecycle import cancel_run, show_run, start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Script
 from tests.support.imap_server import ImapServer

@@ -10,11 +10,11 @@ import pytest
 from muniment.model.profile import Profile
 from muniment.model.run import Run, RunState
 from muniment.model.schedule import Schedule
-from muniment.services import run_access
-from muniment.services.run_slice import SliceEnd
-from muniment.services.runs import list_runs, start_due_runs, start_run
-from muniment.services.submit_profile import list_profiles
-from muniment.services.tick import pump_runs
+from muniment.services.archiving.run_slice import SliceEnd
+from muniment.services.mailboxes import run_access
+from muniment.services.profiles.submit_profile import list_profiles
+from muniment.services.runs.lifecycle import list_runs, start_due_runs, start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, mailbox, neighbourhood, proven, source, submit

@@ -19,10 +19,10 @@ from muniment.model.login import LoginMethod
 from muniment.model.profile import ProfileKind
 from muniment.model.run import RunState
 from muniment.secrecy import Secret, SecretBox, create_key_file
-from muniment.services.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
-from muniment.services.probe_profile import probe_profile
-from muniment.services.runs import show_run, start_run
-from muniment.services.tick import pump_runs
+from muniment.services.doctor.probe_profile import probe_profile
+from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
+from muniment.services.runs.lifecycle import show_run, start_run
+from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault
 from tests.support.imap_server import ImapServer

@@ -12,7 +12,7 @@ from muniment.model.profile import ProfileKind
 from muniment.model.run import RunState
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
-from muniment.services.access_token import access_token, token_command, token_file
+from muniment.services.mailboxes.access_token import access_token, token_command, token_file
 from tests.integration.archive.test_wrong_mailbox import OWN
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Script

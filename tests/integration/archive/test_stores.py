@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from muniment.model.run import RunState
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.runs import start_run
-from muniment.services.show_status import show_status
-from muniment.services.tend_stores import tend_stores
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.operating.show_status import show_status
+from muniment.services.runs.lifecycle import start_run
+from muniment.services.stores.tend_stores import tend_stores
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.proof import assert_settled

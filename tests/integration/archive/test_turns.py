@@ -10,7 +10,7 @@ import pytest
 from muniment.db import jobs
 from muniment.db.jobs import Completion
 from muniment.model.run import JobState, LeasedJob, RunState
-from muniment.services.runs import cancel_run, show_run, start_run
+from muniment.services.runs.lifecycle import cancel_run, show_run, start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import TARGET, assert_neighbours_exact, mailbox, neighbourhood, source, submit

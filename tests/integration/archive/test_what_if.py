@@ -6,7 +6,7 @@ from datetime import date
 
 from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.mail_filter import MailFilter
-from muniment.services.what_if import Forecast, estimate_seconds, known_pace, what_if
+from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_pace, what_if
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Mail
 from tests.support.imap_server import ImapServer

@@ -9,7 +9,7 @@ import pytest
 
 from muniment.model.profile import ProfileKind
 from muniment.model.run import RunState
-from muniment.services.runs import start_run
+from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Folder, Script
 from tests.support.imap_server import ImapServer

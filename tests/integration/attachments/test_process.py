@@ -14,7 +14,7 @@ import pytest
 
 from muniment.attachments import AttachmentReader, Kind, Reading, kind_of
 from muniment.mail.bodies import read_text
-from muniment.services.show_index import list_problems, show_index
+from muniment.services.indexing.show_index import list_problems, show_index
 from tests.integration.search.library import ANNA, Letter
 from tests.integration.search.test_queries import library
 from tests.support.corpus import corpus_folder

@@ -9,8 +9,8 @@ import pytest
 from muniment.errors import BadQuery, Forbidden, NotFound
 from muniment.model.run import RunState
 from muniment.search import Sort
-from muniment.services.search_messages import Search, search_messages
-from muniment.services.viewer import Viewer
+from muniment.services.access.viewer import Viewer
+from muniment.services.searching.search_messages import Search, search_messages
 from tests.integration.search.library import ANNA, BEN, Letter
 from tests.integration.search.test_queries import library
 from tests.support.harness import Harness

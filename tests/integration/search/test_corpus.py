@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from muniment.search import OpenSearchIndex, Sort
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.show_index import list_problems, show_index
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.show_index import list_problems, show_index
 from tests.support.corpus import corpus_folder, corpus_messages
 from tests.support.harness import Harness
 from tests.support.opensearch import OpenSearchNode

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from muniment.search import OpenSearchIndex, Target
-from muniment.services.rebuild_index import begin_rebuilds
-from muniment.services.runs import start_run
-from muniment.services.show_index import show_index
+from muniment.services.indexing.rebuild_index import begin_rebuilds
+from muniment.services.indexing.show_index import show_index
+from muniment.services.runs.lifecycle import start_run
 from tests.integration.search.test_upkeep import settled
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer

@@ -19,8 +19,8 @@ from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.document import Document
 from muniment.search import Change, OpenSearchIndex, Target
 from muniment.secrecy import Secret
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.show_index import show_index
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.show_index import show_index
 from tests.integration.search.test_queries import read_in
 from tests.support.certificates import Certificate, self_signed
 from tests.support.harness import Harness

@@ -9,14 +9,14 @@ import pytest
 from muniment.errors import BadQuery, Conflict, Misconfigured
 from muniment.model.run import RunState
 from muniment.search import Facet, OpenSearchIndex, Sort
-from muniment.services.saved_searches import (
+from muniment.services.searching.saved_searches import (
     list_searches,
     remove_search,
     request_search,
     run_requested_searches,
     save_search,
 )
-from muniment.services.search_messages import Found
+from muniment.services.searching.search_messages import Found
 from tests.integration.search.library import ANNA, BEN, LETTERS, QUERIES, Letter
 from tests.support.harness import Harness
 from tests.support.imap_script import Folder, Mail, Script

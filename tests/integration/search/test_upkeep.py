@@ -10,13 +10,13 @@ import pytest
 from muniment.db import index
 from muniment.errors import NotFound
 from muniment.search import Change, OpenSearchIndex, Target
-from muniment.services.drain_outbox import drain_outbox
-from muniment.services.index_targets import generations
-from muniment.services.make_documents import make_documents
-from muniment.services.rebuild_index import begin_rebuilds, give_up_rebuilds
-from muniment.services.reconcile_index import reconcile_index
-from muniment.services.show_index import show_index
-from muniment.services.tend_index import work_at_index
+from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.make_documents import make_documents
+from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
+from muniment.services.indexing.reconcile_index import reconcile_index
+from muniment.services.indexing.show_index import show_index
+from muniment.services.indexing.tend_index import work_at_index
 from tests.integration.search.library import ANNA, LETTERS, Letter
 from tests.integration.search.test_queries import library, read_in
 from tests.support.harness import Harness

@@ -9,7 +9,7 @@ import pytest
 from muniment.cli.profile_add import Options, add, request_from
 from muniment.model.login import LoginKind
 from muniment.model.profile import Access, ProfileKind
-from muniment.services.submit_profile import ProfileRequest
+from muniment.services.profiles.submit_profile import ProfileRequest
 
 Parse = Callable[..., ProfileRequest]
 

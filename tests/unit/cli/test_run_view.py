@@ -11,7 +11,7 @@ from rich.console import Console
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.run_view import exit_code, print_report, report_shape, run_row
 from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
-from muniment.services.runs import RunReport
+from muniment.services.runs.lifecycle import RunReport
 
 START = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 RUN = Run(

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import Conflict, Damaged
-from muniment.services.formats.eml import EmlTree
-from muniment.services.formats.manifest import MailTree, ManifestEntry
-from muniment.services.formats.mbox import MboxTree, read_mbox_message
+from muniment.services.reading.formats.eml import EmlTree
+from muniment.services.reading.formats.manifest import MailTree, ManifestEntry
+from muniment.services.reading.formats.mbox import MboxTree, read_mbox_message
 
 CREATED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 MESSAGE = b"From: Alice <alice@a.example>\r\nSubject: x\r\n\r\nFrom here\r\n>From there\r\n"

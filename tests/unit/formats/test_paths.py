@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import Misconfigured, Permanent
-from muniment.services.formats.paths import COMPONENT_BYTES, PATH_BYTES, Names, decode_component, encode_component
+from muniment.services.reading.formats.paths import (
+    COMPONENT_BYTES,
+    PATH_BYTES,
+    Names,
+    decode_component,
+    encode_component,
+)
 
 ODD = st.text(
     st.sampled_from('/\\:*?"<>|%~. \0\n\x7f\x85\u202eäa\u0308\ud800😀') | st.characters(exclude_categories=[]),

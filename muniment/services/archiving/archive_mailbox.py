@@ -1,0 +1,190 @@
+"""Archive one mailbox as far as the slice reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from muniment import log
+from muniment.db import folders
+from muniment.errors import CommandRefused
+from muniment.model.folder import ServerFolder
+from muniment.model.run import LeasedJob
+from muniment.services.archiving.archive_folder import archive_folder
+from muniment.services.archiving.folder_work import FolderWork
+from muniment.services.archiving.writer import Writer
+from muniment.services.deleting.delete_archived import delete_archived
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
+from muniment.services.mailboxes.open_mailbox import OpenMailbox, States, folder_states, open_mailbox
+from muniment.services.mailboxes.run_access import RunAccess
+from muniment.services.mailboxes.slice_budget import SliceBudget
+
+_log = log.get(__name__)
+
+#: So many folders that lack messages are named.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a slice came. `complete`: every folder is proven, nothing is missing.
+
+    `unmoved`: ids of the folders that stand as they were proven before. `fingerprint`: of the mailbox, where it was
+    needed. `unreadable`: the folders, of `folders` in all, that the server refused to open, and why. `commands`: how many
+    were sent to the server.
+    """
+
+    more: bool
+    complete: bool
+    unmoved: Sequence[int] = ()
+    fingerprint: bytes | None = None
+    warnings: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
+    folders: int = 0
+    commands: int = 0
+
+
+async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Outcome:
+    """Log in, check the mailbox, archive the folders with news, and then delete what the profile's rule says.
+
+    All of it until the slice is over.
+
+    Raises what `muniment.imap` raises, WrongMailbox, LeaseLost and DatabaseUnavailable. Everything
+    committed until then stays.
+    """
+    seconds = await access.seconds_left(job)
+    if seconds <= 0:
+        return Outcome(more=True, complete=False)  # a window closed since the job was sent
+    opened = await open_mailbox(doors, job, access)
+    session, states = opened.session, opened.states
+    try:
+        check = await _check(doors, opened, access)
+        if opened.source != job.source:
+            await _adopt_source(doors, job, opened.source)
+            states = await folder_states(doors, job)
+        states = await _ensure_folders(doors, opened, states)
+        await _note_vanished(doors, opened, states)
+        slice_budget = SliceBudget(min(doors.settings.slice_seconds, seconds), doors.settings.slice_bytes)
+        async with Writer(doors, job.lease) as writer:
+            outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
+        # Nothing is proven of a mailbox that may have come into being with our login.
+        doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
+        if opened.profile.deletion and not outcome.more and not doubtful:
+            deletion = await delete_archived(doors, opened, slice_budget)
+            warnings = [*outcome.warnings, *deletion.warnings]
+            outcome = replace(outcome, more=deletion.more, warnings=warnings)
+        await session.logout()
+    finally:
+        session.abort()
+    complete = outcome.complete and not doubtful
+    return replace(
+        outcome,
+        complete=complete,
+        fingerprint=check.fingerprint,
+        warnings=[*check.warnings, *outcome.warnings],
+        folders=len(opened.folders),
+        commands=session.commands,
+    )
+
+
+async def _check(doors: Doors, opened: OpenMailbox, access: RunAccess) -> Check:
+    if opened.is_as_before:
+        return Check([], opened.job.fingerprint)
+    master = await access.master_fingerprint(opened.job)
+    allow_same = opened.profile.allow_same_mailbox
+    return await check_mailbox(doors, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
+
+
+async def _adopt_source(doors: Doors, job: LeasedJob, source: str) -> None:
+    """Start new numberings when the mailbox moved to another server or account: its UIDs mean other messages there.
+
+    What is archived already is then recognised by content.
+    """
+    async with doors.database.transaction() as session:
+        if await folders.adopt_source(session, job.lease, job.mailbox_id, source):
+            _log.warning("mailbox moved to another server or account", source=source)
+
+
+async def _ensure_folders(doors: Doors, opened: OpenMailbox, states: States) -> States:
+    """Create the folders that are new; not before it is sure that this is the right mailbox."""
+    scope = opened.profile.folders
+    unknown = (folder for folder in opened.folders if folder.wire_name not in states)
+    new = [replace(folder, path=scope.filed(folder.path)) for folder in unknown]
+    if not new:
+        return states
+    async with doors.database.session() as session:
+        await folders.ensure(session, opened.job.mailbox_id, new)
+    return await folder_states(doors, opened.job)
+
+
+async def _note_vanished(doors: Doors, opened: OpenMailbox, states: States) -> None:
+    """Remember which folders the server does not list any more: what stood there may be found in others."""
+    listed = {folder.wire_name for folder in opened.listed}
+    lost = [state.id for name, state in states.items() if name not in listed and not state.vanished]
+    if lost:
+        async with doors.database.session() as session:
+            await folders.vanish(session, opened.job.lease, lost)
+
+
+async def _archive_folders(
+    doors: Doors, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
+) -> Outcome:
+    """Visit the folders that moved; skip the others on the word of their STATUS (RFC 9051 §6.3.11)."""
+    job, session, listed = opened.job, opened.session, opened.folders
+    if not listed:
+        return Outcome(more=False, complete=True, warnings=[_nothing_archived(opened)])
+    # What an earlier slice of this run has proven is done, even where it moved since or where the server
+    # tells no STATUS: the next run looks again, and every slice gets further than the one before.
+    done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
+    incomplete = {states[f.wire_name].id for f in listed if not states[f.wire_name].complete}.intersection(done)
+    unreadable = [_unreadable(f, states[f.wire_name].refusal) for f in listed if states[f.wire_name].refusal]
+    done.update(state.id for state in states.values() if state.refusal)
+    visited = 0
+    for folder in listed:
+        state = states[folder.wire_name]
+        if state.id in done:
+            continue
+        if visited and slice_budget.is_over:
+            return Outcome(more=True, complete=False)
+        visited += 1
+        try:
+            work = FolderWork(job, opened.profile, session, folder, state, is_new=folder.wire_name not in opened.states)
+            is_done = await archive_folder(doors, work, writer, slice_budget)
+        except CommandRefused as error:
+            # One folder that cannot be read stops no other, and is not asked for again in this run.
+            async with doors.database.session() as db:
+                await folders.refuse(db, job.lease, state.id, str(error))
+            unreadable.append(_unreadable(folder, str(error)))
+            continue
+        if not is_done:
+            return Outcome(more=True, complete=False)
+    await writer.flush()
+    incomplete |= writer.incomplete
+    lacking = ["/".join(folder.path) for folder in listed if states[folder.wire_name].id in incomplete]
+    return Outcome(
+        more=False,
+        complete=not incomplete and not unreadable,
+        unmoved=sorted(opened.unmoved),
+        warnings=[_lacking(lacking, len(listed))] if lacking else [],
+        unreadable=unreadable,
+    )
+
+
+def _nothing_archived(opened: OpenMailbox) -> str:
+    return (
+        f"none of its {len(opened.listed)} folders is archived: "
+        f"`muniment profile folders {opened.profile.name} --mailbox {opened.job.address}` says why"
+    )
+
+
+def _lacking(paths: Sequence[str], folders_in_all: int) -> str:
+    named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+    return (
+        f"{len(paths)} of {folders_in_all} folders lack messages ({named}): they are in quarantine, or the server counts "
+        "them and does not list them; the next run tries again"
+    )
+
+
+def _unreadable(folder: ServerFolder, reason: str) -> str:
+    return f"{'/'.join(folder.path)}: {reason}"

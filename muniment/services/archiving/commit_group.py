@@ -1,0 +1,277 @@
+"""A group of batches into the archive, of one or several folders: everything in one transaction, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+
+from muniment import log, metrics
+from muniment.contents.codec import EncodedPart, encode, sha256_of
+from muniment.db import jobs, messages, stores
+from muniment.db.database import Session
+from muniment.db.jobs import Progress
+from muniment.db.messages import Copy, NewEntry, NewMessage, PartRow, Wrapper
+from muniment.errors import RunCancelled, Transient, Unstorable
+from muniment.mail.headers import read_headers
+from muniment.metrics import Stage, timed
+from muniment.model.message import FetchedMessage, Headers, RawMessage
+from muniment.model.run import Lease, MessageCounts, RunState
+from muniment.services.archiving.batch import Filing, Target
+from muniment.services.archiving.distribute import Destination, Letter, file_for_owners, find_destinations, open_letter
+from muniment.services.archiving.prove_folders import Visited, prove_folders
+from muniment.services.doors import Doors
+
+_log = log.get(__name__)
+
+#: Headers are looked for in so many first bytes of a message.
+HEAD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class _Readable:
+    """A message with bytes, made ready for the store."""
+
+    target: Target
+    message: FetchedMessage
+    raw: RawMessage
+    new: NewMessage
+    letter: Letter | None = None  # of a collecting mailbox
+
+    @property
+    def sha256(self) -> bytes:
+        return self.new.sha256
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it goes: folder and UID."""
+        return self.target.folder_id, self.message.uid
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A message for the quarantine, with its bytes when there are any."""
+
+    target: Target
+    uid: int
+    reason: str
+    raw: RawMessage | None = None
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """What one transaction stores. `cursors`: how far each folder's cursor moves; `breaks`: see Batch."""
+
+    readable: Sequence[_Readable] = ()
+    refused: Sequence[_Refused] = ()
+    visits: Sequence[Visited] = ()
+    cursors: dict[int, int] = field(default_factory=dict)
+    breaks: int = 0
+
+
+async def commit_group(
+    doors: Doors, lease: Lease, filings: Sequence[Filing], visits: Sequence[Visited]
+) -> dict[int, int]:
+    """Store batches, then the proofs of the folders whose visits are over; return what each lacks, by folder id.
+
+    LeaseLost when the lease is another's, and then nothing of it is stored; RunCancelled, after the
+    commit, when the run was cancelled.
+
+    What PostgreSQL refuses goes alone, then without its headers, then without flags and date, then
+    into quarantine with its raw bytes: one bad message stops nobody.
+    """
+    with timed(Stage.PREPARE):
+        readable = await asyncio.to_thread(_prepare, filings)
+    refused = [
+        _Refused(filing.target, message.uid, message.reason)
+        for filing in filings
+        for message in filing.batch.messages
+        if message.raw is None
+    ]
+    cursors: dict[int, int] = {}
+    for filing in filings:
+        cursors[filing.target.folder_id] = max(cursors.get(filing.target.folder_id, 0), filing.batch.cursor)
+    breaks = sum(filing.batch.breaks for filing in filings)
+    try:
+        return await _commit(doors, lease, _Portion(readable, refused, visits, cursors, breaks))
+    except Unstorable as error:
+        _log.warning("group refused by PostgreSQL, going one by one", messages=len(readable), error=str(error))
+        await _commit(doors, lease, _Portion(refused=refused, breaks=breaks))
+        for one in readable:
+            await _commit_alone(doors, lease, one)
+        return await _commit(doors, lease, _Portion(visits=visits, cursors=cursors))
+
+
+async def _commit_alone(doors: Doors, lease: Lease, one: _Readable) -> None:
+    bare = replace(one, new=replace(one.new, headers=Headers()))
+    reason = ""
+    barest = replace(bare, message=replace(one.message, flags=(), internal_date=None))
+    for attempt in (one, bare, barest):
+        try:
+            await _commit(doors, lease, _Portion([attempt]))
+        except Unstorable as error:
+            reason = str(error)
+        else:
+            return
+    await _commit(doors, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.message.raw)]))
+
+
+def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
+    """Hash each message and read its headers (in a thread: it is CPU work)."""
+    return [
+        _readable(filing.target, message, raw)
+        for filing in filings
+        for message in filing.batch.messages
+        if (raw := message.raw) is not None
+    ]
+
+
+def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Readable:
+    head = raw.head(HEAD_BYTES)
+    letter = None
+    if target.distribution is not None:
+        letter = open_letter(raw, head, target.distribution)
+        if letter.raw is not raw:
+            raw, head = letter.raw, letter.raw.head(HEAD_BYTES)
+    return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), letter)
+
+
+async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, int]:
+    readable, refused = portion.readable, portion.refused
+    async with doors.database.session() as session:
+        known = await messages.known(session, [one.sha256 for one in readable])
+    lacking = {one.sha256: one for one in readable if one.sha256 not in known}
+    with timed(Stage.COMPRESS):
+        encoded = await asyncio.to_thread(_encode_small, lacking.values(), doors.settings.spool_bytes)
+    with timed(Stage.COMMIT):
+        async with doors.database.transaction() as session:
+            recognised = await _recognise(session, readable)
+            fresh = [one for one in readable if one.place not in recognised]
+            destinations = await _distribute(session, fresh)
+            unowned = [one for one in fresh if destinations.get(one.place) == []]
+            if unowned:
+                left = [(*one.place, one.target.uidvalidity) for one in unowned]
+                await messages.leave_unowned(session, [(folder, validity, uid) for folder, uid, validity in left])
+                fresh = [one for one in fresh if destinations.get(one.place) != []]
+            await _store(session, fresh, lacking, encoded, destinations)
+            for one in refused:
+                parts = None if one.raw is None else ((part.codec, part.data) for part in encode(one.raw))
+                await messages.quarantine(
+                    session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
+                )
+            missing = await prove_folders(session, lease, portion.visits)
+            filtered = sum(len(visit.filtered) for visit in portion.visits) + len(unowned)
+            seen = len(readable) + len(refused) - len(unowned)
+            counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
+            progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
+            # Last, so that the job's row is locked only for the commit itself: whoever leases the job
+            # after this waits for it, and whoever did before makes the whole transaction fail.
+            if readable or refused or portion.cursors or portion.breaks or filtered:
+                state = await jobs.progress(session, lease, progress, doors.settings.lease_seconds)
+            else:  # a proof alone is no progress that would forgive failures
+                state = await jobs.extend(session, lease, doors.settings.lease_seconds)
+    _count(progress)
+    if state is RunState.CANCELLING:
+        raise RunCancelled
+    return missing
+
+
+def _count(progress: Progress) -> None:
+    counts = progress.counts
+    for outcome in ("archived", "known", "quarantined"):
+        metrics.MESSAGES.labels(outcome).inc(getattr(counts, outcome))
+    metrics.BYTES.inc(progress.size)
+
+
+async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tuple[int, int]]:
+    """Return the places of messages that a folder held under an older UIDVALIDITY; they keep their entry."""
+    recognised: set[tuple[int, int]] = set()
+    for target, group in groupby(readable, lambda one: one.target):
+        if target.renumbered:
+            ours = list(group)
+            uids, hashes = [one.message.uid for one in ours], [one.sha256 for one in ours]
+            found = await messages.claim_renumbered(session, target.folder_id, target.uidvalidity, uids, hashes)
+            recognised.update((target.folder_id, uid) for uid in found)
+    return recognised
+
+
+async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tuple[int, int], list[Destination]]:
+    """Return for whom the messages of collecting mailboxes are filed; nobody: they stay where they are."""
+    letters = [(one.place, one.letter, one.target.distribution) for one in fresh]
+    ours = [(place, letter, how) for place, letter, how in letters if letter is not None and how is not None]
+    if not ours:
+        return {}
+    found = await find_destinations(session, [letter.envelope for _, letter, _ in ours], ours[0][2].rule)
+    return {place: destinations for (place, _, _), destinations in zip(ours, found, strict=True)}
+
+
+async def _store(
+    session: Session,
+    fresh: Sequence[_Readable],
+    lacking: dict[bytes, _Readable],
+    encoded: dict[bytes, list[EncodedPart]],
+    destinations: Mapping[tuple[int, int], Sequence[Destination]],
+) -> None:
+    """Write contents that the store lacks, message rows, entries, those of owners, and outbox rows."""
+    if not fresh:
+        return
+    store_id = await stores.current(session)
+    hashes = {one.sha256 for one in fresh}
+    new = [lacking[sha].new for sha in sorted(hashes & lacking.keys())]
+    added = await messages.add(session, store_id, new) if new else {}
+    if added:
+        await messages.write_parts(session, store_id, _parts(added, lacking, encoded))
+    ids = added | await messages.ids(session, store_id, list(hashes - added.keys()))
+    if len(ids) < len(hashes):  # known a moment ago, in the store that was current then
+        raise Transient("the current archive store changed during a commit")
+    entries = [
+        NewEntry(
+            one.target.folder_id,
+            one.target.uidvalidity,
+            one.message.uid,
+            ids[one.sha256],
+            one.message.internal_date,
+            one.message.flags,
+        )
+        for one in fresh
+    ]
+    sizes = {message_id: lacking[sha256].raw.size for sha256, message_id in added.items()}
+    await messages.add_entries(session, store_id, entries, sizes)
+    if not destinations:
+        return
+    copies = [Copy(0, ids[one.sha256], one.message.internal_date, one.message.flags) for one in fresh]
+    places = [destinations.get(one.place, ()) for one in fresh]
+    await file_for_owners(session, store_id, list(zip(copies, places, strict=True)))
+    wrapped = [(one, one.letter) for one in fresh if one.letter is not None and one.letter.begin]
+    if wrapped:
+        wrappers = [
+            Wrapper(one.target.folder_id, one.target.uidvalidity, one.message.uid, letter.begin, letter.end)
+            for one, letter in wrapped
+        ]
+        await messages.wrap(session, wrappers)
+
+
+def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[EncodedPart]]:
+    """Compress ahead of the transaction what is small; large messages are compressed while they are written."""
+    return {one.sha256: list(encode(one.raw)) for one in lacking if one.raw.size <= limit}
+
+
+async def _parts(
+    added: dict[bytes, int], lacking: dict[bytes, _Readable], encoded: dict[bytes, list[EncodedPart]]
+) -> AsyncIterator[PartRow]:
+    for sha256, message_id in added.items():
+        if sha256 in encoded:
+            for number, part in enumerate(encoded[sha256]):
+                yield message_id, number, part.codec, part.data
+            continue
+        parts = encode(lacking[sha256].raw)
+        number = 0
+        while following := await asyncio.to_thread(_next, parts):
+            yield message_id, number, following[0].codec, following[0].data
+            number += 1
+
+
+def _next(parts: Iterator[EncodedPart]) -> list[EncodedPart]:
+    """Return the next part, or nothing at the end: StopIteration cannot leave a thread."""
+    return list(islice(parts, 1))

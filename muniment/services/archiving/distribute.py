@@ -1,0 +1,94 @@
+"""A collecting mailbox's messages for their owners: whose each is, and filing it for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muniment.db import folders, messages, profiles, users
+from muniment.db.database import Session
+from muniment.db.messages import Copy
+from muniment.mail.addresses import forms_of
+from muniment.mail.envelope import Envelope, read_envelope
+from muniment.mail.journal import read_report
+from muniment.model.message import RawMessage
+from muniment.model.multidrop import Multidrop, Unknown
+from muniment.services.archiving.batch import Distribution
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message as it is archived, whose it is, and what stood around it in a journal report."""
+
+    raw: RawMessage
+    envelope: Envelope
+    begin: bytes = b""
+    end: bytes = b""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A folder in a user's archive."""
+
+    user_id: int
+    root: str
+    path: tuple[str, ...]
+
+
+def open_letter(raw: RawMessage, head: bytes, distribution: Distribution) -> Letter:
+    """Say whose a message is; of a journal report take what is within."""
+    rule = distribution.rule
+    found = read_envelope(head, senders=rule.senders, recipients=rule.recipients).joined(distribution.hint)
+    report = read_report(raw) if rule.journal else None
+    if report is None:
+        return Letter(raw, _without(found, distribution.own))
+    # Whoever the report itself was addressed to is meant as well: anybody can write one.
+    envelope = report.envelope.joined(Envelope((), found.recipients))
+    return Letter(report.inner, _without(envelope, distribution.own), report.before, report.after)
+
+
+def _without(envelope: Envelope, own: frozenset[str]) -> Envelope:
+    return Envelope(
+        tuple(address for address in envelope.senders if address not in own),
+        tuple(address for address in envelope.recipients if address not in own),
+    )
+
+
+async def find_destinations(
+    session: Session, envelopes: Sequence[Envelope], rule: Multidrop
+) -> list[list[Destination]]:
+    """Return for each envelope where its message goes; nowhere when it is nobody's and stays on the server."""
+    every = {address for one in envelopes for address in (*one.senders, *one.recipients)}
+    forms = {address: forms_of(address) for address in every}
+    owners = await users.owners(session, sorted({form for found in forms.values() for form in found}))
+    whose = {
+        address: next((owners[form] for form in found if form in owners), None) for address, found in forms.items()
+    }
+    roots = await users.primary_addresses(session, sorted(set(owners.values())))
+    sent, inbox = tuple(rule.sent.split("/")), tuple(rule.inbox.split("/"))
+    found: list[list[Destination]] = []
+    for one in envelopes:
+        pairs = [(whose[address], sent) for address in one.senders]
+        pairs += [(whose[address], inbox) for address in one.recipients]
+        found.append([Destination(user, roots[user], path) for user, path in dict.fromkeys(pairs) if user is not None])
+    if rule.unknown is Unknown.CATCH_ALL and not all(found):
+        ids = await users.ensure(session, [rule.catch_all])
+        nobody = Destination(ids[rule.catch_all], rule.catch_all, tuple(rule.catch_all_folder.split("/")))
+        found = [destinations or [nobody] for destinations in found]
+    return found
+
+
+async def file_for_owners(session: Session, store_id: int, filed: Sequence[tuple[Copy, Sequence[Destination]]]) -> None:
+    """File messages (as `Copy` without a folder) in their owners' archives, in the transaction that stores them."""
+    places = [destination for _, destinations in filed for destination in destinations]
+    if not places:
+        return
+    mailboxes = await profiles.ensure_mailboxes(session, [(place.user_id, place.root) for place in places])
+    targets = [(mailboxes[place.user_id, place.root], place.path) for place in places]
+    ids = await folders.ensure_distributed(session, targets)
+    copies = [
+        copy._replace(folder_id=ids[mailboxes[place.user_id, place.root], place.path])
+        for copy, destinations in filed
+        for place in destinations
+    ]
+    await messages.file_copies(session, store_id, copies)

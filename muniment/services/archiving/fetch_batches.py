@@ -1,0 +1,150 @@
+"""Fetch messages of the open folder in batches, each within the process's byte budget."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from itertools import chain
+
+from muniment import log
+from muniment.errors import CommandRefused, Transient
+from muniment.imap import ByteBudget, batches, unknown_size
+from muniment.metrics import Stage, timed
+from muniment.model.message import FetchedMessage
+from muniment.services.archiving.batch import Batch
+from muniment.services.archiving.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
+from muniment.services.archiving.writer import Writer
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.still_there import still_there
+
+_log = log.get(__name__)
+
+#: Sizes are asked for so many messages at once (RFC822.SIZE), to cut batches by bytes.
+SIZES_WINDOW = 5000
+
+NOT_DELIVERED = "the server lists the message but does not deliver it"
+
+
+async def fetch_batches(
+    doors: Doors, work: FolderWork, todo: Sequence[int], writer: Writer
+) -> AsyncGenerator[Batch, None]:
+    """Yield batches, each within the process's byte budget until it is closed.
+
+    Before it waits for a share of the budget, what gathers at the writer gives its own back.
+    """
+    limits = doors.limits
+    unknown = unknown_size(limits)
+    # Where the connection broke the last time the messages are fetched one by one: then it is known at which it breaks.
+    singly = limits.batch_messages if work.job.broke_folder == work.state.id else 0
+    for start in range(0, len(todo), SIZES_WINDOW):
+        window = todo[start : start + SIZES_WINDOW]
+        sizes = await _sizes(doors, work, window)
+        one_by_one, others = window[:singly], window[singly:]
+        singly -= len(one_by_one)
+        for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, limits)):
+            # A message that waits in a spool file costs no memory to speak of.
+            cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
+            if not doors.budget.has_room(cost):
+                await writer.flush()
+            with timed(Stage.ROOM):
+                await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
+                await doors.budget.reserve(cost)
+            async with aclosing(_fetch_set(doors, work, uids, cost)) as fetched:
+                async for batch in fetched:
+                    yield batch
+
+
+async def _sizes(doors: Doors, work: FolderWork, uids: Sequence[int]) -> Mapping[int, int]:
+    """Return sizes in bytes; none when the server refuses: one message that it cannot read stops no other."""
+    try:
+        return await work.session.sizes(uids)
+    except CommandRefused as error:
+        _log.warning("no sizes", error=str(error))
+        return {}
+    except Transient as error:
+        await give_up_folder_if_last(doors, work, error)
+        raise
+
+
+async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: int) -> AsyncGenerator[Batch, None]:
+    """Yield the messages of one FETCH as a batch, or as several when they are larger than the server claimed.
+
+    `cost` bytes are reserved and belong to the last batch, which alone moves the cursor; what comes beyond them is
+    charged as it comes. When the connection breaks, what came until then is yielded before the error is raised.
+    """
+    limits, session = doors.limits, work.session
+    share = _Share(doors.budget, cost)
+    batch = Batch(uids[-1], [], share.release)
+    absent = set(uids)
+    held = 0
+    try:
+        async with aclosing(session.fetch(uids)) as fetched:
+            async for message in fetched:
+                batch.messages.append(message)
+                absent.discard(message.uid)
+                held += min(message.raw.size, limits.spool_bytes) if message.raw is not None else 0
+                share.cover(held)
+                if held > cost + limits.batch_bytes:
+                    surplus = Batch(0, batch.messages, share.hand_over())
+                    batch.messages, held = [], 0
+                    yield surplus
+        # Told apart from messages that left the server meanwhile: listed, but not delivered.
+        listed = await still_there(session, sorted(absent))
+        batch.messages += [FetchedMessage(uid, (), None, None, NOT_DELIVERED) for uid in listed]
+    except Transient as error:
+        batch.cursor = 0
+        if absent:
+            give_up = _give_up_message_if_last(doors, work, batch, min(absent), error, is_alone=len(uids) == 1)
+            await batch.after(give_up)
+        given_up = batch.breaks > 0
+        if batch.messages:
+            yield batch
+        else:
+            batch.close()
+        if given_up:
+            raise GaveUp(str(error)) from error
+        raise
+    except BaseException:
+        batch.close()
+        raise
+    yield batch
+
+
+async def _give_up_message_if_last(
+    doors: Doors, work: FolderWork, batch: Batch, uid: int, error: Transient, *, is_alone: bool
+) -> None:
+    """Add the message at which the connection broke to the batch, as one that cannot be had, after the last try.
+
+    `is_alone`: nothing else was asked for. Of several it is only a guess, so that they are asked for alone next time.
+    """
+    if await is_last_try(doors, work, uid, error) and is_alone:
+        reason = f"the connection broke at each of {doors.settings.job_attempts} tries to fetch it: {error}"
+        batch.messages.append(FetchedMessage(uid, (), None, None, reason))
+        batch.breaks = 1
+
+
+class _Share:
+    """The part of the byte budget that the messages of one FETCH take."""
+
+    def __init__(self, budget: ByteBudget, reserved: int) -> None:
+        self._budget = budget
+        self._reserved = reserved
+        self._charged = 0
+
+    def cover(self, held: int) -> None:
+        """Charge what is held beyond what was reserved: nobody waits here, for who waits while he holds may do so for ever."""
+        if (beyond := held - self._reserved - self._charged) > 0:
+            self._charged += beyond
+            self._budget.charge(beyond)
+
+    def hand_over(self) -> Callable[[], None]:
+        """Return the release of what is held now; as much as was reserved stays, for the messages still to come."""
+        self._budget.charge(self._reserved)
+        release = partial(self._budget.release, self._reserved + self._charged)
+        self._charged = 0
+        return release
+
+    def release(self) -> None:
+        """Give back everything."""
+        self._budget.release(self._reserved + self._charged)

@@ -1,0 +1,213 @@
+"""One slice of a job: archive a mailbox for a bounded time, and say how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from muniment import log, metrics
+from muniment.db import jobs
+from muniment.db.jobs import Completion, Setback
+from muniment.errors import (
+    BrokerUnavailable,
+    Conflict,
+    DatabaseUnavailable,
+    Interrupted,
+    LeaseLost,
+    MunimentError,
+    RunCancelled,
+    ServerBusy,
+    ServerThrottled,
+    Transient,
+)
+from muniment.model.run import JobState, LeasedJob, RunState
+from muniment.process import process_name
+from muniment.retry import Backoff
+from muniment.services.archiving.archive_mailbox import Outcome, archive_mailbox
+from muniment.services.archiving.folder_work import GaveUp
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.run_access import RunAccess
+
+_log = log.get(__name__)
+
+#: What to do about folders that the server lists and refuses to open.
+UNREADABLE_HINT = "All other folders were archived. Give this login the right to read them on the mail server."
+
+#: So long a job waits for which there was no connection; longer when the server names a time (seconds).
+BUSY_SECONDS = 5.0
+LONGEST_BUSY_SECONDS = 60.0
+
+#: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
+#: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
+_FULL_WEIGHT = 10
+_WEIGHTS: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, GaveUp: 0, ServerThrottled: 1}
+
+
+class SliceEnd(StrEnum):
+    """How a slice ended."""
+
+    NOT_LEASED = "not leased"
+    MORE = "more to do"
+    DONE = "done"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LEASE_LOST = "lease lost"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """How a slice ended, and the next job of the run, which the worker holds already."""
+
+    end: SliceEnd
+    next: LeasedJob | None = None
+    visit: Outcome | None = None  # None: it failed
+
+
+async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
+    """Archive under a heartbeat and translate every outcome into the job's next state.
+
+    With `go_on` the end of a mailbox is the lease of the run's next one. Only DatabaseUnavailable leaves this function:
+    the lease then runs out by itself.
+    """
+    try:
+        outcome = await _with_heartbeat(doors, job, archive_mailbox(doors, job, access))
+        return await _end_well(doors, job, outcome, go_on=go_on and await access.seconds_left(job) > 0)
+    except LeaseLost:
+        return Slice(SliceEnd.LEASE_LOST)
+    except RunCancelled:
+        with suppress(LeaseLost):
+            async with doors.database.session() as session:
+                await jobs.stop_cancelled(session, job.lease)
+        return Slice(SliceEnd.CANCELLED)
+    except (ServerBusy, BrokerUnavailable) as error:
+        return Slice(await _step_back(doors, job, error))
+    except MunimentError as error:
+        return Slice(await _end_badly(doors, job, error))
+    except asyncio.CancelledError:
+        # The worker shuts down: hand the job back at once instead of letting the lease run out.
+        await _hand_back(doors, job)
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug must end as a visible failure, not as a job that repeats for ever
+        _log.exception("slice crashed")
+        return Slice(await _end_badly(doors, job, MunimentError(f"internal error: {type(error).__name__}: {error}")))
+
+
+async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> Slice:
+    if outcome.more:
+        async with doors.database.session() as session:
+            await jobs.yield_slice(session, job.lease)
+        return Slice(SliceEnd.MORE, visit=outcome)
+    if outcome.unreadable:
+        error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
+        async with doors.database.session() as session:
+            await jobs.fail(session, job.lease, error=error, hint=UNREADABLE_HINT)
+        return Slice(SliceEnd.FAILED, visit=outcome)
+    completing = asyncio.ensure_future(_complete(doors, job, outcome, go_on=go_on))
+    try:
+        return Slice(SliceEnd.DONE, await asyncio.shield(completing), outcome)
+    except asyncio.CancelledError:
+        # In the middle of it nobody knows whether the next job is ours already.
+        with suppress(MunimentError):
+            following = await completing
+            if following is not None:
+                await _hand_back(doors, following)
+        raise
+
+
+async def _complete(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
+    completion = Completion(outcome.warnings, outcome.complete, outcome.unmoved, outcome.fingerprint)
+    seconds = doors.settings.lease_seconds
+    async with doors.database.session() as session:
+        try:
+            worker = process_name() if go_on else None
+            return await jobs.complete(session, job.lease, completion, next_for=worker, seconds=seconds)
+        except Conflict:  # another run begins with the next mailbox in this moment
+            return await jobs.complete(session, job.lease, completion, next_for=None, seconds=seconds)
+
+
+async def _hand_back(doors: Doors, job: LeasedJob) -> None:
+    """Let others have a job at once."""
+    with suppress(MunimentError):
+        async with doors.database.session() as session:
+            await jobs.yield_slice(session, job.lease)
+
+
+async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> SliceEnd:
+    settings = doors.settings
+    metrics.SETBACKS.labels(type(error).__name__).inc()
+    _log.warning("slice failed", error=str(error), kind=type(error).__name__, attempt=job.attempt + 1)
+    seconds = Backoff(settings.retry_first_seconds, settings.retry_cap_seconds).seconds(job.attempt + 1)
+    weight = _WEIGHTS.get(type(error), _FULL_WEIGHT)
+    setback = Setback(str(error), error.hint, seconds, weight, settings.job_attempts * _FULL_WEIGHT)
+    try:
+        async with doors.database.session() as session:
+            if not isinstance(error, Transient):
+                await jobs.fail(session, job.lease, error=str(error), hint=error.hint)
+                return SliceEnd.FAILED
+            state = await jobs.postpone(session, job.lease, setback)
+            return SliceEnd.FAILED if state is JobState.FAILED else SliceEnd.POSTPONED
+    except Interrupted:
+        return SliceEnd.LEASE_LOST
+
+
+async def _step_back(doors: Doors, job: LeasedJob, error: Transient) -> SliceEnd:
+    """Let the job wait for a connection: that none was to be had says nothing about its mailbox."""
+    _log.info("no connection", reason=str(error))
+    seconds = BUSY_SECONDS * random.uniform(0.5, 1.0)
+    if isinstance(error, ServerBusy):
+        seconds = max(seconds, min(error.seconds, LONGEST_BUSY_SECONDS))
+    try:
+        async with doors.database.session() as session:
+            await jobs.step_back(session, job.lease, seconds, str(error), error.hint)
+    except LeaseLost:
+        return SliceEnd.LEASE_LOST
+    return SliceEnd.POSTPONED
+
+
+async def _with_heartbeat(doors: Doors, job: LeasedJob, work: Awaitable[Outcome]) -> Outcome:
+    """Run `work` while the lease is kept; the first of the two to end ends the other."""
+    working = asyncio.ensure_future(work)
+    beating = asyncio.create_task(_heartbeat(doors, job), name=f"heartbeat of job {job.lease.job_id}")
+    try:
+        done, _ = await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
+        if working not in done:
+            beating.result()  # raises why the heart stopped
+        return await working
+    finally:
+        await _stop(beating)
+        await _stop(working)
+
+
+async def _stop(task: asyncio.Future[Outcome] | asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has cleaned up after itself."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # looked at: asyncio shall not complain about it
+
+
+async def _heartbeat(doors: Doors, job: LeasedJob) -> None:
+    """Extend the lease three times per lease; ends with LeaseLost or RunCancelled, never well.
+
+    When PostgreSQL is silent for a whole lease, another worker may own the job: stop as well.
+    """
+    loop = asyncio.get_running_loop()
+    period = doors.settings.lease_seconds
+    kept = loop.time()
+    while True:
+        await asyncio.sleep(period / 3)
+        try:
+            async with asyncio.timeout(period / 3), doors.database.session() as session:
+                state = await jobs.extend(session, job.lease, period)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            if loop.time() - kept > period:
+                raise LeaseLost("PostgreSQL was silent for a whole lease") from error
+            continue
+        kept = loop.time()
+        if state is RunState.CANCELLING:
+            raise RunCancelled

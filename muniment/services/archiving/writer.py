@@ -1,0 +1,118 @@
+"""The writing side of a slice: groups of batches are committed while the next are fetched."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from muniment.errors import MunimentError, Transient
+from muniment.model.run import Lease
+from muniment.services.archiving.batch import Batch, Filing, Target
+from muniment.services.archiving.commit_group import commit_group
+from muniment.services.archiving.prove_folders import Visited
+from muniment.services.doors import Doors
+
+
+class _Group:
+    """Batches and proofs for one transaction."""
+
+    def __init__(self) -> None:
+        self.filings: list[Filing] = []
+        self.visits: list[Visited] = []
+        self.messages = 0
+        self.bytes = 0
+
+    def add(self, filing: Filing) -> None:
+        self.filings.append(filing)
+        self.messages += len(filing.batch.messages)
+        self.bytes += filing.batch.size
+
+    def close(self) -> None:
+        for filing in self.filings:
+            filing.batch.close()
+
+
+class Writer:
+    """Takes batches and proofs of one slice in their order; use it with `async with`.
+
+    They gather until they are as many as one FETCH may bring (`batch_messages`, `batch_bytes`), over folder after
+    folder: a transaction costs as much as the messages of several small folders. One group commits while the next
+    gathers. A failed commit is raised by the next call, and nothing after it is stored. At the end of the block
+    everything is committed, also when the connection to the mail server broke: what is on its way comes first.
+    """
+
+    def __init__(self, doors: Doors, lease: Lease) -> None:
+        self._doors = doors
+        self._lease = lease
+        self._gathering = _Group()
+        self._committing: asyncio.Task[None] | None = None
+        # What gathered meanwhile holds proofs: of folders that lack what was in the failed group.
+        self._has_failed = False
+        #: Folders (ids) that were proven to lack something.
+        self.incomplete: set[int] = set()
+
+    async def file(self, target: Target, batch: Batch) -> None:
+        """Take a batch, which belongs to the writer from now on."""
+        self._gathering.add(Filing(target, batch))
+        limits = self._doors.limits
+        if self._gathering.messages >= limits.batch_messages or self._gathering.bytes >= limits.batch_bytes:
+            await self._begin()
+
+    async def prove(self, visit: Visited) -> None:
+        """Take a folder's proof, to be stored with, or after, its last batch."""
+        self._gathering.visits.append(visit)
+        if len(self._gathering.visits) >= self._doors.limits.batch_messages:
+            await self._begin()
+
+    async def flush(self) -> None:
+        """Commit what has gathered; returns when it is durable, and its memory free."""
+        await self._begin()
+        await self._settle()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self.flush()
+            elif isinstance(error, Transient) and not self._has_failed:
+                with suppress(MunimentError):
+                    await self.flush()
+        finally:
+            await self._abandon()
+
+    async def _begin(self) -> None:
+        await self._settle()
+        group, self._gathering = self._gathering, _Group()
+        if group.filings or group.visits:
+            name = f"commit of job {self._lease.job_id}"
+            self._committing = asyncio.create_task(self._commit(group), name=name)
+            # Not in the task itself: one that is cancelled before it begins does nothing at all.
+            self._committing.add_done_callback(lambda _: group.close())
+
+    async def _settle(self) -> None:
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            try:
+                await committing
+            except BaseException:
+                self._has_failed = True
+                raise
+
+    async def _commit(self, group: _Group) -> None:
+        missing = await commit_group(self._doors, self._lease, group.filings, group.visits)
+        self.incomplete.update(folder_id for folder_id, lacking in missing.items() if lacking)
+
+    async def _abandon(self) -> None:
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            committing.cancel()
+            await asyncio.wait({committing})
+            if not committing.cancelled():
+                committing.exception()  # looked at: what is on its way already comes first
+        self._gathering.close()

@@ -1,0 +1,68 @@
+"""Which archived messages of a folder a profile's rule deletes on the server now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from muniment.db import deletions
+from muniment.db.deletions import Candidate
+from muniment.model.deletion_rule import AT_ONCE
+from muniment.model.folder import FolderState
+from muniment.model.period import Period
+from muniment.model.profile import Profile
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.filter_news import WINDOW, message_facts
+from muniment.services.mailboxes.mail_session import MailSession
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """Messages to delete, some of a folder's, and how many were looked at with them and stay, by the reason."""
+
+    messages: Sequence[Candidate]
+    kept: dict[str, int]
+
+
+def may_delete(state: FolderState) -> bool:
+    """Tell whether messages of a folder may be deleted at all: it is proven complete, and its UIDs are lasting."""
+    return state.complete and not state.refusal and not state.vanished and state.uidvalidity > 0
+
+
+async def has_candidates(doors: Doors, profile: Profile, state: FolderState, now: datetime) -> bool:
+    """Tell whether the archive knows of a message that the rule may be about; without, the folder stays closed."""
+    return bool(await _candidates(doors, profile, state, now, above=0, limit=1))
+
+
+async def choose_doomed(
+    doors: Doors, profile: Profile, session: MailSession, state: FolderState, now: datetime
+) -> AsyncGenerator[Doomed, None]:
+    """Yield the messages of the open folder that the rule deletes, a few thousand at a time.
+
+    What counts is what the server tells of each in this moment: flags change.
+    """
+    above = 0
+    while window := await _candidates(doors, profile, state, now, above=above, limit=WINDOW):
+        above = window[-1].uid
+        by_uid = {one.uid: one for one in window}
+        doomed: list[Candidate] = []
+        kept: dict[str, int] = {}
+        async for uid, facts in message_facts(session, list(by_uid), with_head=profile.filter.needs_headers):
+            # POP3 tells no date: what counts is since when it is archived.
+            known = replace(facts, received=by_uid[uid].archived) if profile.server.access.is_pop3 else facts
+            reason = profile.deletion.keeps(known, profile.filter, now)
+            if reason:
+                kept[reason] = kept.get(reason, 0) + 1
+            else:
+                doomed.append(by_uid[uid])
+        yield Doomed(doomed, kept)
+
+
+async def _candidates(
+    doors: Doors, profile: Profile, state: FolderState, now: datetime, *, above: int, limit: int
+) -> list[Candidate]:
+    after = profile.deletion.after
+    before = None if after == AT_ONCE else Period.parse(after).before(now)
+    async with doors.database.session() as session:
+        return await deletions.candidates(session, state.id, state.uidvalidity, before=before, above=above, limit=limit)

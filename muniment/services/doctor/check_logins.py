@@ -1,0 +1,127 @@
+"""The connection doctor for many mailboxes: tried before anything is archived."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from muniment.db import profiles
+from muniment.errors import MunimentError, ServerUnavailable
+from muniment.imap import diagnose_way
+from muniment.model.finding import Verdict
+from muniment.model.folder import messages_in
+from muniment.model.login import Credentials
+from muniment.model.profile import Profile, Server
+from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.credentials import open_logins, own_login
+from muniment.services.mailboxes.mail_session import open_session
+from muniment.services.mailboxes.side_by_side import patiently, side_by_side
+from muniment.services.profiles.csv_mailboxes import CsvMailbox
+
+
+@dataclass(frozen=True)
+class LoginCheck:
+    """How the login to one mailbox went; `error` is empty when it went well.
+
+    `line`: where it stands in the CSV file. `messages`: None when the server does not say without opening each folder.
+    `warnings`: what is not as it should be, and does not keep its mail from being archived.
+    """
+
+    user: str
+    mailbox: str
+    line: int | None
+    seconds: float
+    folders: int = 0
+    messages: int | None = None
+    error: str = ""
+    hint: str = ""
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Target:
+    user: str
+    mailbox: str
+    line: int | None
+    credentials: Callable[[], Credentials]
+    server: str = ""  # where it is not that of all
+
+
+def check_rows(
+    doors: Doors, server: Server, rows: Sequence[CsvMailbox], at_once: int
+) -> AsyncGenerator[LoginCheck, None]:
+    """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once.
+
+    ServerUnavailable when nothing gets through to the server.
+    """
+    targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
+    return _check(doors, server, None, targets, at_once)
+
+
+def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
+    return lambda: own_login(row.login_user, row.password)
+
+
+async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, None]:
+    """Yield how the login to each mailbox of a profile went, as soon as it is known; NotFound when there is no profile."""
+    async with doors.database.session() as session:
+        profile = await profiles.find(session, name)
+        mailboxes = await profiles.test_mailboxes(session, profile)
+        stored = await profiles.get(session, profile.id)
+    logins = await open_logins(stored, doors.secrets)
+
+    def credentials_of(mailbox: profiles.ProfileMailbox) -> Callable[[], Credentials]:
+        return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
+
+    targets = [_Target(m.user_name, m.address, None, credentials_of(m), m.server) for m in mailboxes]
+    async with aclosing(_check(doors, profile.server, profile, targets, profile.max_jobs)) as checks:
+        async for check in checks:
+            yield check
+
+
+async def _check(
+    doors: Doors, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
+) -> AsyncGenerator[LoginCheck, None]:
+    """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
+    async for finding in diagnose_way(server, doors.limits):
+        if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
+            raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
+    looks = (partial(_try, doors, server, profile, target) for target in targets)
+    async with aclosing(side_by_side(looks, at_once)) as checks:
+        async for check in checks:
+            yield check
+
+
+async def _try(doors: Doors, server: Server, profile: Profile | None, target: _Target) -> LoginCheck:
+    began = time.monotonic()
+
+    async def look() -> LoginCheck:
+        session = await open_session(doors, server.at(target.server), target.credentials(), 0)
+        try:
+            listed = await session.list_folders()
+            found = [finding async for finding in diagnose_mailbox(session, listed, server, profile)]
+            await session.logout()
+        finally:
+            session.abort()
+        failures = [one for one in found if one.verdict is Verdict.FAILED]
+        return LoginCheck(
+            target.user,
+            target.mailbox,
+            target.line,
+            time.monotonic() - began,
+            folders=len(listed),
+            messages=messages_in(listed),
+            error=failures[0].found if failures else "",
+            hint=failures[0].advice if failures else "",
+            warnings=[f"{one.step}: {one.found}" for one in found if one.verdict is Verdict.WARNING],
+        )
+
+    try:
+        return await patiently(look)
+    except MunimentError as error:
+        seconds = time.monotonic() - began
+        return LoginCheck(target.user, target.mailbox, target.line, seconds, error=str(error), hint=error.hint or "")

@@ -1,0 +1,154 @@
+"""The connection doctor: try a profile on one mailbox, step by step, without archiving anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from muniment.db import profiles
+from muniment.db.profiles import ProfileMailbox
+from muniment.errors import BrokerUnavailable, MunimentError, Permanent, ServerBusy, WrongMailbox
+from muniment.imap import diagnose_way
+from muniment.model.finding import Finding, Verdict, failed, fine, warning
+from muniment.model.folder import ServerFolder, messages_in
+from muniment.model.login import Credentials
+from muniment.model.profile import Server
+from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
+from muniment.services.mailboxes.credentials import Logins, open_logins
+from muniment.services.mailboxes.mail_session import MailSession, open_session
+
+
+@dataclass
+class Probe:
+    """What was found, step by step, up to the first step without which none of the next is possible.
+
+    `messages` is None when the server does not say without opening each folder. `error`: why nothing would be archived.
+    """
+
+    mailbox: str
+    login: str = ""
+    folders: int = 0
+    messages: int | None = None
+    capabilities: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    error: MunimentError | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as it should be."""
+        return [f"{one.step}: {one.found}" for one in self.findings if one.verdict is not Verdict.OK]
+
+
+async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> Probe:
+    """Try one mailbox of the profile (the first, unless named), and say what works and what to change.
+
+    What the server does wrong is in the result. NotFound when profile or mailbox do not exist, Misconfigured when a
+    password cannot be decrypted.
+    """
+    async with doors.database.session() as db:
+        profile = await profiles.find(db, name)
+        found = await profiles.test_mailbox(db, profile, mailbox)
+        stored = await profiles.get(db, profile.id)
+    logins = await open_logins(stored, doors.secrets)
+    probe = Probe(found.address)
+    credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
+    server = profile.server.at(found.server)
+    if not await _way_is_open(doors, server, probe):
+        # The error of a real try: it says what the run would.
+        probe.error = await _error_of_login(doors, server, credentials)
+        return probe
+    session = await _log_in(doors, logins, found, credentials, probe)
+    if session is not None:
+        await _look(doors, logins, session, probe)
+    return probe
+
+
+async def _way_is_open(doors: Doors, server: Server, probe: Probe) -> bool:
+    """Look at name, TCP and TLS of the server; False when nothing gets through."""
+    async for finding in diagnose_way(server, doors.limits):
+        probe.findings.append(finding)
+    return all(one.verdict is not Verdict.FAILED for one in probe.findings)
+
+
+async def _error_of_login(doors: Doors, server: Server, credentials: Credentials) -> MunimentError | None:
+    try:
+        session = await open_session(doors, server, credentials, 0)
+    except MunimentError as error:
+        return error
+    await session.logout()
+    return None
+
+
+async def _log_in(
+    doors: Doors, logins: Logins, mailbox: ProfileMailbox, credentials: Credentials, probe: Probe
+) -> MailSession | None:
+    """Try every way of logging in that the profile allows; return a session by the one that a run would use."""
+    first: MunimentError | None = None
+    session: MailSession | None = None
+    way: Credentials | None = credentials
+    methods = {method.kind: str(method) for method in logins.profile.logins}
+    while way is not None:
+        name = methods.get(way.kind, way.kind.value)
+        try:
+            server = logins.profile.server.at(mailbox.server)
+            opened = await open_session(doors, server, replace(way, instead=None), mailbox.mailbox_id)
+        except (ServerBusy, BrokerUnavailable) as error:
+            if session is not None:
+                break  # a server that allows one connection: the way that works is open already
+            probe.error = error
+            return None
+        except MunimentError as error:
+            first = first or error
+            if session is None:
+                probe.findings.append(failed(f"login {name}", str(error), error.hint))
+        else:
+            if session is None:
+                session, probe.login = opened, name
+                probe.findings.append(fine(f"login {name}", f"{probe.mailbox} is open"))
+            else:
+                probe.findings.append(fine(f"login {name}", "works, too"))
+                await opened.logout()
+        way = way.instead
+    if session is None:
+        probe.error = first
+    return session
+
+
+async def _look(doors: Doors, logins: Logins, session: MailSession, probe: Probe) -> None:
+    try:
+        listed = await session.list_folders()
+        probe.capabilities = sorted(session.capabilities)
+        probe.folders = len(listed)
+        probe.messages = messages_in(listed)
+        print_ = await fingerprint(session, listed) if logins.profile.is_privileged else EMPTY
+        async for finding in diagnose_mailbox(session, listed, logins.profile.server, logins.profile):
+            probe.findings.append(finding)
+        await session.logout()
+    except MunimentError as error:
+        probe.findings.append(failed("reading", str(error), error.hint))
+        probe.error = error
+        return
+    finally:
+        session.abort()
+    await _is_right(doors, logins, print_, listed, probe)
+
+
+async def _is_right(doors: Doors, logins: Logins, print_: bytes, listed: list[ServerFolder], probe: Probe) -> None:
+    """Compare the mailbox with the privileged user's own one: an OK is no proof that the right one was opened."""
+    master = logins.of_master()
+    if master is None or print_ == EMPTY or not listed:
+        return
+    try:
+        own = await fingerprint_of(doors, logins.profile.server, master)
+    except Permanent:
+        own = EMPTY  # he cannot log in as himself, or see anything then: nothing to mix up
+    except MunimentError as error:
+        told = f"{master.user}'s own mailbox cannot be looked at: {error}"
+        probe.findings.append(warning("right mailbox", told, error.hint))
+        return
+    if is_same_mailbox(print_, own):
+        probe.error = WrongMailbox(f"the server opened the privileged user's own mailbox instead of {probe.mailbox}")
+        probe.findings.append(failed("right mailbox", str(probe.error), probe.error.hint))
+    else:
+        probe.findings.append(fine("right mailbox", f"it is not {master.user}'s own"))

@@ -1,0 +1,183 @@
+"""What a run of a profile would do now: archive so much, delete so much. Nothing is stored, and nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from muniment.clock import utc_now
+from muniment.db import folders, profiles, runs
+from muniment.db.profiles import ProfileMailbox
+from muniment.db.runs import Pace
+from muniment.errors import CommandRefused, MunimentError
+from muniment.model.folder import FolderState, ServerFolder
+from muniment.model.profile import Profile
+from muniment.services.deleting.choose_doomed import choose_doomed, may_delete
+from muniment.services.deleting.delete_archived import NO_UIDPLUS
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.credentials import Logins, open_logins
+from muniment.services.mailboxes.effective_folders import effective_folders
+from muniment.services.mailboxes.filter_news import WINDOW, filter_news, message_facts
+from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.mailboxes.open_mailbox import is_unmoved
+from muniment.services.mailboxes.side_by_side import patiently, side_by_side
+
+
+@dataclass(frozen=True)
+class DoomedMessage:
+    """A message that would be deleted on the server; `sha256` None: it would be archived before, by the same run."""
+
+    folder: tuple[str, ...]
+    uid: int
+    size: int
+    sha256: bytes | None
+
+
+@dataclass
+class Forecast:
+    """What a run would do with a mailbox; `error` is empty when that could be seen.
+
+    `messages`, `bytes`: to fetch. `renumbered`: of them, in folders with a new UIDVALIDITY, where most will be
+    recognised by content. `kept`: archived messages that stay on the server, by the reason.
+    """
+
+    user: str
+    mailbox: str
+    messages: int = 0
+    bytes: int = 0
+    renumbered: int = 0
+    filtered: int = 0
+    doomed: list[DoomedMessage] = field(default_factory=list)
+    kept: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str = ""
+    hint: str = ""
+
+
+async def what_if(doors: Doors, name: str) -> AsyncGenerator[Forecast, None]:
+    """Yield what a run of the profile would do with each mailbox, as soon as it is known; NotFound: no such profile."""
+    async with doors.database.session() as session:
+        profile = await profiles.find(session, name)
+        mailboxes = await profiles.test_mailboxes(session, profile)
+        stored = await profiles.get(session, profile.id)
+    logins = await open_logins(stored, doors.secrets)
+    now = utc_now()
+    looks = (partial(_forecast, doors, logins, mailbox, now) for mailbox in mailboxes)
+    async with aclosing(side_by_side(looks, profile.max_jobs)) as forecasts:
+        async for forecast in forecasts:
+            yield forecast
+
+
+async def known_pace(doors: Doors, name: str) -> Pace:
+    """Return how fast runs of a profile have been, or those of all profiles where it has archived nothing yet."""
+    async with doors.database.session() as session:
+        profile = await profiles.find(session, name)
+        own = await runs.pace(session, profile.id)
+        return own if own.messages else await runs.pace(session, None)
+
+
+def estimate_seconds(pace: Pace, messages: int, size: int) -> float | None:
+    """Return how long archiving so many messages and bytes takes at a pace; None when there is none."""
+    if not pace.messages or not pace.bytes:
+        return None
+    return max(messages / pace.messages, size / pace.bytes) * pace.seconds
+
+
+async def _forecast(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
+    began = time.monotonic()
+    found = Forecast(mailbox.user_name, mailbox.address)
+    try:
+        found = await patiently(partial(_look, doors, logins, mailbox, now))
+    except MunimentError as error:
+        found.error, found.hint = str(error), error.hint or ""
+    found.seconds = time.monotonic() - began
+    return found
+
+
+async def _look(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
+    profile = logins.profile
+    async with doors.database.session() as db:
+        known = await folders.of_mailbox(db, mailbox.mailbox_id, now) if mailbox.mailbox_id else []
+    states = {state.wire_name: state for state in known}
+    credentials = logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
+    session = await open_session(doors, profile.server.at(mailbox.server), credentials, mailbox.mailbox_id)
+    visit = _Visit(doors, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
+    try:
+        listed = await session.list_folders()
+        effective = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
+        if profile.deletion and not session.eraser().is_exact and not profile.deletion.without_uidplus:
+            visit.found.warnings.append(NO_UIDPLUS)
+        for one in effective:
+            if one.is_archived:
+                await visit.look_into(one.folder, states.get(one.folder.wire_name))
+        await session.logout()
+    finally:
+        session.abort()
+    return visit.found
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A look into one mailbox."""
+
+    doors: Doors
+    profile: Profile
+    session: MailSession
+    now: datetime
+    found: Forecast
+
+    async def look_into(self, folder: ServerFolder, state: FolderState | None) -> None:
+        stands = state is not None and is_unmoved(folder.status, state)
+        if stands and not self.profile.deletion:
+            return
+        try:
+            uidvalidity = (await self.session.examine(folder)).uidvalidity
+            if not stands:
+                await self._count_news(folder, state, uidvalidity)
+            if self.profile.deletion and state is not None and state.uidvalidity == uidvalidity and may_delete(state):
+                async for choice in choose_doomed(self.doors, self.profile, self.session, state, self.now):
+                    self.found.kept.update(choice.kept)
+                    self.found.doomed += [DoomedMessage(folder.path, m.uid, m.size, m.sha256) for m in choice.messages]
+        except CommandRefused as error:
+            self.found.warnings.append(f"{'/'.join(folder.path)}: {error}")
+
+    async def _count_news(self, folder: ServerFolder, state: FolderState | None, uidvalidity: int) -> None:
+        found = self.found
+        archived: set[int] = set()
+        if state is not None and state.uidvalidity == uidvalidity:
+            async with self.doors.database.session() as db:
+                [held] = await folders.held(db, [(state.id, uidvalidity)], self.now)
+            archived = set(held.archived)
+        new = [uid for uid in await self.session.search_uids() if uid not in archived]
+        todo = await filter_news(self.session, self.profile, self.now, new)
+        found.messages += len(todo)
+        found.filtered += len(new) - len(todo)
+        if state is not None and state.uidvalidity not in {0, uidvalidity}:
+            found.renumbered += len(todo)
+        sizes = await self._sizes(todo)
+        found.bytes += sum(sizes.values())
+        if self.profile.deletion and uidvalidity:
+            await self._doom_news(folder, todo, sizes)
+
+    async def _doom_news(self, folder: ServerFolder, todo: Sequence[int], sizes: dict[int, int]) -> None:
+        """Count what the rule deletes of the messages that the same run would archive before."""
+        profile = self.profile
+        async for uid, facts in message_facts(self.session, todo, with_head=profile.filter.needs_headers):
+            reason = profile.deletion.keeps(facts, profile.filter, self.now)
+            if reason:
+                self.found.kept[reason] += 1
+            else:
+                self.found.doomed.append(DoomedMessage(folder.path, uid, sizes.get(uid, 0), None))
+
+    async def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        sizes: dict[int, int] = {}
+        for start in range(0, len(uids), WINDOW):
+            sizes |= await self.session.sizes(uids[start : start + WINDOW])
+        return sizes

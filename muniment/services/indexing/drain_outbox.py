@@ -1,0 +1,117 @@
+"""Drain the index outbox for a bounded time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from muniment import log, metrics
+from muniment.db import index
+from muniment.db.database import Session
+from muniment.db.index import OutboxRow, Outcome
+from muniment.errors import SearchUnavailable
+from muniment.metrics import Stage, timed
+from muniment.model.document import Document
+from muniment.retry import Backoff
+from muniment.search import Change, IndexFailure
+from muniment.services.doors import Doors
+from muniment.services.indexing.index_targets import targets_of
+from muniment.services.indexing.make_documents import make_documents
+
+_log = log.get(__name__)
+
+#: An index task ends after this time (seconds), so that a worker can stop; the tick sends the next.
+DRAIN_SECONDS = 10.0
+
+#: What the index refused is tried again after this time, and later and later (seconds).
+_FAILED = Backoff(first_seconds=60, cap_seconds=6 * 3600)
+
+#: While it takes nothing, it is tried again after this time, and later and later (seconds).
+_PAUSED = Backoff(first_seconds=2, cap_seconds=60)
+
+
+async def drain_outbox(doors: Doors) -> int:
+    """Index what is due until nothing is left or the time is over; return how many messages.
+
+    SearchUnavailable when the index takes nothing: everything stays in the outbox, and nobody tries before the pause
+    is over.
+    """
+    until = time.monotonic() + DRAIN_SECONDS
+    total = 0
+    async with doors.database.session() as session:
+        if await index.is_paused(session):
+            return 0
+    while True:
+        try:
+            with timed(Stage.INDEX):
+                taken = await _drain_batch(doors, until)
+        except SearchUnavailable as error:
+            async with doors.database.session() as session:
+                await index.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
+            raise
+        if taken and not total:
+            async with doors.database.session() as session:
+                await index.resume(session)
+        total += taken
+        if not taken or time.monotonic() >= until:
+            return total
+
+
+async def _drain_batch(doors: Doors, until: float) -> int:
+    """Index one batch in the transaction that takes it out of the outbox; return how many messages."""
+    async with doors.database.transaction() as session:
+        await index.share(session)
+        rows = await index.claim(session, doors.settings.index_batch)
+        if not rows:
+            return 0
+        version = await index.next_version(session)
+        messages = sorted({(row.store_id, row.message_id) for row in rows})
+        facts = await index.facts(session, messages)
+        documents: dict[tuple[int, int], Document | None] = dict.fromkeys(
+            set(messages) - {(one.store_id, one.message_id) for one in facts}
+        )
+        async for document in make_documents(doors, session, facts, version, until):
+            documents[document.store_id, document.message_id] = document
+        outcomes = await _apply(doors, session, rows, documents, version)
+        await index.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
+        await index.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
+    failed = [one for one in outcomes if not one.indexed]
+    metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))
+    metrics.INDEXED.labels("failed").inc(len(failed))
+    if failed:
+        _log.warning("not indexed", messages=len(failed), reason=failed[0].reasons[0])
+    return len(documents)
+
+
+async def _apply(
+    doors: Doors,
+    session: Session,
+    rows: Sequence[OutboxRow],
+    documents: dict[tuple[int, int], Document | None],
+    version: int,
+) -> list[Outcome]:
+    """Give the documents to the index, and return what became of each."""
+    # A message of which only the new index wants to hear; one that changed meanwhile, both do.
+    building = {(row.store_id, row.message_id) for row in rows if row.building} - {
+        (row.store_id, row.message_id) for row in rows if not row.building
+    }
+    changes = [
+        Change(store, message, version, document, building=(store, message) in building)
+        for (store, message), document in documents.items()
+    ]
+    targets = await targets_of(doors, session)
+    # One that was taken in part may be refused all the same: the later word counts.
+    failures = {(one.store_id, one.message_id): one for one in await doors.index.apply(session, targets, changes)}
+    return [_outcome(key, document, failures.get(key)) for key, document in documents.items()]
+
+
+def _outcome(key: tuple[int, int], document: Document | None, failure: IndexFailure | None) -> Outcome:
+    if failure is not None and not failure.indexed:
+        return Outcome(*key, indexed=False, reasons=(_line(failure.reason),))
+    reasons = [] if document is None else list(document.problems)
+    reasons += [] if failure is None else [failure.reason]
+    return Outcome(*key, reasons=tuple(_line(reason) for reason in reasons))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) or "no reason was given"

@@ -1,0 +1,217 @@
+"""What the index shall know of stored messages: facts from the database, text from their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from muniment import log
+from muniment.attachments import Kind, kind_of
+from muniment.attachments.limits import READERS_VERSION
+from muniment.contents.codec import EncodedPart, decode_part
+from muniment.db import index
+from muniment.db.database import Session
+from muniment.db.index import Facts, TextRow
+from muniment.errors import Damaged
+from muniment.mail.addresses import addresses_in
+from muniment.mail.bodies import Attachment, BodyText, read_text
+from muniment.mail.headers import read_people
+from muniment.model.document import Document
+from muniment.services.doors import Doors
+from muniment.services.reading.read_message import with_parts
+
+_log = log.get(__name__)
+
+#: Characters of text that the index takes of a message itself, and of one with its attachments.
+TEXT_CHARACTERS = 2_000_000
+ALL_CHARACTERS = 5_000_000
+#: Bytes of a message that are parsed; of a larger one its beginning.
+PARSED_BYTES = 48 * 1024 * 1024
+#: So many bytes are read before they are parsed together.
+READ_BYTES = 4 * 1024 * 1024
+#: A transaction that is silent for longer might be ended by PostgreSQL (`Database.open`).
+SIGN_OF_LIFE_SECONDS = 5.0
+
+_HEAD_BYTES = 256 * 1024
+
+
+@dataclass
+class _Read:
+    """A message that was parsed."""
+
+    facts: Facts
+    body: BodyText
+    people: dict[str, tuple[str, ...]]
+    kinds: list[Kind]
+    hashes: list[bytes]
+
+
+async def make_documents(
+    doors: Doors, session: Session, facts: Sequence[Facts], version: int, until: float
+) -> AsyncIterator[Document]:
+    """Yield a document for each message, as long as the time (`time.monotonic()`) allows; the first comes in any case.
+
+    A message whose bytes are damaged, or cannot be parsed, is known by its header fields, with the reason.
+    """
+    begun = False
+    async for read in _parsed(session, facts):
+        for one in read:
+            if begun and time.monotonic() >= until:
+                return
+            begun = True
+            texts = await _attachments(doors, session, one)
+            yield _document(one, version, texts)
+
+
+async def _parsed(session: Session, facts: Sequence[Facts]) -> AsyncIterator[list[_Read]]:
+    """Yield messages as they are parsed, in a thread, many small ones at once: it is CPU work."""
+    held: list[tuple[Facts, bytes | str]] = []
+    size = 0
+    async for one, parts in with_parts(session, _each(facts)):
+        raw: bytes | str
+        try:
+            raw = await _beginning(one, parts)
+        except Damaged as error:
+            raw = str(error)
+        held.append((one, raw))
+        size += len(raw)
+        if size >= READ_BYTES:
+            yield await asyncio.to_thread(_parse, held)
+            held, size = [], 0
+    if held:
+        yield await asyncio.to_thread(_parse, held)
+
+
+async def _each(facts: Sequence[Facts]) -> AsyncIterator[Facts]:
+    for one in facts:
+        yield one
+
+
+async def _beginning(facts: Facts, parts: AsyncIterable[EncodedPart]) -> bytes:
+    """Return the message's bytes as far as they are parsed."""
+    chunks: list[bytes] = []
+    size = 0
+    async for part in parts:
+        chunks.append(decode_part(part.codec, part.data)[: PARSED_BYTES - size])
+        size += len(chunks[-1])
+        if size >= PARSED_BYTES:
+            break
+    if size < min(facts.size, PARSED_BYTES):
+        raise Damaged(f"content ends after {size} of {facts.size} bytes")
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _parse(held: Sequence[tuple[Facts, bytes | str]]) -> list[_Read]:
+    return [_parse_one(facts, raw) for facts, raw in held]
+
+
+def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
+    if isinstance(raw, str):
+        return _unread(facts, raw)
+    try:
+        people = read_people(raw[:_HEAD_BYTES])
+        body = read_text(raw, limit=TEXT_CHARACTERS)
+    except Exception as error:  # noqa: BLE001 - it would stop the batch, for ever, with all others in it
+        _log.exception("message cannot be parsed", store=facts.store_id, message=facts.message_id)
+        return _unread(facts, f"the parser failed: {type(error).__name__}")
+    return _Read(
+        facts,
+        body,
+        people,
+        [kind_of(one.name, one.type, one.data) for one in body.attachments],
+        [hashlib.sha256(one.data).digest() for one in body.attachments],
+    )
+
+
+def _unread(facts: Facts, reason: str) -> _Read:
+    """Return what is known of a message without its bytes: the header fields that were kept when it was archived."""
+    people = {"from": (facts.sender,), "to": tuple(facts.recipients.split("; "))}
+    return _Read(facts, BodyText("", (), reason, lost=(reason,)), people, [], [])
+
+
+async def _attachments(doors: Doors, session: Session, read: _Read) -> list[TextRow]:
+    """Return the texts of a message's attachments: from where they were kept, or read now and kept for the next one."""
+    allowed = doors.settings.index_attachments
+    wanted = {
+        digest: (attachment, kind)
+        for digest, attachment, kind in zip(read.hashes, read.body.attachments, read.kinds, strict=True)
+        if kind.is_read and kind.value in allowed
+    }
+    texts = await index.texts(session, list(wanted), READERS_VERSION)
+    silent_since = time.monotonic()
+    for digest, (attachment, kind) in wanted.items():
+        if digest in texts:
+            continue
+        row = texts[digest] = await _read_attachment(doors, digest, attachment, kind)
+        # By itself: what took long must not be lost with this batch.
+        async with doors.database.transaction() as other:
+            await index.keep_texts(other, [row], READERS_VERSION)
+        if time.monotonic() - silent_since > SIGN_OF_LIFE_SECONDS:
+            await session.value("SELECT 1")
+            silent_since = time.monotonic()
+    return list(texts.values())
+
+
+async def _read_attachment(doors: Doors, digest: bytes, attachment: Attachment, kind: Kind) -> TextRow:
+    found = await doors.attachments.read(attachment.name, attachment.type, kind, attachment.data)
+    problem = f"{kind.value}: {found.problem}" if found.problem else ""
+    return TextRow(digest, kind.value, found.text, problem)
+
+
+def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
+    facts, body = read.facts, read.body
+    problems = [*body.lost, *(one.problem for one in texts if one.problem)]
+    if facts.size > PARSED_BYTES:
+        problems.append(f"only the first {PARSED_BYTES >> 20} MiB were read")
+    attachments, room = [], ALL_CHARACTERS
+    for text in (*body.attached, *(one.text for one in texts)):
+        attachments.append(text[:room])
+        room -= len(attachments[-1])
+    if room <= 0:
+        problems.append("text of attachments cut at the limit")
+    sender = next((address for value in read.people.get("from", ()) for address in addresses_in(value)), facts.sender)
+    return Document(
+        store_id=facts.store_id,
+        message_id=facts.message_id,
+        version=version,
+        sha256=facts.sha256,
+        size=facts.size,
+        header_id=facts.header_id,
+        date=_to_milliseconds(facts.date or facts.received or facts.archived),
+        sent=facts.date,
+        received=facts.received,
+        archived=facts.archived,
+        archives=tuple(facts.archives),
+        folders=tuple(facts.folders),
+        flags=tuple(facts.flags),
+        is_filed=facts.is_filed,
+        sender=sender[:320].lower(),
+        subject=facts.subject,
+        from_=read.people.get("from", ()),
+        to=(*read.people.get("to", ()), *read.people.get("bcc", ())),
+        cc=read.people.get("cc", ()),
+        body=(body.text,),
+        file_names=body.attachment_names,
+        attachments=tuple(filter(None, attachments)),
+        types=_types(read),
+        has_attachment=body.has_attachment or any(kind in _CONTAINERS for kind in read.kinds),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+_CONTAINERS = {Kind.TNEF}
+
+
+def _types(read: _Read) -> tuple[str, ...]:
+    kinds = {kind.value for kind in read.kinds if kind is not Kind.OTHER}
+    kinds |= {kind_of(name, "", b"").value for name in read.body.attachment_names} - {Kind.OTHER.value}
+    return tuple(sorted(kinds))
+
+
+def _to_milliseconds(moment: datetime) -> datetime:
+    """Return a moment as every index can keep it: sorting must not depend on which one does."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,100 @@
+"""Build a store's index anew beside the living one, while archiving and searching go on.
+
+Everything goes through the outbox: it is handed the store's messages slice by slice, for the new index only, while
+whatever changes meanwhile is written to both. When nothing waits any more, searches see the new one. All that is known
+stands in the database, so that any process can go on where one was killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment import log
+from muniment.db import index
+from muniment.db.index import Generation
+from muniment.errors import SearchUnavailable
+from muniment.search import Target
+from muniment.services.doors import Doors
+from muniment.services.indexing.index_targets import generations
+
+_log = log.get(__name__)
+
+#: Messages that wait in the outbox for a new index at most: news must not wait long behind them.
+SLICE = 5000
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A store whose index is being built anew; `already`: it was before."""
+
+    store: str
+    already: bool
+
+
+async def begin_rebuilds(doors: Doors, store: str | None) -> list[Begun]:
+    """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
+    begun = []
+    for one in await generations(doors, store):
+        async with doors.database.transaction() as session:
+            await index.exclude(session)
+            new = await index.begin_rebuild(session, one.store_id, doors.index.backend)
+        begun.append(Begun(one.store_name, already=not new))
+    return begun
+
+
+async def give_up_rebuilds(doors: Doors, store: str | None) -> list[str]:
+    """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
+    stopped = []
+    for one in await generations(doors, store):
+        if one.building is None:
+            continue
+        async with doors.database.transaction() as session:
+            await index.exclude(session)
+            await index.give_up_rebuild(session, one.store_id, doors.index.backend)
+        await _discard(doors, one.store_id, one.building)
+        stopped.append(one.store_name)
+    return stopped
+
+
+async def drive_rebuild(doors: Doors, generation: Generation) -> None:
+    """Take the next step of a rebuild that is under way; does nothing where another process takes it."""
+    store_id, backend = generation.store_id, doors.index.backend
+    async with doors.database.transaction() as session:
+        if not await index.try_tend(session, store_id):
+            return
+        if generation.upto is None:
+            await index.measure_rebuild(session, store_id, backend)
+            return
+        room = SLICE - await index.pending_of(session, store_id, SLICE)
+        if room <= 0 or await index.hand_over_next(session, store_id, backend, room):
+            return
+        if await index.is_pending_for_building(session, store_id):
+            return
+    await _end(doors, generation)
+
+
+async def _end(doors: Doors, generation: Generation) -> None:
+    """Let searches see the new index: everything was handed over, and nothing waits."""
+    store_id, backend = generation.store_id, doors.index.backend
+    async with doors.database.transaction() as session:
+        if not await index.try_tend(session, store_id):
+            return
+        await index.exclude(session)
+        now = next(one for one in await index.generations(session, backend) if one.store_id == store_id)
+        if now.building is None or now.building != generation.building:
+            return
+        target = Target(store_id, now.live, now.building)
+        await doors.index.prepare([target])
+        await doors.index.promote(session, target)
+        await index.end_rebuild(session, store_id, backend, now.building)
+    _log.info("index built anew", store=now.store_name, messages=now.handed)
+    await _discard(doors, store_id, now.live)
+
+
+async def _discard(doors: Doors, store_id: int, generation: int) -> None:
+    """Forget an index that nobody uses; one that cannot be deleted now costs only room, and the next comparison does."""
+    async with doors.database.session() as session:
+        try:
+            await doors.index.discard(session, store_id, generation)
+        except SearchUnavailable as error:
+            _log.warning("an old index was not deleted", store=store_id, generation=generation, error=str(error))

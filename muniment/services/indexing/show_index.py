@@ -1,0 +1,149 @@
+"""How much of the archive the index has, and why not more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from muniment.clock import utc_now
+from muniment.db import index
+from muniment.db.index import Coverage, Generation, Pause, Problem, Reason
+from muniment.errors import Misconfigured, SearchUnavailable
+from muniment.search import Target
+from muniment.services.doors import Doors
+from muniment.services.indexing.index_targets import generations
+
+#: Reasons that are shown.
+_REASONS = 20
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """A store's index that is being built anew: `done` of `total` messages, `remaining`: how long it still takes."""
+
+    started: datetime
+    done: int
+    total: int
+    remaining: timedelta | None
+
+
+@dataclass(frozen=True)
+class StoreIndex:
+    """How much of a store the index has; `indexed` is None when the index does not answer.
+
+    `failed`: refused by the index. `partly`: with a text or an attachment that could not be read. `reconciled`: the
+    last comparison of ids both ways, which found `missing` and `ghosts`.
+    """
+
+    name: str
+    state: str
+    messages: int
+    indexed: int | None
+    outbox: int
+    failed: int
+    partly: int
+    rebuild: Rebuild | None
+    reconciled: datetime | None
+    missing: int
+    ghosts: int
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """The index as a whole; `error`: why it does not answer."""
+
+    backend: str
+    stores: list[StoreIndex]
+    reasons: list[Reason]
+    pause: Pause | None
+    error: str = ""
+
+    @property
+    def messages(self) -> int:
+        """Messages in the archive."""
+        return sum(store.messages for store in self.stores)
+
+    @property
+    def indexed(self) -> int | None:
+        """Messages in the index, None when it does not answer."""
+        counts = [store.indexed for store in self.stores if store.indexed is not None]
+        return sum(counts) if len(counts) == len(self.stores) else None
+
+    @property
+    def outbox(self) -> int:
+        """Messages that the index has to look at."""
+        return sum(store.outbox for store in self.stores)
+
+    @property
+    def failed(self) -> int:
+        """Messages that the index refused."""
+        return sum(store.failed for store in self.stores)
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the messages that the index has, 0 to 1; None when it does not answer."""
+        if self.indexed is None:
+            return None
+        return self.indexed / self.messages if self.messages else 1.0
+
+
+async def show_index(doors: Doors) -> IndexStatus:
+    """Count on both sides."""
+    async with doors.database.session() as session:
+        stores = await index.coverage(session)
+        known = {one.store_id: one for one in await index.generations(session, doors.index.backend)}
+        reasons = await index.reasons(session, _REASONS)
+        pause = await index.paused(session)
+        counts: dict[int, int | None] = {}
+        error = ""
+        for store in stores:
+            generation = known[store.store_id]
+            try:
+                target = Target(store.store_id, generation.live, generation.building)
+                counts[store.store_id] = None if error else await doors.index.count(session, target)
+            except (SearchUnavailable, Misconfigured) as found:
+                counts[store.store_id], error = None, str(found)
+    shown = [_store(store, known[store.store_id], counts[store.store_id]) for store in stores]
+    return IndexStatus(doors.index.backend, shown, reasons, pause, error)
+
+
+async def list_problems(doors: Doors, store: str | None, limit: int) -> list[Problem]:
+    """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
+    async with doors.database.session() as session:
+        return await index.problems(session, await _store_id(doors, store), limit)
+
+
+async def retry_problems(doors: Doors, store: str | None) -> int:
+    """Have every message that is not, or not wholly, indexed looked at again; return how many."""
+    store_id = await _store_id(doors, store)
+    async with doors.database.transaction() as session:
+        return await index.retry_all(session, store_id)
+
+
+async def _store_id(doors: Doors, name: str | None) -> int | None:
+    return None if name is None else (await generations(doors, name))[0].store_id
+
+
+def _store(store: Coverage, generation: Generation, indexed: int | None) -> StoreIndex:
+    return StoreIndex(
+        name=store.name,
+        state=store.state,
+        messages=store.messages,
+        indexed=indexed,
+        outbox=store.outbox,
+        failed=store.failed,
+        partly=store.partly,
+        rebuild=_rebuild(generation, store.building),
+        reconciled=generation.reconciled,
+        missing=generation.missing,
+        ghosts=generation.ghosts,
+    )
+
+
+def _rebuild(generation: Generation, waiting: int) -> Rebuild | None:
+    if generation.building is None or generation.started is None:
+        return None
+    done = max(0, generation.handed - waiting)
+    spent = utc_now() - generation.started
+    remaining = spent * ((generation.total - done) / done) if done else None
+    return Rebuild(generation.started, done, generation.total, remaining)

@@ -1,0 +1,69 @@
+"""Which of a folder's new messages a profile's filter lets through: asked of the server, decided here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from muniment import log
+from muniment.errors import CommandRefused
+from muniment.imap import Attributes
+from muniment.mail.headers import read_headers
+from muniment.model.mail_filter import MessageFacts
+from muniment.model.profile import Profile
+from muniment.services.mailboxes.mail_session import MailSession
+
+_log = log.get(__name__)
+
+#: So many messages are asked about at once; what the server tells of them is in memory together.
+WINDOW = 2000
+
+#: Fewer messages than this are looked at without a SEARCH before.
+_SEARCHED = 100
+
+
+async def filter_news(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
+    """Return those UIDs of the open folder, ascending, whose messages the filter lets through in a run that began `now`.
+
+    SEARCH only saves looking at each of many messages, where it can say something for certain; each message that is
+    left is decided by what the server tells of it. A message of which it tells nothing is let through: a filter
+    loses no mail.
+    """
+    if not profile.filter:
+        return list(todo)
+    candidates: Sequence[int] = todo
+    keys = profile.filter.search_keys(now)
+    if keys and len(todo) >= _SEARCHED and profile.server_kind.searches_well:
+        try:
+            candidates = await session.matching(todo, keys)
+        except CommandRefused as error:
+            _log.warning("SEARCH refused, looking at each message", error=str(error))
+    kept: list[int] = []
+    async for uid, facts in message_facts(session, candidates, with_head=profile.filter.needs_headers):
+        if profile.filter.lets_through(facts, now):
+            kept.append(uid)
+    return kept
+
+
+async def message_facts(
+    session: MailSession, uids: Sequence[int], *, with_head: bool
+) -> AsyncIterator[tuple[int, MessageFacts]]:
+    """Yield what the server tells of each of these messages of the open folder, in their order."""
+    for start in range(0, len(uids), WINDOW):
+        window = uids[start : start + WINDOW]
+        try:
+            told = await session.attributes(window, with_head=with_head)
+        except CommandRefused as error:
+            _log.warning("no flags and dates", error=str(error))
+            told = {}
+        for uid in window:
+            yield uid, _facts(told.get(uid))
+
+
+def _facts(told: Attributes | None) -> MessageFacts:
+    if told is None:
+        return MessageFacts()
+    if told.head is None:
+        return MessageFacts(told.flags, told.received, told.size)
+    headers = read_headers(told.head)
+    return MessageFacts(told.flags, told.received, told.size, headers.sender, headers.recipients, headers.subject)

@@ -1,0 +1,69 @@
+"""How a turn reaches the mailboxes of its run: what they have in common is read once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from muniment.clock import utc_now
+from muniment.db import profiles, runs
+from muniment.errors import NotFound
+from muniment.model.login import Credentials
+from muniment.model.profile import Profile
+from muniment.model.run import LeasedJob
+from muniment.services.doors import Doors
+from muniment.services.mailboxes.check_mailbox import master_fingerprint
+from muniment.services.mailboxes.credentials import Logins, open_logins
+
+
+class RunAccess:
+    """The profile of a run, its logins, and the privileged user's own mailbox, for as long as one turn."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._logins: Logins | None = None
+        self._master: bytes | None = None
+        self._any_time = False
+        #: Whether `master_fingerprint` needs no login any more.
+        self.has_looked = False
+
+    async def to(self, job: LeasedJob) -> tuple[Profile, Credentials]:
+        """Return the profile, and the login to the job's mailbox.
+
+        NotFound when the profile is gone or does not name the mailbox any more, Misconfigured when a password is
+        missing or another key sealed it.
+        """
+        logins = await self._load(job)
+        if not (logins.profile.all_mailboxes or job.is_named):
+            raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
+        own = job.own_login
+        profile = logins.profile
+        if own is not None and own.server:
+            profile = replace(profile, server=profile.server.at(own.server))
+        return profile, logins.of_mailbox(job.address, job.user_name, own)
+
+    async def seconds_left(self, job: LeasedJob) -> float:
+        """Return how long the run may go on before its profile's windows close; 0: none is open, inf: they never close."""
+        logins = await self._load(job)
+        if self._any_time or not logins.profile.schedule.windows:
+            return math.inf
+        now = utc_now()
+        closes = logins.profile.schedule.closes(now) if logins.profile.schedule.is_open(now) else now
+        return math.inf if closes is None else (closes - now).total_seconds()
+
+    async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
+        """Return what `check_mailbox.master_fingerprint` says, looked up once."""
+        if not self.has_looked:
+            self._master = await master_fingerprint(self._doors, job, await self._load(job))
+            self.has_looked = True
+        return self._master
+
+    async def _load(self, job: LeasedJob) -> Logins:
+        if self._logins is None:
+            if job.profile_id is None:
+                raise NotFound("the profile was removed while its run was open")
+            async with self._doors.database.session() as session:
+                stored = await profiles.get(session, job.profile_id)
+                self._any_time = await runs.is_any_time(session, job.run_id)
+            self._logins = await open_logins(stored, self._doors.secrets)
+        return self._logins

@@ -1,0 +1,17 @@
+"""Which messages a server lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from muniment.imap import uid_sets
+from muniment.services.mailboxes.mail_session import MailSession
+
+
+async def still_there(session: MailSession, uids: Sequence[int]) -> list[int]:
+    """Return those of `uids` that the server still lists."""
+    asked = set(uids)
+    found: set[int] = set()
+    for uid_set, _ in uid_sets(uids):
+        found.update(await session.search_uids(f"UID {uid_set}"))
+    return sorted(asked & found)

@@ -1,0 +1,63 @@
+"""How the whole system stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment.db import status, stores
+from muniment.db.stores import Store
+from muniment.errors import BrokerUnavailable
+from muniment.governor import ServerState
+from muniment.jobs import Queue
+from muniment.services.doors import Doors
+from muniment.services.indexing.show_index import IndexStatus, show_index
+from muniment.services.operating.show_governor import show_governor
+
+#: A process that did not report for so long (seconds) shows as silent.
+SILENCE_SECONDS = 45.0
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an operator looks at first. A queue's depth, and the mail servers, are None when Redis does not answer."""
+
+    processes: list[status.Process]
+    queues: dict[str, int | None]
+    totals: status.Totals
+    stores: list[Store]
+    servers: list[ServerState] | None
+    index: IndexStatus
+    stale_count: int
+    stale: list[status.StaleMailbox]
+
+
+async def show_status(doors: Doors) -> Status:
+    """Look at everything once."""
+    queues = {queue.value: await _depth(doors, queue) for queue in Queue}
+    servers = await show_governor(doors)
+    index = await show_index(doors)
+    async with doors.database.transaction(snapshot=True) as session:
+        return Status(
+            processes=await status.processes(session, SILENCE_SECONDS),
+            queues=queues,
+            totals=await status.totals(session),
+            stores=await stores.list_all(session),
+            servers=servers,
+            index=index,
+            stale_count=await status.count_stale(session, doors.settings.stale_hours),
+            stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),
+        )
+
+
+async def _depth(doors: Doors, queue: Queue) -> int | None:
+    try:
+        return await doors.queue.depth(queue)
+    except BrokerUnavailable:
+        return None
+
+
+async def list_quarantine(doors: Doors, limit: int) -> list[status.Quarantined]:
+    """Return messages that could not be archived, with their reasons."""
+    async with doors.database.session() as session:
+        return await status.quarantine_list(session, limit)

@@ -1,0 +1,64 @@
+"""The facts about the whole fleet that a monitoring system asks for, gathered again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from muniment.db import fleet
+from muniment.db.fleet import Capacity, LagBucket, LastRun, MailboxLag, OpenRun
+from muniment.services.doors import Doors
+from muniment.services.operating.show_status import Status, show_status
+
+#: Seconds between two looks. Who asks for the facts gets the last ones: scraping costs the database nothing.
+FACTS_SECONDS = 15.0
+
+#: … or so many times as long as a look takes, 2 s with 100,000 mailboxes, which shall not keep PostgreSQL busy; but not
+#: longer than that: an alert takes facts of two minutes for a failure.
+REST = 20.0
+LONGEST_REST_SECONDS = 60.0
+
+#: Bounds of the histogram of lags, in seconds: 15 minutes, 1, 6, 12 hours, 1, 2, 7, 30 days.
+LAG_BOUNDS = (900.0, 3600.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0, 2_592_000.0)
+
+
+@dataclass(frozen=True)
+class FleetFacts:
+    """How everything stood at `taken` (Unix time). `lags`: counted by `LAG_BOUNDS`; `longest_lags`: of some mailboxes."""
+
+    taken: float
+    status: Status
+    capacity: Capacity
+    open_runs: list[OpenRun]
+    last_runs: list[LastRun]
+    lags: list[LagBucket]
+    longest_lags: list[MailboxLag]
+    never_proven: int
+
+
+async def watch_fleet(doors: Doors, publish: Callable[[FleetFacts], None]) -> None:
+    """Gather and publish the facts until cancelled; DatabaseUnavailable when PostgreSQL is away."""
+    while True:
+        began = time.monotonic()
+        publish(await fleet_facts(doors))
+        rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
+        await asyncio.sleep(max(FACTS_SECONDS, rest))
+
+
+async def fleet_facts(doors: Doors) -> FleetFacts:
+    """Gather the facts once; DatabaseUnavailable when PostgreSQL is away."""
+    taken = time.time()
+    status = await show_status(doors)
+    async with doors.database.transaction(snapshot=True) as session:
+        return FleetFacts(
+            taken=taken,
+            status=status,
+            capacity=await fleet.capacity(session),
+            open_runs=await fleet.open_runs(session),
+            last_runs=await fleet.last_runs(session),
+            lags=await fleet.lags(session, LAG_BOUNDS),
+            longest_lags=await fleet.longest_lags(session, doors.settings.metrics_mailboxes),
+            never_proven=await fleet.never_proven(session),
+        )

@@ -1,0 +1,92 @@
+"""Verify the archive: re-read and re-hash everything, and name what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from muniment.contents.codec import checked_stream
+from muniment.db import folders, messages
+from muniment.db.database import Database, Session
+from muniment.db.messages import Filed, StoredMessage
+from muniment.errors import Damaged
+from muniment.services.reading.read_message import with_parts
+
+_WINDOW_MESSAGES = 2000
+_WINDOW_FOLDERS = 500
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged message: where it is filed, its identity (hex, empty if unknown), and what is wrong."""
+
+    where: str
+    sha256: str
+    detail: str
+
+
+@dataclass
+class VerifyReport:
+    """What was read, in messages and bytes of their originals, and what is damaged."""
+
+    messages: int = 0
+    bytes: int = 0
+    damage: list[Damage] = field(default_factory=list)
+
+
+async def verify_archive(
+    database: Database, progress: Callable[[int, int], None] = lambda _messages, _bytes: None
+) -> VerifyReport:
+    """Read every stored message; a damaged one is named at every place where it is filed.
+
+    It takes a transaction for each window, not one for hours, which would keep PostgreSQL from tidying up. What is
+    archived meanwhile may be read, or not.
+    """
+    report = VerifyReport()
+    last: StoredMessage | None = None
+    while True:
+        async with database.transaction(snapshot=True) as session:
+            window = await messages.messages_after(session, last, _WINDOW_MESSAGES)
+            await _verify(session, window, report, progress)
+        if not window:
+            break
+        last = window[-1]
+    await _look_for_missing(database, report)
+    return report
+
+
+async def _verify(
+    session: Session, window: Sequence[StoredMessage], report: VerifyReport, progress: Callable[[int, int], None]
+) -> None:
+    async for message, parts in with_parts(session, _each(window)):
+        try:
+            async for _ in checked_stream(parts, sha256=message.sha256, size=message.size):
+                pass
+        except Damaged as error:
+            report.damage += await _named(session, message, str(error))
+        report.messages += 1
+        report.bytes += message.size
+        progress(report.messages, report.bytes)
+
+
+async def _look_for_missing(database: Database, report: VerifyReport) -> None:
+    folder_ids = [0]
+    async with database.session() as session:
+        while folder_ids := await folders.ids_after(session, folder_ids[-1], _WINDOW_FOLDERS):
+            for filed in await messages.entries_without_message(session, folder_ids):
+                report.damage.append(Damage(_place(filed), "", "the message is missing"))
+
+
+async def _each(window: Sequence[StoredMessage]) -> AsyncIterator[StoredMessage]:
+    for message in window:
+        yield message
+
+
+async def _named(session: Session, message: StoredMessage, detail: str) -> list[Damage]:
+    filed = await messages.where_filed(session, message.store_id, message.message_id)
+    places = [_place(place) for place in filed] or ["filed nowhere"]
+    return [Damage(place, message.sha256.hex(), detail) for place in places]
+
+
+def _place(filed: Filed) -> str:
+    return f"user {filed.user_name}, folder {'/'.join([filed.address, *filed.path])}, UID {filed.uid}"

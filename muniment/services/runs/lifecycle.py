@@ -1,0 +1,118 @@
+"""Start, show and cancel runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muniment import log
+from muniment.db import profiles, runs
+from muniment.db.database import Database, Session
+from muniment.db.profiles import DueProfile
+from muniment.errors import Conflict, Misconfigured, Permanent
+from muniment.model.profile import Profile
+from muniment.model.run import Failure, Notice, Run
+from muniment.services.directories.sync import sync_directory
+from muniment.services.doors import Doors
+from muniment.services.runs.pump import pump
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run, the mailboxes that failed, and those with something to know."""
+
+    run: Run
+    failures: list[Failure]
+    notices: list[Notice]
+
+
+async def start_run(doors: Doors, profile_name: str, *, any_time: bool = False) -> int:
+    """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
+
+    `any_time`: also outside of the profile's windows. Conflict when the profile is running already; Misconfigured when
+    it has no mailbox.
+    """
+    async with doors.database.transaction() as session:
+        profile = await profiles.find(session, profile_name)
+        await profiles.lock(session, profile.id)  # who starts it at the same time waits, and then finds this run
+        run_id = await _open_run(session, profile, any_time=any_time)
+    await pump(doors, run_id)
+    return run_id
+
+
+async def start_due_runs(doors: Doors) -> None:
+    """Start the profiles that are due by their schedules.
+
+    A time that was missed, because nobody was up, no window was open or the last run went on, is made up for once. Two
+    schedulers do not start a profile twice.
+    """
+    async with doors.database.session() as session:
+        due = await profiles.due(session)
+    for one in due:
+        if one.schedule.is_open(one.now):
+            await _start_due(doors, one)
+
+
+async def _start_due(doors: Doors, due: DueProfile) -> None:
+    following = due.schedule.after(due.now)
+    try:
+        async with doors.database.transaction() as session:
+            if not await profiles.claim_due(session, due.id) or await profiles.open_run(session, due.id) is not None:
+                return
+            run_id = await _open_run(session, await profiles.find(session, due.name), scheduled=True)
+            await profiles.set_due(session, due.id, following)
+    except (Misconfigured, Permanent) as error:
+        _log.warning("profile cannot run as scheduled", profile=due.name, error=str(error))
+        async with doors.database.session() as session:
+            await profiles.set_due(session, due.id, following, str(error))
+    else:
+        await pump(doors, run_id)
+
+
+async def _open_run(session: Session, profile: Profile, *, scheduled: bool = False, any_time: bool = False) -> int:
+    """Write a run and its jobs; the profile must be locked."""
+    told = await sync_directory(session, profile)
+    if not await profiles.count_mailboxes(session, profile.id):
+        raise Misconfigured(
+            f"profile {profile.name} has no mailbox to archive",
+            hint="Add users with addresses (`muniment user add`) or name mailboxes with --mailboxes.",
+        )
+    running = await profiles.open_run(session, profile.id)
+    if running is not None:
+        raise Conflict(
+            f"profile {profile.name} is running already (run {running})",
+            hint=f"`muniment run show {running} --follow` shows it; `muniment run cancel {running}` stops it.",
+        )
+    run_id = await runs.add(session, profile, told, scheduled=scheduled, any_time=any_time)
+    await runs.add_jobs(session, run_id, profile.id, everybody=profile.all_mailboxes)
+    _log.info("run started", run=run_id, profile=profile.name, scheduled=scheduled)
+    return run_id
+
+
+async def show_run(database: Database, run_id: int, *, most: int | None = None) -> RunReport:
+    """Return a run with its failures and notices, at most so many of each (None: all); NotFound when there is none."""
+    async with database.transaction(snapshot=True) as session:
+        run = await runs.get(session, run_id)
+        return RunReport(run, await runs.failures(session, run_id, most), await runs.notices(session, run_id, most))
+
+
+async def list_runs(database: Database, limit: int) -> list[Run]:
+    """Return the newest runs, newest first."""
+    async with database.session() as session:
+        return await runs.latest(session, limit)
+
+
+async def cancel_run(doors: Doors, run_id: int) -> Run:
+    """Ask a run to stop and return how it stands: waiting jobs end now, running ones at their next heartbeat.
+
+    What was archived stays; a later run goes on from there. Conflict when the run is over.
+    """
+    async with doors.database.transaction() as session:
+        run = await runs.get(session, run_id)
+        if run.state.is_final:
+            raise Conflict(f"run {run_id} is over: {run.state}")
+        await runs.cancel(session, run_id)
+    await pump(doors, run_id)  # closes the run when no worker holds a job
+    async with doors.database.session() as session:
+        return await runs.get(session, run_id)

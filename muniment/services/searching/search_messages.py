@@ -1,0 +1,217 @@
+"""Find archived messages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+
+import msgspec
+from tzlocal import get_localzone
+
+from muniment.attachments.limits import READERS_VERSION
+from muniment.clock import utc_now
+from muniment.contents.codec import decode_part
+from muniment.db import audit, index
+from muniment.db.database import Session
+from muniment.db.index import FiledRow
+from muniment.errors import Damaged, Misconfigured
+from muniment.mail.bodies import read_text
+from muniment.search import Facet, Match, Matches, Request, Sort, parse
+from muniment.search.query import Field, Query
+from muniment.services.access.viewer import Viewer, readable_archives
+from muniment.services.doors import Doors
+from muniment.services.reading.read_message import with_parts
+from muniment.services.searching.mark_matches import Snippet, snippet
+from muniment.services.searching.resolve_names import resolve_names
+
+#: Messages that wait for the index are counted so far.
+MOST_COUNTED = 10_000
+
+#: Bytes of a message that are read to show where it matches.
+_SHOWN_BYTES = 1024 * 1024
+_PAGE_MARK = "m1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a message stands, in an archive that may be read; `folder`: the mailbox's address, then the path."""
+
+    user: str
+    folder: tuple[str, ...]
+    uid: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A message that matches, with its places."""
+
+    store_id: int
+    message_id: int
+    sha256: bytes
+    date: datetime | None
+    subject: str
+    sender: str
+    size: int
+    places: tuple[Place, ...]
+    snippet: Snippet | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of hits.
+
+    `total`: how many messages match in all. `following`: names the next page, empty at the end. `lacking`: messages
+    that cannot be found yet (counted up to `MOST_COUNTED`), and `paused`: why the index takes nothing at present.
+    """
+
+    hits: list[Hit]
+    total: int
+    facets: dict[Facet, dict[str, int]] = field(default_factory=dict)
+    following: str = ""
+    lacking: int = 0
+    paused: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for, and how to show it. `page`: `Found.following` of the page before; `zone`: of days in the query."""
+
+    query: str
+    sort: Sort = Sort.DATE
+    limit: int = 50
+    page: str = ""
+    facets: bool = False
+    snippets: bool = False
+    zone: tzinfo | None = None
+
+
+async def search_messages(doors: Doors, search: Search, viewer: Viewer) -> Found:
+    """Return a page of messages in archives that the viewer may read.
+
+    BadQuery when the query is none, NotFound and Forbidden as `readable_archives` says, SearchUnavailable when the
+    index does not answer.
+    """
+    query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
+    async with doors.database.session() as session:
+        archives = await readable_archives(session, doors.settings, viewer)
+        if viewer.operator is not None:
+            subject = viewer.user or "all archives"
+            await audit.add(session, viewer.operator, "archive searched", subject, None, {"query": search.query})
+        resolved = await resolve_names(session, query, archives)
+        folders = await index.folders_of(session, archives) if search.facets else []
+        request = Request(
+            resolved,
+            archives,
+            folders=None if archives is None else tuple(one.id for one in folders),
+            sort=search.sort,
+            limit=search.limit,
+            after=_unpacked(search) if search.page else None,
+            facets=search.facets,
+        )
+        matches = await doors.index.search(session, request)
+        places = await index.filed(session, [(one.store_id, one.message_id) for one in matches.page], archives)
+        hits = _hits(matches, places)
+        if search.snippets:
+            hits = [one async for one in _with_snippets(session, query, hits)]
+        paused = await index.paused(session)
+        return Found(
+            hits,
+            matches.total,
+            facets=_named(matches, {str(one.id): "/".join((one.address, *one.path)) for one in folders}),
+            following=_packed(search, matches.page[-1]) if len(matches.page) == search.limit else "",
+            lacking=await index.lacking(session, MOST_COUNTED),
+            paused=paused.reason if paused else "",
+        )
+
+
+async def count_matches(doors: Doors, query: str, viewer: Viewer) -> int:
+    """Return how many messages match in archives that the viewer may read."""
+    found = await search_messages(doors, Search(query, limit=1), viewer)
+    return found.total
+
+
+def _hits(matches: Matches, rows: Sequence[FiledRow]) -> list[Hit]:
+    """Return the matches with their places; one that lost its last place since it was indexed is left out."""
+    by_message: dict[tuple[int, int], list[FiledRow]] = {}
+    for row in rows:
+        by_message.setdefault((row.store_id, row.message_id), []).append(row)
+    found = [by_message.get((one.store_id, one.message_id), []) for one in matches.page]
+    return [_hit(places) for places in found if places]
+
+
+def _hit(rows: Sequence[FiledRow]) -> Hit:
+    row = rows[0]
+    places = tuple(Place(one.user_name, (one.address, *one.path), one.uid) for one in rows)
+    return Hit(row.store_id, row.message_id, row.sha256, row.date, row.subject, row.sender, row.size, places)
+
+
+def _named(matches: Matches, folders: dict[str, str]) -> dict[Facet, dict[str, int]]:
+    """Return facets with the names of folders; a folder that may not be seen has none."""
+    facets = dict(matches.facets)
+    if Facet.FOLDER in facets:
+        named: dict[str, int] = {}
+        for key, count in facets[Facet.FOLDER].items():
+            if key in folders:
+                named[folders[key]] = named.get(folders[key], 0) + count
+        facets[Facet.FOLDER] = named
+    return facets
+
+
+async def _with_snippets(session: Session, query: Query, hits: Sequence[Hit]) -> AsyncIterator[Hit]:
+    async def each() -> AsyncIterator[Hit]:
+        for hit in hits:
+            yield hit
+
+    async for hit, parts in with_parts(session, each()):
+        raw = b""
+        try:
+            async for part in parts:
+                raw += decode_part(part.codec, part.data)
+                if len(raw) >= _SHOWN_BYTES:
+                    break
+        except Damaged:
+            raw = b""
+        yield await _with_snippet(session, query, hit, raw[:_SHOWN_BYTES])
+
+
+async def _with_snippet(session: Session, query: Query, hit: Hit, raw: bytes) -> Hit:
+    body = read_text(raw, limit=_SHOWN_BYTES)
+    texts = [(Field.BODY, body.text), *((Field.ATTACHMENT, text) for text in body.attached)]
+    found = snippet(query, texts)
+    if found is None and body.attachments:
+        hashes = [hashlib.sha256(one.data).digest() for one in body.attachments]
+        kept = await index.texts(session, hashes, READERS_VERSION)
+        found = snippet(query, [(Field.ATTACHMENT, one.text) for one in kept.values()])
+    found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names])
+    return replace(hit, snippet=found)
+
+
+def _packed(search: Search, last: Match) -> str:
+    """Return the name of the page behind `last`; it says nothing that the hits do not."""
+    fields = (
+        *(_PAGE_MARK, _of(search), last.score, round(last.date.timestamp() * 1000)),
+        *(last.message_id, last.store_id),
+    )
+    return base64.urlsafe_b64encode(msgspec.json.encode(fields)).decode().rstrip("=")
+
+
+def _unpacked(search: Search) -> Match:
+    """Return the last match of the page before; Misconfigured when the name is none of this search."""
+    try:
+        packed = base64.urlsafe_b64decode(search.page + "=" * (-len(search.page) % 4))
+        mark, of, score, date, message_id, store_id = msgspec.json.decode(
+            packed, type=tuple[str, str, float, int, int, int]
+        )
+        moment = datetime.fromtimestamp(date / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Misconfigured("this names no page", hint="Give the name that the page before ended with.") from error
+    if mark != _PAGE_MARK or of != _of(search):
+        raise Misconfigured("this page belongs to another search", hint="Use the same query and the same order.")
+    return Match(store_id, message_id, score, moment)
+
+
+def _of(search: Search) -> str:
+    return hashlib.sha256(f"{search.sort.value} {search.query}".encode()).hexdigest()[:12]
