@@ -9,7 +9,7 @@ from muniment.db.database import Database
 from muniment.embedded import endpoints
 from muniment.errors import Misconfigured
 from muniment.governor import RedisGovernor, Script, Timing
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 from muniment.queue import CeleryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
 from muniment.secrecy import Secret, SecretBox

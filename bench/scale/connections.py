@@ -23,7 +23,8 @@ from bench.server import MASTER, PASSWORD, running_server
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_addresses
 from muniment.errors import Permanent
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.profile import Access, Server
 from muniment.model.run import RunState

@@ -12,7 +12,7 @@ from muniment.db.database import Database
 from muniment.db.migrate import migrate
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Conflict
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.search import SearchIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from muniment.governor.permit import Permit
 from muniment.governor.port import Governor
 from muniment.governor.redis_governor import Memory, RedisGovernor
 from muniment.governor.script import Script
+from muniment.governor.slot import ConnectionSlot
 from muniment.governor.state import ServerState
 from muniment.governor.timing import Timing
 
-__all__ = ["Governor", "Memory", "Permit", "RedisGovernor", "Script", "ServerState", "Timing"]
+__all__ = ["ConnectionSlot", "Governor", "Memory", "RedisGovernor", "Script", "ServerState", "Timing"]

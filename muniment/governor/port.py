@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from muniment.governor.permit import Permit
+from muniment.governor.slot import ConnectionSlot
 from muniment.governor.state import ServerState
 from muniment.model.profile import Server
 
@@ -12,8 +12,8 @@ from muniment.model.profile import Server
 class Governor(Protocol):
     """Says who may connect to a mail server, and when."""
 
-    async def enter(self, server: Server) -> Permit:
-        """Return the permit for one connection.
+    async def enter(self, server: Server) -> ConnectionSlot:
+        """Return the slot for one connection.
 
         ServerBusy when it is not to be had for some seconds, BrokerUnavailable when nobody can say.
         """

@@ -1,4 +1,4 @@
-"""The governor of a fleet: permits are counted in Redis, and kept by a heartbeat of each process."""
+"""The governor of a fleet: slots are counted in Redis, and kept by a heartbeat of each process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from muniment import log
 from muniment.errors import BrokerUnavailable, MunimentError, ServerBusy, Transient
 from muniment.governor.latency import Latency
-from muniment.governor.permit import Permit
 from muniment.governor.script import FLEET, Answer, Call, Script
+from muniment.governor.slot import ConnectionSlot
 from muniment.governor.state import ServerState
 from muniment.governor.timing import Timing
 from muniment.model.profile import Server
@@ -54,10 +54,10 @@ class RedisGovernor:
         self._joining = asyncio.Lock()
         self._limits: Mapping[str, ServerLimits] = {}
         self._limits_until = 0.0
-        self._permits: dict[str, Permit] = {}
+        self._slots: dict[str, ConnectionSlot] = {}
         self._waiting: dict[str, asyncio.Event] = {}
         self._outbox: list[Call] = []
-        self._welcomed: dict[str, Permit] = {}
+        self._welcomed: dict[str, ConnectionSlot] = {}
         self._wake = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -66,43 +66,45 @@ class RedisGovernor:
 
     # -- getting in -------------------------------------------------------------------------------
 
-    async def enter(self, server: Server) -> Permit:
-        """Wait in line for a permit; ServerBusy when the line is long, BrokerUnavailable when Redis is away."""
-        permit = Permit(self, server.name, f"{self._process}/{next(self._numbers)}", await self._limits_of(server.name))
-        woken = self._waiting[permit.id] = asyncio.Event()
+    async def enter(self, server: Server) -> ConnectionSlot:
+        """Wait in line for a slot; ServerBusy when the line is long, BrokerUnavailable when Redis is away."""
+        slot = ConnectionSlot(
+            self, server.name, f"{self._process}/{next(self._numbers)}", await self._limits_of(server.name)
+        )
+        woken = self._waiting[slot.id] = asyncio.Event()
         deadline = self._now() + self._timing.patience
         granted = False
         self._start()
         try:
             while True:
-                answer = await self._run(self._call("acquire", permit))
+                answer = await self._run(self._call("acquire", slot))
                 if answer[0] == "granted":
                     granted = True
-                    self._permits[permit.id] = permit
-                    return permit
-                self._check_patience(permit, answer, deadline)
+                    self._slots[slot.id] = slot
+                    return slot
+                self._check_patience(slot, answer, deadline)
                 self._start_listening()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(self._timing.look, deadline - self._now())):
                         await woken.wait()
                 woken.clear()
         finally:
-            del self._waiting[permit.id]
+            del self._waiting[slot.id]
             if not granted:
-                self._send(self._call("leave", permit, 0, 0))
+                self._send(self._call("leave", slot, 0, 0))
 
-    def _check_patience(self, permit: Permit, answer: Answer, deadline: float) -> None:
+    def _check_patience(self, slot: ConnectionSlot, answer: Answer, deadline: float) -> None:
         _, why, milliseconds, limit, ahead, reason = answer
         left, blocked = deadline - self._now(), int(milliseconds) / 1000
         if left > 0 and blocked <= left:
             return
         if why == "paused":
-            self._note_pause(permit.server, blocked, reason)
-            raise ServerBusy(f"{permit.server} wants a pause of {blocked:.0f} s: {reason}", seconds=blocked)
+            self._note_pause(slot.server, blocked, reason)
+            raise ServerBusy(f"{slot.server} wants a pause of {blocked:.0f} s: {reason}", seconds=blocked)
         if why == "quiet":
-            raise ServerBusy(f"connections to {permit.server} are being counted again", seconds=blocked)
+            raise ServerBusy(f"connections to {slot.server} are being counted again", seconds=blocked)
         said = f" ({reason})" if reason else ""
-        raise ServerBusy(f"{permit.server} has all its {limit} connections in use{said}, {ahead} wait before this one")
+        raise ServerBusy(f"{slot.server} has all its {limit} connections in use{said}, {ahead} wait before this one")
 
     async def _limits_of(self, server: str) -> ServerLimits:
         """Return what is configured, not older than two heartbeats unless PostgreSQL is away."""
@@ -115,43 +117,43 @@ class RedisGovernor:
             self._limits_until = self._now() + 2 * self._timing.heartbeat
         return self._limits.get(server, ServerLimits()).over(self._default)
 
-    # -- what permits tell ------------------------------------------------------------------------
+    # -- what slots tell ------------------------------------------------------------------------
 
-    def welcome(self, permit: Permit) -> None:
+    def welcome(self, slot: ConnectionSlot) -> None:
         """Tell soon that a login was answered."""
-        self._welcomed[permit.id] = permit
+        self._welcomed[slot.id] = slot
         if len(self._welcomed) == 1:
             asyncio.get_running_loop().call_later(_WELCOME_SECONDS, self._wake.set)
 
-    def leave(self, permit: Permit, *, clean: bool) -> None:
+    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:
         """Tell at once that a connection is closed."""
-        self._permits.pop(permit.id, None)
-        self._welcomed.pop(permit.id, None)
+        self._slots.pop(slot.id, None)
+        self._welcomed.pop(slot.id, None)
         linger = 0 if clean else int(self._timing.linger * 1000)
-        self._send(self._call("leave", permit, int(permit.is_settled), linger))
+        self._send(self._call("leave", slot, int(slot.is_settled), linger))
 
-    async def refuse(self, permit: Permit, reason: str, *, too_many: bool) -> int | None:
+    async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
         """Learn from a refusal; None when it may have other reasons, or Redis is away."""
-        self._permits.pop(permit.id, None)
+        self._slots.pop(slot.id, None)
         try:
-            answer = await self._run(self._call("refuse", permit, reason, int(too_many)))
+            answer = await self._run(self._call("refuse", slot, reason, int(too_many)))
         except MunimentError:
             return None
-        _log.info("connection refused", server=permit.server, reason=reason, learned=answer[1:])
+        _log.info("connection refused", server=slot.server, reason=reason, learned=answer[1:])
         return int(answer[1]) if answer[0] == "learned" else None
 
-    def throttle(self, permit: Permit, reason: str, seconds: float) -> None:
+    def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
         """Tell at once that the server asks for less; nobody here begins anything until Redis has said how long."""
-        _log.warning("server asks for less", server=permit.server, reason=reason)
-        self._note_pause(permit.server, seconds or self._timing.pause, reason)
-        self._send(self._call("throttle", permit, reason, int(seconds * 1000)))
+        _log.warning("server asks for less", server=slot.server, reason=reason)
+        self._note_pause(slot.server, seconds or self._timing.pause, reason)
+        self._send(self._call("throttle", slot, reason, int(seconds * 1000)))
 
-    def answered(self, permit: Permit, seconds: float) -> None:
+    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
         """Compare a round trip with the best of late."""
-        reason = self._latencies.setdefault(permit.server, Latency()).sample(seconds, self._now())
+        reason = self._latencies.setdefault(slot.server, Latency()).sample(seconds, self._now())
         if reason is not None:
-            _log.warning("server has become slow", server=permit.server, reason=reason)
-            self._send(self._call("slow", permit, reason))
+            _log.warning("server has become slow", server=slot.server, reason=reason)
+            self._send(self._call("slow", slot, reason))
 
     async def wait_for_pause(self, server: str) -> None:
         """Sit a short pause out; ServerBusy when it is a long one."""
@@ -163,11 +165,11 @@ class RedisGovernor:
             raise ServerBusy(f"{server} wants a pause of {seconds:.0f} s: {reason}", seconds=seconds)
         await asyncio.sleep(seconds)
 
-    async def reserve(self, permit: Permit, commands: int, size: int) -> float:
+    async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
         """Take a share of the rates; without Redis, as much as if this were the only connection."""
-        rates = permit.limits.commands_per_second or 0.0, permit.limits.bytes_per_second or 0.0
+        rates = slot.limits.commands_per_second or 0.0, slot.limits.bytes_per_second or 0.0
         try:
-            answer = await self._run(self._call("spend", permit, commands, rates[0], size, rates[1]))
+            answer = await self._run(self._call("spend", slot, commands, rates[0], size, rates[1]))
         except BrokerUnavailable:
             return max(n / rate for n, rate in zip((commands, size), rates, strict=True) if rate)
         return int(answer[1]) / 1000
@@ -184,8 +186,8 @@ class RedisGovernor:
 
     # -- Redis ------------------------------------------------------------------------------------
 
-    def _call(self, action: str, permit: Permit, *more: str | float) -> Call:
-        return Call(action, permit.server, permit.id, permit.limits.connections or 0, more)
+    def _call(self, action: str, slot: ConnectionSlot, *more: str | float) -> Call:
+        return Call(action, slot.server, slot.id, slot.limits.connections or 0, more)
 
     async def _run(self, call: Call) -> Answer:
         for _ in range(3):
@@ -198,7 +200,7 @@ class RedisGovernor:
         raise BrokerUnavailable("Redis loses its memory again and again")
 
     async def _join(self) -> None:
-        """Agree with the fleet since when Redis counts; when that is new, count our own permits again."""
+        """Agree with the fleet since when Redis counts; when that is new, count our own slots again."""
         async with self._joining:
             if self._epoch:
                 return
@@ -212,13 +214,13 @@ class RedisGovernor:
             self._epoch = epoch
 
     def _renewals(self) -> list[Call]:
-        by_server: dict[str, list[Permit]] = {}
-        for permit in self._permits.values():
-            by_server.setdefault(permit.server, []).append(permit)
+        by_server: dict[str, list[ConnectionSlot]] = {}
+        for slot in self._slots.values():
+            by_server.setdefault(slot.server, []).append(slot)
         return [
-            _renewal(permits[start : start + _IDS_AT_ONCE])
-            for permits in by_server.values()
-            for start in range(0, len(permits), _IDS_AT_ONCE)
+            _renewal(slots[start : start + _IDS_AT_ONCE])
+            for slots in by_server.values()
+            for start in range(0, len(slots), _IDS_AT_ONCE)
         ]
 
     def _send(self, call: Call) -> None:
@@ -234,7 +236,7 @@ class RedisGovernor:
             self._tasks.append(asyncio.create_task(self._listen(), name="governor: wake-up calls"))
 
     async def _keep(self) -> None:
-        """Send what permits tell, and renew them; in one task, so that nothing overtakes."""
+        """Send what slots tell, and renew them; in one task, so that nothing overtakes."""
         beat = self._now()
         while not self._closing:
             with suppress(TimeoutError):
@@ -250,9 +252,9 @@ class RedisGovernor:
                 _log.warning("governor cannot tell", error=str(error))
 
     async def _flush(self, renewals: Sequence[Call] = ()) -> None:
-        """Send everything. What cannot be sent now is forgotten: permits run out, and refusals come again."""
+        """Send everything. What cannot be sent now is forgotten: slots run out, and refusals come again."""
         calls, self._outbox = self._outbox, []
-        calls += [self._call("welcome", permit) for permit in self._welcomed.values()]
+        calls += [self._call("welcome", slot) for slot in self._welcomed.values()]
         self._welcomed.clear()
         calls += renewals
         if not calls:
@@ -280,9 +282,9 @@ class RedisGovernor:
                 await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def close(self) -> None:
-        """Give back every permit and place in line, and close the connections to Redis; takes a few seconds at most."""
-        for permit in list(self._permits.values()):
-            permit.release(clean=False)
+        """Give back every slot and place in line, and close the connections to Redis; takes a few seconds at most."""
+        for slot in list(self._slots.values()):
+            slot.release(clean=False)
         # Not cancelled at first: the client of Redis may swallow that in the middle of a call.
         self._closing = True
         self._wake.set()
@@ -307,10 +309,10 @@ class RedisGovernor:
         return asyncio.get_running_loop().time()
 
 
-def _renewal(permits: Sequence[Permit]) -> Call:
-    settled = [permit.id for permit in permits if permit.is_settled]
-    more: list[str | float] = [len(permits), *(permit.id for permit in permits), *settled]
-    return Call("renew", permits[0].server, "", permits[0].limits.connections or 0, more)
+def _renewal(slots: Sequence[ConnectionSlot]) -> Call:
+    settled = [slot.id for slot in slots if slot.is_settled]
+    more: list[str | float] = [len(slots), *(slot.id for slot in slots), *settled]
+    return Call("renew", slots[0].server, "", slots[0].limits.connections or 0, more)
 
 
 def _state(server: str, limits: ServerLimits, answer: Answer) -> ServerState:

@@ -31,7 +31,7 @@ Answer = list[Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One action on one server, for the permit or ticket `id`; `limit` is the configured one (0: none)."""
+    """One action on one server, for the slot or ticket `id`; `limit` is the configured one (0: none)."""
 
     action: str
     server: str = ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Timing:
     """How long things last; tests pass shorter ones.
 
-    A permit that is not renewed runs out after `permit`; every process renews its own each `heartbeat`. `quiet`: how
+    A slot that is not renewed runs out after `slot`; every process renews its own each `heartbeat`. `quiet`: how
     long nothing is granted when the count was lost, more than two heartbeats. `patience`: longest wait in line; `look`:
     longest time between two looks there, `ticket` after the last one the place is lost. `linger`: a dropped connection
     counts on for so long. `cooling` … `longest_cooling`: until one connection more than was learned is tried.
@@ -18,7 +18,7 @@ class Timing:
     """
 
     heartbeat: float = 5.0
-    permit: float = 20.0
+    slot: float = 20.0
     quiet: float = 12.0
     patience: float = 10.0
     look: float = 2.0
@@ -36,7 +36,7 @@ class Timing:
     def constants(self) -> str:
         """Return the line of Lua that stands before the script."""
         milliseconds = {
-            "TTL": self.permit,
+            "TTL": self.slot,
             "TICKET": self.ticket,
             "QUIET": self.quiet,
             "STALE": 2 * self.heartbeat + self.heartbeat / 2,

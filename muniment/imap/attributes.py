@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from muniment.imap import tokens
 from muniment.imap.batches import uid_sets
@@ -13,18 +11,9 @@ from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import message_error
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
+from muniment.mailserver.attributes import Attributes
 
 _FIELDS = b"BODY.PEEK[HEADER.FIELDS (FROM SENDER TO CC BCC SUBJECT)]"
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Flags, INTERNALDATE in UTC, RFC822.SIZE in bytes, and header fields as they are; None for what did not come."""
-
-    flags: tuple[str, ...] | None
-    received: datetime | None
-    size: int | None
-    head: bytes | None = None
 
 
 async def fetch_sizes(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, int]:

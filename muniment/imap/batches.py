@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from muniment.imap.limits import Limits
+from muniment.mailserver.limits import Limits
 
 # Servers refuse long command lines (RFC 2683 §3.2.1.5 asks clients to stay below 8000 octets);
 # what is left pays for the tag and the items.

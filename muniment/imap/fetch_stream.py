@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from muniment.errors import ProtocolViolation
 from muniment.imap.fetched import Fetched, read_fetch
-from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import Status
 from muniment.imap.tokens import Part
+from muniment.mailserver.limits import Limits
 from muniment.model.message import FetchedMessage
 
 _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from muniment.imap import tokens
 from muniment.imap.internaldate import parse_internaldate
-from muniment.imap.spool import Discarded, SpooledMessage
 from muniment.imap.tokens import Part, String, Value
 from muniment.imap.uids import fetch_items
+from muniment.mailserver.spool import Discarded, SpooledMessage
 from muniment.model.message import FetchedMessage, MemoryMessage
 
 # The order in which we ask is the order in which Dovecot and most others answer: one match instead

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from muniment.imap import tokens
 from muniment.imap.batches import uid_sets
 from muniment.imap.fetch_stream import FetchStream
-from muniment.imap.limits import Limits
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import Status, command_error, is_outage, is_throttle
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
+from muniment.mailserver.limits import Limits
 from muniment.model.message import FetchedMessage
 
 _PROBES = 5  # other messages that are asked for when everything is refused

@@ -15,7 +15,8 @@ from muniment.imap.mutf7 import split_path
 from muniment.imap.namespaces import Prefix, parse_namespaces, prefix_of
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import Status, command_error, is_misunderstood, is_throttle
-from muniment.imap.tokens import Part, Value, number, shown
+from muniment.imap.tokens import Part, Value, number
+from muniment.mailserver.server_text import shown
 from muniment.model.folder import FolderStatus, ServerFolder
 
 _UNSELECTABLE = {"\\noselect", "\\nonexistent"}

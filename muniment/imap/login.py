@@ -7,21 +7,19 @@ after the privileged user's LOGIN.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 
 from aioimaplib.aioimaplib import AUTH
 
-from muniment.errors import LoginUnsupported, Misconfigured
+from muniment.errors import LoginUnsupported
 from muniment.imap import wire
 from muniment.imap.connect import refresh_capabilities
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.redaction import Redactor
 from muniment.imap.refusal import Status, login_error
+from muniment.mailserver.redaction import Redactor
+from muniment.mailserver.sasl import check_sendable, forms_of_password, plain_response, xoauth2_response
 from muniment.model.login import Credentials, LoginKind
-
-_FORBIDDEN = ("\0", "\1", "\r", "\n")
 
 
 async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
@@ -95,7 +93,9 @@ def _why_not(capabilities: frozenset[str], credentials: Credentials, peer: str) 
 async def _send(protocol: ImapProtocol, credentials: Credentials, *, initial_response: bool) -> Status:
     match credentials.kind:
         case LoginKind.PLAIN_AUTHZID:
-            return await _authenticate(protocol, b"PLAIN", _plain(credentials), initial_response=initial_response)
+            return await _authenticate(
+                protocol, b"PLAIN", plain_response(credentials), initial_response=initial_response
+            )
         case LoginKind.XOAUTH2:
             return await _authenticate(
                 protocol, b"XOAUTH2", xoauth2_response(credentials), initial_response=initial_response
@@ -139,46 +139,3 @@ async def _x_masterauth(protocol: ImapProtocol, credentials: Credentials) -> Sta
     if not status.ok:
         return status
     return await protocol.run("X-SETUSER", [wire.string(credentials.authorize_as.encode())])
-
-
-def _plain(credentials: Credentials) -> bytes:
-    parts = (credentials.authorize_as, credentials.user, credentials.password.reveal())
-    return base64.b64encode("\0".join(parts).encode())
-
-
-def xoauth2_response(credentials: Credentials) -> bytes:
-    """Return Google's and Microsoft's client response; the password is an access token."""
-    response = f"user={credentials.user}\1auth=Bearer {credentials.password.reveal()}\1\1"
-    return base64.b64encode(response.encode())
-
-
-def check_sendable(credentials: Credentials) -> None:
-    """Raise Misconfigured when a name or the password cannot be sent: a line break would begin another command."""
-    named = {
-        "the login name": credentials.user,
-        "the mailbox's address": credentials.authorize_as,
-        "the password": credentials.password.reveal(),
-    }
-    for name, text in named.items():
-        if any(c in text for c in _FORBIDDEN):
-            raise Misconfigured(
-                f"{name} holds a line break or a control character", hint="Check the file it came from."
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Misconfigured(f"{name} is not valid text", hint="Check the file's encoding.") from None
-
-
-def forms_of_password(credentials: Credentials) -> list[bytes]:
-    """Return every form in which a server may repeat the password: as it is, quoted, in base64."""
-    password = credentials.password.reveal()
-    clear = [text.encode() for text in (password, password.upper(), password.lower())]
-    return [
-        *clear,
-        *(form.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for form in clear),
-        password.encode("latin-1", "replace"),  # a server that does not speak UTF-8 in its messages
-        base64.b64encode(clear[0]).rstrip(b"="),
-        _plain(credentials).rstrip(b"="),
-        xoauth2_response(credentials).rstrip(b"="),
-    ]

@@ -18,14 +18,15 @@ from muniment import metrics
 from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolViolation, ServerUnavailable
 from muniment.imap import tokens, wire
 from muniment.imap.command import OnData, Reply, WireCommand
-from muniment.imap.gate import FreePermit, Permit
-from muniment.imap.limits import Limits
-from muniment.imap.patience import Patience
 from muniment.imap.receiver import Receiver, release
-from muniment.imap.redaction import HIDDEN, NOTHING_SECRET
 from muniment.imap.refusal import Status, farewell_error, is_throttle, is_too_many, suggested_seconds
-from muniment.imap.tokens import Part, shown
+from muniment.imap.tokens import Part
 from muniment.imap.translate import translated
+from muniment.mailserver.gate import ConnectionSlot, FreeSlot
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.patience import Patience
+from muniment.mailserver.redaction import HIDDEN, NOTHING_SECRET
+from muniment.mailserver.server_text import shown
 
 _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that we act upon: a password that is one of these words stays secret all the same.
@@ -61,10 +62,10 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     pending_async_commands: dict[str, WireCommand]
     transport: asyncio.Transport | None
 
-    def __init__(self, peer: str, timeout_seconds: float, limits: Limits, permit: Permit | None = None) -> None:
+    def __init__(self, peer: str, timeout_seconds: float, limits: Limits, slot: ConnectionSlot | None = None) -> None:
         super().__init__(asyncio.get_running_loop())
         self.peer = peer
-        self.permit = permit or FreePermit()
+        self.slot = slot or FreeSlot()
         self.commands = 0
         self.capabilities: frozenset[str] = frozenset()
         self.exists = 0  # messages in the selected folder
@@ -106,7 +107,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         continuation requests. Cancelling ends the connection: there is no way to unsay a command.
         """
         if not self._leaving:
-            await self.permit.spend(commands=1)
+            await self.slot.spend(commands=1)
         self._raise_failure()
         if not pipelined and next(self._pending(), None) is not None:
             raise Conflict(f"{self._doing()} is not finished, and {name} cannot start before")
@@ -129,7 +130,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         seconds = self.loop.time() - began
         metrics.COMMANDS.labels(name).observe(seconds)
         if name in _CHEAP and not pipelined:
-            self.permit.answered(seconds)
+            self.slot.answered(seconds)
         if not status.ok:
             self._heed(status)
         if status.ok and status.code == "CAPABILITY":
@@ -214,7 +215,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody that nothing will come any more."""
         metrics.CONNECTIONS.dec()
-        self.permit.release(clean=self._parted or self._failure is None)
+        self.slot.release(clean=self._parted or self._failure is None)
         self.fail(translated(error or EOFError(), self.peer, self._doing()))
         self._lost.set()
 
@@ -327,7 +328,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         """Pass on that the server asks for less."""
         if is_throttle(status):
             reason = f"{self.peer} said {status}"
-            self.permit.complained(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
+            self.slot.complained(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
 
     # -- the clock --------------------------------------------------------------------------------
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 
 from muniment.errors import ProtocolViolation
-from muniment.imap.limits import Limits
-from muniment.imap.spool import DiscardSink, MemorySink, Sink, SpoolSink
-from muniment.imap.tokens import Part, shown
+from muniment.imap.tokens import Part
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.server_text import shown
+from muniment.mailserver.spool import DiscardSink, MemorySink, Sink, SpoolSink
 from muniment.model.message import MemoryMessage
 
 #: Text and small literals of one response: two million UIDs in a SEARCH line.

@@ -13,8 +13,8 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap.redaction import NOTHING_SECRET, Redactor
-from muniment.imap.tokens import shown
+from muniment.mailserver.redaction import NOTHING_SECRET, Redactor
+from muniment.mailserver.server_text import shown
 
 _MAX_TEXT = 400
 _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")

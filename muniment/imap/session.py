@@ -8,17 +8,19 @@ from collections.abc import AsyncGenerator, Sequence
 
 from muniment.errors import MunimentError
 from muniment.imap import folders, login, tokens
-from muniment.imap.attributes import Attributes, fetch_attributes, fetch_heads, fetch_sizes
+from muniment.imap.attributes import fetch_attributes, fetch_heads, fetch_sizes
 from muniment.imap.connect import connect, drop
 from muniment.imap.eraser import Eraser
 from muniment.imap.fetching import fetch_messages
-from muniment.imap.limits import Limits
 from muniment.imap.opening import open_folder
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import message_error
 from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
+from muniment.mailserver.attributes import Attributes
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.server_text import shown
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
@@ -52,7 +54,7 @@ class ImapSession:
         except BaseException as error:
             await drop(protocol, error)
             raise
-        protocol.permit.welcomed()
+        protocol.slot.welcomed()
         return cls(protocol, limits, kind)
 
     @property
@@ -161,7 +163,7 @@ class ImapSession:
 
     async def make_room(self, size: int) -> None:
         """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
-        await self._protocol.permit.spend(size=size)
+        await self._protocol.slot.spend(size=size)
 
     def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
         """Yield the messages of the open folder with these UIDs, each as soon as it is complete.
@@ -191,4 +193,4 @@ class ImapSession:
 def _identity(header: bytes | None, date: bytes) -> str:
     """Return the header fields, unfolded, and the date as one text."""
     value = b" ".join((header or b"").split())
-    return f"{tokens.shown(value)} {tokens.shown(date)}".strip()
+    return f"{shown(value)} {shown(date)}".strip()

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from muniment.errors import ProtocolViolation
-from muniment.imap.spool import Body
+from muniment.mailserver.server_text import shown
+from muniment.mailserver.spool import Body
 
 #: Text and literals in turn; a message's body is not bytes but where it was put.
 Part: TypeAlias = "bytes | Body"
@@ -100,11 +101,3 @@ def number(value: Value, most: int = MAX_NUMBER) -> int:
     if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (found := int(value)) <= most:
         return found
     raise ProtocolViolation(f"the server sent {shown(value)} where a number belongs")
-
-
-def shown(value: object, limit: int = 200) -> str:
-    """Return server text for people: decoded, without control characters, cut to `limit` characters."""
-    if not isinstance(value, bytes):
-        return repr(value)[:limit]
-    text = value[: limit * 4].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:limit].strip()

@@ -1,57 +1,30 @@
-"""The door for foreign errors: what sockets, TLS and aioimaplib raise becomes a MunimentError."""
+"""Translates errors of aioimaplib, as well as those of sockets and TLS, into errors of `muniment.errors`."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import aioimaplib
 
-from muniment.errors import CertificateRejected, MunimentError, ProtocolViolation, ServerUnavailable
+from muniment.errors import MunimentError, ProtocolViolation, ServerUnavailable
+from muniment.mailserver import translate
 
-_TLS_HINT = "Check that --access and --port belong together: imap and imap-tls 143, imap-ssl 993."
-
-#: Foreign class → our class and how to say it; the most specific entry wins.
-TABLE: dict[type[BaseException], tuple[type[MunimentError], str, str | None]] = {
-    ssl.SSLCertVerificationError: (CertificateRejected, "the certificate of {peer} is not trusted: {error}", None),
-    ssl.SSLError: (ServerUnavailable, "TLS with {peer} failed while {doing}: {error}", _TLS_HINT),
-    socket.gaierror: (ServerUnavailable, "the name of {peer} cannot be resolved: {error}", None),
-    ConnectionRefusedError: (ServerUnavailable, "{peer} refused the connection", None),
-    ConnectionError: (ServerUnavailable, "the connection to {peer} broke while {doing}: {error}", None),
-    TimeoutError: (ServerUnavailable, "{peer} did not answer in time while {doing}", None),
-    OSError: (ServerUnavailable, "{peer} cannot be reached while {doing}: {error}", None),
-    EOFError: (ServerUnavailable, "{peer} closed the connection while {doing}", None),
+TABLE: translate.Table = {
+    **translate.TABLE,
     aioimaplib.aioimaplib.CommandTimeout: (ServerUnavailable, "{peer} did not answer in time while {doing}", None),
     aioimaplib.aioimaplib.AioImapException: (
         ProtocolViolation,
         "{peer} broke the protocol while {doing}: {error}",
         None,
     ),
-    ValueError: (ProtocolViolation, "{peer} sent something unreadable while {doing}: {error}", None),
 }
 
 
 def translated(error: BaseException, peer: str, doing: str) -> MunimentError:
-    """Return our error for a foreign one; `peer` is host:port, `doing` completes "while …"."""
-    if isinstance(error, MunimentError):
-        return error
-    kind = next((k for k in type(error).__mro__ if k in TABLE), None)
-    if kind is None:
-        return ProtocolViolation(f"{peer}: unexpected {type(error).__name__} while {doing}")
-    ours, message, hint = TABLE[kind]
-    # `verify_message` and `strerror` say it in words; str() adds numbers and source lines.
-    words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or getattr(error, "strerror", None)
-    return ours(message.format(peer=peer, doing=doing, error=words or error), hint=hint)
+    """Return our error for a foreign one; `peer` is host:port, `doing` completes the phrase "while …"."""
+    return translate.translated(error, peer, doing, TABLE)
 
 
-@contextmanager
-def translating(peer: str, doing: str) -> Iterator[None]:
+def translating(peer: str, doing: str) -> AbstractContextManager[None]:
     """Turn foreign errors inside the block into ours."""
-    try:
-        yield
-    except MunimentError:
-        raise
-    except Exception as error:
-        raise translated(error, peer, doing) from error
+    return translate.translating(peer, doing, TABLE)

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from muniment.errors import ProtocolViolation
 from muniment.imap import tokens
-from muniment.imap.tokens import Part, shown
+from muniment.imap.tokens import Part
+from muniment.mailserver.server_text import shown
 
 #: More UIDs than this in one folder are a lie: they would not fit into the server's own index.
 MAX_UIDS = 20_000_000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from muniment.errors import ProtocolViolation
-from muniment.imap.limits import Limits
-from muniment.imap.spool import Discarded, DiscardSink, MemorySink, SpooledMessage, SpoolSink
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.spool import Discarded, DiscardSink, MemorySink, SpooledMessage, SpoolSink
 from muniment.model.message import MemoryMessage
 
 #: A message of so many times the size that is allowed is not read to its end.

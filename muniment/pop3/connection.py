@@ -22,11 +22,11 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap.gate import Permit
-from muniment.imap.patience import Patience
-from muniment.imap.redaction import NOTHING_SECRET
-from muniment.imap.tokens import shown
-from muniment.imap.translate import translating
+from muniment.mailserver.gate import ConnectionSlot
+from muniment.mailserver.patience import Patience
+from muniment.mailserver.redaction import NOTHING_SECRET
+from muniment.mailserver.server_text import shown
+from muniment.mailserver.translate import translating
 
 _LINE_COST = 64  # what a line costs beside its bytes
 _CHUNK_BYTES = 256 * 1024
@@ -55,10 +55,10 @@ class Pop3Connection:
         peer: str,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         timeout_seconds: float,
-        permit: Permit,
+        slot: ConnectionSlot,
     ) -> None:
         self.peer = peer
-        self.permit = permit
+        self.slot = slot
         self.commands = 0
         self.redactor = NOTHING_SECRET
         self.is_cut = False
@@ -76,7 +76,7 @@ class Pop3Connection:
 
     async def run(self, command: str, secret: bytes = b"") -> bytes:
         """Send one command and return its status line; what is `secret` of it is in no error."""
-        await self.permit.spend(commands=1)
+        await self.slot.spend(commands=1)
         self.commands += 1
         self._patience.progress(self._clock())
         with self._cutting(), translating(self.peer, f"answering {command.split(maxsplit=1)[0]}"):
@@ -138,12 +138,12 @@ class Pop3Connection:
             await asyncio.wait_for(self._writer.start_tls(context, server_hostname=host), self._timeout_seconds)
 
     def close(self, *, clean: bool) -> None:
-        """Drop the connection and give its permit back; harmless when repeated."""
+        """Drop the connection and give its slot back; harmless when repeated."""
         if not self.is_cut:
             metrics.CONNECTIONS.dec()
         self.is_cut = True
         self._writer.transport.abort()
-        self.permit.release(clean=clean)
+        self.slot.release(clean=clean)
 
     def error(self, line: bytes, doing: str, *, is_login: bool = False) -> MunimentError:
         """Return the error for an answer that is not +OK."""
@@ -153,7 +153,7 @@ class Pop3Connection:
         code = match[1].decode().upper() if match else ""
         text = self.shown(line)
         if code in _THROTTLED or (not code and _THROTTLED_TEXT.search(text)):
-            self.permit.complained(f"{self.peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
+            self.slot.complained(f"{self.peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
             return ServerThrottled(f"{self.peer} does not go along with {doing} now: {text}")
         if code in _TEMPORARY:
             return ServerUnavailable(f"{self.peer} cannot do {doing} now: {text}")

@@ -22,13 +22,14 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap import Attributes, Limits
-from muniment.imap.connect import open_socket, tls_context
-from muniment.imap.gate import Permit
-from muniment.imap.login import check_sendable, forms_of_password, xoauth2_response
-from muniment.imap.redaction import Redactor
-from muniment.imap.spool import Discarded
-from muniment.imap.translate import translating
+from muniment.mailserver import Attributes, Limits
+from muniment.mailserver.gate import ConnectionSlot
+from muniment.mailserver.redaction import Redactor
+from muniment.mailserver.sasl import check_sendable, forms_of_password, xoauth2_response
+from muniment.mailserver.sockets import open_socket
+from muniment.mailserver.spool import Discarded
+from muniment.mailserver.tls import tls_context
+from muniment.mailserver.translate import translating
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
@@ -73,24 +74,24 @@ class Pop3Session:
     async def connect(self) -> None:
         """Log in (again); the server's view of the mailbox is that of this moment."""
         check_sendable(self._credentials)
-        permit = await self._limits.gate.enter(self._server)
+        slot = await self._limits.gate.enter(self._server)
         connection: Pop3Connection | None = None
         try:
-            connection = await self._greeted(permit)
+            connection = await self._greeted(slot)
             await self._log_in(connection)
-            permit.welcomed()
+            slot.welcomed()
             self._commands, self._connection = self.commands, connection
             await self._list(connection)
         except BaseException as error:
             was_cut = connection is None or connection.is_cut
             try:
                 if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_cut):
-                    instead = await permit.refused(error)
+                    instead = await slot.refused(error)
                     if instead is not None:
                         raise instead from error
             finally:
                 if connection is None:
-                    permit.release(clean=False)
+                    slot.release(clean=False)
                 else:
                     connection.close(clean=False)
             raise
@@ -165,7 +166,7 @@ class Pop3Session:
 
     async def make_room(self, size: int) -> None:
         """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
-        await self._open_connection().permit.spend(size=size)
+        await self._open_connection().slot.spend(size=size)
 
     async def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
         """Yield the messages with these UIDs; one that the server refuses comes without bytes and with the reason."""
@@ -238,7 +239,7 @@ class Pop3Session:
             raise ServerUnavailable(f"the connection to {self._server.host}:{self._server.port} is closed")
         return self._connection
 
-    async def _greeted(self, permit: Permit) -> Pop3Connection:
+    async def _greeted(self, slot: ConnectionSlot) -> Pop3Connection:
         server = self._server
         peer = f"{server.host}:{server.port}"
         context = tls_context(server) if server.access.is_protected else None
@@ -249,7 +250,7 @@ class Pop3Session:
                 streams = await asyncio.open_connection(
                     sock=tcp, ssl=implicit, server_hostname=server.host if implicit else None, limit=1 << 20
                 )
-        connection = Pop3Connection(peer, streams, server.timeout_seconds, permit)
+        connection = Pop3Connection(peer, streams, server.timeout_seconds, slot)
         try:
             await connection.greeting()
             if context is not None and implicit is None:

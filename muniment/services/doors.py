@@ -8,7 +8,7 @@ from functools import cached_property
 from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
 from muniment.governor import Governor
-from muniment.imap import ByteBudget, FreeGate, Limits
+from muniment.mailserver import ByteBudget, FreeGate, Limits
 from muniment.queue import Queue
 from muniment.search import SearchIndex
 from muniment.secrecy import SecretBox

@@ -10,10 +10,11 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from muniment.errors import MunimentError
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.batches import batches
 from muniment.imap.login import log_in
 from muniment.imap.protocol import ImapProtocol
+from muniment.mailserver import Limits
 from muniment.model.folder import FolderStatus
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage

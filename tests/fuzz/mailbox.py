@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from muniment.imap import Limits
+from muniment.mailserver import Limits
 from tests.fuzz.choices import Choices
 
 _NAMES = [

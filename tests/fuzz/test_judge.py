@@ -10,11 +10,11 @@ import pytest
 
 from muniment.imap import fetched, tokens
 from muniment.imap.fetch_stream import FetchStream
-from muniment.imap.patience import Patience
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.receiver import Receiver
-from muniment.imap.redaction import Redactor
-from muniment.imap.spool import DiscardSink
+from muniment.mailserver.patience import Patience
+from muniment.mailserver.redaction import Redactor
+from muniment.mailserver.spool import DiscardSink
 from muniment.model.message import MemoryMessage
 from tests.fuzz.choices import Choices
 from tests.fuzz.fuzzer import Fuzzer, inputs

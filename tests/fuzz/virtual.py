@@ -187,7 +187,7 @@ class Wire(asyncio.Transport):
             self._loop.call_soon(self._protocol.connection_lost, error)
 
     def _watch(self, now: float) -> None:
-        """Find waits beyond what `muniment.imap.patience` promises; `_SLACK` is for the farewell."""
+        """Find waits beyond what `muniment.mailserver.patience` promises; `_SLACK` is for the farewell."""
         if self._closed:
             return
         if self._paused:

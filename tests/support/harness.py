@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from muniment.db.database import Database
-from muniment.imap import ByteBudget
 from muniment.jobs import ARCHIVE_SLICE
+from muniment.mailserver import ByteBudget
 from muniment.model.folder_scope import EVERYTHING
 from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from muniment.db.database import Database
 from muniment.errors import Misconfigured, Transient
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.resources import open_index
 from muniment.secrecy import SecretBox

@@ -9,7 +9,8 @@ from itertools import chain
 
 from muniment import log
 from muniment.errors import CommandRefused, Transient
-from muniment.imap import ByteBudget, batches, unknown_size
+from muniment.imap import batches, unknown_size
+from muniment.mailserver import ByteBudget
 from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage
 from muniment.services.archiving.batch import Batch

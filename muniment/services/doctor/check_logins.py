@@ -10,7 +10,7 @@ from functools import partial
 
 from muniment.db import profiles
 from muniment.errors import MunimentError, ServerUnavailable
-from muniment.imap import diagnose_way
+from muniment.mailserver import diagnose_way
 from muniment.model.finding import Verdict
 from muniment.model.folder import messages_in
 from muniment.model.login import Credentials

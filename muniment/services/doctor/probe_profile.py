@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from muniment.db import profiles
 from muniment.db.profiles import ProfileMailbox
 from muniment.errors import BrokerUnavailable, MunimentError, Permanent, ServerBusy, WrongMailbox
-from muniment.imap import diagnose_way
+from muniment.mailserver import diagnose_way
 from muniment.model.finding import Finding, Verdict, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials

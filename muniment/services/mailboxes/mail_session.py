@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from muniment.db import pop3
-from muniment.imap import Attributes, ImapSession
+from muniment.imap import ImapSession
+from muniment.mailserver import Attributes
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage

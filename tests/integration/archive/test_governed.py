@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from muniment.errors import BrokerUnavailable, MunimentError, ServerBusy
-from muniment.governor import Permit, ServerState
+from muniment.governor import ConnectionSlot, ServerState
 from muniment.model.profile import Server
 from muniment.services.archiving import run_slice
 from muniment.services.archiving.run_slice import SliceEnd
@@ -25,7 +25,7 @@ class Closed:
         self.error = error
         self.asked = 0
 
-    async def enter(self, server: Server) -> Permit:
+    async def enter(self, server: Server) -> ConnectionSlot:
         """Say why not."""
         self.asked += 1
         raise self.error

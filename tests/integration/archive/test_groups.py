@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from muniment.errors import DatabaseUnavailable
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 from muniment.model.run import RunState
 from muniment.services.archiving import writer as writer_module
 from muniment.services.archiving.commit_group import commit_group

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 from muniment.model.run import RunState
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.make_documents import PARSED_BYTES

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.errors import ServerUnavailable
-from muniment.governor import Memory, Permit, RedisGovernor, Script, ServerState, Timing
+from muniment.governor import ConnectionSlot, Memory, RedisGovernor, Script, ServerState, Timing
 from muniment.model.profile import Access, Server
 from muniment.model.server_limits import ServerLimits
 from tests.support.services import redis_url, valkey_server
@@ -84,26 +84,28 @@ async def fleet(valkey: EmbeddedValkey) -> AsyncIterator[Fleet]:
 
 
 async def die(governor: RedisGovernor) -> None:
-    """Let a process end as SIGKILL does: nobody renews or gives back its permits."""
+    """Let a process end as SIGKILL does: nobody renews or gives back its slots."""
     governor._closing = True
     governor._wake.set()
     for task in governor._tasks:
         task.cancel()
     governor._tasks.clear()
-    governor._permits.clear()
+    governor._slots.clear()
 
 
-async def let_in(governor: RedisGovernor, count: int = 1) -> list[Permit]:
-    """Return permits of connections that got through their login."""
-    permits = [await governor.enter(SERVER) for _ in range(count)]
-    for permit in permits:
-        permit.welcomed()
+async def let_in(governor: RedisGovernor, count: int = 1) -> list[ConnectionSlot]:
+    """Return slots of connections that got through their login."""
+    slots = [await governor.enter(SERVER) for _ in range(count)]
+    for slot in slots:
+        slot.welcomed()
     await governor._flush()
-    return permits
+    return slots
 
 
-async def refuse(permit: Permit, words: str = "* BYE [LIMIT] too many connections", *, too_many: bool = True) -> Any:
+async def refuse(
+    slot: ConnectionSlot, words: str = "* BYE [LIMIT] too many connections", *, too_many: bool = True
+) -> Any:
     """Let the server refuse a connection; return what is raised in the place of its error."""
     if too_many:
-        permit.complained(words, too_many=True, seconds=0)
-    return await permit.refused(ServerUnavailable(words))
+        slot.complained(words, too_many=True, seconds=0)
+    return await slot.refused(ServerUnavailable(words))

@@ -1,4 +1,4 @@
-"""How permits are counted: never more than the limit, in the order they were asked for, whatever dies."""
+"""How slots are counted: never more than the limit, in the order they were asked for, whatever dies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muniment.errors import BrokerUnavailable, ServerBusy
-from muniment.governor import Permit, Timing
+from muniment.governor import ConnectionSlot, Timing
 from muniment.model.profile import Access, Server
 from muniment.model.server_limits import ServerLimits
 from tests.integration.governor.conftest import SERVER, Fleet, die, let_in
@@ -16,19 +16,19 @@ from tests.support.services import redis_url, valkey_server
 from tests.support.waiting import wait_until_async
 
 IMPATIENT = Timing(patience=0.05)
-#: Permits of a dead process run out soon. Nobody else's is renewed in time for sure, so none else is held.
-MORTAL = Timing(permit=0.3, heartbeat=60.0, look=0.1)
+#: Slots of a dead process run out soon. Nobody else's is renewed in time for sure, so none else is held.
+MORTAL = Timing(slot=0.3, heartbeat=60.0, look=0.1)
 
 
 async def test_the_limit_holds_over_all_processes(fleet: Fleet) -> None:
     """Whoever asks, the sixth of five connections is refused, until one is closed."""
     one, other = fleet.member(limit=5), fleet.member(limit=5, timing=IMPATIENT)
-    permits = await let_in(one, 3) + await let_in(other, 2)
+    slots = await let_in(one, 3) + await let_in(other, 2)
 
     with pytest.raises(ServerBusy):
         await other.enter(SERVER)
 
-    permits[0].release(clean=True)
+    slots[0].release(clean=True)
     await fleet.until(open=4)
     await other.enter(SERVER)
     assert (await fleet.state()).open == 5
@@ -41,12 +41,12 @@ async def test_many_at_once_are_never_more_than_the_limit(fleet: Fleet) -> None:
 
     async def connect(number: int) -> None:
         nonlocal held, most
-        permit = await members[number % 4].enter(SERVER)
+        slot = await members[number % 4].enter(SERVER)
         held += 1
         most = max(most, held)
         await asyncio.sleep(0)
         held -= 1
-        permit.release(clean=True)
+        slot.release(clean=True)
 
     await asyncio.gather(*(connect(number) for number in range(200)))
 
@@ -61,9 +61,9 @@ async def test_first_come_first_served(fleet: Fleet) -> None:
     served: list[int] = []
 
     async def wait(number: int) -> None:
-        permit = await (one, other)[number % 2].enter(SERVER)
+        slot = await (one, other)[number % 2].enter(SERVER)
         served.append(number)
-        permit.release(clean=True)
+        slot.release(clean=True)
 
     waiting = []
     for number in range(6):
@@ -90,7 +90,7 @@ async def test_who_leaves_the_line_holds_nobody_up(fleet: Fleet) -> None:
     await fleet.until(waiting=0, open=1)
 
 
-async def test_permits_and_tickets_of_the_dead_run_out(fleet: Fleet) -> None:
+async def test_slots_and_tickets_of_the_dead_run_out(fleet: Fleet) -> None:
     """A killed process neither keeps its connections nor its place in line."""
     timing = replace(MORTAL, ticket=0.2)
     dead, alive = fleet.member(limit=1, timing=timing), fleet.member(limit=1, timing=timing)
@@ -103,17 +103,17 @@ async def test_permits_and_tickets_of_the_dead_run_out(fleet: Fleet) -> None:
     await alive.enter(SERVER)
 
 
-async def test_permits_live_as_long_as_their_process(fleet: Fleet) -> None:
+async def test_slots_live_as_long_as_their_process(fleet: Fleet) -> None:
     """The heartbeat renews what would have run out."""
-    keeper = fleet.member(limit=1, timing=Timing(permit=2.0, heartbeat=0.1))
+    keeper = fleet.member(limit=1, timing=Timing(slot=2.0, heartbeat=0.1))
     await let_in(keeper)
-    [(permit, runs_out)] = await fleet.client.zrange("muniment:governor:mail.example.com:open", 0, -1, withscores=True)
+    [(slot, runs_out)] = await fleet.client.zrange("muniment:governor:mail.example.com:open", 0, -1, withscores=True)
 
     async def renewed() -> bool:
-        later: float = await fleet.client.zscore("muniment:governor:mail.example.com:open", permit)
+        later: float = await fleet.client.zscore("muniment:governor:mail.example.com:open", slot)
         return bool(later > runs_out)
 
-    await wait_until_async(renewed, "a renewed permit")
+    await wait_until_async(renewed, "a renewed slot")
 
 
 async def test_a_dropped_connection_counts_on_for_a_moment(fleet: Fleet) -> None:
@@ -158,9 +158,9 @@ async def test_a_new_installation_waits_for_nothing(fleet: Fleet) -> None:
     assert not (await fleet.state()).quiet
 
 
-async def test_after_redis_was_away_permits_that_ran_out_are_waited_for(fleet: Fleet) -> None:
+async def test_after_redis_was_away_slots_that_ran_out_are_waited_for(fleet: Fleet) -> None:
     """Nobody could renew meanwhile, so those connections may live."""
-    timing = Timing(permit=0.2, heartbeat=0.1, patience=0.0)
+    timing = Timing(slot=0.2, heartbeat=0.1, patience=0.0)
     absent = fleet.member(limit=1, timing=timing)
     await let_in(absent)
     await die(absent)
@@ -175,13 +175,13 @@ async def test_without_redis_no_connection_is_opened_and_none_is_ended(fleet: Fl
     with valkey_server() as server:
         fleet.url = redis_url(server)
         member = fleet.member(limit=2, bytes_per_second=1000.0)
-        [permit] = await let_in(member)
-    assert 1.9 < await member.reserve(permit, 0, 2000) < 2.1
-    await permit.spend(commands=1)
+        [slot] = await let_in(member)
+    assert 1.9 < await member.reserve(slot, 0, 2000) < 2.1
+    await slot.spend(commands=1)
 
     with pytest.raises(BrokerUnavailable):
         await member.enter(SERVER)
-    permit.release(clean=True)
+    slot.release(clean=True)
 
 
 async def test_a_server_has_one_limit_by_whatever_port_and_spelling(fleet: Fleet) -> None:
@@ -217,10 +217,10 @@ async def test_rates_are_shared(fleet: Fleet) -> None:
 
 
 async def test_closing_gives_everything_back(fleet: Fleet) -> None:
-    """A process that stops leaves no permit behind for longer than a dropped connection counts."""
+    """A process that stops leaves no slot behind for longer than a dropped connection counts."""
     watcher, member = fleet.member(), fleet.member(limit=3, timing=Timing(linger=0.0))
-    permits: list[Permit] = await let_in(member, 3)
-    assert (await watcher.look())[0].open == len(permits)
+    slots: list[ConnectionSlot] = await let_in(member, 3)
+    assert (await watcher.look())[0].open == len(slots)
     await member.close()
 
     assert (await watcher.look())[0].open == 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muniment.errors import ServerBusy, ServerThrottled
-from muniment.governor import Permit, Timing
+from muniment.governor import ConnectionSlot, Timing
 from tests.integration.governor.conftest import SERVER, Fleet, let_in, refuse
 
 STUBBORN = Timing(patience=0.0, linger=0.0)
@@ -19,11 +19,11 @@ async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> N
     """A server that allows few refuses few: the first burst is small, and doubles with what was let in."""
     member = fleet.member(timing=STUBBORN)
     await let_in(member, 8)
-    permits = [await member.enter(SERVER) for _ in range(8)]
+    slots = [await member.enter(SERVER) for _ in range(8)]
     with pytest.raises(ServerBusy):
         await member.enter(SERVER)
-    for permit in permits:
-        permit.welcomed()
+    for slot in slots:
+        slot.welcomed()
     await member._flush()
 
     await member.enter(SERVER)
@@ -32,11 +32,11 @@ async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> N
 async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
     """5 are let in and 3 refused at once: the limit is 5, and the refused ones weigh on nobody."""
     member = fleet.member(timing=STUBBORN)
-    permits = [await member.enter(SERVER) for _ in range(8)]
-    for permit in permits[:5]:
-        permit.welcomed()
+    slots = [await member.enter(SERVER) for _ in range(8)]
+    for slot in slots[:5]:
+        slot.welcomed()
     await member._flush()
-    errors = [await refuse(permit) for permit in permits[5:]]
+    errors = [await refuse(slot) for slot in slots[5:]]
 
     assert all(isinstance(error, ServerBusy) for error in errors)
     state = await fleet.state()
@@ -80,9 +80,9 @@ async def test_refused_probes_come_ever_more_seldom(fleet: Fleet) -> None:
 async def test_a_server_that_is_down_teaches_no_limit(fleet: Fleet) -> None:
     """Refused without a word while nobody is let in: that is an outage, and the error stays what it was."""
     member = fleet.member(timing=STUBBORN)
-    permits = [await member.enter(SERVER) for _ in range(4)]
+    slots = [await member.enter(SERVER) for _ in range(4)]
 
-    assert [await refuse(permit, "connection refused", too_many=False) for permit in permits] == [None] * 4
+    assert [await refuse(slot, "connection refused", too_many=False) for slot in slots] == [None] * 4
     assert (await fleet.state()).learned is None
 
 
@@ -98,9 +98,9 @@ async def test_a_cut_while_others_are_let_in_is_a_limit(fleet: Fleet) -> None:
 async def test_a_server_that_restarted_gets_back_what_it_had_borne(fleet: Fleet) -> None:
     """A cut while somebody is still counted as logged in looks like a limit of 1; each probe let in doubles it."""
     member = fleet.member(timing=CURIOUS)
-    permits = await let_in(member, 8)
-    for permit in permits[1:]:
-        permit.release(clean=True)
+    slots = await let_in(member, 8)
+    for slot in slots[1:]:
+        slot.release(clean=True)
     await member._flush()
     await refuse(await member.enter(SERVER), "reset by peer", too_many=False)
     learned = [(await fleet.state()).learned]
@@ -114,9 +114,9 @@ async def test_a_server_that_restarted_gets_back_what_it_had_borne(fleet: Fleet)
 async def test_a_limit_that_the_server_named_is_approached_one_by_one(fleet: Fleet) -> None:
     """What it bore before it said so counts no more."""
     member = fleet.member(timing=CURIOUS)
-    permits = await let_in(member, 8)
-    for permit in permits[2:]:
-        permit.release(clean=True)
+    slots = await let_in(member, 8)
+    for slot in slots[2:]:
+        slot.release(clean=True)
     await member._flush()
     await refuse(await member.enter(SERVER))
     await let_in(member)
@@ -132,16 +132,16 @@ async def test_others_may_use_up_what_a_server_allows(fleet: Fleet) -> None:
     assert (await fleet.state()).learned == 1
 
 
-async def throttled(permit: Permit, seconds: float = 0.0) -> None:
-    permit.complained("NO [THROTTLED] slow down", too_many=False, seconds=seconds)
+async def throttled(slot: ConnectionSlot, seconds: float = 0.0) -> None:
+    slot.complained("NO [THROTTLED] slow down", too_many=False, seconds=seconds)
 
 
 async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> None:
     """Nobody begins anything until the pause is over; several complaints about one thing count once."""
     member, other = fleet.member(timing=STUBBORN), fleet.member(timing=STUBBORN)
-    permits = await let_in(member, 8)
-    for permit in permits:
-        await throttled(permit)
+    slots = await let_in(member, 8)
+    for slot in slots:
+        await throttled(slot)
     await member._flush()
 
     state = await fleet.state()
@@ -152,14 +152,14 @@ async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> 
         await other.enter(SERVER)
     assert caught.value.seconds > 0
     with pytest.raises(ServerBusy, match="pause"):
-        await permits[0].spend(size=1)
+        await slots[0].spend(size=1)
 
 
 async def test_a_named_pause_is_kept(fleet: Fleet) -> None:
     """Exchange says how long it wants to be left alone."""
     member = fleet.member(timing=STUBBORN)
-    [permit] = await let_in(member)
-    await throttled(permit, 120.0)
+    [slot] = await let_in(member)
+    await throttled(slot, 120.0)
     await member._flush()
 
     assert 115 < (await fleet.state()).pause_seconds <= 120
@@ -168,10 +168,10 @@ async def test_a_named_pause_is_kept(fleet: Fleet) -> None:
 async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
     """It is no limit of connections; the job's own error stays."""
     member = fleet.member(timing=STUBBORN)
-    permit = await member.enter(SERVER)
-    await throttled(permit)
+    slot = await member.enter(SERVER)
+    await throttled(slot)
 
-    assert await permit.refused(ServerThrottled("NO [THROTTLED] slow down")) is None
+    assert await slot.refused(ServerThrottled("NO [THROTTLED] slow down")) is None
     await member._flush()
     assert (await fleet.state()).pause_seconds > 0
 
@@ -179,10 +179,10 @@ async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
 async def test_a_short_pause_is_sat_out(fleet: Fleet) -> None:
     """Who waits in line gets in when it is over."""
     member = fleet.member(timing=Timing(pause=0.2, look=0.1))
-    [permit] = await let_in(member)
-    await throttled(permit)
+    [slot] = await let_in(member)
+    await throttled(slot)
     await member._flush()
-    permit.release(clean=True)
+    slot.release(clean=True)
 
     async with asyncio.timeout(8):
         await member.enter(SERVER)
@@ -192,10 +192,10 @@ async def test_a_short_pause_is_sat_out(fleet: Fleet) -> None:
 async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> None:
     """Several answers in a row must be slow, compared with the best of late; then it is cut once for a time."""
     member = fleet.member(timing=STUBBORN)
-    permits = await let_in(member, 8)
-    permits[0].answered(0.02)
+    slots = await let_in(member, 8)
+    slots[0].answered(0.02)
     for _ in range(10):
-        permits[0].answered(2.0)
+        slots[0].answered(2.0)
     await member._flush()
 
     state = await fleet.state()

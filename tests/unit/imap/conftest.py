@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import pytest
 
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.profile import Access, Server
 from muniment.secrecy import Secret

@@ -6,7 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.imap import Limits, batches, uid_sets
+from muniment.imap import batches, uid_sets
+from muniment.mailserver import Limits
 
 LIMITS = Limits(batch_messages=3, batch_bytes=1600, spool_bytes=1, max_message_bytes=1, spool=Path("unused"))
 UIDS = st.sets(st.integers(1, 2**32 - 1), max_size=300).map(sorted)

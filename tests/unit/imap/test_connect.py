@@ -16,7 +16,8 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.profile import Access, Server
 from tests.support.certificates import Certificate, self_signed
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, HugeContent, Mail, Script

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from muniment.errors import MunimentError, ProtocolViolation, ServerThrottled, ServerUnavailable
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Access, Server
 from tests.support.eventually import eventually

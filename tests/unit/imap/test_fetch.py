@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import MunimentError, ProtocolViolation
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.fetched import _split_flags, read_fetch
 from muniment.imap.tokens import Part
+from muniment.mailserver import Limits
 from muniment.model.message import FetchedMessage, MemoryMessage
 from tests.support.eventually import eventually
 from tests.support.imap_script import Folder, HugeContent, Mail, ManyMails, Script

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from muniment.errors import ProtocolViolation
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.fetch_stream import _Told
 from muniment.imap.fetched import Fetched
+from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Access, Server

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from muniment.errors import CommandRefused, MunimentError, ProtocolViolation, ServerThrottled, ServerUnavailable
-from muniment.imap import Limits
 from muniment.imap.folders import FolderListing
 from muniment.imap.mutf7 import encode
 from muniment.imap.session import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.folder import FolderStatus
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, Mail, Script
 from tests.support.imap_server import ImapServer

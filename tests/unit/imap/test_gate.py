@@ -1,4 +1,4 @@
-"""A connection and its permit: asked for before anything is sent, given back when all is over, told what was said."""
+"""A connection and its slot: asked for before anything is sent, given back when all is over, told what was said."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.refusal import Status, is_too_many, suggested_seconds
+from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Server
 from tests.support.eventually import eventually
@@ -27,7 +28,7 @@ INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 
 
 class Notes:
-    """A gate with one permit that writes down what it is told."""
+    """A gate with one slot that writes down what it is told."""
 
     def __init__(self, *, instead: MunimentError | None = None, closed: bool = False) -> None:
         self.told: list[str] = []
@@ -85,7 +86,7 @@ async def visit(played: Script, notes: Notes, limits: Limits) -> None:
 
 
 async def test_a_whole_visit(limits: Limits) -> None:
-    """The server closed the connection itself, so the permit is free at once; each command but LOGOUT is paid for."""
+    """The server closed the connection itself, so the slot is free at once; each command but LOGOUT is paid for."""
     notes = Notes()
     await visit(script(), notes, limits)
 
@@ -93,7 +94,7 @@ async def test_a_whole_visit(limits: Limits) -> None:
     assert notes.spent >= 2
 
 
-async def test_no_permit_no_connection(limits: Limits) -> None:
+async def test_no_slot_no_connection(limits: Limits) -> None:
     async with ImapServer(script()) as server:
         with pytest.raises(ServerBusy):
             await ImapSession.open(server_of(server), LOGIN, replace(limits, gate=Notes(closed=True)))
@@ -114,7 +115,7 @@ async def test_no_permit_no_connection(limits: Limits) -> None:
 async def test_who_is_not_let_in_asks_what_that_teaches(
     limits: Limits, fault: Fault, complaint: list[str], error: type[MunimentError]
 ) -> None:
-    """The permit is told what the server said, and may replace the error by one that weighs on no mailbox."""
+    """The slot is told what the server said, and may replace the error by one that weighs on no mailbox."""
     notes = Notes()
     with pytest.raises(error):
         await visit(script(fault), notes, limits)
@@ -122,7 +123,7 @@ async def test_who_is_not_let_in_asks_what_that_teaches(
         *complaint,
         f"refused {error.__name__}",
     ]
-    await eventually(lambda: "released" in str(notes.told), "the permit given back")
+    await eventually(lambda: "released" in str(notes.told), "the slot given back")
 
     with pytest.raises(ServerBusy):
         await visit(script(replace(fault)), Notes(instead=ServerBusy("learned")), limits)
@@ -142,12 +143,12 @@ async def test_what_is_about_one_mailbox_teaches_nothing(
     notes = Notes()
     with pytest.raises(error):
         await visit(script(fault), notes, limits)
-    await eventually(lambda: notes.told, "the permit given back")
+    await eventually(lambda: notes.told, "the slot given back")
 
     assert notes.told == ["released"]
 
 
-async def test_a_refused_connection_gives_its_permit_back(limits: Limits, port: int) -> None:
+async def test_a_refused_connection_gives_its_slot_back(limits: Limits, port: int) -> None:
     """Nobody listens there."""
     notes = Notes()
     with pytest.raises(ServerUnavailable):

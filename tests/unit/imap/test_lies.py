@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from muniment.errors import ProtocolViolation
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.fetched import read_fetch
 from muniment.imap.tokens import MAX_CLAIM, number
 from muniment.imap.uids import UidListing
+from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Access, Server
 from tests.support.raw_server import raw_server

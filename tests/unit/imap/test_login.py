@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from muniment.errors import LoginRefused, LoginUnsupported, Misconfigured, MunimentError, ServerThrottled
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
+from muniment.mailserver import Limits
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.profile import Access, Server
 from muniment.secrecy import Secret

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from muniment.errors import ServerUnavailable
-from muniment.imap import ImapSession, Limits
-from muniment.imap.patience import MIN_BYTES_PER_SECOND, STRETCH, Patience
+from muniment.imap import ImapSession
 from muniment.imap.receiver import Receiver
+from muniment.mailserver import Limits
+from muniment.mailserver.patience import MIN_BYTES_PER_SECOND, STRETCH, Patience
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Access, Server
 from tests.support.raw_server import raw_server

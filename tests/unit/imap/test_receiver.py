@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from muniment.errors import ProtocolViolation, Transient
-from muniment.imap import Limits
 from muniment.imap.receiver import MAX_RESPONSE_BYTES, Receiver, release
-from muniment.imap.spool import Discarded, SpooledMessage
 from muniment.imap.tokens import Part
+from muniment.mailserver import Limits
+from muniment.mailserver.spool import Discarded, SpooledMessage
 from muniment.model.message import MemoryMessage
 
 STREAM = (

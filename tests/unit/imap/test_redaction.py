@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import CommandRefused, LoginRefused, MunimentError, ServerUnavailable
-from muniment.imap import ImapSession, Limits
-from muniment.imap.redaction import Redactor
+from muniment.imap import ImapSession
 from muniment.imap.refusal import Status
+from muniment.mailserver import Limits
+from muniment.mailserver.redaction import Redactor
 from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.profile import Access, Server

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.errors import CommandRefused, ProtocolViolation
-from muniment.imap import ImapSession, Limits
+from muniment.imap import ImapSession
 from muniment.imap.searching import halves
 from muniment.imap.uids import MAX_UIDS, UidListing
+from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Access, Server
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, HugeContent, Mail, ManyMails, Script

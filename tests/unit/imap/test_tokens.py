@@ -11,8 +11,9 @@ from muniment.errors import Misconfigured, ProtocolViolation
 from muniment.imap import wire
 from muniment.imap.fetched import read_fetch
 from muniment.imap.folders import FolderListing
-from muniment.imap.tokens import Part, number, parse, shown
+from muniment.imap.tokens import Part, number, parse
 from muniment.imap.uids import UidListing, fetch_items
+from muniment.mailserver.server_text import shown
 from muniment.model.message import MemoryMessage
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muniment.errors import MunimentError, ProtocolViolation, ServerUnavailable
-from muniment.imap.gate import FreePermit
+from muniment.mailserver.gate import FreeSlot
 from muniment.pop3.connection import Pop3Connection
 
 Play = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
@@ -48,7 +48,7 @@ async def _connected(play: Play, *, seconds: float = 5.0) -> AsyncIterator[Pop3C
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     streams = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    connection = Pop3Connection("server", streams, seconds, FreePermit())
+    connection = Pop3Connection("server", streams, seconds, FreeSlot())
     try:
         yield connection
     finally:

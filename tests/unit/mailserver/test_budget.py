@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from muniment.imap import ByteBudget
+from muniment.mailserver import ByteBudget
 
 
 async def settled() -> None:

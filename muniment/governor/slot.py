@@ -1,4 +1,4 @@
-"""A permit: the right to one connection, from before it is made until it is really closed."""
+"""A slot: the right to one connection, from before it is made until it is really closed."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ _SHARE_OF_A_SECOND = 20  # so that a bucket is asked 20 times per second at most
 
 
 class Keeper(Protocol):
-    """What a permit tells of its connection; sent to Redis with what others have to tell."""
+    """What a slot tells of its connection; sent to Redis with what others have to tell."""
 
-    def welcome(self, permit: Permit) -> None:
+    def welcome(self, slot: ConnectionSlot) -> None:
         """Note that the login was answered."""
 
-    def leave(self, permit: Permit, *, clean: bool) -> None:
+    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:
         """Note that the connection is closed; `clean`: the server closed it, too."""
 
-    async def refuse(self, permit: Permit, reason: str, *, too_many: bool) -> int | None:
+    async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
         """Learn from a refusal; return the limit that was learned from others being let in, None otherwise."""
 
-    def throttle(self, permit: Permit, reason: str, seconds: float) -> None:
+    def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
         """Note that the server asks for less, for so many seconds if it names them (0: not)."""
 
-    def answered(self, permit: Permit, seconds: float) -> None:
+    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
         """Note the round trip of a cheap command."""
 
     async def wait_for_pause(self, server: str) -> None:
         """Return when the server wants no pause; ServerBusy when it wants a long one."""
 
-    async def reserve(self, permit: Permit, commands: int, size: int) -> float:
+    async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
         """Take a share of the server's rates; return the seconds to wait before using it."""
 
 
-class Permit:
+class ConnectionSlot:
     """Held by one connection. Only `spend` and `refused` ever wait."""
 
     def __init__(self, keeper: Keeper, server: str, id_: str, limits: ServerLimits) -> None:
@@ -59,7 +59,7 @@ class Permit:
             self._keeper.welcome(self)
 
     def release(self, *, clean: bool) -> None:
-        """Give the permit back once: the connection is closed; `clean`: the server has closed it, too."""
+        """Give the slot back once: the connection is closed; `clean`: the server has closed it, too."""
         if not self.is_over:
             self.is_over = True
             self._keeper.leave(self, clean=clean)

@@ -8,14 +8,14 @@ from muniment.errors import MunimentError
 from muniment.model.profile import Server
 
 
-class Permit(Protocol):
+class ConnectionSlot(Protocol):
     """Held by one connection, from before it is made until it is closed."""
 
     def welcomed(self) -> None:
         """Note that the login was answered."""
 
     def release(self, *, clean: bool) -> None:
-        """Give the permit back once: the connection is closed; `clean`: the server has closed it, too."""
+        """Give the slot back once: the connection is closed; `clean`: the server has closed it, too."""
 
     def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
         """Note that the server asks for less: `too_many` connections, or a pause of so many seconds (0: it names none)."""
@@ -31,13 +31,13 @@ class Permit(Protocol):
 
 
 class Gate(Protocol):
-    """Gives permits."""
+    """Gives slots."""
 
-    async def enter(self, server: Server) -> Permit:
-        """Wait for a permit; ServerBusy or BrokerUnavailable when there is none to be had now."""
+    async def enter(self, server: Server) -> ConnectionSlot:
+        """Wait for a slot; ServerBusy or BrokerUnavailable when there is none to be had now."""
 
 
-class FreePermit:
+class FreeSlot:
     """Allows everything."""
 
     def welcomed(self) -> None:
@@ -63,6 +63,6 @@ class FreePermit:
 class FreeGate:
     """Lets everybody in."""
 
-    async def enter(self, server: Server) -> FreePermit:  # noqa: ARG002
-        """Return a permit at once."""
-        return FreePermit()
+    async def enter(self, server: Server) -> FreeSlot:  # noqa: ARG002
+        """Return a slot at once."""
+        return FreeSlot()

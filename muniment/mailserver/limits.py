@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from muniment.imap.gate import FreeGate, Gate
+from muniment.mailserver.gate import FreeGate, Gate
 
 
 @dataclass(frozen=True)

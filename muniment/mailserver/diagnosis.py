@@ -15,9 +15,9 @@ from cryptography import x509
 
 from muniment.clock import utc_now
 from muniment.errors import CertificateRejected, MunimentError
-from muniment.imap.connect import tls_context
-from muniment.imap.limits import Limits
-from muniment.imap.translate import translated
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.tls import tls_context
+from muniment.mailserver.translate import translated
 from muniment.model.finding import Finding, failed, fine, warning
 from muniment.model.profile import Server
 
@@ -118,7 +118,7 @@ async def _handshake(server: Server, limits: Limits) -> _Certificate:
     """Return what the server shows; the certificate is verified as in a run. Raises what connecting raises."""
     peer = f"{server.host}:{server.port}"
     context = tls_context(server)
-    permit = await limits.gate.enter(server)
+    slot = await limits.gate.enter(server)
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(server.timeout_seconds):
@@ -146,7 +146,7 @@ async def _handshake(server: Server, limits: Limits) -> _Certificate:
     finally:
         if writer is not None:
             writer.transport.abort()
-        permit.release(clean=False)
+        slot.release(clean=False)
 
 
 def _shown(connection: ssl.SSLObject) -> _Certificate:
