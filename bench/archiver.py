@@ -28,8 +28,8 @@ from muniment.model.run import Run, RunState
 from muniment.model.server_kind import ServerKind
 from muniment.resources import open_resources
 from muniment.secrecy import Secret
-from muniment.services.doors import Doors
 from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
 
@@ -68,23 +68,23 @@ class Muniment:
             return asyncio.run(self._measure(settings, server, source, pid))
 
     async def _measure(self, settings: Settings, server: Dovecot, source: Source, pid: int) -> Measurement:
-        async with open_resources(settings, connections=2) as doors:
-            await self._submit(doors, server, source)
+        async with open_resources(settings, connections=2) as resources:
+            await self._submit(resources, server, source)
             held = _index_workers(pid) if self._index_later else []
             with PeakMemory(lambda: tree(pid)) as memory:
                 os.sync()
                 before, server_before = _cpu(pid), server_cpu(server)
                 _each(held, psutil.Process.suspend)
                 started = time.monotonic()
-                run = await _run(doors)
+                run = await _run(resources)
                 archived = difference(before, _cpu(pid))
                 server_after = server_cpu(server)
                 _each(held, psutil.Process.resume)
-                await _searchable(doors)
+                await _searchable(resources)
                 searchable = time.monotonic() - started
                 total = difference(before, _cpu(pid))
-            wrong = await _wrong(doors, source, run)
-            repeats = [await _repeat(doors, server, pid) for _ in range(REPEATS)]
+            wrong = await _wrong(resources, source, run)
+            repeats = [await _repeat(resources, server, pid) for _ in range(REPEATS)]
             return Measurement(
                 peer=self.name,
                 messages=source.messages,
@@ -100,7 +100,7 @@ class Muniment:
                 wrong=wrong + [problem for _, problems in repeats for problem in problems],
             )
 
-    async def _submit(self, doors: Doors, server: Dovecot, source: Source) -> None:
+    async def _submit(self, resources: Resources, server: Dovecot, source: Source) -> None:
         request = ProfileRequest(
             name=_PROFILE,
             kind=ProfileKind.MASTER,
@@ -112,7 +112,7 @@ class Muniment:
             server_kind=ServerKind.parse("dovecot"),
             folders=EVERYTHING,  # the peers know no other way
         )
-        await submit_profile(doors.database, doors.secrets, request)
+        await submit_profile(resources.database, resources.secrets, request)
 
 
 @contextmanager
@@ -145,33 +145,33 @@ def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> It
             process.wait()
 
 
-async def _run(doors: Doors) -> Run:
+async def _run(resources: Resources) -> Run:
     """Start a run and return it when it is over."""
-    run_id = await start_run(doors, _PROFILE)
+    run_id = await start_run(resources, _PROFILE)
     async with asyncio.timeout(_RUN_SECONDS):
-        while not (run := (await show_run(doors.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
+        while not (run := (await show_run(resources.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
             await asyncio.sleep(_POLL_SECONDS)
     return run
 
 
-async def _searchable(doors: Doors) -> None:
+async def _searchable(resources: Resources) -> None:
     """Wait until the outbox is empty."""
-    async with asyncio.timeout(_RUN_SECONDS), doors.database.session() as session:
+    async with asyncio.timeout(_RUN_SECONDS), resources.database.session() as session:
         while await status.outbox_depth(session):  # noqa: ASYNC110 - another process empties it
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _repeat(doors: Doors, server: Dovecot, pid: int) -> tuple[Repeat, list[str]]:
+async def _repeat(resources: Resources, server: Dovecot, pid: int) -> tuple[Repeat, list[str]]:
     before, asked = _cpu(pid), commands(server)
-    run = await _run(doors)
+    run = await _run(resources)
     cpu = sum(difference(before, _cpu(pid)).values())
     wrong = [f"the second run archived {run.messages.seen} messages"] if run.messages.seen else []
     return Repeat(_seconds(run), round(cpu, 2), since(asked, commands(server))), wrong
 
 
-async def _wrong(doors: Doors, source: Source, run: Run) -> list[str]:
+async def _wrong(resources: Resources, source: Source, run: Run) -> list[str]:
     """Compare the archive with the source: the run's own count, and what the tables hold."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         totals = await status.totals(session)
         entries = await session.value("SELECT count(*) FROM entries")  # the rows themselves
         indexed = await session.value("SELECT count(*) FROM search_documents")

@@ -1,4 +1,4 @@
-"""From threads to asyncio: one event loop in one thread, with one set of doors, for a whole process.
+"""From threads to asyncio: one event loop in one thread, with one set of resources, for a whole process.
 
 Celery cannot run coroutines (celery#6552), and its threads pool has no way to stop a task. A task
 body calls `bridge.run(service)`; `interrupt` cancels what runs, and waits for nobody.
@@ -17,15 +17,15 @@ from typing import Any, TypeVar
 from muniment import log
 from muniment.errors import MunimentError, Transient
 from muniment.resources import open_resources
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 _log = log.get(__name__)
 
 _T = TypeVar("_T")
 
-#: A service with everything bound but its doors.
-Service = Callable[[Doors], Coroutine[Any, Any, _T]]
+#: A service with everything bound but its resources.
+Service = Callable[[Resources], Coroutine[Any, Any, _T]]
 
 _RETRY_SECONDS = 2.0
 _STOP_SECONDS = 20.0
@@ -33,8 +33,8 @@ _THREADS = 64
 _CLEAN_UP_SECONDS = 6.0
 
 
-def wait_for_doors(settings: Callable[[], Settings]) -> None:
-    """Return when every door opens. Servers that are away are waited for; a wrong setting ends the process.
+def wait_for_resources(settings: Callable[[], Settings]) -> None:
+    """Return when every resource can be opened. Servers that are away are waited for; a wrong setting ends the process.
 
     To be called before a process takes any work: one that cannot do it must not take it from others.
     """
@@ -72,7 +72,7 @@ class Bridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stack = AsyncExitStack()
-        self._doors: Doors | None = None
+        self._resources: Resources | None = None
         self._opening: asyncio.Lock | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._background: set[asyncio.Task[None]] = set()
@@ -100,7 +100,7 @@ class Bridge:
             raise
 
     def keep_running(self, service: Service[None], name: str) -> None:
-        """Run a service in the background until `stop`, from the moment the doors open."""
+        """Run a service in the background until `stop`, from the moment the resources open."""
         loop = self._start()
         loop.call_soon_threadsafe(self._spawn, service, name)
 
@@ -127,9 +127,9 @@ class Bridge:
         return len(self._calls)
 
     @property
-    def doors(self) -> Doors | None:
-        """The doors, when they are open."""
-        return self._doors
+    def resources(self) -> Resources | None:
+        """The resources, when they are open."""
+        return self._resources
 
     def pause(self, seconds: float) -> None:
         """Keep the calling thread waiting, until `interrupt` at most."""
@@ -146,7 +146,7 @@ class Bridge:
             loop.call_soon_threadsafe(self._cancel_calls)
 
     def stop(self) -> None:
-        """Cancel everything, wait for its clean-up, close the doors and end the thread."""
+        """Cancel everything, wait for its clean-up, close the resources and end the thread."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -155,7 +155,7 @@ class Bridge:
         try:
             asyncio.run_coroutine_threadsafe(self._close(), loop).result(_STOP_SECONDS)
         except (TimeoutError, CancelledError, Transient) as error:
-            _log.warning("doors did not close in time", error=str(error))
+            _log.warning("resources did not close in time", error=str(error))
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_STOP_SECONDS)
         if not thread.is_alive():
@@ -188,15 +188,15 @@ class Bridge:
             if not task.cancelling():  # a second time would end its clean-up
                 task.cancel()
 
-    async def _open(self) -> Doors:
-        """Open the doors once; a failure is not remembered, the next call tries again."""
+    async def _open(self) -> Resources:
+        """Open the resources once; a failure is not remembered, the next call tries again."""
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
-            if self._doors is None:
+            if self._resources is None:
                 opened = open_resources(self._settings(), connections=self._connections)
-                self._doors = await self._stack.enter_async_context(opened)
-            return self._doors
+                self._resources = await self._stack.enter_async_context(opened)
+            return self._resources
 
     def _spawn(self, service: Service[None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._persist(service, name), name=name)
@@ -207,9 +207,9 @@ class Bridge:
         told = ""
         while True:
             try:
-                doors = await self._open()
+                resources = await self._open()
                 told = ""
-                await service(doors)
+                await service(resources)
             except MunimentError as error:
                 if str(error) != told:  # once for each reason: several services may wait for hours
                     _log.warning("background service waits", service=name, error=str(error))

@@ -1,4 +1,4 @@
-"""Opens every door in order, and closes them in reverse."""
+"""Opens what a process works with, in order, and closes it in reverse order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from muniment.mailserver import ByteBudget
 from muniment.queue import CeleryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
 from muniment.secrecy import Secret, SecretBox
-from muniment.services.doors import Doors
 from muniment.services.operating.check_installation import check_installation
 from muniment.services.operating.server_limits import default_limits, server_memory
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 
@@ -34,8 +34,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Doors]:
-    """Open everything; DatabaseUnavailable or Misconfigured when a door stays shut."""
+async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
+    """Open everything; DatabaseUnavailable or Misconfigured when something cannot be opened."""
     settings = endpoints.resolve(settings)
     if settings.database_url is None or settings.redis_url is None:
         raise Misconfigured("MUNIMENT_DATABASE_URL and MUNIMENT_REDIS_URL are needed")
@@ -51,9 +51,9 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         stack.push_async_callback(governor.close)
         index = open_index(settings)
         stack.push_async_callback(index.close)
-        doors = Doors(settings, database, secrets, queue, index, budget, governor)
-        stack.push_async_callback(doors.attachments.close)
-        yield doors
+        resources = Resources(settings, database, secrets, queue, index, budget, governor)
+        stack.push_async_callback(resources.attachments.close)
+        yield resources
 
 
 def open_index(settings: Settings) -> SearchIndex:

@@ -13,7 +13,7 @@ from typing import Any
 from celery.beat import Scheduler
 
 from muniment import log, metrics
-from muniment.bridge import Bridge, wait_for_doors
+from muniment.bridge import Bridge, wait_for_resources
 from muniment.errors import MunimentError
 from muniment.exporter import Exporter, FleetCollector
 from muniment.services.operating.report_process import report_process
@@ -37,7 +37,7 @@ class TickScheduler(Scheduler):
         fleet = FleetCollector()
         self._exporter = Exporter("scheduler", self._bridge, found, [fleet])
         self._exporter.start()
-        wait_for_doors(settings)
+        wait_for_resources(settings)
         if found.metrics_port is not None:
             self._bridge.keep_running(partial(watch_fleet, publish=fleet.publish), "fleet facts")
         self._due = {entry: time.monotonic() for entry in schedule(found)}
@@ -52,7 +52,7 @@ class TickScheduler(Scheduler):
         return max(0.0, min(self._due.values()) - time.monotonic())
 
     def close(self) -> None:
-        """Close the doors."""
+        """Close the resources."""
         self._exporter.stop()
         self._bridge.stop()
 

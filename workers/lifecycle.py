@@ -17,7 +17,7 @@ from celery.signals import (
 )
 
 from muniment import log
-from muniment.bridge import Bridge, wait_for_doors
+from muniment.bridge import Bridge, wait_for_resources
 from muniment.embedded import endpoints
 from muniment.exporter import Budget, Exporter, forget_former_children
 from muniment.jobs import Queue
@@ -59,8 +59,8 @@ def connect() -> None:
 def _on_init(sender: Any, **_: object) -> None:
     try:
         _introduce(sender)
-    finally:  # Celery swallows what a signal's handler raises: without its doors no worker may take work
-        wait_for_doors(settings)
+    finally:  # Celery swallows what a signal's handler raises: without its resources no worker may take work
+        wait_for_resources(settings)
 
 
 def _introduce(sender: Any) -> None:

@@ -74,8 +74,8 @@ def _picture(points: Sequence[dict[str, Any]]) -> str:
 
 def _fleet(*, quick: bool) -> dict[str, Any]:
     async def body() -> dict[str, Any]:
-        async with laboratory() as doors:
-            return asdict(await fleet(doors, 2_000 if quick else 100_000, 5 if quick else 60))
+        async with laboratory() as resources:
+            return asdict(await fleet(resources, 2_000 if quick else 100_000, 5 if quick else 60))
 
     found = asyncio.run(body())
     click.echo(

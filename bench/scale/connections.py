@@ -91,14 +91,14 @@ def _worker(up: int) -> psutil.Process:
 
 
 async def _archive(settings: Settings, server: Dovecot, addresses: list[str], worker: psutil.Process) -> Held:
-    async with open_resources(settings, connections=2) as doors:
+    async with open_resources(settings, connections=2) as resources:
         profile = fleet_profile("many", addresses, server.host, server.port)
-        await submit_profile(doors.database, doors.secrets, profile)
+        await submit_profile(resources.database, resources.secrets, profile)
         with _peak(worker) as peak:
             before = peak[0]
             began = time.monotonic()
-            run_id = await start_run(doors, "many")
-            while not (run := (await show_run(doors.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
+            run_id = await start_run(resources, "many")
+            while not (run := (await show_run(resources.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
                 await asyncio.sleep(_SAMPLE_SECONDS)
             seconds = time.monotonic() - began
     if run.state is not RunState.SUCCEEDED:

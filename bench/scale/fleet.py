@@ -13,9 +13,9 @@ import redis
 from bench.scale.laboratory import fleet_profile
 from muniment.embedded.endpoints import redis_py_url
 from muniment.jobs import Queue
-from muniment.services.doors import Doors
 from muniment.services.indexing.tend_index import dispatch_index
 from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.runs.tick import pump_runs
 
@@ -48,30 +48,30 @@ class Fleet:
     longest_tick_seconds: float
 
 
-async def fleet(doors: Doors, mailboxes: int, ticks: int) -> Fleet:
+async def fleet(resources: Resources, mailboxes: int, ticks: int) -> Fleet:
     """Submit, start, hand out, and tick."""
     process = psutil.Process()
     before = process.memory_info().rss
     began = time.perf_counter()
     addresses = [f"user{number}@example.com" for number in range(mailboxes)]
-    await submit_profile(doors.database, doors.secrets, fleet_profile("fleet", addresses))
+    await submit_profile(resources.database, resources.secrets, fleet_profile("fleet", addresses))
     submitted = time.perf_counter()
-    await start_run(doors, "fleet")
+    await start_run(resources, "fleet")
     started = time.perf_counter()
     grown = process.memory_info().rss - before
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await session.execute(_MIDDLE)
         await session.execute("VACUUM ANALYZE jobs")
     entries, seconds = 0, []
     for _ in range(ticks):
         tick = time.perf_counter()
-        await pump_runs(doors)
-        await dispatch_index(doors)
+        await pump_runs(resources)
+        await dispatch_index(resources)
         seconds.append(time.perf_counter() - tick)
-        entries = max(entries, _entries(doors))
-        async with doors.database.session() as session:
+        entries = max(entries, _entries(resources))
+        async with resources.database.session() as session:
             await session.execute(_WORK, 50)
-        _take(doors, 50)
+        _take(resources, 50)
     return Fleet(
         mailboxes,
         submitted - began,
@@ -83,19 +83,19 @@ async def fleet(doors: Doors, mailboxes: int, ticks: int) -> Fleet:
     )
 
 
-def _client(doors: Doors) -> Any:
-    assert doors.settings.redis_url is not None
-    return redis.Redis.from_url(redis_py_url(doors.settings.redis_url.reveal()))
+def _client(resources: Resources) -> Any:
+    assert resources.settings.redis_url is not None
+    return redis.Redis.from_url(redis_py_url(resources.settings.redis_url.reveal()))
 
 
-def _entries(doors: Doors) -> int:
+def _entries(resources: Resources) -> int:
     """Return how many keys and elements of lists the broker holds."""
-    client = _client(doors)
+    client = _client(resources)
     keys = list(client.scan_iter())
     return len(keys) + sum(int(client.llen(key)) for key in keys if client.type(key) == b"list")
 
 
-def _take(doors: Doors, tasks: int) -> None:
-    client = _client(doors)
+def _take(resources: Resources, tasks: int) -> None:
+    client = _client(resources)
     for _ in range(tasks):
         client.lpop(Queue.ARCHIVE.value)

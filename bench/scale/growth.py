@@ -24,8 +24,8 @@ from muniment.model.run import Lease
 from muniment.services.archiving.batch import Batch, Filing, Target
 from muniment.services.archiving.commit_group import commit_group
 from muniment.services.archiving.prove_folders import Visited
-from muniment.services.doors import Doors
 from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.stores.tend_stores import tend_stores
 
@@ -71,13 +71,15 @@ class Point:
         return self.milliseconds / self.small_milliseconds
 
 
-async def growth(small: Doors, large: Doors, sizes: Sequence[int], groups: int, warm: int) -> AsyncIterator[Point]:
+async def growth(
+    small: Resources, large: Resources, sizes: Sequence[int], groups: int, warm: int
+) -> AsyncIterator[Point]:
     """Fill the archive `large` to each of the sizes, `small` to the first one, and measure both in turn.
 
     Before that `warm` groups go to each: after a checkpoint PostgreSQL writes each page that it changes to its log as a
     whole, once; a run of millions of messages hardly notices, a measurement of some thousands sees little else.
     """
-    archives = [await _Archive.begin(doors) for doors in (small, large)]
+    archives = [await _Archive.begin(resources) for resources in (small, large)]
     await archives[0].fill(sizes[0])
     for size in sizes:
         await archives[1].fill(size)
@@ -92,8 +94,8 @@ async def growth(small: Doors, large: Doors, sizes: Sequence[int], groups: int, 
 class _Archive:
     """An archive with many generated rows, to which groups of invented messages are committed under a lease."""
 
-    def __init__(self, doors: Doors, lease: Lease, mailbox_id: int) -> None:
-        self._doors = doors
+    def __init__(self, resources: Resources, lease: Lease, mailbox_id: int) -> None:
+        self._resources = resources
         self._lease = lease
         self._mailbox_id = mailbox_id
         self._rng = Random(1)
@@ -101,14 +103,14 @@ class _Archive:
         self._rows = 0
 
     @classmethod
-    async def begin(cls, doors: Doors) -> _Archive:
-        await submit_profile(doors.database, doors.secrets, fleet_profile("growth", ["growth@example.com"]))
-        await start_run(doors, "growth")
-        async with doors.database.session() as session:
+    async def begin(cls, resources: Resources) -> _Archive:
+        await submit_profile(resources.database, resources.secrets, fleet_profile("growth", ["growth@example.com"]))
+        await start_run(resources, "growth")
+        async with resources.database.session() as session:
             job_id = await session.value("SELECT id FROM jobs")
             leased = await jobs.lease(session, job_id, "bench", 86_400)
         assert leased is not None
-        return cls(doors, leased.lease, leased.mailbox_id)
+        return cls(resources, leased.lease, leased.mailbox_id)
 
     async def fill(self, rows: int) -> None:
         """Generate messages until there are so many, in as many stores as the scheduler would make."""
@@ -116,18 +118,18 @@ class _Archive:
             upto = min(rows, self._rows + _FILL_AT_ONCE)
             await self._generate(self._rows + 1, upto)
             self._rows = upto
-            await tend_stores(self._doors)
-        async with self._doors.database.session() as session:
+            await tend_stores(self._resources)
+        async with self._resources.database.session() as session:
             await session.execute("VACUUM ANALYZE")
 
     async def stores(self) -> int:
         """Return how many stores there are."""
-        async with self._doors.database.session() as session:
+        async with self._resources.database.session() as session:
             return int(await session.value("SELECT count(*) FROM stores"))
 
     async def _generate(self, first: int, last: int) -> None:
         rows = last - first + 1
-        async with self._doors.database.transaction() as session:
+        async with self._resources.database.transaction() as session:
             store = await session.value("SELECT id FROM stores WHERE state = 'current'")
             await session.execute(_MESSAGES, store, first, last)
             await session.execute(_CONTENTS, store, first, last, _CONTENT_BYTES)
@@ -141,14 +143,14 @@ class _Archive:
         work = [await self._prepare() for _ in range(groups)]
         began = time.perf_counter()
         for filing, visit in work:
-            missing = await commit_group(self._doors, self._lease, [filing], [visit])
+            missing = await commit_group(self._resources, self._lease, [filing], [visit])
             assert set(missing.values()) == {0}
         return time.perf_counter() - began
 
     async def _prepare(self) -> tuple[Filing, Visited]:
         self._number += 1
         name = f"Folder {self._number}"
-        async with self._doors.database.session() as session:
+        async with self._resources.database.session() as session:
             await folders.ensure(session, self._mailbox_id, [ServerFolder(name.encode(), (name,), frozenset(), None)])
             states = await folders.of_mailbox(session, self._mailbox_id, datetime.now(UTC))
             [state] = [state for state in states if state.wire_name == name.encode()]

@@ -1,4 +1,4 @@
-"""Real servers on an empty folder, and the doors to them in this process."""
+"""Real servers on an empty folder, and the resources to them in this process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from muniment.embedded.valkey import EmbeddedValkey
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.resources import open_database, open_resources
 from muniment.secrecy import Secret, create_key_file
-from muniment.services.doors import Doors
 from muniment.services.profiles.submit_profile import ProfileRequest
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 
 @asynccontextmanager
-async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterator[Doors]:
-    """Run a durable PostgreSQL and a Valkey, and open every door to them."""
+async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterator[Resources]:
+    """Run a durable PostgreSQL and a Valkey, and open every resource."""
     home, sockets = _home(parent)
     supervisor = Supervisor(home, home)
     postgres, valkey = EmbeddedPostgres(home / "postgres", sockets), EmbeddedValkey(home / "valkey", sockets)
@@ -36,8 +36,8 @@ async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterat
         found.spool.mkdir(exist_ok=True)
         async with open_database(found) as database:
             await migrate(database)
-        async with open_resources(found) as doors:
-            yield doors
+        async with open_resources(found) as resources:
+            yield resources
     finally:
         supervisor.stop()
         shutil.rmtree(home, ignore_errors=True)

@@ -51,15 +51,15 @@ def index_with_muniment(
 
     async def prepare() -> int:
         index = open_index(settings)
-        async with opened(database_url, folder, index) as doors:
-            count = await store(doors.database, raws)
+        async with opened(database_url, folder, index) as resources:
+            count = await store(resources.database, raws)
         await index.close()
         return count
 
     async def check(count: int) -> None:
         index = open_index(settings)
-        async with opened(database_url, folder, index) as doors:
-            status = await show_index(doors)
+        async with opened(database_url, folder, index) as resources:
+            status = await show_index(resources)
             if (status.indexed, status.outbox) != (count, 0):
                 raise AssertionError(f"{status.indexed} of {count} messages indexed, {status.outbox} wait")
         await index.close()

@@ -16,7 +16,7 @@ from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.search import SearchIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.services import execute_as_administrator
 
@@ -24,17 +24,19 @@ _numbers = count(1)
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path, index: SearchIndex) -> AsyncIterator[Doors]:
-    """Open the doors that indexing and searching need; `folder` is there."""
+async def opened(url: str, folder: Path, index: SearchIndex) -> AsyncIterator[Resources]:
+    """Open the resources that indexing and searching need; `folder` is there."""
     settings = Settings(data=folder, administrators_search=True)
     with suppress(Conflict):
         create_key_file(settings.key_file)
     database = await Database.open(Secret(url))
-    doors = Doors(settings, database, SecretBox.from_key_file(settings.key_file), MemoryQueue(), index, ByteBudget(1))
+    resources = Resources(
+        settings, database, SecretBox.from_key_file(settings.key_file), MemoryQueue(), index, ByteBudget(1)
+    )
     try:
-        yield doors
+        yield resources
     finally:
-        await doors.attachments.close()
+        await resources.attachments.close()
         await database.close()
 
 

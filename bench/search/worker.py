@@ -22,10 +22,10 @@ async def main(folder: Path) -> None:
     settings = Settings.from_environment()
     assert settings.database_url is not None
     index = open_index(settings)
-    async with opened(settings.database_url.reveal(), folder, index) as doors:
+    async with opened(settings.database_url.reveal(), folder, index) as resources:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        while await drain_outbox(doors):
+        while await drain_outbox(resources):
             pass
     await index.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import follow
 from muniment.cli.login_table import show_checks
@@ -29,9 +29,9 @@ from muniment.cli.who import who
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.services.doctor.check_logins import check_rows
-from muniment.services.doors import Doors
 from muniment.services.profiles.csv_mailboxes import read_csv
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
 
 
@@ -88,7 +88,7 @@ def submit(**options: Any) -> ExitCode:
     server = server_from(given)
     if given.check:
         return show_checks(
-            lambda doors: check_rows(doors, server, rows, given.max_jobs),
+            lambda resources: check_rows(resources, server, rows, given.max_jobs),
             total=len(rows),
             report=given.report,
             as_json=given.as_json,
@@ -105,16 +105,16 @@ def submit(**options: Any) -> ExitCode:
         deletion=deletion_from(given),
         schedule=schedule_from(given),
     )
-    summary, changed = with_doors(lambda doors: _store(doors, request))
+    summary, changed = with_resources(lambda resources: _store(resources, request))
     done = "updated" if changed else "added"
     click.echo(f"profile {summary.profile.name} {done}: {plural(summary.mailboxes, 'mailbox')}", err=given.run)
     if not given.run:
         return ExitCode.OK
-    run_id = with_doors(lambda doors: start_run(doors, request.name))
+    run_id = with_resources(lambda resources: start_run(resources, request.name))
     click.echo(run_id)
     return follow(run_id) if given.wait else ExitCode.OK
 
 
-async def _store(doors: Doors, request: ProfileRequest) -> tuple[ProfileSummary, bool]:
-    changed = await profile_exists(doors.database, request.name)
-    return await submit_profile(doors.database, doors.secrets, request, change=changed, who=who()), changed
+async def _store(resources: Resources, request: ProfileRequest) -> tuple[ProfileSummary, bool]:
+    changed = await profile_exists(resources.database, request.name)
+    return await submit_profile(resources.database, resources.secrets, request, change=changed, who=who()), changed

@@ -1,4 +1,4 @@
-"""Settings and open doors for a command."""
+"""Settings and open resources for a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from muniment import log
 from muniment.cli.program import DATA
 from muniment.db.database import Database
 from muniment.resources import open_database, open_resources
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 _T = TypeVar("_T")
@@ -45,12 +45,12 @@ def with_database(work: Callable[[Database], Awaitable[_T]]) -> _T:
     return asyncio.run(body())
 
 
-def with_doors(work: Callable[[Doors], Awaitable[_T]]) -> _T:
-    """Run `work` with every door open and return what it returns."""
+def with_resources(work: Callable[[Resources], Awaitable[_T]]) -> _T:
+    """Run `work` with every resource open and return what it returns."""
 
     async def body() -> _T:
-        async with open_resources(found, connections=2) as doors:
-            return await work(doors)
+        async with open_resources(found, connections=2) as resources:
+            return await work(resources)
 
     found = quiet(settings())
     return asyncio.run(body())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.output import (
     Column,
@@ -25,7 +25,7 @@ from muniment.cli.output import (
 )
 from muniment.cli.reports import write_report
 from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_pace, what_if
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _SHOWN = 50
 _EVERY = 100
@@ -48,17 +48,17 @@ _DELETIONS = ("user", "mailbox", "folder", "uid", "size", "sha256")
 def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_json: bool) -> ExitCode:
     """Look into every mailbox of a profile and print what a run would do; MAILBOXES_FAILED when one could not be seen."""
 
-    async def gather(doors: Doors) -> tuple[list[Forecast], float | None]:
+    async def gather(resources: Resources) -> tuple[list[Forecast], float | None]:
         found: list[Forecast] = []
-        async with aclosing(what_if(doors, name)) as forecasts:
+        async with aclosing(what_if(resources, name)) as forecasts:
             async for one in forecasts:
                 found.append(one)
                 if len(found) % _EVERY == 0:
                     click.echo(f"{number(len(found))} mailboxes looked into", err=True)
-        pace = await known_pace(doors, name)
+        pace = await known_pace(resources, name)
         return found, estimate_seconds(pace, sum(one.messages for one in found), sum(one.bytes for one in found))
 
-    forecasts, seconds = with_doors(gather)
+    forecasts, seconds = with_resources(gather)
     forecasts.sort(key=lambda one: (one.mailbox, one.user))
     if report is not None:
         write_report(report, _REPORT, (_values(one) for one in forecasts))

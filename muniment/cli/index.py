@@ -8,7 +8,7 @@ import sys
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.output import (
     Column,
     console,
@@ -26,7 +26,6 @@ from muniment.cli.output import (
 )
 from muniment.clock import utc_now
 from muniment.db.index import Problem
-from muniment.services.doors import Doors
 from muniment.services.indexing.index_targets import generations
 from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
 from muniment.services.indexing.reconcile_index import reconcile_index
@@ -38,6 +37,7 @@ from muniment.services.indexing.show_index import (
     retry_problems,
     show_index,
 )
+from muniment.services.resources import Resources
 
 _POLL_SECONDS = 0.5
 _LINE_SECONDS = 10.0
@@ -55,7 +55,7 @@ def index() -> None:
 @_json
 def status(as_json: bool) -> None:
     """Show for each store how many messages it has, the index has, wait, and were refused, with the reasons."""
-    found = with_doors(show_index)
+    found = with_resources(show_index)
     if as_json:
         print_json(index_shape(found))
         return
@@ -82,13 +82,13 @@ def rebuild(store: str | None, no_wait: bool, abandon: bool) -> None:
     when this command is: Ctrl-C ends only the watching.
     """
     if abandon:
-        stopped = with_doors(lambda doors: give_up_rebuilds(doors, store))
+        stopped = with_resources(lambda resources: give_up_rebuilds(resources, store))
         click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing is being built")
         return
-    for begun in with_doors(lambda doors: begin_rebuilds(doors, store)):
+    for begun in with_resources(lambda resources: begin_rebuilds(resources, store)):
         click.echo(f"{begun.store}: {'is being built already' if begun.already else 'building anew'}")
     if not no_wait:
-        with_doors(lambda doors: _follow(doors, store))
+        with_resources(lambda resources: _follow(resources, store))
         click.echo("done")
 
 
@@ -100,7 +100,7 @@ def compare(store: str | None, as_json: bool) -> None:
 
     The scheduler has it done once a day (MUNIMENT_RECONCILE_HOURS).
     """
-    found = with_doors(lambda doors: _compare(doors, store))
+    found = with_resources(lambda resources: _compare(resources, store))
     if as_json:
         print_json([comparison_shape(*one) for one in found])
         return
@@ -116,7 +116,7 @@ def compare(store: str | None, as_json: bool) -> None:
 @_json
 def problems(store: str | None, limit: int, as_json: bool) -> None:
     """List messages that are not, or not wholly, indexed, each with its reasons."""
-    found = with_doors(lambda doors: list_problems(doors, store, limit))
+    found = with_resources(lambda resources: list_problems(resources, store, limit))
     if as_json:
         print_json([problem_shape(problem) for problem in found])
     elif found:
@@ -130,7 +130,7 @@ def problems(store: str | None, limit: int, as_json: bool) -> None:
 @_store
 def retry(store: str | None) -> None:
     """Have messages with problems looked at again, after their cause was mended."""
-    count = with_doors(lambda doors: retry_problems(doors, store))
+    count = with_resources(lambda resources: retry_problems(resources, store))
     click.echo(f"{plural(count, 'message')} handed to the index workers")
 
 
@@ -255,11 +255,11 @@ def _problem_row(problem: Problem) -> tuple[str, ...]:
     return local_minute(problem.date), problem.subject, how, "; ".join(problem.reasons), problem.sha256.hex()[:16] + "…"
 
 
-async def _compare(doors: Doors, store: str | None) -> list[tuple[str, int, int]]:
-    return [(one.store_name, *await reconcile_index(doors, one)) for one in await generations(doors, store)]
+async def _compare(resources: Resources, store: str | None) -> list[tuple[str, int, int]]:
+    return [(one.store_name, *await reconcile_index(resources, one)) for one in await generations(resources, store)]
 
 
-async def _follow(doors: Doors, store: str | None) -> None:
+async def _follow(resources: Resources, store: str | None) -> None:
     """Show how rebuilds go until none is under way."""
     out = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
@@ -267,7 +267,7 @@ async def _follow(doors: Doors, store: str | None) -> None:
         tasks: dict[str, int] = {}
         waited = 0.0
         while True:
-            found = await show_index(doors)
+            found = await show_index(resources)
             under_way = {
                 one.name: one.rebuild
                 for one in found.stores

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.output import Column, number, plural, print_json, print_table, print_warnings, right
 from muniment.cli.reports import write_report
 from muniment.services.doctor.check_logins import LoginCheck
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _EVERY = 100
 _SHOWN = 50
@@ -21,7 +21,7 @@ _COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "
 
 
 def show_checks(
-    check: Callable[[Doors], AsyncGenerator[LoginCheck, None]],
+    check: Callable[[Resources], AsyncGenerator[LoginCheck, None]],
     *,
     total: int | None,
     report: Path | None,
@@ -32,9 +32,9 @@ def show_checks(
     Returns OK, or MAILBOXES_FAILED when one cannot be archived.
     """
 
-    async def gather(doors: Doors) -> list[LoginCheck]:
+    async def gather(resources: Resources) -> list[LoginCheck]:
         found: list[LoginCheck] = []
-        async with aclosing(check(doors)) as checks:
+        async with aclosing(check(resources)) as checks:
             async for one in checks:
                 found.append(one)
                 if len(found) % _EVERY == 0:
@@ -43,7 +43,7 @@ def show_checks(
                     click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
         return sorted(found, key=lambda one: (one.line or 0, one.mailbox))
 
-    checks = with_doors(gather)
+    checks = with_resources(gather)
     if report is not None:
         write_report(report, _COLUMNS, (_values(one) for one in checks))
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from muniment.cli.connect import with_database, with_doors
+from muniment.cli.connect import with_database, with_resources
 from muniment.cli.errors import warn
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.findings import finding_shape, print_findings
@@ -124,7 +124,7 @@ def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, a
         raise click.UsageError("--report is for --all.")
     if everybody:
         return show_checks(
-            lambda doors: check_profile(doors, name),
+            lambda resources: check_profile(resources, name),
             total=None,
             report=report,
             as_json=as_json,
@@ -134,7 +134,7 @@ def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, a
 
 
 def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
-    probe = with_doors(lambda doors: probe_profile(doors, name, mailbox))
+    probe = with_resources(lambda resources: probe_profile(resources, name, mailbox))
     if as_json:
         print_json(probe_shape(probe))
     else:
@@ -150,7 +150,7 @@ def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def folders(name: str, mailbox: str | None, as_json: bool) -> None:
     """Show which folders of a mailbox the profile NAME archives, and why; nothing is archived."""
-    found = with_doors(lambda doors: show_folders(doors, name, mailbox))
+    found = with_resources(lambda resources: show_folders(resources, name, mailbox))
     if as_json:
         print_json(folders_shape(found))
         return
@@ -202,7 +202,7 @@ def run(
         return show_forecast(name, report=report, deletions=deletions, as_json=as_json)
     if report or deletions or as_json:
         raise click.UsageError("--report, --deletions and --json are for --what-if.")
-    run_id = with_doors(lambda doors: start_run(doors, name, any_time=any_time))
+    run_id = with_resources(lambda resources: start_run(resources, name, any_time=any_time))
     click.echo(run_id)
     started = with_database(lambda database: show_run(database, run_id, most=0)).run
     if started.paused_until is not None:

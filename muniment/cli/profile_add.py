@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.errors import warn
 from muniment.cli.names import Address, Name, read_addresses, read_lines
 from muniment.cli.output import console, plural, print_warnings
@@ -165,8 +165,10 @@ def add(**options: Any) -> None:
     """
     given = Options(**options)
     request = request_from(given)
-    summary = with_doors(
-        lambda doors: submit_profile(doors.database, doors.secrets, request, change=given.replace, who=who())
+    summary = with_resources(
+        lambda resources: submit_profile(
+            resources.database, resources.secrets, request, change=given.replace, who=who()
+        )
     )
     report_profile(summary, "changed" if given.replace else "added")
 

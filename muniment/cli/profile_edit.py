@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_database, with_doors
+from muniment.cli.connect import with_database, with_resources
 from muniment.cli.names import Name, is_address, read_addresses
 from muniment.cli.output import print_json
 from muniment.cli.passwords import read_password
@@ -17,7 +17,6 @@ from muniment.cli.who import who
 from muniment.errors import Misconfigured
 from muniment.model.profile import ProfileKind
 from muniment.secrecy import Secret
-from muniment.services.doors import Doors
 from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
 from muniment.services.profiles.profile_document import (
     MailboxesTable,
@@ -29,6 +28,7 @@ from muniment.services.profiles.profile_document import (
     with_change,
 )
 from muniment.services.profiles.submit_profile import ProfileSummary
+from muniment.services.resources import Resources
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NOTE = """\
@@ -87,12 +87,18 @@ def edit(
     if has_password:
         password = read_password(password_file, from_stdin=password_stdin, user="")
 
-    async def store(doors: Doors) -> ProfileSummary:
+    async def store(resources: Resources) -> ProfileSummary:
         return await edit_profile(
-            doors.database, doors.secrets, old, new, password=password, csv=read_file(csv) if csv else None, who=who()
+            resources.database,
+            resources.secrets,
+            old,
+            new,
+            password=password,
+            csv=read_file(csv) if csv else None,
+            who=who(),
         )
 
-    report_profile(with_doors(store), "changed")
+    report_profile(with_resources(store), "changed")
 
 
 @click.command("export")
@@ -135,12 +141,17 @@ def import_(
         user = document.login.user or document.name
         password = read_password(password_file, from_stdin=password_stdin, user=user)
 
-    async def store(doors: Doors) -> ProfileSummary:
+    async def store(resources: Resources) -> ProfileSummary:
         return await import_profile(
-            doors.database, doors.secrets, document, password=password, csv=read_file(csv) if csv else None, who=who()
+            resources.database,
+            resources.secrets,
+            document,
+            password=password,
+            csv=read_file(csv) if csv else None,
+            who=who(),
         )
 
-    report_profile(with_doors(store), "added")
+    report_profile(with_resources(store), "added")
 
 
 def export_shape(document: ProfileDocument) -> dict[str, object]:

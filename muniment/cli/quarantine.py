@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.output import (
     Column,
     folder_text,
@@ -42,7 +42,7 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
     """List messages in quarantine with their reasons."""
-    found = with_doors(lambda doors: list_quarantine(doors, limit))
+    found = with_resources(lambda resources: list_quarantine(resources, limit))
     if as_json:
         print_json([quarantined_shape(message) for message in found])
     elif found:

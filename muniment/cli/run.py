@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.connect import with_database, with_doors
+from muniment.cli.connect import with_database, with_resources
 from muniment.cli.exit_codes import ExitCode
 from muniment.cli.follow import watch
 from muniment.cli.output import console, print_json, print_table, print_warnings
@@ -59,5 +59,5 @@ def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
 @click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
 def cancel(run_id: int) -> None:
     """Stop the run ID; what it archived stays, and the next run goes on from there."""
-    found = with_doors(lambda doors: cancel_run(doors, run_id))
+    found = with_resources(lambda resources: cancel_run(resources, run_id))
     click.echo(f"run {found.id} of {found.profile}: {found.state} ({mailboxes_text(found.mailboxes)})")

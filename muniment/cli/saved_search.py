@@ -6,12 +6,12 @@ import asyncio
 
 import click
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.names import Name
 from muniment.cli.output import Column, local_minute, number, plural, print_json, print_table, right, rigid, utc
 from muniment.db.saved_searches import SavedSearch
 from muniment.errors import Transient
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.services.searching.saved_searches import (
     find_search,
     list_searches,
@@ -38,7 +38,7 @@ def saved_search() -> None:
 @_user
 def add(name: str, query: tuple[str, ...], user: str) -> None:
     """Keep QUERY, as `muniment search` takes it, under NAME."""
-    with_doors(lambda doors: save_search(doors, user, name, " ".join(query)))
+    with_resources(lambda resources: save_search(resources, user, name, " ".join(query)))
     click.echo(f"saved {name}")
 
 
@@ -47,7 +47,7 @@ def add(name: str, query: tuple[str, ...], user: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(user: str | None, as_json: bool) -> None:
     """List saved searches with the count of their last run."""
-    found = with_doors(lambda doors: list_searches(doors, user))
+    found = with_resources(lambda resources: list_searches(resources, user))
     if as_json:
         print_json([search_shape(search) for search in found])
     elif found:
@@ -64,13 +64,13 @@ def list_(user: str | None, as_json: bool) -> None:
 def run(name: str, user: str, no_wait: bool) -> None:
     """Have the scheduler run a search and keep the count."""
 
-    async def work(doors: Doors) -> SavedSearch | None:
-        before = await request_search(doors, user, name)
+    async def work(resources: Resources) -> SavedSearch | None:
+        before = await request_search(resources, user, name)
         if no_wait:
             return None
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                while (found := await find_search(doors, user, name)).last_run == before.last_run:  # noqa: ASYNC110
+                while (found := await find_search(resources, user, name)).last_run == before.last_run:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_SECONDS)  # it happens in another process
         except TimeoutError:
             raise Transient(
@@ -78,7 +78,7 @@ def run(name: str, user: str, no_wait: bool) -> None:
             ) from None
         return found
 
-    found = with_doors(work)
+    found = with_resources(work)
     if found is None:
         click.echo("the scheduler will run it")
     elif found.error:
@@ -92,7 +92,7 @@ def run(name: str, user: str, no_wait: bool) -> None:
 @_user
 def remove(name: str, user: str) -> None:
     """Forget a search."""
-    with_doors(lambda doors: remove_search(doors, user, name))
+    with_resources(lambda resources: remove_search(resources, user, name))
     click.echo(f"removed {name}")
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 from rich.text import Text
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.output import (
     Column,
     console,
@@ -75,7 +75,7 @@ def search(
     before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
-    found = with_doors(lambda doors: search_messages(doors, wanted, Viewer(user, operator=who())))
+    found = with_resources(lambda resources: search_messages(resources, wanted, Viewer(user, operator=who())))
     if as_json:
         print_json(found_shape(found))
         return

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from muniment.cli.connect import with_database, with_doors
+from muniment.cli.connect import with_database, with_resources
 from muniment.cli.output import print_json
 from muniment.cli.server_view import print_servers, server_shape
 from muniment.errors import BrokerUnavailable
@@ -42,7 +42,7 @@ def server() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the mail servers that were used of late or have limits: what is open, what is allowed, and why."""
-    found = with_doors(show_governor)
+    found = with_resources(show_governor)
     if found is None:
         raise BrokerUnavailable("Redis does not answer")
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rich.text import Text
 
-from muniment.cli.connect import with_doors
+from muniment.cli.connect import with_resources
 from muniment.cli.index import coverage_text, index_shape, index_warnings, store_text
 from muniment.cli.output import (
     Column,
@@ -33,7 +33,7 @@ from muniment.services.operating.show_status import Status, show_status
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Show processes, mail servers, queue depths, the archive's size, the index and stale mailboxes."""
-    found = with_doors(show_status)
+    found = with_resources(show_status)
     if as_json:
         print_json(status_shape(found))
         return

@@ -1,1 +1,1 @@
-"""The only door to asyncpg: a pool, migrations, and one typed module per file of SQL."""
+"""The only package that imports asyncpg: a pool, migrations, and one typed module per file of SQL."""

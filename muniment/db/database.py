@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: a pool, transactions, and foreign errors translated at the door."""
+"""Connections to PostgreSQL: a pool, transactions, and the translation of asyncpg's errors."""
 
 from __future__ import annotations
 

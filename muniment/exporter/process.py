@@ -12,12 +12,12 @@ from prometheus_client.registry import Collector
 
 from muniment import metrics
 from muniment.bridge import Bridge
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _LAG_SECONDS = 1.0
 
 
-async def measure_lag(_: Doors) -> None:
+async def measure_lag(_: Resources) -> None:
     """Measure every second, until cancelled, how late the event loop is: who computes on it makes everybody wait."""
     loop = asyncio.get_running_loop()
     while True:
@@ -27,7 +27,7 @@ async def measure_lag(_: Doors) -> None:
 
 
 class Budget(Collector):
-    """The memory budget of this process; nothing before the doors are open."""
+    """The memory budget of this process; nothing until the resources are open."""
 
     def __init__(self, bridge: Bridge, limit: int) -> None:
         self._bridge = bridge
@@ -41,8 +41,8 @@ class Budget(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read it."""
-        doors = self._bridge.doors
-        return _filled(self, {"limit": self._limit, "used": doors.budget.used}) if doors is not None else []
+        resources = self._bridge.resources
+        return _filled(self, {"limit": self._limit, "used": resources.budget.used}) if resources is not None else []
 
 
 class Volume(Collector):

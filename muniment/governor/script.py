@@ -1,4 +1,4 @@
-"""The script in Redis: how it is called, and Redis' errors translated at the door."""
+"""The script in Redis: how it is called, and how Redis' errors are translated."""
 
 from __future__ import annotations
 

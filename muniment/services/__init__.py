@@ -1,1 +1,1 @@
-"""The use cases, one verb per module; they get the doors as arguments and know no Celery."""
+"""The use cases, one verb per module; they take resources as arguments and do not know Celery."""

@@ -27,15 +27,15 @@ def shell(up: System) -> Shell:
 async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: MakeSource, tmp_path: Path) -> None:
     """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"
-    async with up.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        await finish(doors, await begin(doors, "everybody"))
+    async with up.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await finish(resources, await begin(resources, "everybody"))
         before = source.messages
         source.grow(60)
-        run_id = await begin(doors, "everybody")
+        run_id = await begin(resources, "everybody")
         done = shell(up)("backup", "--to", file)
         assert done.code == ExitCode.OK, done.stderr
-        await finish(doors, run_id)
+        await finish(resources, run_id)
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"keep a copy of {up.settings.key_file} elsewhere" in done.stdout
 
@@ -49,13 +49,13 @@ async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: Ma
         verified = command("verify")
         assert verified.code == ExitCode.OK
         assert "nothing is damaged" in verified.stdout
-        async with fresh.doors() as doors:
+        async with fresh.resources() as resources:
             # The run that was under way is under way here, too; whatever it does, the next one proves everything.
-            await finish(doors, await begin(doors, "everybody"))
-            await finish(doors, await begin(doors, "everybody"))
-            await assert_settled(doors)
-            await assert_searchable(doors, source)
-            await assert_exact(doors, source)
+            await finish(resources, await begin(resources, "everybody"))
+            await finish(resources, await begin(resources, "everybody"))
+            await assert_settled(resources)
+            await assert_searchable(resources, source)
+            await assert_exact(resources, source)
         assert source.messages > before
 
         again = command("restore", file)

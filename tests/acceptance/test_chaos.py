@@ -19,8 +19,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "20261"))
 async def rage(plan: Plan) -> Toll:
     toll = Toll(SEED)
     try:
-        async with chaotic_world(SEED, mailboxes=8) as (world, doors):
-            await survive(world, doors, plan, toll, click.echo)
+        async with chaotic_world(SEED, mailboxes=8) as (world, resources):
+            await survive(world, resources, plan, toll, click.echo)
     finally:
         click.echo(report.table(toll))
     return toll

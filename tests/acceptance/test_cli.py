@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from muniment.cli.exit_codes import ExitCode
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from tests.support import processes
 from tests.support.dovecot import MASTER_PASSWORD
 from tests.support.shell import NewAddress, Shell
@@ -350,13 +350,13 @@ async def test_damage_is_named_and_ends_with_four(shell: Shell, new_address: New
     shell.mailbox(address, 12)
     shell.master("damaged", tmp_path, address)
     shell.ok("profile", "run", "damaged", "--wait")
-    async with shell.up.doors() as doors:
-        before = await damage_one(doors, address)
+    async with shell.up.resources() as resources:
+        before = await damage_one(resources, address)
         try:
             verified = shell.run("verify", "--json")
             exported = shell.run("export", "--user", address, "--format", "eml", "--to", str(tmp_path / "export"))
         finally:
-            await restore(doors, before)
+            await restore(resources, before)
 
     assert verified.code == ExitCode.DAMAGED
     damage = json.loads(verified.stdout)["damage"]
@@ -407,9 +407,9 @@ def archive_pids(shell: Shell) -> set[int]:
     return {process["pid"] for process in shell.json("status")["processes"] if process["kind"] == "archive"}
 
 
-async def damage_one(doors: Doors, address: str) -> tuple[int, int, bytes]:
+async def damage_one(resources: Resources, address: str) -> tuple[int, int, bytes]:
     """Flip a bit in the stored bytes of a message that only this mailbox has; return what to put back."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         message_id: int = await session.value(
             """SELECT message_id FROM entries JOIN folders ON folders.id = folder_id
                JOIN mailboxes ON mailboxes.id = mailbox_id GROUP BY message_id
@@ -422,9 +422,9 @@ async def damage_one(doors: Doors, address: str) -> tuple[int, int, bytes]:
     return message_id, 0, data
 
 
-async def restore(doors: Doors, before: tuple[int, int, bytes]) -> None:
+async def restore(resources: Resources, before: tuple[int, int, bytes]) -> None:
     """Put the undamaged bytes back."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await session.execute("UPDATE contents SET data = $3 WHERE message_id = $1 AND part = $2", *before)
 
 

@@ -10,9 +10,9 @@ import pytest
 from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
-from muniment.services.doors import Doors
 from muniment.services.operating.show_governor import show_governor
 from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.resources import Resources
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer, running_imap_server
 from tests.support.proof import begin, finish
@@ -44,7 +44,7 @@ def fleet(**environ: str) -> Iterator[System]:
         yield made
 
 
-async def archive_all(doors: Doors, server: ImapServer) -> None:
+async def archive_all(resources: Resources, server: ImapServer) -> None:
     """Archive every mailbox once, with more jobs at once than the server allows connections."""
     request = ProfileRequest(
         name="everybody",
@@ -56,14 +56,14 @@ async def archive_all(doors: Doors, server: ImapServer) -> None:
         mailboxes=list(server.script.mailboxes),
         max_jobs=WORKERS * AT_ONCE,
     )
-    await submit_profile(doors.database, doors.secrets, request)
-    run = await finish(doors, await begin(doors, "everybody"), seconds=200)
+    await submit_profile(resources.database, resources.secrets, request)
+    run = await finish(resources, await begin(resources, "everybody"), seconds=200)
     assert run.messages.archived == 3 * (MESSAGES * len(ADDRESSES) + BIG_MESSAGES)
     assert run.mailboxes.done == len(ADDRESSES) + 1
 
 
-async def strikes(doors: Doors) -> int:
-    async with doors.database.session() as session:
+async def strikes(resources: Resources) -> int:
+    async with resources.database.session() as session:
         return int(await session.value("SELECT sum(strikes) + sum(losses) FROM jobs"))
 
 
@@ -74,9 +74,9 @@ async def test_a_configured_limit_is_never_exceeded() -> None:
     # Slowly: on a fast machine mailboxes would be done before so many are open.
     limits = {"MUNIMENT_SERVER_CONNECTIONS": str(ALLOWED), "MUNIMENT_SERVER_COMMANDS_PER_SECOND": "100"}
     with strict_server() as server, fleet(**limits) as up:
-        async with up.doors() as doors:
-            await archive_all(doors, server)
-            failures = await strikes(doors)
+        async with up.resources() as resources:
+            await archive_all(resources, server)
+            failures = await strikes(resources)
 
     # That all are open in the same moment is likely, and nothing that a busy machine owes us.
     assert ALLOWED // 2 < server.max_connections <= ALLOWED
@@ -90,10 +90,10 @@ async def test_a_limit_is_learned_from_refusals() -> None:
     """Nobody said what the server allows: after a few refusals the fleet knows, and no mailbox pays for them."""
     # Slowly: on a fast machine mailboxes would be done before so many are open that the server minds.
     with strict_server() as server, fleet(MUNIMENT_SERVER_COMMANDS_PER_SECOND="100") as up:
-        async with up.doors() as doors:
-            await archive_all(doors, server)
-            failures = await strikes(doors)
-            found = await show_governor(doors)
+        async with up.resources() as resources:
+            await archive_all(resources, server)
+            failures = await strikes(resources)
+            found = await show_governor(resources)
 
     assert found is not None
     [state] = found

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from muniment.services.doors import Doors
 from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.resources import Resources
 from tests.acceptance.conftest import MakeSource
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.system import Role, System, celery
@@ -22,55 +22,55 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
     """`up` is killed at random moments of a run and started again on the same data; the same run is finished."""
     rng = Random(SEED)
     source = make_source(12, 150)
-    async with up.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
+    async with up.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        run_id = await begin(resources, "everybody")
         for _ in range(3):
-            await moved(doors)
+            await moved(resources)
             await asyncio.sleep(rng.uniform(0, 0.3))  # a random moment
             up.kill_up()
             up.start()
-        run = await finish(doors, run_id)
+        run = await finish(resources, run_id)
 
         assert run.messages.archived == source.messages
-        await assert_settled(doors)
-        await assert_searchable(doors, source)
-        await assert_exact(doors, source)
+        await assert_settled(resources)
+        await assert_searchable(resources, source)
+        await assert_exact(resources, source)
 
 
 @pytest.mark.slow
 async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> None:
     """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
     source = make_source(8, 250)
-    async with up.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
+    async with up.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        run_id = await begin(resources, "everybody")
         zombie = up.process(Role.ARCHIVE)
-        slices = await freeze(up, doors)
+        slices = await freeze(up, resources)
         command = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "4")
         with celery(*command, environ=up.client):
-            run = await finish(doors, run_id)  # PostgreSQL ends such a transaction after a minute
+            run = await finish(resources, run_id)  # PostgreSQL ends such a transaction after a minute
         assert run.messages.archived == source.messages
-        before = await rows(doors)
+        before = await rows(resources)
         log = up.data / "log" / "archive-worker.log"
         lost = log.read_text().count("lease lost")
 
         zombie.resume()
 
         wait_until(lambda: log.read_text().count("lease lost") - lost == slices, "the end of its slices", seconds=30)
-        assert await rows(doors) == before
-        await assert_settled(doors)
-        await assert_exact(doors, source)
+        assert await rows(resources) == before
+        await assert_settled(resources)
+        await assert_exact(resources, source)
 
 
-async def freeze(up: System, doors: Doors) -> int:
+async def freeze(up: System, resources: Resources) -> int:
     """Stop the archive worker while it has a transaction open that has written; return how many jobs it holds."""
     worker = up.process(Role.ARCHIVE)
 
     async def frozen() -> int | None:
         worker.suspend()
-        if await open_writes(doors):
-            async with doors.database.session() as session:
+        if await open_writes(resources):
+            async with resources.database.session() as session:
                 return await session.value("SELECT count(*) FROM jobs WHERE state = 'running'")  # type: ignore[no-any-return]
         worker.resume()
         return None
@@ -80,11 +80,11 @@ async def freeze(up: System, doors: Doors) -> int:
     return held
 
 
-async def open_writes(doors: Doors) -> set[int]:
+async def open_writes(resources: Resources) -> set[int]:
     """Return the backends of transactions that wrote messages and wait for their client, now and a little later."""
 
     async def waiting() -> set[int]:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             return set(
                 await session.values(
                     "SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND wait_event = 'ClientRead'"
@@ -98,7 +98,7 @@ async def open_writes(doors: Doors) -> set[int]:
     return before & await waiting() if before else before
 
 
-async def rows(doors: Doors) -> list[object]:
+async def rows(resources: Resources) -> list[object]:
     """Return what an archive worker may change, as one text for each table."""
     query = (
         "SELECT (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM entries x)"
@@ -106,5 +106,5 @@ async def rows(doors: Doors) -> list[object]:
         " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM folders x)"
         " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM jobs x)"
     )
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         return await session.values(query)

@@ -51,11 +51,11 @@ async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource,
     """A real Prometheus scrapes every process: its numbers are the archive's, every rule and every panel works."""
     source = make_source(4, 50)
     with running_prometheus(tmp_path, [f"127.0.0.1:{port}" for port in ports(watched)]) as prometheus:
-        async with watched.doors() as doors:
-            await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-            await finish(doors, await begin(doors, "everybody"))
-            await assert_settled(doors)
-            distinct = (await show_status(doors)).totals.messages
+        async with watched.resources() as resources:
+            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            await finish(resources, await begin(resources, "everybody"))
+            await assert_settled(resources)
+            distinct = (await show_status(resources)).totals.messages
 
         def told(query: str, wanted: int) -> None:
             wait_until(lambda: prometheus.value(query) == wanted, f"{query} to be {wanted}", seconds=40)
@@ -103,10 +103,10 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
 async def test_log_lines_are_json_with_run_and_job(watched: System, make_source: MakeSource) -> None:
     """Each line of a worker is an object; those of a slice name run, job, mailbox and task."""
     source = make_source(2, 20)
-    async with watched.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
-        await finish(doors, run_id)
+    async with watched.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        run_id = await begin(resources, "everybody")
+        await finish(resources, run_id)
     assert watched.stop(signal.SIGTERM) == 0
     lines = [line for line in (watched.data / "log" / "archive-worker.log").read_text().splitlines() if line]
     events = [json.loads(line) for line in lines if line.startswith("{")]

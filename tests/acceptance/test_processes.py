@@ -23,9 +23,9 @@ from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.run import RunState
 from muniment.resources import open_resources
 from muniment.secrecy import create_key_file
-from muniment.services.doors import Doors
 from muniment.services.operating.show_status import show_status
 from muniment.services.profiles.submit_profile import submit_profile
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import show_run
 from muniment.settings import Settings
 from tests.acceptance.conftest import MakeSource
@@ -74,10 +74,10 @@ class Operator:
         return worker
 
     @asynccontextmanager
-    async def doors(self) -> AsyncIterator[Doors]:
-        """Open the doors from this process."""
-        async with open_resources(Settings.from_environment(self.environ), connections=4) as doors:
-            yield doors
+    async def resources(self) -> AsyncIterator[Resources]:
+        """Open the resources from this process."""
+        async with open_resources(Settings.from_environment(self.environ), connections=4) as resources:
+            yield resources
 
     def end(self) -> None:
         """Kill all processes."""
@@ -106,31 +106,31 @@ async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, m
     """SIGTERM and SIGINT end `up` within 40 s, leave no process and no job in its hands; the next start goes on."""
     up, source = patient_up, make_source(12, 200)
     up.start()
-    async with up.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
+    async with up.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        run_id = await begin(resources, "everybody")
     for number in (signal.SIGTERM, signal.SIGINT):
-        async with up.doors() as doors:
-            await moved(doors)
+        async with up.resources() as resources:
+            await moved(resources)
         assert up.up.stop(number, timeout=40) == 0
 
         up.up.assert_no_orphans()
         assert await jobs_at_rest(up) >= {"waiting"}
         up.start()
-    async with up.doors() as doors:
-        finished = await finish(doors, run_id, seconds=60)
+    async with up.resources() as resources:
+        finished = await finish(resources, run_id, seconds=60)
 
         assert finished.messages.archived == source.messages
-        await assert_settled(doors)
-        await assert_searchable(doors, source)
-        await assert_exact(doors, source)
+        await assert_settled(resources)
+        await assert_searchable(resources, source)
+        await assert_exact(resources, source)
 
 
-async def run_under_way(doors: Doors, source: Source) -> int:
+async def run_under_way(resources: Resources, source: Source) -> int:
     """Begin a run over everybody and return its id when the first mail is archived."""
-    await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-    run_id = await begin(doors, "everybody")
-    await moved(doors)
+    await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+    run_id = await begin(resources, "everybody")
+    await moved(resources)
     return run_id
 
 
@@ -141,7 +141,7 @@ async def jobs_at_rest(up: System) -> set[str]:
         settings = Settings.from_environment(
             {**up.client, "MUNIMENT_DATABASE_URL": server.url.reveal(), "MUNIMENT_REDIS_URL": "redis://127.0.0.1:1"}
         )
-        async with open_resources(settings) as doors, doors.database.session() as session:
+        async with open_resources(settings) as resources, resources.database.session() as session:
             states = set(await session.values("SELECT DISTINCT state FROM jobs"))
     assert "running" not in states
     return states
@@ -152,11 +152,11 @@ async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
     source = make_source(8, 60)
     with system(MUNIMENT_ARCHIVE_PROCESSES="2") as up:
         up.start()
-        async with up.doors() as doors:
-            kinds = Counter(process.kind for process in (await show_status(doors)).processes if process.alive)
-            await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-            await finish(doors, await begin(doors, "everybody"))
-            await assert_exact(doors, source)
+        async with up.resources() as resources:
+            kinds = Counter(process.kind for process in (await show_status(resources)).processes if process.alive)
+            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            await finish(resources, await begin(resources, "everybody"))
+            await assert_exact(resources, source)
 
     assert kinds == {"archive": 2, "index": 1, "scheduler": 1}
 
@@ -185,16 +185,16 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
     index = operator.start_worker(*INDEX_WORKER)
     schedulers = [operator.start(*SCHEDULER), operator.start(*SCHEDULER)]
     with Broker(operator.valkey) as broker:
-        async with operator.doors() as doors:
-            await wait_until_async(lambda: reported(doors), "all processes to report", seconds=30)
-            await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-            finished = await finish(doors, await begin(doors, "everybody"), seconds=60)
+        async with operator.resources() as resources:
+            await wait_until_async(lambda: reported(resources), "all processes to report", seconds=30)
+            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            finished = await finish(resources, await begin(resources, "everybody"), seconds=60)
 
             assert finished.messages.archived == source.messages
-            await assert_settled(doors)
-            await assert_searchable(doors, source)
-            await assert_exact(doors, source)
-            async with doors.database.session() as session:
+            await assert_settled(resources)
+            await assert_searchable(resources, source)
+            await assert_exact(resources, source)
+            async with resources.database.session() as session:
                 leases = await session.value("SELECT sum(fence) FROM jobs")
         sent = [event for event in broker.events("task-sent") if event["name"] == ARCHIVE_SLICE]
         assert len(sent) == leases
@@ -206,8 +206,8 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
     await look_at_flower(operator, flower, port)
 
 
-async def reported(doors: Doors) -> bool:
-    kinds = [process.kind for process in (await show_status(doors)).processes if process.alive]
+async def reported(resources: Resources) -> bool:
+    kinds = [process.kind for process in (await show_status(resources)).processes if process.alive]
     return sorted(kinds) == ["archive", "index", "index", "scheduler", "scheduler"]
 
 
@@ -254,18 +254,18 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
     operator.start(*SCHEDULER)
     operator.start_worker(*INDEX_WORKER)
     first = operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.doors() as doors:
-        run_id = await run_under_way(doors, source)
+    async with operator.resources() as resources:
+        run_id = await run_under_way(resources, source)
 
         assert first.stop(signal.SIGTERM, timeout=10) == 0
 
-        report = (await show_run(doors.database, run_id)).run
+        report = (await show_run(resources.database, run_id)).run
         assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
         assert report.mailboxes.queued > 0
         operator.start_worker(*ARCHIVE_WORKER)
-        finished = await finish(doors, run_id, seconds=60)  # far less than the lease
+        finished = await finish(resources, run_id, seconds=60)  # far less than the lease
         assert finished.messages.archived == source.messages
-        await assert_exact(doors, source)
+        await assert_exact(resources, source)
     assert "[error" not in first.stderr
 
 
@@ -275,17 +275,17 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
     source = make_source(12, 200)
     operator.start(*SCHEDULER)
     first = operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.doors() as doors:
-        run_id = await run_under_way(doors, source)
+    async with operator.resources() as resources:
+        run_id = await run_under_way(resources, source)
 
         assert first.stop(signal.SIGQUIT, timeout=QUIT_SECONDS + 3) != 0
 
-        report = (await show_run(doors.database, run_id)).run
+        report = (await show_run(resources.database, run_id)).run
         assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
         operator.start_worker(*ARCHIVE_WORKER)
-        finished = await finish(doors, run_id, seconds=60)  # far less than the lease
+        finished = await finish(resources, run_id, seconds=60)  # far less than the lease
         assert finished.messages.archived == source.messages
-        await assert_exact(doors, source)
+        await assert_exact(resources, source)
     assert "reason=SIGQUIT" in first.stderr
 
 
@@ -300,16 +300,16 @@ async def test_worker_ends_in_time_though_nobody_answers(
     source = make_source(12, 200)
     operator.start(*SCHEDULER)
     first = operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.doors() as doors:
-        run_id = await run_under_way(doors, source)
+    async with operator.resources() as resources:
+        run_id = await run_under_way(resources, source)
     with frozen(postgres._folder if silent == "postgres" else operator.valkey._folder):
         first.stop(number, timeout=10)
     first.assert_no_orphans()
     operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.doors() as doors:
-        finished = await finish(doors, run_id, seconds=60)
+    async with operator.resources() as resources:
+        finished = await finish(resources, run_id, seconds=60)
         assert finished.messages.archived == source.messages
-        await assert_exact(doors, source)
+        await assert_exact(resources, source)
 
 
 @pytest.mark.slow
@@ -321,25 +321,25 @@ async def test_rolling_restart_fails_no_job(operator: Operator, make_source: Mak
     both = [ARCHIVE_WORKER, (*ARCHIVE_WORKER, "-n", "second@%h")]
     workers = [operator.start_worker(*arguments) for arguments in both]
     index, scheduler = operator.start_worker(*INDEX_WORKER), operator.start(*SCHEDULER)
-    async with operator.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
-        run_id = await begin(doors, "everybody")
+    async with operator.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        run_id = await begin(resources, "everybody")
         for worker, arguments in zip(workers, both, strict=True):
-            await moved(doors)
+            await moved(resources)
             assert worker.stop(signal.SIGTERM, timeout=30) == 0
             operator.start_worker(*arguments)
         assert index.stop(signal.SIGTERM, timeout=30) == 0
         assert scheduler.stop(signal.SIGTERM, timeout=30) == 0
         operator.start_worker(*INDEX_WORKER)
         operator.start(*SCHEDULER)
-        finished = await finish(doors, run_id, seconds=100)
+        finished = await finish(resources, run_id, seconds=100)
 
         assert (finished.state, finished.mailboxes.failed) == (RunState.SUCCEEDED, 0)
         assert (finished.messages.archived, finished.messages.known) == (source.messages, 0)
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             assert await session.value("SELECT count(*) FROM jobs WHERE attempt > 0 OR losses > 0") == 0
-        await assert_settled(doors)
-        await assert_exact(doors, source)
+        await assert_settled(resources)
+        await assert_exact(resources, source)
 
 
 @pytest.mark.slow
@@ -351,16 +351,16 @@ async def test_a_worker_whose_broker_cut_its_connections_hears_again(
     worker = operator.start_worker(*ARCHIVE_WORKER)
     operator.start_worker(*INDEX_WORKER)
     operator.start(*SCHEDULER)
-    async with operator.doors() as doors:
-        await submit_profile(doors.database, doors.secrets, source.profile("everybody"))
+    async with operator.resources() as resources:
+        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
         with redis.Redis.from_url(redis_url(operator.valkey)) as client:
             for kind in ("pubsub", "normal"):
                 client.execute_command("CLIENT", "KILL", "TYPE", kind)
         worker.wait_for_line("Connection to broker lost")
 
-        await finish(doors, await begin(doors, "everybody"), seconds=60)
-        await assert_settled(doors)
-        await assert_exact(doors, source)
+        await finish(resources, await begin(resources, "everybody"), seconds=60)
+        await assert_settled(resources)
+        await assert_exact(resources, source)
 
 
 @pytest.mark.parametrize("arguments", [ARCHIVE_WORKER, INDEX_WORKER, SCHEDULER], ids=["archive", "index", "scheduler"])
@@ -385,20 +385,20 @@ async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make
     operator.start_worker(*ARCHIVE_WORKER)
     seen, sizes = "", []
     with Broker(operator.valkey) as broker:
-        async with operator.doors() as doors:
-            await submit_profile(doors.database, doors.secrets, source.profile("everybody", max_jobs=4))
-            run_id = await begin(doors, "everybody")
+        async with operator.resources() as resources:
+            await submit_profile(resources.database, resources.secrets, source.profile("everybody", max_jobs=4))
+            run_id = await begin(resources, "everybody")
             for _ in range(4):
-                await moved(doors)
+                await moved(resources)
                 seen += broker.contents()
                 sizes.append(broker.size())
                 broker.client.flushall()
-            finished = await finish(doors, run_id, seconds=90)
+            finished = await finish(resources, run_id, seconds=90)
             seen += broker.contents()
 
             assert finished.messages.archived == source.messages
-            await assert_settled(doors)
-            await assert_exact(doors, source)
+            await assert_settled(resources)
+            await assert_exact(resources, source)
         heard = [_body(text) for text in broker.heard]
     assert ARCHIVE_SLICE in seen
     assert any(ARCHIVE_SLICE in text for text in heard)

@@ -30,7 +30,7 @@ async def test_a_profile_runs_by_itself(shell: Shell, new_address: NewAddress, t
     shell.mailbox(address, 5)
     added = shell.master("nightly", tmp_path, address, options=("--schedule", "daily 22:00", "--time-zone", "UTC"))
     due = shell.json("profile", "show", "nightly")["due"]
-    async with shell.up.doors() as doors, doors.database.session() as session:
+    async with shell.up.resources() as resources, resources.database.session() as session:
         await session.execute("UPDATE profiles SET due = now() - interval '2 days' WHERE name = 'nightly'")
 
     def runs() -> list[dict[str, object]]:

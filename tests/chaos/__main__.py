@@ -45,8 +45,8 @@ def main(
     plan = Plan(faults, minutes * 60, times, messages=messages)
 
     async def body() -> None:
-        async with chaotic_world(toll.seed, mailboxes=mailboxes) as (world, doors):
-            await survive(world, doors, plan, toll, click.echo)
+        async with chaotic_world(toll.seed, mailboxes=mailboxes) as (world, resources):
+            await survive(world, resources, plan, toll, click.echo)
 
     failure: Exception | None = None
     try:

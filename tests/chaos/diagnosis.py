@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import imaplib
 
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.source import Source
 
@@ -22,12 +22,12 @@ FROM (SELECT jobs.* FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id WHERE 
 """
 
 
-async def diagnose(doors: Doors, source: Source) -> str:
+async def diagnose(resources: Resources, source: Source) -> str:
     """Tell of each folder whose number of entries is not what it should be how it stands everywhere."""
     told = []
     for address in source.addresses:
         for path, expected in source.contents[address].items():
-            async with doors.database.session() as session:
+            async with resources.database.session() as session:
                 rows = await session.values(_FOLDERS, address, list(path))
                 jobs = await session.value(_JOBS, address)
             entries = rows[0].split(" entries ")[1].split(",") if rows and " entries " in rows[0] else []

@@ -11,7 +11,7 @@ from statistics import linear_regression, mean
 import psutil
 
 from muniment.errors import Transient
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from tests.support.system import Role, System
 
 #: Growth within the judged time, as a share of the level, that still counts as flat; memory settles for long.
@@ -49,10 +49,10 @@ class Verdict:
 class Gauges:
     """Takes samples of a running system."""
 
-    def __init__(self, system: System, doors: Doors) -> None:
+    def __init__(self, system: System, resources: Resources) -> None:
         self.samples: list[Sample] = []
         self._system = system
-        self._doors = doors
+        self._resources = resources
         self._began = time.monotonic()
 
     async def sample(self, every: float) -> None:
@@ -78,7 +78,7 @@ class Gauges:
         return values
 
     async def _database(self) -> dict[str, float]:
-        async with self._doors.database.session() as session:
+        async with self._resources.database.session() as session:
             connections = await session.value(
                 "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
             )

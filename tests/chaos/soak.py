@@ -38,22 +38,22 @@ def main(minutes: float, seed: int, mailboxes: int, every: float, results: Path)
 
 
 async def _soak(seconds: float, seed: int, mailboxes: int, every: float, file: Path) -> None:
-    async with chaotic_world(seed, mailboxes=mailboxes, disk_mebibytes=None) as (world, doors):
-        gauges = Gauges(world.system, doors)
+    async with chaotic_world(seed, mailboxes=mailboxes, disk_mebibytes=None) as (world, resources):
+        gauges = Gauges(world.system, resources)
         sampling = asyncio.create_task(gauges.sample(every))
         try:
             began, runs = time.monotonic(), 0
             while time.monotonic() - began < seconds or runs < 3:
                 await asyncio.to_thread(_change, world, runs)
-                for run_id in [await begin(doors, name) for name in ("plain", "tls")]:
-                    await finish(doors, run_id)
+                for run_id in [await begin(resources, name) for name in ("plain", "tls")]:
+                    await finish(resources, run_id)
                     runs += 1
         finally:
             sampling.cancel()
             await asyncio.wait({sampling})
             grows = await asyncio.to_thread(_judge, gauges.samples, file)
-        await assert_settled(doors)
-        await assert_exact(doors, world.source, folded=True)
+        await assert_settled(resources)
+        await assert_exact(resources, world.source, folded=True)
         click.echo(f"{runs} runs, {world.source.messages} messages archived exactly")
     if grows:
         sys.exit(1)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from tests.chaos.diagnosis import diagnose
 from tests.chaos.faults import Fault
 from tests.chaos.world import World
@@ -54,7 +54,7 @@ class Plan:
     messages: int = 15
 
 
-async def survive(world: World, doors: Doors, plan: Plan, toll: Toll, tell: Callable[[str], None]) -> None:
+async def survive(world: World, resources: Resources, plan: Plan, toll: Toll, tell: Callable[[str], None]) -> None:
     """Let the storm rage; afterwards, and after each round, everything must be archived, without any help.
 
     AssertionError says what is not, and `toll.trail` what happened before.
@@ -67,7 +67,7 @@ async def survive(world: World, doors: Doors, plan: Plan, toll: Toll, tell: Call
         while min((toll.faults[fault.name] for fault in faults), default=plan.times) < plan.times or (
             time.monotonic() - began < plan.seconds
         ):
-            await _round(world, doors, plan, toll, [next(deck) for _ in range(plan.strikes)])
+            await _round(world, resources, plan, toll, [next(deck) for _ in range(plan.strikes)])
             toll.seconds = time.monotonic() - began
             tell(f"{toll.seconds:6.0f} s  round {toll.rounds}: {toll.trail[-1]}; {toll.messages} messages are exact")
     finally:
@@ -75,32 +75,32 @@ async def survive(world: World, doors: Doors, plan: Plan, toll: Toll, tell: Call
         toll.broken_lines = sum(proxy.broken for proxy in world.proxies)
 
 
-async def _round(world: World, doors: Doors, plan: Plan, toll: Toll, strikes: Sequence[list[Fault]]) -> None:
+async def _round(world: World, resources: Resources, plan: Plan, toll: Toll, strikes: Sequence[list[Fault]]) -> None:
     source = world.source
     await asyncio.to_thread(source.grow, plan.messages)
     await asyncio.to_thread(source.renumber)
     before = await asyncio.to_thread(source.files)
     toll.trail.append(" | ".join(" + ".join(fault.name for fault in strike) for strike in strikes))
-    runs = [await begin(doors, name) for name in ("plain", "tls")]
+    runs = [await begin(resources, name) for name in ("plain", "tls")]
     for strike in strikes:
-        toll.at_rest += 0 if await _moves(doors) else len(strike)
+        toll.at_rest += 0 if await _moves(resources) else len(strike)
         await asyncio.sleep(world.rng.uniform(0, _LULL_SECONDS))  # a random moment is the point
         await asyncio.gather(*(fault.strike(world, Random(world.rng.random())) for fault in strike))
         toll.faults.update(fault.name for fault in strike)
     for run_id in runs:
-        run = await finish(doors, run_id, seconds=_RUN_SECONDS)
+        run = await finish(resources, run_id, seconds=_RUN_SECONDS)
         assert run.mailboxes.done == run.mailboxes.total == len(source.addresses) // 2, run
         assert run.messages.seen == run.messages.archived + run.messages.known + run.messages.quarantined, run
         assert run.messages.quarantined == 0, run
     after = await asyncio.to_thread(source.files)
     assert after == before, "the source was changed"
     assert len(after) == source.messages, f"{len(after)} files"
-    await persist(lambda: assert_settled(doors), "a settled archive")
-    await assert_searchable(doors, source)
+    await persist(lambda: assert_settled(resources), "a settled archive")
+    await assert_searchable(resources, source)
     try:
-        await assert_exact(doors, source)
+        await assert_exact(resources, source)
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{await diagnose(doors, source)}") from error
+        raise AssertionError(f"{error}\n{await diagnose(resources, source)}") from error
     toll.rounds += 1
     toll.runs += len(runs)
     toll.messages = source.messages
@@ -121,12 +121,12 @@ def _strikes(rng: Random, faults: Sequence[Fault], at_once: int) -> Iterator[lis
         yield strike
 
 
-async def _moves(doors: Doors) -> bool:
+async def _moves(resources: Resources) -> bool:
     """Wait until the archive grows, for some seconds at most: when a strike comes something should be at risk."""
 
     async def done() -> int:
         query = "SELECT (SELECT coalesce(sum(seen), 0) FROM jobs) + (SELECT count(*) FROM search_documents)"
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             return int(await session.value(query))
 
     before = await persist(done, "PostgreSQL")

@@ -13,8 +13,8 @@ import asyncpg
 from muniment.demo.mail import generate_addresses
 from muniment.embedded import endpoints
 from muniment.model.profile import Access
-from muniment.services.doors import Doors
 from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.resources import Resources
 from tests.chaos.clock import Clock
 from tests.chaos.disk import SmallDisk, small_disk
 from tests.chaos.proxy import BreakingProxy, Weather
@@ -93,7 +93,7 @@ class World:
 @asynccontextmanager
 async def chaotic_world(
     seed: int, *, mailboxes: int, disk_mebibytes: int | None = 2048
-) -> AsyncIterator[tuple[World, Doors]]:
+) -> AsyncIterator[tuple[World, Resources]]:
     """Start everything, with empty mailboxes and the profiles `plain` and `tls`; at the end everything is gone.
 
     `disk_mebibytes`: of a disk of its own, that can be filled; None: the ordinary one.
@@ -108,7 +108,7 @@ async def chaotic_world(
         tls = await stack.enter_async_context(BreakingProxy(dovecot.tls_port))
         await asyncio.to_thread(started.start)
         world = World(started, source, plain, tls, clock, disk, Random(f"chaos {seed}"))
-        doors = await stack.enter_async_context(started.doors())
+        resources = await stack.enter_async_context(started.resources())
         for profile in world.profiles():
-            await submit_profile(doors.database, doors.secrets, profile)
-        yield world, doors
+            await submit_profile(resources.database, resources.secrets, profile)
+        yield world, resources

@@ -1,4 +1,4 @@
-"""Fuzz the IMAP door: `make fuzz`, or `python -m tests.fuzz --help`.
+"""Fuzz the IMAP client: `make fuzz`, or `python -m tests.fuzz --help`.
 
 Exit code 0: nothing was found; 1: findings, stored with a command that repeats each.
 """

@@ -1,4 +1,4 @@
-"""The fuzzer's judge: each promise of the IMAP door is really looked at, for a client that breaks it is caught."""
+"""The fuzzer's judge: it checks each promise of the IMAP client, and catches a client that breaks one."""
 
 from __future__ import annotations
 

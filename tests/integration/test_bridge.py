@@ -1,4 +1,4 @@
-"""The bridge between threads and the event loop, with real doors."""
+"""The bridge between threads and the event loop, with real resources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from muniment.bridge import Bridge, NotBegun
 from muniment.errors import NotFound
 from muniment.secrecy import Secret, create_key_file
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.waiting import wait_until
 
@@ -35,17 +35,17 @@ class _Slice:
         self.started = threading.Event()
         self.handed_back = 0
 
-    async def __call__(self, doors: Doors) -> None:
+    async def __call__(self, resources: Resources) -> None:
         self.started.set()
         try:
             await asyncio.Event().wait()
         finally:
             for _ in range(20):
                 # `wait_for` makes a task of its own, as the pool of connections does.
-                await asyncio.wait_for(self._step(doors), 5)
+                await asyncio.wait_for(self._step(resources), 5)
 
-    async def _step(self, doors: Doors) -> None:
-        async with doors.database.session() as session:
+    async def _step(self, resources: Resources) -> None:
+        async with resources.database.session() as session:
             await session.value("SELECT pg_sleep(0.01)")
         self.handed_back += 1
 
@@ -60,11 +60,11 @@ def _begin(bridge: Bridge, pool: ThreadPoolExecutor, slices: list[_Slice]) -> li
 def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
     """A thread gets the service's result, or its error as it was."""
 
-    async def double(doors: Doors) -> int:
-        async with doors.database.session() as session:
+    async def double(resources: Resources) -> int:
+        async with resources.database.session() as session:
             return int(await session.value("SELECT 2 * 21"))
 
-    async def fail(_doors: Doors) -> None:
+    async def fail(_resources: Resources) -> None:
         raise NotFound("no such thing")
 
     assert bridge.run(double) == 42
@@ -113,12 +113,12 @@ def test_background_service_survives_a_failure_and_takes_its_leave(bridge: Bridg
     """A background service is started again after a transient failure, and cleans up at `stop`."""
     seen: list[str] = []
 
-    async def report(doors: Doors) -> None:
+    async def report(resources: Resources) -> None:
         seen.append("started")
         try:
             await asyncio.Event().wait()
         finally:
-            async with doors.database.session() as session:
+            async with resources.database.session() as session:
                 await session.value("SELECT 1")
             seen.append("left")
 

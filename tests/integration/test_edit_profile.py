@@ -59,7 +59,7 @@ async def edit(harness: Harness, *changes: tuple[str, str], **given: Any) -> Pro
     for key, value in changes:
         new = with_change(new, key, value)
     options = {"password": Secret(""), "csv": None, "who": "eve@host", **given}
-    return await edit_profile(harness.database, harness.doors.secrets, old, new, **options)
+    return await edit_profile(harness.database, harness.resources.secrets, old, new, **options)
 
 
 async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> None:
@@ -69,7 +69,9 @@ async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> No
     document = from_toml(text)
     document.name = "copy"
     secret = Secret("another")
-    await import_profile(harness.database, harness.doors.secrets, document, password=secret, csv=None, who="eve@host")
+    await import_profile(
+        harness.database, harness.resources.secrets, document, password=secret, csv=None, who="eve@host"
+    )
 
     one, other = [(await summarize_profile(harness.database, name)).profile for name in ("office", "copy")]
     assert {**vars(one), "id": 0, "name": ""} == {**vars(other), "id": 0, "name": ""}
@@ -78,7 +80,7 @@ async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> No
     assert "master" not in text.replace("{master}", "").replace('kind = "master"', "").replace("no_master_mailbox", "")
     with pytest.raises(Conflict):
         await import_profile(
-            harness.database, harness.doors.secrets, document, password=secret, csv=None, who="eve@host"
+            harness.database, harness.resources.secrets, document, password=secret, csv=None, who="eve@host"
         )
 
 

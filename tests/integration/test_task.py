@@ -28,7 +28,7 @@ def away(monkeypatch: pytest.MonkeyPatch, port: int, tmp_path: Path) -> Iterator
 
 @pytest.mark.usefixtures("away")
 def test_task_that_cannot_be_done_goes_back_to_the_queue() -> None:
-    """A worker whose doors stay shut does not swallow a task: it is rejected, and another worker gets it."""
+    """A worker whose resources stay shut does not swallow a task: it is rejected, and another worker gets it."""
     app = Celery("test", set_as_current=False, broker="memory://")
 
     @app.task(base=task.MunimentTask, bind=True)

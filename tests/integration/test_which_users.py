@@ -53,7 +53,7 @@ async def test_all_users_but_some(harness: Harness, left_out: list[str], expecte
     """By primary address; left out by name or by any address, in any case. Who is left out is not stale either."""
     async with ImapServer(await people(harness)) as server:
         archived = await mailboxes_of(harness, server, except_users=left_out)
-        status = await show_status(harness.doors)
+        status = await show_status(harness.resources)
 
     assert archived == expected
     assert not status.stale
@@ -76,7 +76,7 @@ async def test_the_list_can_be_changed(harness: Harness) -> None:
     new = with_change(old, "mailboxes.but_not", '["Ben", "Carla"]')
     secret = Secret("")
     summary: ProfileSummary = await edit_profile(
-        harness.database, harness.doors.secrets, old, new, password=secret, csv=None, who="eve@host"
+        harness.database, harness.resources.secrets, old, new, password=secret, csv=None, who="eve@host"
     )
 
     assert old.mailboxes.but_not == ["ann"]

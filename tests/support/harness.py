@@ -26,10 +26,10 @@ from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.access.viewer import Viewer
 from muniment.services.archiving.run_slice import SliceEnd
 from muniment.services.archiving.run_turn import run_turn
-from muniment.services.doors import Doors
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 from muniment.services.reading.export_archive import export_archive
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import RunReport, show_run, start_run
 from muniment.services.runs.tick import pump_runs
 from muniment.services.searching.search_messages import Found, Hit, Search, search_messages
@@ -41,25 +41,25 @@ Contents = dict[tuple[str, ...], Counter[str]]
 
 @dataclass
 class Harness:
-    """Doors, and the few things that tests do with them again and again."""
+    """Resources, and the few things that tests do with them again and again."""
 
-    doors: Doors
+    resources: Resources
     folder: Path
 
     @property
     def queue(self) -> MemoryQueue:
         """The queue, as what it is."""
-        assert isinstance(self.doors.queue, MemoryQueue)
-        return self.doors.queue
+        assert isinstance(self.resources.queue, MemoryQueue)
+        return self.resources.queue
 
     @property
     def database(self) -> Database:
         """The database."""
-        return self.doors.database
+        return self.resources.database
 
     def with_settings(self, **changes: Any) -> Harness:
         """Return the same harness with other settings."""
-        return Harness(replace(self.doors, settings=replace(self.doors.settings, **changes)), self.folder)
+        return Harness(replace(self.resources, settings=replace(self.resources.settings, **changes)), self.folder)
 
     async def submit(self, name: str, host: str, port: int, **changes: Any) -> ProfileSummary:
         """Add a master profile (plain IMAP, SASL PLAIN with authorization identity), changed as told."""
@@ -72,13 +72,13 @@ class Harness:
             password=Secret("master"),
             folders=EVERYTHING,
         )
-        return await submit_profile(self.database, self.doors.secrets, replace(request, **changes))
+        return await submit_profile(self.database, self.resources.secrets, replace(request, **changes))
 
     async def archive(self, profile: str) -> RunReport:
         """Run a profile to its end and index what it archived."""
-        run_id = await start_run(self.doors, profile)
+        run_id = await start_run(self.resources, profile)
         report = await self.finish(run_id)
-        await drain_outbox(self.doors)
+        await drain_outbox(self.resources)
         return report
 
     async def finish(self, run_id: int, *, seconds: float = 100.0) -> RunReport:
@@ -86,13 +86,13 @@ class Harness:
         async with asyncio.timeout(seconds):
             while not (await self.run(run_id)).state.is_final:
                 await self.work()
-                await pump_runs(self.doors)
+                await pump_runs(self.resources)
         return await show_run(self.database, run_id)
 
     async def work(self) -> list[SliceEnd]:
         """Run every slice that is in the queue now, all at once."""
         taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
-        slices = [run_turn(self.doors, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
+        slices = [run_turn(self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
         return list(await asyncio.gather(*slices))
 
     async def run(self, run_id: int) -> Run:
@@ -105,10 +105,10 @@ class Harness:
 
     async def found(self, query: str, user: str | None = None, **options: Any) -> Found:
         """Return a page of what a search finds, after the index showed all that it took."""
-        if isinstance(self.doors.index, OpenSearchIndex):
-            await self.doors.index.refresh()
+        if isinstance(self.resources.index, OpenSearchIndex):
+            await self.resources.index.refresh()
         search = Search(query, **{"limit": 1000, "zone": UTC, **options})
-        return await search_messages(self.doors, search, Viewer(user))
+        return await search_messages(self.resources, search, Viewer(user))
 
     async def exported(self, user: str, name: str = "export") -> Contents:
         """Export a user's archive and return what stands in which folder, hashed from the files."""
@@ -141,7 +141,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
     )
     settings.spool.mkdir(exist_ok=True)
     database = await Database.open(Secret(database_url))
-    doors = Doors(
+    resources = Resources(
         settings=settings,
         database=database,
         secrets=SecretBox.from_key_file(settings.key_file),
@@ -150,7 +150,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
         budget=ByteBudget(settings.memory_budget_bytes),
     )
     try:
-        yield Harness(doors, folder)
+        yield Harness(resources, folder)
     finally:
-        await doors.attachments.close()
+        await resources.attachments.close()
         await database.close()

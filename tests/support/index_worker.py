@@ -12,8 +12,8 @@ from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.resources import open_index
 from muniment.secrecy import SecretBox
-from muniment.services.doors import Doors
 from muniment.services.indexing.tend_index import work_at_index
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 
@@ -23,10 +23,10 @@ async def main() -> None:
     assert settings.database_url is not None
     database = await Database.open(settings.database_url)
     secrets = SecretBox.from_key_file(settings.key_file)
-    doors = Doors(settings, database, secrets, MemoryQueue(), open_index(settings), ByteBudget(1))
+    resources = Resources(settings, database, secrets, MemoryQueue(), open_index(settings), ByteBudget(1))
     while True:
         with suppress(Transient, Misconfigured):
-            await work_at_index(doors)
+            await work_at_index(resources)
         await asyncio.sleep(0.01)
 
 

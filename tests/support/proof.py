@@ -14,10 +14,10 @@ from typing import LiteralString, TypeVar
 from muniment.errors import Conflict, Transient
 from muniment.model.run import Run, RunState
 from muniment.services.access.viewer import Viewer
-from muniment.services.doors import Doors
 from muniment.services.operating.show_status import show_status
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.reading.verify_archive import verify_archive
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import list_runs, show_run, start_run
 from muniment.services.searching.search_messages import Search, search_messages
 from tests.support.harness import Contents
@@ -41,39 +41,39 @@ async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float
     return answer[0]
 
 
-async def begin(doors: Doors, profile: str) -> int:
+async def begin(resources: Resources, profile: str) -> int:
     """Start a run and return its id; when the answer got lost, the run that is open."""
 
     async def attempt() -> int:
         try:
-            return await start_run(doors, profile)
+            return await start_run(resources, profile)
         except Conflict:
-            return (await list_runs(doors.database, 1))[0].id
+            return (await list_runs(resources.database, 1))[0].id
 
     return await persist(attempt, "a run to start")
 
 
-async def finish(doors: Doors, run_id: int, *, seconds: float = 120.0) -> Run:
+async def finish(resources: Resources, run_id: int, *, seconds: float = 120.0) -> Run:
     """Wait until a run is over and return it; AssertionError with reasons unless it succeeded."""
 
     async def over() -> Run | None:
-        run = (await persist(lambda: show_run(doors.database, run_id), "the run")).run
+        run = (await persist(lambda: show_run(resources.database, run_id), "the run")).run
         return run if run.state.is_final else None
 
     try:
         run = await wait_until_async(over, f"the end of run {run_id}", seconds=seconds)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {await _stuck(doors, run_id)}") from error
+        raise AssertionError(f"{error}: {await _stuck(resources, run_id)}") from error
     assert run is not None
-    assert run.state is RunState.SUCCEEDED, f"{run.state}: {(await show_run(doors.database, run_id)).failures}"
+    assert run.state is RunState.SUCCEEDED, f"{run.state}: {(await show_run(resources.database, run_id)).failures}"
     return run
 
 
-async def moved(doors: Doors) -> None:
+async def moved(resources: Resources) -> None:
     """Return as soon as another batch is archived."""
 
     async def seen() -> int:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             return int(await session.value("SELECT coalesce(sum(seen), 0) FROM jobs"))
 
     before = await persist(seen, "PostgreSQL")
@@ -84,7 +84,7 @@ async def moved(doors: Doors) -> None:
     await wait_until_async(more, "another batch", seconds=60)
 
 
-async def assert_exact(doors: Doors, source: Source, *, folded: bool = False) -> None:
+async def assert_exact(resources: Resources, source: Source, *, folded: bool = False) -> None:
     """Check that each mailbox's export is its source, per folder, byte for byte, nothing missing, nothing twice.
 
     `folded`: messages left the source meanwhile. One that comes again, the same bytes, after a change of UIDVALIDITY is
@@ -93,7 +93,7 @@ async def assert_exact(doors: Doors, source: Source, *, folded: bool = False) ->
     differences = []
     with tempfile.TemporaryDirectory(prefix="muniment-test-") as folder:
         for number, address in enumerate(source.addresses):
-            found = await _exported(doors, address, Path(folder) / str(number))
+            found = await _exported(resources, address, Path(folder) / str(number))
             expected = source.contents[address]
             for path in sorted(found.keys() | expected.keys()):
                 have, want = found.get(path), expected.get(path)
@@ -109,24 +109,24 @@ def _is_folded(have: Counter[str] | None, want: Counter[str] | None) -> bool:
     return have is not None and want is not None and have.keys() == want.keys() and have <= want
 
 
-async def assert_settled(doors: Doors) -> None:
+async def assert_settled(resources: Resources) -> None:
     """Check that no job is left in anybody's hands, the index gets everything, and every stored byte is right."""
-    assert await _jobs(doors, "state NOT IN ('done', 'cancelled') OR lease_until IS NOT NULL") == []
+    assert await _jobs(resources, "state NOT IN ('done', 'cancelled') OR lease_until IS NOT NULL") == []
 
     async def drained() -> bool:
-        return (await persist(lambda: show_status(doors), "PostgreSQL")).index.outbox == 0
+        return (await persist(lambda: show_status(resources), "PostgreSQL")).index.outbox == 0
 
     await wait_until_async(drained, "an empty outbox", seconds=60)
-    status = await show_status(doors)
+    status = await show_status(resources)
     totals, index = status.totals, status.index
-    assert (totals.messages, totals.entries, totals.bytes, index.indexed) == await _counted(doors)
+    assert (totals.messages, totals.entries, totals.bytes, index.indexed) == await _counted(resources)
     assert (index.indexed, totals.quarantined, index.failed) == (totals.messages, 0, 0)
-    report = await verify_archive(doors.database)
+    report = await verify_archive(resources.database)
     assert report.damage == []
     assert report.messages == totals.messages
 
 
-async def _counted(doors: Doors) -> tuple[int, int, int, int]:
+async def _counted(resources: Resources) -> tuple[int, int, int, int]:
     """Count the rows themselves: messages, entries, bytes, documents."""
     queries: list[LiteralString] = [
         "SELECT count(*) FROM messages",
@@ -134,27 +134,27 @@ async def _counted(doors: Doors) -> tuple[int, int, int, int]:
         "SELECT coalesce(sum(size), 0)::bigint FROM messages",
         "SELECT count(*) FROM search_documents",
     ]
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         messages, entries, size, documents = [int(await session.value(query)) for query in queries]
     return messages, entries, size, documents
 
 
-async def _filed(doors: Doors, word: str) -> int:
+async def _filed(resources: Resources, word: str) -> int:
     """Return at how many places messages stand that have a word."""
-    allowed = replace(doors, settings=replace(doors.settings, administrators_search=True))
+    allowed = replace(resources, settings=replace(resources.settings, administrators_search=True))
     found = await search_messages(allowed, Search(word, limit=1000), Viewer())
     return sum(len(hit.places) for hit in found.hits)
 
 
-async def assert_searchable(doors: Doors, source: Source) -> None:
+async def assert_searchable(resources: Resources, source: Source) -> None:
     """Check that each message with a word of its own is found by it, once."""
-    hits = {word: await _filed(doors, word) for word in source.needles}
+    hits = {word: await _filed(resources, word) for word in source.needles}
     assert hits == dict.fromkeys(source.needles, 1)
 
 
-async def _exported(doors: Doors, user: str, directory: Path) -> Contents:
+async def _exported(resources: Resources, user: str, directory: Path) -> Contents:
     """Export a user's archive and return what stands in which folder, hashed from the files."""
-    await export_archive(doors.database, user, directory=directory)
+    await export_archive(resources.database, user, directory=directory)
     contents: Contents = {}
     for message in json.loads((directory / "manifest.json").read_text())["messages"]:
         digest = hashlib.sha256((directory / message["path"]).read_bytes()).hexdigest()
@@ -162,12 +162,12 @@ async def _exported(doors: Doors, user: str, directory: Path) -> Contents:
     return contents
 
 
-async def _stuck(doors: Doors, run_id: int) -> list[str]:
-    depths = (await show_status(doors)).queues
-    return [f"queues {depths}", *await _jobs(doors, "state <> 'done' AND run_id = $1", run_id)]
+async def _stuck(resources: Resources, run_id: int) -> list[str]:
+    depths = (await show_status(resources)).queues
+    return [f"queues {depths}", *await _jobs(resources, "state <> 'done' AND run_id = $1", run_id)]
 
 
-async def _jobs(doors: Doors, condition: str, *args: object) -> list[str]:
+async def _jobs(resources: Resources, condition: str, *args: object) -> list[str]:
     query = f"SELECT jobs::text FROM jobs WHERE {condition}"  # noqa: S608 - conditions are those of this module
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         return await session.values(query, *args)

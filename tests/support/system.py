@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from muniment.resources import open_resources
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.processes import Running
 from tests.support.waiting import wait_until
@@ -99,10 +99,10 @@ class System:
             self._up.kill()
 
     @asynccontextmanager
-    async def doors(self) -> AsyncIterator[Doors]:
-        """Open the doors from this process, as the command line does."""
-        async with open_resources(self.settings, connections=4) as doors:
-            yield doors
+    async def resources(self) -> AsyncIterator[Resources]:
+        """Open the resources from this process, as the command line does."""
+        async with open_resources(self.settings, connections=4) as resources:
+            yield resources
 
     def processes(self, role: Role) -> list[psutil.Process]:
         """Return the processes of a role that run now; between a death and the restart there is none."""

@@ -14,15 +14,15 @@ from muniment.services.archiving.fetch_batches import fetch_batches
 from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last
 from muniment.services.archiving.prove_folders import Visited
 from muniment.services.archiving.writer import Writer
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.filter_news import filter_news
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
 
-async def archive_folder(doors: Doors, work: FolderWork, writer: Writer, slice_budget: SliceBudget) -> bool:
+async def archive_folder(resources: Resources, work: FolderWork, writer: Writer, slice_budget: SliceBudget) -> bool:
     """Give the folder's news and, after them, its proof to the writer.
 
     False when the slice was over before the folder was done. The folder is opened with EXAMINE and
@@ -31,18 +31,18 @@ async def archive_folder(doors: Doors, work: FolderWork, writer: Writer, slice_b
     try:
         seen = await _look(work)
     except Transient as error:
-        await give_up_folder_if_last(doors, work, error)
+        await give_up_folder_if_last(resources, work, error)
         raise
     if not seen.status.uidvalidity:
         # Without UIDVALIDITY no UID outlives the connection (RFC 9051 §2.3.1.1): a numbering for this visit alone,
         # which no slice may cut. Known messages are recognised by content.
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             seen = replace(seen, status=replace(seen.status, uidvalidity=await folders.new_numbering(session)))
         slice_budget = SliceBudget()
-    renumbered = await _renumber(doors, work, seen.status)
-    news = await _news(doors, renumbered, seen.uids)
+    renumbered = await _renumber(resources, work, seen.status)
+    news = await _news(resources, renumbered, seen.uids)
     todo = await filter_news(work.session, work.profile, work.job.run_started, news.todo)
-    delivered = await _fetch(doors, renumbered, todo, writer, slice_budget)
+    delivered = await _fetch(resources, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False
     filtered = frozenset(news.todo).difference(todo)
@@ -67,7 +67,7 @@ async def _look(work: FolderWork) -> _Seen:
     return _Seen(status, uids, max(0, counted - len(uids)))
 
 
-async def _renumber(doors: Doors, work: FolderWork, status: FolderStatus) -> FolderWork:
+async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus) -> FolderWork:
     """Adopt the server's UIDVALIDITY (RFC 9051 §2.3.1.1); a new one makes every old UID meaningless."""
     state = work.state
     if state.uidvalidity == status.uidvalidity:
@@ -75,11 +75,11 @@ async def _renumber(doors: Doors, work: FolderWork, status: FolderStatus) -> Fol
     if state.uidvalidity:
         _log.warning("UIDVALIDITY changed", folder=state.id, was=state.uidvalidity, now=status.uidvalidity)
     if state.uidvalidity > 0:
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             await folders.renumber(session, work.lease, state.id, status.uidvalidity)
             await folders.park(session, [state.id])
     else:
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             await folders.renumber(session, work.lease, state.id, status.uidvalidity)
             if state.uidvalidity:
                 await folders.leave_all(session, state.id)
@@ -95,7 +95,7 @@ class _News:
     archived: set[int]
 
 
-async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _News:
+async def _news(resources: Resources, work: FolderWork, on_server: Sequence[int]) -> _News:
     """Return what to fetch: on the server, not archived, not tried in vain during this run.
 
     It is the difference of two sets, not only what lies above the cursor: a message that a
@@ -104,7 +104,7 @@ async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _Ne
     if work.is_new:
         return _News(list(on_server), set())
     state = work.state
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         [held] = await folders.held(session, [(state.id, state.uidvalidity)], work.job.run_started)
     archived = set(held.archived)
     known = archived.union(held.quarantined, held.unowned)
@@ -112,11 +112,11 @@ async def _news(doors: Doors, work: FolderWork, on_server: Sequence[int]) -> _Ne
 
 
 async def _fetch(
-    doors: Doors, work: FolderWork, todo: Sequence[int], writer: Writer, slice_budget: SliceBudget
+    resources: Resources, work: FolderWork, todo: Sequence[int], writer: Writer, slice_budget: SliceBudget
 ) -> set[int] | None:
     """Fetch messages and hand them to the writer; return the UIDs that came, None when the slice was over first."""
     delivered: set[int] = set()
-    async with aclosing(fetch_batches(doors, work, todo, writer)) as fetched:
+    async with aclosing(fetch_batches(resources, work, todo, writer)) as fetched:
         async for batch in fetched:
             delivered.update(message.uid for message in batch.messages if message.raw is not None)
             cursor = batch.cursor

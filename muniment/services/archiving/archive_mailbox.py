@@ -14,11 +14,11 @@ from muniment.services.archiving.archive_folder import archive_folder
 from muniment.services.archiving.folder_work import FolderWork
 from muniment.services.archiving.writer import Writer
 from muniment.services.deleting.delete_archived import delete_archived
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, States, folder_states, open_mailbox
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.mailboxes.slice_budget import SliceBudget
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -45,7 +45,7 @@ class Outcome:
     commands: int = 0
 
 
-async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Outcome:
+async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) -> Outcome:
     """Log in, check the mailbox, archive the folders with news, and then delete what the profile's rule says.
 
     All of it until the slice is over.
@@ -56,22 +56,22 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     seconds = await access.seconds_left(job)
     if seconds <= 0:
         return Outcome(more=True, complete=False)  # a window closed since the job was sent
-    opened = await open_mailbox(doors, job, access)
+    opened = await open_mailbox(resources, job, access)
     session, states = opened.session, opened.states
     try:
-        check = await _check(doors, opened, access)
+        check = await _check(resources, opened, access)
         if opened.source != job.source:
-            await _adopt_source(doors, job, opened.source)
-            states = await folder_states(doors, job)
-        states = await _ensure_folders(doors, opened, states)
-        await _note_vanished(doors, opened, states)
-        slice_budget = SliceBudget(min(doors.settings.slice_seconds, seconds), doors.settings.slice_bytes)
-        async with Writer(doors, job.lease) as writer:
-            outcome = await _archive_folders(doors, opened, states, writer, slice_budget)
+            await _adopt_source(resources, job, opened.source)
+            states = await folder_states(resources, job)
+        states = await _ensure_folders(resources, opened, states)
+        await _note_vanished(resources, opened, states)
+        slice_budget = SliceBudget(min(resources.settings.slice_seconds, seconds), resources.settings.slice_bytes)
+        async with Writer(resources, job.lease) as writer:
+            outcome = await _archive_folders(resources, opened, states, writer, slice_budget)
         # Nothing is proven of a mailbox that may have come into being with our login.
         doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
         if opened.profile.deletion and not outcome.more and not doubtful:
-            deletion = await delete_archived(doors, opened, slice_budget)
+            deletion = await delete_archived(resources, opened, slice_budget)
             warnings = [*outcome.warnings, *deletion.warnings]
             outcome = replace(outcome, more=deletion.more, warnings=warnings)
         await session.logout()
@@ -88,47 +88,47 @@ async def archive_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> Ou
     )
 
 
-async def _check(doors: Doors, opened: OpenMailbox, access: RunAccess) -> Check:
+async def _check(resources: Resources, opened: OpenMailbox, access: RunAccess) -> Check:
     if opened.is_as_before:
         return Check([], opened.job.fingerprint)
     master = await access.master_fingerprint(opened.job)
     allow_same = opened.profile.allow_same_mailbox
-    return await check_mailbox(doors, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
+    return await check_mailbox(resources, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
 
 
-async def _adopt_source(doors: Doors, job: LeasedJob, source: str) -> None:
+async def _adopt_source(resources: Resources, job: LeasedJob, source: str) -> None:
     """Start new numberings when the mailbox moved to another server or account: its UIDs mean other messages there.
 
     What is archived already is then recognised by content.
     """
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         if await folders.adopt_source(session, job.lease, job.mailbox_id, source):
             _log.warning("mailbox moved to another server or account", source=source)
 
 
-async def _ensure_folders(doors: Doors, opened: OpenMailbox, states: States) -> States:
+async def _ensure_folders(resources: Resources, opened: OpenMailbox, states: States) -> States:
     """Create the folders that are new; not before it is sure that this is the right mailbox."""
     scope = opened.profile.folders
     unknown = (folder for folder in opened.folders if folder.wire_name not in states)
     new = [replace(folder, path=scope.filed(folder.path)) for folder in unknown]
     if not new:
         return states
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await folders.ensure(session, opened.job.mailbox_id, new)
-    return await folder_states(doors, opened.job)
+    return await folder_states(resources, opened.job)
 
 
-async def _note_vanished(doors: Doors, opened: OpenMailbox, states: States) -> None:
+async def _note_vanished(resources: Resources, opened: OpenMailbox, states: States) -> None:
     """Remember which folders the server does not list any more: what stood there may be found in others."""
     listed = {folder.wire_name for folder in opened.listed}
     lost = [state.id for name, state in states.items() if name not in listed and not state.vanished]
     if lost:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await folders.vanish(session, opened.job.lease, lost)
 
 
 async def _archive_folders(
-    doors: Doors, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
+    resources: Resources, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
 ) -> Outcome:
     """Visit the folders that moved; skip the others on the word of their STATUS (RFC 9051 §6.3.11)."""
     job, session, listed = opened.job, opened.session, opened.folders
@@ -150,10 +150,10 @@ async def _archive_folders(
         visited += 1
         try:
             work = FolderWork(job, opened.profile, session, folder, state, is_new=folder.wire_name not in opened.states)
-            is_done = await archive_folder(doors, work, writer, slice_budget)
+            is_done = await archive_folder(resources, work, writer, slice_budget)
         except CommandRefused as error:
             # One folder that cannot be read stops no other, and is not asked for again in this run.
-            async with doors.database.session() as db:
+            async with resources.database.session() as db:
                 await folders.refuse(db, job.lease, state.id, str(error))
             unreadable.append(_unreadable(folder, str(error)))
             continue

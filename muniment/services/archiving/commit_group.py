@@ -21,7 +21,7 @@ from muniment.model.run import Lease, MessageCounts, RunState
 from muniment.services.archiving.batch import Filing, Target
 from muniment.services.archiving.distribute import Destination, Letter, file_for_owners, find_destinations, open_letter
 from muniment.services.archiving.prove_folders import Visited, prove_folders
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -71,7 +71,7 @@ class _Portion:
 
 
 async def commit_group(
-    doors: Doors, lease: Lease, filings: Sequence[Filing], visits: Sequence[Visited]
+    resources: Resources, lease: Lease, filings: Sequence[Filing], visits: Sequence[Visited]
 ) -> dict[int, int]:
     """Store batches, then the proofs of the folders whose visits are over; return what each lacks, by folder id.
 
@@ -94,27 +94,27 @@ async def commit_group(
         cursors[filing.target.folder_id] = max(cursors.get(filing.target.folder_id, 0), filing.batch.cursor)
     breaks = sum(filing.batch.breaks for filing in filings)
     try:
-        return await _commit(doors, lease, _Portion(readable, refused, visits, cursors, breaks))
+        return await _commit(resources, lease, _Portion(readable, refused, visits, cursors, breaks))
     except Unstorable as error:
         _log.warning("group refused by PostgreSQL, going one by one", messages=len(readable), error=str(error))
-        await _commit(doors, lease, _Portion(refused=refused, breaks=breaks))
+        await _commit(resources, lease, _Portion(refused=refused, breaks=breaks))
         for one in readable:
-            await _commit_alone(doors, lease, one)
-        return await _commit(doors, lease, _Portion(visits=visits, cursors=cursors))
+            await _commit_alone(resources, lease, one)
+        return await _commit(resources, lease, _Portion(visits=visits, cursors=cursors))
 
 
-async def _commit_alone(doors: Doors, lease: Lease, one: _Readable) -> None:
+async def _commit_alone(resources: Resources, lease: Lease, one: _Readable) -> None:
     bare = replace(one, new=replace(one.new, headers=Headers()))
     reason = ""
     barest = replace(bare, message=replace(one.message, flags=(), internal_date=None))
     for attempt in (one, bare, barest):
         try:
-            await _commit(doors, lease, _Portion([attempt]))
+            await _commit(resources, lease, _Portion([attempt]))
         except Unstorable as error:
             reason = str(error)
         else:
             return
-    await _commit(doors, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.message.raw)]))
+    await _commit(resources, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.message.raw)]))
 
 
 def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
@@ -137,15 +137,15 @@ def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Read
     return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), letter)
 
 
-async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, int]:
+async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict[int, int]:
     readable, refused = portion.readable, portion.refused
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         known = await messages.known(session, [one.sha256 for one in readable])
     lacking = {one.sha256: one for one in readable if one.sha256 not in known}
     with timed(Stage.COMPRESS):
-        encoded = await asyncio.to_thread(_encode_small, lacking.values(), doors.settings.spool_bytes)
+        encoded = await asyncio.to_thread(_encode_small, lacking.values(), resources.settings.spool_bytes)
     with timed(Stage.COMMIT):
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             recognised = await _recognise(session, readable)
             fresh = [one for one in readable if one.place not in recognised]
             destinations = await _distribute(session, fresh)
@@ -168,9 +168,9 @@ async def _commit(doors: Doors, lease: Lease, portion: _Portion) -> dict[int, in
             # Last, so that the job's row is locked only for the commit itself: whoever leases the job
             # after this waits for it, and whoever did before makes the whole transaction fail.
             if readable or refused or portion.cursors or portion.breaks or filtered:
-                state = await jobs.progress(session, lease, progress, doors.settings.lease_seconds)
+                state = await jobs.progress(session, lease, progress, resources.settings.lease_seconds)
             else:  # a proof alone is no progress that would forgive failures
-                state = await jobs.extend(session, lease, doors.settings.lease_seconds)
+                state = await jobs.extend(session, lease, resources.settings.lease_seconds)
     _count(progress)
     if state is RunState.CANCELLING:
         raise RunCancelled

@@ -16,8 +16,8 @@ from muniment.model.message import FetchedMessage
 from muniment.services.archiving.batch import Batch
 from muniment.services.archiving.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
 from muniment.services.archiving.writer import Writer
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.still_there import still_there
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -28,35 +28,35 @@ NOT_DELIVERED = "the server lists the message but does not deliver it"
 
 
 async def fetch_batches(
-    doors: Doors, work: FolderWork, todo: Sequence[int], writer: Writer
+    resources: Resources, work: FolderWork, todo: Sequence[int], writer: Writer
 ) -> AsyncGenerator[Batch, None]:
     """Yield batches, each within the process's byte budget until it is closed.
 
     Before it waits for a share of the budget, what gathers at the writer gives its own back.
     """
-    limits = doors.limits
+    limits = resources.limits
     unknown = unknown_size(limits)
     # Where the connection broke the last time the messages are fetched one by one: then it is known at which it breaks.
     singly = limits.batch_messages if work.job.broke_folder == work.state.id else 0
     for start in range(0, len(todo), SIZES_WINDOW):
         window = todo[start : start + SIZES_WINDOW]
-        sizes = await _sizes(doors, work, window)
+        sizes = await _sizes(resources, work, window)
         one_by_one, others = window[:singly], window[singly:]
         singly -= len(one_by_one)
         for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, limits)):
             # A message that waits in a spool file costs no memory to speak of.
             cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
-            if not doors.budget.has_room(cost):
+            if not resources.budget.has_room(cost):
                 await writer.flush()
             with timed(Stage.ROOM):
                 await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
-                await doors.budget.reserve(cost)
-            async with aclosing(_fetch_set(doors, work, uids, cost)) as fetched:
+                await resources.budget.reserve(cost)
+            async with aclosing(_fetch_set(resources, work, uids, cost)) as fetched:
                 async for batch in fetched:
                     yield batch
 
 
-async def _sizes(doors: Doors, work: FolderWork, uids: Sequence[int]) -> Mapping[int, int]:
+async def _sizes(resources: Resources, work: FolderWork, uids: Sequence[int]) -> Mapping[int, int]:
     """Return sizes in bytes; none when the server refuses: one message that it cannot read stops no other."""
     try:
         return await work.session.sizes(uids)
@@ -64,18 +64,20 @@ async def _sizes(doors: Doors, work: FolderWork, uids: Sequence[int]) -> Mapping
         _log.warning("no sizes", error=str(error))
         return {}
     except Transient as error:
-        await give_up_folder_if_last(doors, work, error)
+        await give_up_folder_if_last(resources, work, error)
         raise
 
 
-async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: int) -> AsyncGenerator[Batch, None]:
+async def _fetch_set(
+    resources: Resources, work: FolderWork, uids: Sequence[int], cost: int
+) -> AsyncGenerator[Batch, None]:
     """Yield the messages of one FETCH as a batch, or as several when they are larger than the server claimed.
 
     `cost` bytes are reserved and belong to the last batch, which alone moves the cursor; what comes beyond them is
     charged as it comes. When the connection breaks, what came until then is yielded before the error is raised.
     """
-    limits, session = doors.limits, work.session
-    share = _Share(doors.budget, cost)
+    limits, session = resources.limits, work.session
+    share = _Share(resources.budget, cost)
     batch = Batch(uids[-1], [], share.release)
     absent = set(uids)
     held = 0
@@ -96,7 +98,7 @@ async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: 
     except Transient as error:
         batch.cursor = 0
         if absent:
-            give_up = _give_up_message_if_last(doors, work, batch, min(absent), error, is_alone=len(uids) == 1)
+            give_up = _give_up_message_if_last(resources, work, batch, min(absent), error, is_alone=len(uids) == 1)
             await batch.after(give_up)
         given_up = batch.breaks > 0
         if batch.messages:
@@ -113,14 +115,14 @@ async def _fetch_set(doors: Doors, work: FolderWork, uids: Sequence[int], cost: 
 
 
 async def _give_up_message_if_last(
-    doors: Doors, work: FolderWork, batch: Batch, uid: int, error: Transient, *, is_alone: bool
+    resources: Resources, work: FolderWork, batch: Batch, uid: int, error: Transient, *, is_alone: bool
 ) -> None:
     """Add the message at which the connection broke to the batch, as one that cannot be had, after the last try.
 
     `is_alone`: nothing else was asked for. Of several it is only a guess, so that they are asked for alone next time.
     """
-    if await is_last_try(doors, work, uid, error) and is_alone:
-        reason = f"the connection broke at each of {doors.settings.job_attempts} tries to fetch it: {error}"
+    if await is_last_try(resources, work, uid, error) and is_alone:
+        reason = f"the connection broke at each of {resources.settings.job_attempts} tries to fetch it: {error}"
         batch.messages.append(FetchedMessage(uid, (), None, None, reason))
         batch.breaks = 1
 

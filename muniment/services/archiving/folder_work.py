@@ -12,8 +12,8 @@ from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts
 from muniment.services.archiving.batch import Distribution, Target
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.mail_session import MailSession
+from muniment.services.resources import Resources
 
 #: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
 MAX_BREAKS = 3
@@ -60,24 +60,24 @@ class FolderWork:
         return Distribution(profile.multidrop, own, hint)
 
 
-async def is_last_try(doors: Doors, work: FolderWork, uid: int, error: Transient) -> bool:
+async def is_last_try(resources: Resources, work: FolderWork, uid: int, error: Transient) -> bool:
     """Note where the connection broke, and tell whether to give up that message or folder and go on without it."""
     if isinstance(error, ServerThrottled) or work.job.breaks >= MAX_BREAKS:
         return False
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         times = await jobs.broke(session, work.lease, work.state.id, uid)
-    return times >= doors.settings.job_attempts
+    return times >= resources.settings.job_attempts
 
 
-async def give_up_folder_if_last(doors: Doors, work: FolderWork, error: Transient) -> None:
+async def give_up_folder_if_last(resources: Resources, work: FolderWork, error: Transient) -> None:
     """Refuse the folder for this run when the connection broke at it at every try: the others shall be archived.
 
     Raises GaveUp then.
     """
-    if not await is_last_try(doors, work, _NO_UID, error):
+    if not await is_last_try(resources, work, _NO_UID, error):
         return
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         await folders.refuse(session, work.lease, work.state.id, str(error))
         given_up = Progress(MessageCounts(0, 0, 0, 0), 0, {}, breaks=1)
-        await jobs.progress(session, work.lease, given_up, doors.settings.lease_seconds)
+        await jobs.progress(session, work.lease, given_up, resources.settings.lease_seconds)
     raise GaveUp(str(error)) from error

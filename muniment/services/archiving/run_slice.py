@@ -29,8 +29,8 @@ from muniment.process import process_name
 from muniment.retry import Backoff
 from muniment.services.archiving.archive_mailbox import Outcome, archive_mailbox
 from muniment.services.archiving.folder_work import GaveUp
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.run_access import RunAccess
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -68,46 +68,48 @@ class Slice:
     visit: Outcome | None = None  # None: it failed
 
 
-async def run_slice(doors: Doors, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
+async def run_slice(resources: Resources, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
     """Archive under a heartbeat and translate every outcome into the job's next state.
 
     With `go_on` the end of a mailbox is the lease of the run's next one. Only DatabaseUnavailable leaves this function:
     the lease then runs out by itself.
     """
     try:
-        outcome = await _with_heartbeat(doors, job, archive_mailbox(doors, job, access))
-        return await _end_well(doors, job, outcome, go_on=go_on and await access.seconds_left(job) > 0)
+        outcome = await _with_heartbeat(resources, job, archive_mailbox(resources, job, access))
+        return await _end_well(resources, job, outcome, go_on=go_on and await access.seconds_left(job) > 0)
     except LeaseLost:
         return Slice(SliceEnd.LEASE_LOST)
     except RunCancelled:
         with suppress(LeaseLost):
-            async with doors.database.session() as session:
+            async with resources.database.session() as session:
                 await jobs.stop_cancelled(session, job.lease)
         return Slice(SliceEnd.CANCELLED)
     except (ServerBusy, BrokerUnavailable) as error:
-        return Slice(await _step_back(doors, job, error))
+        return Slice(await _step_back(resources, job, error))
     except MunimentError as error:
-        return Slice(await _end_badly(doors, job, error))
+        return Slice(await _end_badly(resources, job, error))
     except asyncio.CancelledError:
         # The worker shuts down: hand the job back at once instead of letting the lease run out.
-        await _hand_back(doors, job)
+        await _hand_back(resources, job)
         raise
     except Exception as error:  # noqa: BLE001 - a bug must end as a visible failure, not as a job that repeats for ever
         _log.exception("slice crashed")
-        return Slice(await _end_badly(doors, job, MunimentError(f"internal error: {type(error).__name__}: {error}")))
+        return Slice(
+            await _end_badly(resources, job, MunimentError(f"internal error: {type(error).__name__}: {error}"))
+        )
 
 
-async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> Slice:
+async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> Slice:
     if outcome.more:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await jobs.yield_slice(session, job.lease)
         return Slice(SliceEnd.MORE, visit=outcome)
     if outcome.unreadable:
         error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await jobs.fail(session, job.lease, error=error, hint=UNREADABLE_HINT)
         return Slice(SliceEnd.FAILED, visit=outcome)
-    completing = asyncio.ensure_future(_complete(doors, job, outcome, go_on=go_on))
+    completing = asyncio.ensure_future(_complete(resources, job, outcome, go_on=go_on))
     try:
         return Slice(SliceEnd.DONE, await asyncio.shield(completing), outcome)
     except asyncio.CancelledError:
@@ -115,14 +117,14 @@ async def _end_well(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bo
         with suppress(MunimentError):
             following = await completing
             if following is not None:
-                await _hand_back(doors, following)
+                await _hand_back(resources, following)
         raise
 
 
-async def _complete(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
+async def _complete(resources: Resources, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
     completion = Completion(outcome.warnings, outcome.complete, outcome.unmoved, outcome.fingerprint)
-    seconds = doors.settings.lease_seconds
-    async with doors.database.session() as session:
+    seconds = resources.settings.lease_seconds
+    async with resources.database.session() as session:
         try:
             worker = process_name() if go_on else None
             return await jobs.complete(session, job.lease, completion, next_for=worker, seconds=seconds)
@@ -130,22 +132,22 @@ async def _complete(doors: Doors, job: LeasedJob, outcome: Outcome, *, go_on: bo
             return await jobs.complete(session, job.lease, completion, next_for=None, seconds=seconds)
 
 
-async def _hand_back(doors: Doors, job: LeasedJob) -> None:
+async def _hand_back(resources: Resources, job: LeasedJob) -> None:
     """Let others have a job at once."""
     with suppress(MunimentError):
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await jobs.yield_slice(session, job.lease)
 
 
-async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> SliceEnd:
-    settings = doors.settings
+async def _end_badly(resources: Resources, job: LeasedJob, error: MunimentError) -> SliceEnd:
+    settings = resources.settings
     metrics.SETBACKS.labels(type(error).__name__).inc()
     _log.warning("slice failed", error=str(error), kind=type(error).__name__, attempt=job.attempt + 1)
     seconds = Backoff(settings.retry_first_seconds, settings.retry_cap_seconds).seconds(job.attempt + 1)
     weight = _WEIGHTS.get(type(error), _FULL_WEIGHT)
     setback = Setback(str(error), error.hint, seconds, weight, settings.job_attempts * _FULL_WEIGHT)
     try:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             if not isinstance(error, Transient):
                 await jobs.fail(session, job.lease, error=str(error), hint=error.hint)
                 return SliceEnd.FAILED
@@ -155,24 +157,24 @@ async def _end_badly(doors: Doors, job: LeasedJob, error: MunimentError) -> Slic
         return SliceEnd.LEASE_LOST
 
 
-async def _step_back(doors: Doors, job: LeasedJob, error: Transient) -> SliceEnd:
+async def _step_back(resources: Resources, job: LeasedJob, error: Transient) -> SliceEnd:
     """Let the job wait for a connection: that none was to be had says nothing about its mailbox."""
     _log.info("no connection", reason=str(error))
     seconds = BUSY_SECONDS * random.uniform(0.5, 1.0)
     if isinstance(error, ServerBusy):
         seconds = max(seconds, min(error.seconds, LONGEST_BUSY_SECONDS))
     try:
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await jobs.step_back(session, job.lease, seconds, str(error), error.hint)
     except LeaseLost:
         return SliceEnd.LEASE_LOST
     return SliceEnd.POSTPONED
 
 
-async def _with_heartbeat(doors: Doors, job: LeasedJob, work: Awaitable[Outcome]) -> Outcome:
+async def _with_heartbeat(resources: Resources, job: LeasedJob, work: Awaitable[Outcome]) -> Outcome:
     """Run `work` while the lease is kept; the first of the two to end ends the other."""
     working = asyncio.ensure_future(work)
-    beating = asyncio.create_task(_heartbeat(doors, job), name=f"heartbeat of job {job.lease.job_id}")
+    beating = asyncio.create_task(_heartbeat(resources, job), name=f"heartbeat of job {job.lease.job_id}")
     try:
         done, _ = await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
         if working not in done:
@@ -191,18 +193,18 @@ async def _stop(task: asyncio.Future[Outcome] | asyncio.Task[None]) -> None:
         task.exception()  # looked at: asyncio shall not complain about it
 
 
-async def _heartbeat(doors: Doors, job: LeasedJob) -> None:
+async def _heartbeat(resources: Resources, job: LeasedJob) -> None:
     """Extend the lease three times per lease; ends with LeaseLost or RunCancelled, never well.
 
     When PostgreSQL is silent for a whole lease, another worker may own the job: stop as well.
     """
     loop = asyncio.get_running_loop()
-    period = doors.settings.lease_seconds
+    period = resources.settings.lease_seconds
     kept = loop.time()
     while True:
         await asyncio.sleep(period / 3)
         try:
-            async with asyncio.timeout(period / 3), doors.database.session() as session:
+            async with asyncio.timeout(period / 3), resources.database.session() as session:
                 state = await jobs.extend(session, job.lease, period)
         except (DatabaseUnavailable, TimeoutError) as error:
             if loop.time() - kept > period:

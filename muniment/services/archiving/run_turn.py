@@ -10,8 +10,8 @@ from muniment.errors import MailboxBusy
 from muniment.model.run import LeasedJob
 from muniment.process import process_name
 from muniment.services.archiving.run_slice import SliceEnd, run_slice
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.run_access import RunAccess
+from muniment.services.resources import Resources
 from muniment.services.runs.pump import pump
 
 _log = log.get(__name__)
@@ -20,36 +20,36 @@ _log = log.get(__name__)
 BUSY_SECONDS = 15.0
 
 
-async def run_turn(doors: Doors, run_id: int, job_id: int) -> SliceEnd:
+async def run_turn(resources: Resources, run_id: int, job_id: int) -> SliceEnd:
     """Run a slice of a job, go on with the run's next jobs for `turn_seconds`, and pump the run.
 
     Going on costs one statement; another task costs the broker, Celery, its events and the pump. A job that is not
     to be had (done, cancelled, leased by another, sent twice) is no error. Returns how the last slice ended. Only
     DatabaseUnavailable leaves this function: leases then run out by themselves.
     """
-    job = await _lease(doors, job_id)
+    job = await _lease(resources, job_id)
     if job is None:
         return SliceEnd.NOT_LEASED
-    access = RunAccess(doors)
-    until = time.monotonic() + doors.settings.turn_seconds
+    access = RunAccess(resources)
+    until = time.monotonic() + resources.settings.turn_seconds
     while True:
         with log.bound(run=run_id, job=job.lease.job_id, mailbox_id=job.mailbox_id):
             with metrics.SLICES_RUNNING.track_inprogress(), metrics.SLICE_SECONDS.time():
-                done = await run_slice(doors, job, access, go_on=time.monotonic() < until)
+                done = await run_slice(resources, job, access, go_on=time.monotonic() < until)
             metrics.SLICES.labels(done.end.value).inc()
             visited = {} if done.visit is None else {"folders": done.visit.folders, "commands": done.visit.commands}
             _log.info("slice ended", end=done.end.value, **visited)
         if done.next is None:
             break
         job = done.next
-    await pump(doors, run_id)
+    await pump(resources, run_id)
     return done.end
 
 
-async def _lease(doors: Doors, job_id: int) -> LeasedJob | None:
-    async with doors.database.session() as session:
+async def _lease(resources: Resources, job_id: int) -> LeasedJob | None:
+    async with resources.database.session() as session:
         try:
-            return await jobs.lease(session, job_id, process_name(), doors.settings.lease_seconds)
+            return await jobs.lease(session, job_id, process_name(), resources.settings.lease_seconds)
         except MailboxBusy:
             await jobs.delay_busy(session, job_id, BUSY_SECONDS)
             return None

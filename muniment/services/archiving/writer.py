@@ -12,7 +12,7 @@ from muniment.model.run import Lease
 from muniment.services.archiving.batch import Batch, Filing, Target
 from muniment.services.archiving.commit_group import commit_group
 from muniment.services.archiving.prove_folders import Visited
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 
 class _Group:
@@ -43,8 +43,8 @@ class Writer:
     everything is committed, also when the connection to the mail server broke: what is on its way comes first.
     """
 
-    def __init__(self, doors: Doors, lease: Lease) -> None:
-        self._doors = doors
+    def __init__(self, resources: Resources, lease: Lease) -> None:
+        self._resources = resources
         self._lease = lease
         self._gathering = _Group()
         self._committing: asyncio.Task[None] | None = None
@@ -56,14 +56,14 @@ class Writer:
     async def file(self, target: Target, batch: Batch) -> None:
         """Take a batch, which belongs to the writer from now on."""
         self._gathering.add(Filing(target, batch))
-        limits = self._doors.limits
+        limits = self._resources.limits
         if self._gathering.messages >= limits.batch_messages or self._gathering.bytes >= limits.batch_bytes:
             await self._begin()
 
     async def prove(self, visit: Visited) -> None:
         """Take a folder's proof, to be stored with, or after, its last batch."""
         self._gathering.visits.append(visit)
-        if len(self._gathering.visits) >= self._doors.limits.batch_messages:
+        if len(self._gathering.visits) >= self._resources.limits.batch_messages:
             await self._begin()
 
     async def flush(self) -> None:
@@ -105,7 +105,7 @@ class Writer:
                 raise
 
     async def _commit(self, group: _Group) -> None:
-        missing = await commit_group(self._doors, self._lease, group.filings, group.visits)
+        missing = await commit_group(self._resources, self._lease, group.filings, group.visits)
         self.incomplete.update(folder_id for folder_id, lacking in missing.items() if lacking)
 
     async def _abandon(self) -> None:

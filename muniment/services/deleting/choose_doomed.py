@@ -12,9 +12,9 @@ from muniment.model.deletion_rule import AT_ONCE
 from muniment.model.folder import FolderState
 from muniment.model.period import Period
 from muniment.model.profile import Profile
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.filter_news import WINDOW, message_facts
 from muniment.services.mailboxes.mail_session import MailSession
+from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ def may_delete(state: FolderState) -> bool:
     return state.complete and not state.refusal and not state.vanished and state.uidvalidity > 0
 
 
-async def has_candidates(doors: Doors, profile: Profile, state: FolderState, now: datetime) -> bool:
+async def has_candidates(resources: Resources, profile: Profile, state: FolderState, now: datetime) -> bool:
     """Tell whether the archive knows of a message that the rule may be about; without, the folder stays closed."""
-    return bool(await _candidates(doors, profile, state, now, above=0, limit=1))
+    return bool(await _candidates(resources, profile, state, now, above=0, limit=1))
 
 
 async def choose_doomed(
-    doors: Doors, profile: Profile, session: MailSession, state: FolderState, now: datetime
+    resources: Resources, profile: Profile, session: MailSession, state: FolderState, now: datetime
 ) -> AsyncGenerator[Doomed, None]:
     """Yield the messages of the open folder that the rule deletes, a few thousand at a time.
 
     What counts is what the server tells of each in this moment: flags change.
     """
     above = 0
-    while window := await _candidates(doors, profile, state, now, above=above, limit=WINDOW):
+    while window := await _candidates(resources, profile, state, now, above=above, limit=WINDOW):
         above = window[-1].uid
         by_uid = {one.uid: one for one in window}
         doomed: list[Candidate] = []
@@ -60,9 +60,9 @@ async def choose_doomed(
 
 
 async def _candidates(
-    doors: Doors, profile: Profile, state: FolderState, now: datetime, *, above: int, limit: int
+    resources: Resources, profile: Profile, state: FolderState, now: datetime, *, above: int, limit: int
 ) -> list[Candidate]:
     after = profile.deletion.after
     before = None if after == AT_ONCE else Period.parse(after).before(now)
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         return await deletions.candidates(session, state.id, state.uidvalidity, before=before, above=above, limit=limit)

@@ -20,12 +20,12 @@ from muniment.db.deletions import Candidate
 from muniment.errors import CommandRefused, Damaged
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.services.deleting.choose_doomed import choose_doomed, has_candidates, may_delete
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.mail_session import Eraser
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, folder_states
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there
 from muniment.services.reading.read_message import with_parts
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -59,27 +59,27 @@ class Deletion:
             self.warnings.append("kept on the server: more messages; the archive workers' logs name all of them")
 
 
-async def delete_archived(doors: Doors, opened: OpenMailbox, slice_budget: SliceBudget) -> Deletion:
+async def delete_archived(resources: Resources, opened: OpenMailbox, slice_budget: SliceBudget) -> Deletion:
     """Delete what the rule says in every folder that is proven complete, and say what stood in the way.
 
     Raises what `muniment.imap` raises, LeaseLost and DatabaseUnavailable.
     """
     done = Deletion()
-    states = await folder_states(doors, opened.job)
-    async with doors.database.session() as session:
+    states = await folder_states(resources, opened.job)
+    async with resources.database.session() as session:
         await deletions.confirm_earlier(session, [state.id for state in states.values()])
     eraser = opened.session.eraser()
     unlasting = 0
     for folder in opened.folders:
         state = states[folder.wire_name]
         unlasting += state.complete and state.uidvalidity <= 0
-        if not may_delete(state) or not await has_candidates(doors, opened.profile, state, opened.job.run_started):
+        if not may_delete(state) or not await has_candidates(resources, opened.profile, state, opened.job.run_started):
             continue
         if not eraser.is_exact and not opened.profile.deletion.without_uidplus:
             done.warnings.append(NO_UIDPLUS)
             return done
         try:
-            await _delete_in(doors, opened, eraser, folder, state, slice_budget, done)
+            await _delete_in(resources, opened, eraser, folder, state, slice_budget, done)
         except CommandRefused as error:
             # Nothing is lost by what is not deleted: the other folders go on, the next run tries again.
             done.warnings.append(f"not deleted in {'/'.join(folder.path)}: {error}")
@@ -93,7 +93,7 @@ async def delete_archived(doors: Doors, opened: OpenMailbox, slice_budget: Slice
 
 
 async def _delete_in(
-    doors: Doors,
+    resources: Resources,
     opened: OpenMailbox,
     eraser: Eraser,
     folder: ServerFolder,
@@ -104,26 +104,26 @@ async def _delete_in(
     status = await eraser.open(folder)
     if status.uidvalidity != state.uidvalidity:
         return  # other messages by now; the next run archives them first
-    if not eraser.is_exact and await _are_others_marked(doors, eraser, folder, state, done):
+    if not eraser.is_exact and await _are_others_marked(resources, eraser, folder, state, done):
         return
-    choices = choose_doomed(doors, opened.profile, opened.session, state, opened.job.run_started)
+    choices = choose_doomed(resources, opened.profile, opened.session, state, opened.job.run_started)
     async with aclosing(choices):
         async for choice in choices:
             for start in range(0, len(choice.messages), _AT_ONCE):
-                sound = await _sound(doors, opened, choice.messages[start : start + _AT_ONCE], folder, done)
+                sound = await _sound(resources, opened, choice.messages[start : start + _AT_ONCE], folder, done)
                 if sound:
-                    done.deleted += await _delete(doors, opened, eraser, state, sound)
+                    done.deleted += await _delete(resources, opened, eraser, state, sound)
                 if sound and slice_budget.is_over:
                     done.more = True
                     return
 
 
 async def _are_others_marked(
-    doors: Doors, eraser: Eraser, folder: ServerFolder, state: FolderState, done: Deletion
+    resources: Resources, eraser: Eraser, folder: ServerFolder, state: FolderState, done: Deletion
 ) -> bool:
     """Tell whether an EXPUNGE would take messages that are not archived; then it is not sent, whoever accepted what."""
     marked = await eraser.marked()
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         others = marked - await deletions.archived(session, state.id, state.uidvalidity, sorted(marked))
     if others:
         done.warnings.append(
@@ -134,7 +134,7 @@ async def _are_others_marked(
 
 
 async def _sound(
-    doors: Doors, opened: OpenMailbox, chosen: Sequence[Candidate], folder: ServerFolder, done: Deletion
+    resources: Resources, opened: OpenMailbox, chosen: Sequence[Candidate], folder: ServerFolder, done: Deletion
 ) -> list[Candidate]:
     """Read messages back from the store, and return those that the server has there, and the archive holds, for certain.
 
@@ -148,7 +148,7 @@ async def _sound(
 
     heads = await opened.session.heads([one.uid for one in chosen])
     sound: list[Candidate] = []
-    async with doors.database.transaction(snapshot=True) as session:
+    async with resources.database.transaction(snapshot=True) as session:
         async for one, parts in with_parts(session, each()):
             reason = await _why_not(one, parts, heads.get(one.uid, b"").rstrip(b"\r\n"))
             if reason:
@@ -174,11 +174,11 @@ async def _why_not(one: Candidate, parts: AsyncIterable[EncodedPart], head: byte
 
 
 async def _delete(
-    doors: Doors, opened: OpenMailbox, eraser: Eraser, state: FolderState, sound: Sequence[Candidate]
+    resources: Resources, opened: OpenMailbox, eraser: Eraser, state: FolderState, sound: Sequence[Candidate]
 ) -> int:
     """Delete messages that were just read back, and return how many are gone."""
     lease = opened.job.lease
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await deletions.plan(session, lease, state.id, state.uidvalidity, sound)
     uids = [one.uid for one in sound]
     refusal: CommandRefused | None = None
@@ -187,7 +187,7 @@ async def _delete(
     except CommandRefused as error:
         refusal = error  # perhaps in the middle: what is gone is gone
     gone = sorted(set(uids).difference(await still_there(opened.session, uids)))
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await deletions.confirm(session, lease, state.id, state.uidvalidity, gone)
     metrics.DELETED.inc(len(gone))
     if refusal is not None:

@@ -16,11 +16,11 @@ from muniment.model.folder import messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.credentials import open_logins, own_login
 from muniment.services.mailboxes.mail_session import open_session
 from muniment.services.mailboxes.side_by_side import patiently, side_by_side
 from muniment.services.profiles.csv_mailboxes import CsvMailbox
+from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -52,55 +52,55 @@ class _Target:
 
 
 def check_rows(
-    doors: Doors, server: Server, rows: Sequence[CsvMailbox], at_once: int
+    resources: Resources, server: Server, rows: Sequence[CsvMailbox], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once.
 
     ServerUnavailable when nothing gets through to the server.
     """
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
-    return _check(doors, server, None, targets, at_once)
+    return _check(resources, server, None, targets, at_once)
 
 
 def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
     return lambda: own_login(row.login_user, row.password)
 
 
-async def check_profile(doors: Doors, name: str) -> AsyncGenerator[LoginCheck, None]:
+async def check_profile(resources: Resources, name: str) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login to each mailbox of a profile went, as soon as it is known; NotFound when there is no profile."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)
         stored = await profiles.get(session, profile.id)
-    logins = await open_logins(stored, doors.secrets)
+    logins = await open_logins(stored, resources.secrets)
 
     def credentials_of(mailbox: profiles.ProfileMailbox) -> Callable[[], Credentials]:
         return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
 
     targets = [_Target(m.user_name, m.address, None, credentials_of(m), m.server) for m in mailboxes]
-    async with aclosing(_check(doors, profile.server, profile, targets, profile.max_jobs)) as checks:
+    async with aclosing(_check(resources, profile.server, profile, targets, profile.max_jobs)) as checks:
         async for check in checks:
             yield check
 
 
 async def _check(
-    doors: Doors, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
+    resources: Resources, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
     """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
-    async for finding in diagnose_way(server, doors.limits):
+    async for finding in diagnose_way(server, resources.limits):
         if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
-    looks = (partial(_try, doors, server, profile, target) for target in targets)
+    looks = (partial(_try, resources, server, profile, target) for target in targets)
     async with aclosing(side_by_side(looks, at_once)) as checks:
         async for check in checks:
             yield check
 
 
-async def _try(doors: Doors, server: Server, profile: Profile | None, target: _Target) -> LoginCheck:
+async def _try(resources: Resources, server: Server, profile: Profile | None, target: _Target) -> LoginCheck:
     began = time.monotonic()
 
     async def look() -> LoginCheck:
-        session = await open_session(doors, server.at(target.server), target.credentials(), 0)
+        session = await open_session(resources, server.at(target.server), target.credentials(), 0)
         try:
             listed = await session.list_folders()
             found = [finding async for finding in diagnose_mailbox(session, listed, server, profile)]

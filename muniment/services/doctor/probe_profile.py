@@ -13,10 +13,10 @@ from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.resources import Resources
 
 
 @dataclass
@@ -40,40 +40,40 @@ class Probe:
         return [f"{one.step}: {one.found}" for one in self.findings if one.verdict is not Verdict.OK]
 
 
-async def probe_profile(doors: Doors, name: str, mailbox: str | None = None) -> Probe:
+async def probe_profile(resources: Resources, name: str, mailbox: str | None = None) -> Probe:
     """Try one mailbox of the profile (the first, unless named), and say what works and what to change.
 
     What the server does wrong is in the result. NotFound when profile or mailbox do not exist, Misconfigured when a
     password cannot be decrypted.
     """
-    async with doors.database.session() as db:
+    async with resources.database.session() as db:
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
         stored = await profiles.get(db, profile.id)
-    logins = await open_logins(stored, doors.secrets)
+    logins = await open_logins(stored, resources.secrets)
     probe = Probe(found.address)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
     server = profile.server.at(found.server)
-    if not await _way_is_open(doors, server, probe):
+    if not await _way_is_open(resources, server, probe):
         # The error of a real try: it says what the run would.
-        probe.error = await _error_of_login(doors, server, credentials)
+        probe.error = await _error_of_login(resources, server, credentials)
         return probe
-    session = await _log_in(doors, logins, found, credentials, probe)
+    session = await _log_in(resources, logins, found, credentials, probe)
     if session is not None:
-        await _look(doors, logins, session, probe)
+        await _look(resources, logins, session, probe)
     return probe
 
 
-async def _way_is_open(doors: Doors, server: Server, probe: Probe) -> bool:
+async def _way_is_open(resources: Resources, server: Server, probe: Probe) -> bool:
     """Look at name, TCP and TLS of the server; False when nothing gets through."""
-    async for finding in diagnose_way(server, doors.limits):
+    async for finding in diagnose_way(server, resources.limits):
         probe.findings.append(finding)
     return all(one.verdict is not Verdict.FAILED for one in probe.findings)
 
 
-async def _error_of_login(doors: Doors, server: Server, credentials: Credentials) -> MunimentError | None:
+async def _error_of_login(resources: Resources, server: Server, credentials: Credentials) -> MunimentError | None:
     try:
-        session = await open_session(doors, server, credentials, 0)
+        session = await open_session(resources, server, credentials, 0)
     except MunimentError as error:
         return error
     await session.logout()
@@ -81,7 +81,7 @@ async def _error_of_login(doors: Doors, server: Server, credentials: Credentials
 
 
 async def _log_in(
-    doors: Doors, logins: Logins, mailbox: ProfileMailbox, credentials: Credentials, probe: Probe
+    resources: Resources, logins: Logins, mailbox: ProfileMailbox, credentials: Credentials, probe: Probe
 ) -> MailSession | None:
     """Try every way of logging in that the profile allows; return a session by the one that a run would use."""
     first: MunimentError | None = None
@@ -92,7 +92,7 @@ async def _log_in(
         name = methods.get(way.kind, way.kind.value)
         try:
             server = logins.profile.server.at(mailbox.server)
-            opened = await open_session(doors, server, replace(way, instead=None), mailbox.mailbox_id)
+            opened = await open_session(resources, server, replace(way, instead=None), mailbox.mailbox_id)
         except (ServerBusy, BrokerUnavailable) as error:
             if session is not None:
                 break  # a server that allows one connection: the way that works is open already
@@ -115,7 +115,7 @@ async def _log_in(
     return session
 
 
-async def _look(doors: Doors, logins: Logins, session: MailSession, probe: Probe) -> None:
+async def _look(resources: Resources, logins: Logins, session: MailSession, probe: Probe) -> None:
     try:
         listed = await session.list_folders()
         probe.capabilities = sorted(session.capabilities)
@@ -131,16 +131,18 @@ async def _look(doors: Doors, logins: Logins, session: MailSession, probe: Probe
         return
     finally:
         session.abort()
-    await _is_right(doors, logins, print_, listed, probe)
+    await _is_right(resources, logins, print_, listed, probe)
 
 
-async def _is_right(doors: Doors, logins: Logins, print_: bytes, listed: list[ServerFolder], probe: Probe) -> None:
+async def _is_right(
+    resources: Resources, logins: Logins, print_: bytes, listed: list[ServerFolder], probe: Probe
+) -> None:
     """Compare the mailbox with the privileged user's own one: an OK is no proof that the right one was opened."""
     master = logins.of_master()
     if master is None or print_ == EMPTY or not listed:
         return
     try:
-        own = await fingerprint_of(doors, logins.profile.server, master)
+        own = await fingerprint_of(resources, logins.profile.server, master)
     except Permanent:
         own = EMPTY  # he cannot log in as himself, or see anything then: nothing to mix up
     except MunimentError as error:

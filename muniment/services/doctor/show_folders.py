@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from muniment.services.doctor.try_mailbox import tried_mailbox
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.effective_folders import EffectiveFolder, effective_folders, unused_patterns
+from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class MailboxFolders:
     unused: list[str]
 
 
-async def show_folders(doors: Doors, name: str, mailbox: str | None = None) -> MailboxFolders:
+async def show_folders(resources: Resources, name: str, mailbox: str | None = None) -> MailboxFolders:
     """Log in to one mailbox of the profile (the first, unless named) and decide about each of its folders.
 
     Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
     """
-    async with tried_mailbox(doors, name, mailbox) as tried:
+    async with tried_mailbox(resources, name, mailbox) as tried:
         profile, listed = tried.profile, tried.listed
     folders = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
     unused = await asyncio.to_thread(unused_patterns, listed, profile.folders)

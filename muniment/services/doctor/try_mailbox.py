@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from muniment.db import profiles
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Profile
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.credentials import open_logins
 from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class TriedMailbox:
 
 
 @asynccontextmanager
-async def tried_mailbox(doors: Doors, name: str, mailbox: str | None) -> AsyncIterator[TriedMailbox]:
+async def tried_mailbox(resources: Resources, name: str, mailbox: str | None) -> AsyncIterator[TriedMailbox]:
     """Log in to one mailbox of the profile (the first, unless named), and log out at the end.
 
     Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
     """
-    async with doors.database.session() as db:
+    async with resources.database.session() as db:
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
         stored = await profiles.get(db, profile.id)
-    logins = await open_logins(stored, doors.secrets)
+    logins = await open_logins(stored, resources.secrets)
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    session = await open_session(doors, profile.server.at(found.server), credentials, found.mailbox_id)
+    session = await open_session(resources, profile.server.at(found.server), credentials, found.mailbox_id)
     try:
         yield TriedMailbox(profile, found.address, session, await session.list_folders())
         await session.logout()

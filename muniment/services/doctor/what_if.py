@@ -20,13 +20,13 @@ from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.deleting.choose_doomed import choose_doomed, may_delete
 from muniment.services.deleting.delete_archived import NO_UIDPLUS
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.effective_folders import effective_folders
 from muniment.services.mailboxes.filter_news import WINDOW, filter_news, message_facts
 from muniment.services.mailboxes.mail_session import MailSession, open_session
 from muniment.services.mailboxes.open_mailbox import is_unmoved
 from muniment.services.mailboxes.side_by_side import patiently, side_by_side
+from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,23 @@ class Forecast:
     hint: str = ""
 
 
-async def what_if(doors: Doors, name: str) -> AsyncGenerator[Forecast, None]:
+async def what_if(resources: Resources, name: str) -> AsyncGenerator[Forecast, None]:
     """Yield what a run of the profile would do with each mailbox, as soon as it is known; NotFound: no such profile."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)
         stored = await profiles.get(session, profile.id)
-    logins = await open_logins(stored, doors.secrets)
+    logins = await open_logins(stored, resources.secrets)
     now = utc_now()
-    looks = (partial(_forecast, doors, logins, mailbox, now) for mailbox in mailboxes)
+    looks = (partial(_forecast, resources, logins, mailbox, now) for mailbox in mailboxes)
     async with aclosing(side_by_side(looks, profile.max_jobs)) as forecasts:
         async for forecast in forecasts:
             yield forecast
 
 
-async def known_pace(doors: Doors, name: str) -> Pace:
+async def known_pace(resources: Resources, name: str) -> Pace:
     """Return how fast runs of a profile have been, or those of all profiles where it has archived nothing yet."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         own = await runs.pace(session, profile.id)
         return own if own.messages else await runs.pace(session, None)
@@ -90,25 +90,25 @@ def estimate_seconds(pace: Pace, messages: int, size: int) -> float | None:
     return max(messages / pace.messages, size / pace.bytes) * pace.seconds
 
 
-async def _forecast(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
+async def _forecast(resources: Resources, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
     began = time.monotonic()
     found = Forecast(mailbox.user_name, mailbox.address)
     try:
-        found = await patiently(partial(_look, doors, logins, mailbox, now))
+        found = await patiently(partial(_look, resources, logins, mailbox, now))
     except MunimentError as error:
         found.error, found.hint = str(error), error.hint or ""
     found.seconds = time.monotonic() - began
     return found
 
 
-async def _look(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
+async def _look(resources: Resources, logins: Logins, mailbox: ProfileMailbox, now: datetime) -> Forecast:
     profile = logins.profile
-    async with doors.database.session() as db:
+    async with resources.database.session() as db:
         known = await folders.of_mailbox(db, mailbox.mailbox_id, now) if mailbox.mailbox_id else []
     states = {state.wire_name: state for state in known}
     credentials = logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
-    session = await open_session(doors, profile.server.at(mailbox.server), credentials, mailbox.mailbox_id)
-    visit = _Visit(doors, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
+    session = await open_session(resources, profile.server.at(mailbox.server), credentials, mailbox.mailbox_id)
+    visit = _Visit(resources, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
     try:
         listed = await session.list_folders()
         effective = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
@@ -127,7 +127,7 @@ async def _look(doors: Doors, logins: Logins, mailbox: ProfileMailbox, now: date
 class _Visit:
     """A look into one mailbox."""
 
-    doors: Doors
+    resources: Resources
     profile: Profile
     session: MailSession
     now: datetime
@@ -142,7 +142,7 @@ class _Visit:
             if not stands:
                 await self._count_news(folder, state, uidvalidity)
             if self.profile.deletion and state is not None and state.uidvalidity == uidvalidity and may_delete(state):
-                async for choice in choose_doomed(self.doors, self.profile, self.session, state, self.now):
+                async for choice in choose_doomed(self.resources, self.profile, self.session, state, self.now):
                     self.found.kept.update(choice.kept)
                     self.found.doomed += [DoomedMessage(folder.path, m.uid, m.size, m.sha256) for m in choice.messages]
         except CommandRefused as error:
@@ -152,7 +152,7 @@ class _Visit:
         found = self.found
         archived: set[int] = set()
         if state is not None and state.uidvalidity == uidvalidity:
-            async with self.doors.database.session() as db:
+            async with self.resources.database.session() as db:
                 [held] = await folders.held(db, [(state.id, uidvalidity)], self.now)
             archived = set(held.archived)
         new = [uid for uid in await self.session.search_uids() if uid not in archived]

@@ -14,9 +14,9 @@ from muniment.metrics import Stage, timed
 from muniment.model.document import Document
 from muniment.retry import Backoff
 from muniment.search import Change, IndexFailure
-from muniment.services.doors import Doors
 from muniment.services.indexing.index_targets import targets_of
 from muniment.services.indexing.make_documents import make_documents
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -30,7 +30,7 @@ _FAILED = Backoff(first_seconds=60, cap_seconds=6 * 3600)
 _PAUSED = Backoff(first_seconds=2, cap_seconds=60)
 
 
-async def drain_outbox(doors: Doors) -> int:
+async def drain_outbox(resources: Resources) -> int:
     """Index what is due until nothing is left or the time is over; return how many messages.
 
     SearchUnavailable when the index takes nothing: everything stays in the outbox, and nobody tries before the pause
@@ -38,30 +38,30 @@ async def drain_outbox(doors: Doors) -> int:
     """
     until = time.monotonic() + DRAIN_SECONDS
     total = 0
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         if await index.is_paused(session):
             return 0
     while True:
         try:
             with timed(Stage.INDEX):
-                taken = await _drain_batch(doors, until)
+                taken = await _drain_batch(resources, until)
         except SearchUnavailable as error:
-            async with doors.database.session() as session:
+            async with resources.database.session() as session:
                 await index.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
             raise
         if taken and not total:
-            async with doors.database.session() as session:
+            async with resources.database.session() as session:
                 await index.resume(session)
         total += taken
         if not taken or time.monotonic() >= until:
             return total
 
 
-async def _drain_batch(doors: Doors, until: float) -> int:
+async def _drain_batch(resources: Resources, until: float) -> int:
     """Index one batch in the transaction that takes it out of the outbox; return how many messages."""
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         await index.share(session)
-        rows = await index.claim(session, doors.settings.index_batch)
+        rows = await index.claim(session, resources.settings.index_batch)
         if not rows:
             return 0
         version = await index.next_version(session)
@@ -70,9 +70,9 @@ async def _drain_batch(doors: Doors, until: float) -> int:
         documents: dict[tuple[int, int], Document | None] = dict.fromkeys(
             set(messages) - {(one.store_id, one.message_id) for one in facts}
         )
-        async for document in make_documents(doors, session, facts, version, until):
+        async for document in make_documents(resources, session, facts, version, until):
             documents[document.store_id, document.message_id] = document
-        outcomes = await _apply(doors, session, rows, documents, version)
+        outcomes = await _apply(resources, session, rows, documents, version)
         await index.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
         await index.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
     failed = [one for one in outcomes if not one.indexed]
@@ -84,7 +84,7 @@ async def _drain_batch(doors: Doors, until: float) -> int:
 
 
 async def _apply(
-    doors: Doors,
+    resources: Resources,
     session: Session,
     rows: Sequence[OutboxRow],
     documents: dict[tuple[int, int], Document | None],
@@ -99,9 +99,9 @@ async def _apply(
         Change(store, message, version, document, building=(store, message) in building)
         for (store, message), document in documents.items()
     ]
-    targets = await targets_of(doors, session)
+    targets = await targets_of(resources, session)
     # One that was taken in part may be refused all the same: the later word counts.
-    failures = {(one.store_id, one.message_id): one for one in await doors.index.apply(session, targets, changes)}
+    failures = {(one.store_id, one.message_id): one for one in await resources.index.apply(session, targets, changes)}
     return [_outcome(key, document, failures.get(key)) for key, document in documents.items()]
 
 

@@ -21,8 +21,8 @@ from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
 from muniment.mail.headers import read_people
 from muniment.model.document import Document
-from muniment.services.doors import Doors
 from muniment.services.reading.read_message import with_parts
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -51,7 +51,7 @@ class _Read:
 
 
 async def make_documents(
-    doors: Doors, session: Session, facts: Sequence[Facts], version: int, until: float
+    resources: Resources, session: Session, facts: Sequence[Facts], version: int, until: float
 ) -> AsyncIterator[Document]:
     """Yield a document for each message, as long as the time (`time.monotonic()`) allows; the first comes in any case.
 
@@ -63,7 +63,7 @@ async def make_documents(
             if begun and time.monotonic() >= until:
                 return
             begun = True
-            texts = await _attachments(doors, session, one)
+            texts = await _attachments(resources, session, one)
             yield _document(one, version, texts)
 
 
@@ -133,9 +133,9 @@ def _unread(facts: Facts, reason: str) -> _Read:
     return _Read(facts, BodyText("", (), reason, lost=(reason,)), people, [], [])
 
 
-async def _attachments(doors: Doors, session: Session, read: _Read) -> list[TextRow]:
+async def _attachments(resources: Resources, session: Session, read: _Read) -> list[TextRow]:
     """Return the texts of a message's attachments: from where they were kept, or read now and kept for the next one."""
-    allowed = doors.settings.index_attachments
+    allowed = resources.settings.index_attachments
     wanted = {
         digest: (attachment, kind)
         for digest, attachment, kind in zip(read.hashes, read.body.attachments, read.kinds, strict=True)
@@ -146,9 +146,9 @@ async def _attachments(doors: Doors, session: Session, read: _Read) -> list[Text
     for digest, (attachment, kind) in wanted.items():
         if digest in texts:
             continue
-        row = texts[digest] = await _read_attachment(doors, digest, attachment, kind)
+        row = texts[digest] = await _read_attachment(resources, digest, attachment, kind)
         # By itself: what took long must not be lost with this batch.
-        async with doors.database.transaction() as other:
+        async with resources.database.transaction() as other:
             await index.keep_texts(other, [row], READERS_VERSION)
         if time.monotonic() - silent_since > SIGN_OF_LIFE_SECONDS:
             await session.value("SELECT 1")
@@ -156,8 +156,8 @@ async def _attachments(doors: Doors, session: Session, read: _Read) -> list[Text
     return list(texts.values())
 
 
-async def _read_attachment(doors: Doors, digest: bytes, attachment: Attachment, kind: Kind) -> TextRow:
-    found = await doors.attachments.read(attachment.name, attachment.type, kind, attachment.data)
+async def _read_attachment(resources: Resources, digest: bytes, attachment: Attachment, kind: Kind) -> TextRow:
+    found = await resources.attachments.read(attachment.name, attachment.type, kind, attachment.data)
     problem = f"{kind.value}: {found.problem}" if found.problem else ""
     return TextRow(digest, kind.value, found.text, problem)
 

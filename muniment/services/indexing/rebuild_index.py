@@ -14,8 +14,8 @@ from muniment.db import index
 from muniment.db.index import Generation
 from muniment.errors import SearchUnavailable
 from muniment.search import Target
-from muniment.services.doors import Doors
 from muniment.services.indexing.index_targets import generations
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -31,35 +31,35 @@ class Begun:
     already: bool
 
 
-async def begin_rebuilds(doors: Doors, store: str | None) -> list[Begun]:
+async def begin_rebuilds(resources: Resources, store: str | None) -> list[Begun]:
     """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
     begun = []
-    for one in await generations(doors, store):
-        async with doors.database.transaction() as session:
+    for one in await generations(resources, store):
+        async with resources.database.transaction() as session:
             await index.exclude(session)
-            new = await index.begin_rebuild(session, one.store_id, doors.index.backend)
+            new = await index.begin_rebuild(session, one.store_id, resources.index.backend)
         begun.append(Begun(one.store_name, already=not new))
     return begun
 
 
-async def give_up_rebuilds(doors: Doors, store: str | None) -> list[str]:
+async def give_up_rebuilds(resources: Resources, store: str | None) -> list[str]:
     """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
     stopped = []
-    for one in await generations(doors, store):
+    for one in await generations(resources, store):
         if one.building is None:
             continue
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             await index.exclude(session)
-            await index.give_up_rebuild(session, one.store_id, doors.index.backend)
-        await _discard(doors, one.store_id, one.building)
+            await index.give_up_rebuild(session, one.store_id, resources.index.backend)
+        await _discard(resources, one.store_id, one.building)
         stopped.append(one.store_name)
     return stopped
 
 
-async def drive_rebuild(doors: Doors, generation: Generation) -> None:
+async def drive_rebuild(resources: Resources, generation: Generation) -> None:
     """Take the next step of a rebuild that is under way; does nothing where another process takes it."""
-    store_id, backend = generation.store_id, doors.index.backend
-    async with doors.database.transaction() as session:
+    store_id, backend = generation.store_id, resources.index.backend
+    async with resources.database.transaction() as session:
         if not await index.try_tend(session, store_id):
             return
         if generation.upto is None:
@@ -70,13 +70,13 @@ async def drive_rebuild(doors: Doors, generation: Generation) -> None:
             return
         if await index.is_pending_for_building(session, store_id):
             return
-    await _end(doors, generation)
+    await _end(resources, generation)
 
 
-async def _end(doors: Doors, generation: Generation) -> None:
+async def _end(resources: Resources, generation: Generation) -> None:
     """Let searches see the new index: everything was handed over, and nothing waits."""
-    store_id, backend = generation.store_id, doors.index.backend
-    async with doors.database.transaction() as session:
+    store_id, backend = generation.store_id, resources.index.backend
+    async with resources.database.transaction() as session:
         if not await index.try_tend(session, store_id):
             return
         await index.exclude(session)
@@ -84,17 +84,17 @@ async def _end(doors: Doors, generation: Generation) -> None:
         if now.building is None or now.building != generation.building:
             return
         target = Target(store_id, now.live, now.building)
-        await doors.index.prepare([target])
-        await doors.index.promote(session, target)
+        await resources.index.prepare([target])
+        await resources.index.promote(session, target)
         await index.end_rebuild(session, store_id, backend, now.building)
     _log.info("index built anew", store=now.store_name, messages=now.handed)
-    await _discard(doors, store_id, now.live)
+    await _discard(resources, store_id, now.live)
 
 
-async def _discard(doors: Doors, store_id: int, generation: int) -> None:
+async def _discard(resources: Resources, store_id: int, generation: int) -> None:
     """Forget an index that nobody uses; one that cannot be deleted now costs only room, and the next comparison does."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         try:
-            await doors.index.discard(session, store_id, generation)
+            await resources.index.discard(session, store_id, generation)
         except SearchUnavailable as error:
             _log.warning("an old index was not deleted", store=store_id, generation=generation, error=str(error))

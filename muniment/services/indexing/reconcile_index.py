@@ -10,7 +10,7 @@ from muniment.db import index
 from muniment.db.database import Session
 from muniment.db.index import Generation
 from muniment.search import Target
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -21,7 +21,7 @@ PAGE = 10_000
 MOST_WAITING = 20_000
 
 
-async def reconcile_index(doors: Doors, generation: Generation) -> tuple[int, int]:
+async def reconcile_index(resources: Resources, generation: Generation) -> tuple[int, int]:
     """Hand over what the index lacks, and what it has and the archive has not; return how many of both.
 
     What waits in the outbox, or was refused by the index, is not counted. Ends early when much is missing: the next
@@ -29,22 +29,22 @@ async def reconcile_index(doors: Doors, generation: Generation) -> tuple[int, in
     """
     store_id = generation.store_id
     target = Target(store_id, generation.live, generation.building)
-    await doors.index.prepare([target])
+    await resources.index.prepare([target])
     missing = ghosts = after = 0
     complete = False
     while not complete:
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             if not await index.try_tend(session, store_id):
                 return missing, ghosts
-            lacking, unknown, after, complete = await _compare(doors, session, target, after)
+            lacking, unknown, after, complete = await _compare(resources, session, target, after)
             await index.hand_over(session, store_id, sorted(lacking | unknown))
             missing += len(lacking)
             ghosts += len(unknown)
             if missing + ghosts >= MOST_WAITING:
                 break
     if complete:
-        async with doors.database.transaction() as session:
-            await index.reconciled(session, store_id, doors.index.backend, missing, ghosts)
+        async with resources.database.transaction() as session:
+            await index.reconciled(session, store_id, resources.index.backend, missing, ghosts)
     if missing or ghosts:
         _log.warning("index healed", store=generation.store_name, missing=missing, ghosts=ghosts)
     return missing, ghosts
@@ -55,7 +55,9 @@ def is_due(generation: Generation, hours: float) -> bool:
     return generation.reconciled is None or utc_now() - generation.reconciled > timedelta(hours=hours)
 
 
-async def _compare(doors: Doors, session: Session, target: Target, after: int) -> tuple[set[int], set[int], int, bool]:
+async def _compare(
+    resources: Resources, session: Session, target: Target, after: int
+) -> tuple[set[int], set[int], int, bool]:
     """Compare the ids behind `after`; return what is missing, what is too much, the last id, and whether it was the end.
 
     The order makes the comparison safe while mail is archived: what is stored and does not wait any more when it is
@@ -65,7 +67,7 @@ async def _compare(doors: Doors, session: Session, target: Target, after: int) -
     store_id = target.store_id
     stored = await index.ids_after(session, store_id, after, PAGE)
     excused = await index.excused(session, store_id, stored)
-    found = await doors.index.ids(session, target, after, PAGE)
+    found = await resources.index.ids(session, target, after, PAGE)
     ends = [ids[-1] for ids in (stored, found) if len(ids) == PAGE]
     last = min(ends) if ends else max([*stored, *found], default=after)
     in_archive = {one for one in stored if one <= last}

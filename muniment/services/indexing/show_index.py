@@ -10,8 +10,8 @@ from muniment.db import index
 from muniment.db.index import Coverage, Generation, Pause, Problem, Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.search import Target
-from muniment.services.doors import Doors
 from muniment.services.indexing.index_targets import generations
+from muniment.services.resources import Resources
 
 #: Reasons that are shown.
 _REASONS = 20
@@ -87,11 +87,11 @@ class IndexStatus:
         return self.indexed / self.messages if self.messages else 1.0
 
 
-async def show_index(doors: Doors) -> IndexStatus:
+async def show_index(resources: Resources) -> IndexStatus:
     """Count on both sides."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         stores = await index.coverage(session)
-        known = {one.store_id: one for one in await index.generations(session, doors.index.backend)}
+        known = {one.store_id: one for one in await index.generations(session, resources.index.backend)}
         reasons = await index.reasons(session, _REASONS)
         pause = await index.paused(session)
         counts: dict[int, int | None] = {}
@@ -100,28 +100,28 @@ async def show_index(doors: Doors) -> IndexStatus:
             generation = known[store.store_id]
             try:
                 target = Target(store.store_id, generation.live, generation.building)
-                counts[store.store_id] = None if error else await doors.index.count(session, target)
+                counts[store.store_id] = None if error else await resources.index.count(session, target)
             except (SearchUnavailable, Misconfigured) as found:
                 counts[store.store_id], error = None, str(found)
     shown = [_store(store, known[store.store_id], counts[store.store_id]) for store in stores]
-    return IndexStatus(doors.index.backend, shown, reasons, pause, error)
+    return IndexStatus(resources.index.backend, shown, reasons, pause, error)
 
 
-async def list_problems(doors: Doors, store: str | None, limit: int) -> list[Problem]:
+async def list_problems(resources: Resources, store: str | None, limit: int) -> list[Problem]:
     """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
-    async with doors.database.session() as session:
-        return await index.problems(session, await _store_id(doors, store), limit)
+    async with resources.database.session() as session:
+        return await index.problems(session, await _store_id(resources, store), limit)
 
 
-async def retry_problems(doors: Doors, store: str | None) -> int:
+async def retry_problems(resources: Resources, store: str | None) -> int:
     """Have every message that is not, or not wholly, indexed looked at again; return how many."""
-    store_id = await _store_id(doors, store)
-    async with doors.database.transaction() as session:
+    store_id = await _store_id(resources, store)
+    async with resources.database.transaction() as session:
         return await index.retry_all(session, store_id)
 
 
-async def _store_id(doors: Doors, name: str | None) -> int | None:
-    return None if name is None else (await generations(doors, name))[0].store_id
+async def _store_id(resources: Resources, name: str | None) -> int | None:
+    return None if name is None else (await generations(resources, name))[0].store_id
 
 
 def _store(store: Coverage, generation: Generation, indexed: int | None) -> StoreIndex:

@@ -33,9 +33,9 @@ from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.model.run import LeasedJob
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.credentials import Logins
 from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -66,7 +66,7 @@ class Check:
 
 
 async def check_mailbox(
-    doors: Doors,
+    resources: Resources,
     job: LeasedJob,
     session: MailSession,
     listed: list[ServerFolder],
@@ -89,7 +89,7 @@ async def check_mailbox(
         raise WrongMailbox(f"the server opened the privileged user's own mailbox instead of {job.address}")
     if allow_same:
         return Check([], print_)
-    async with doors.database.session() as db:
+    async with resources.database.session() as db:
         if print_ != job.fingerprint:  # the lease has set that one
             await jobs.set_fingerprint(db, job.lease, print_)
         similar = await jobs.similar_fingerprints(db, job.run_id, print_, job.lease.job_id)
@@ -125,9 +125,9 @@ async def fingerprint(session: MailSession, listed: list[ServerFolder]) -> bytes
     return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
 
 
-async def fingerprint_of(doors: Doors, server: Server, credentials: Credentials) -> bytes:
+async def fingerprint_of(resources: Resources, server: Server, credentials: Credentials) -> bytes:
     """Log in and return the fingerprint of the mailbox that opens; raises what `muniment.imap` raises."""
-    session = await open_session(doors, server, credentials, 0)
+    session = await open_session(resources, server, credentials, 0)
     try:
         found = await fingerprint(session, await session.list_folders())
         await session.logout()
@@ -155,7 +155,7 @@ def _likeliest(listed: list[ServerFolder]) -> list[ServerFolder]:
     return sorted(filled, key=lambda folder: (folder.path != ("INBOX",), folder.wire_name))
 
 
-async def master_fingerprint(doors: Doors, job: LeasedJob, logins: Logins) -> bytes | None:
+async def master_fingerprint(resources: Resources, job: LeasedJob, logins: Logins) -> bytes | None:
     """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
 
     EMPTY when he has none, may not log in as himself (Dovecot's master users), or the server is none that opens it by
@@ -169,29 +169,29 @@ async def master_fingerprint(doors: Doors, job: LeasedJob, logins: Logins) -> by
     # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
     asked = time.monotonic()
     async with _looking.setdefault(job.run_id, asyncio.Lock()):
-        async with doors.database.session() as db:
+        async with resources.database.session() as db:
             # Jobs that fail together share one failure; each comes back after a wait of its own.
-            known = await runs.master_look(db, job.run_id, doors.settings.retry_first_seconds)
+            known = await runs.master_look(db, job.run_id, resources.settings.retry_first_seconds)
         if known is None and time.monotonic() - asked > _LONGEST_WAIT_SECONDS:
             raise ServerBusy("the one before waited in vain to look at the privileged user's own mailbox")
         if known is None:
-            return await _look_up(doors, job, profile, credentials)
+            return await _look_up(resources, job, profile, credentials)
     if known.failure:
         kind = ServerThrottled if known.throttled else ServerUnavailable
         raise kind(known.failure, hint=_own_hint(credentials.user))
     return known.fingerprint or EMPTY
 
 
-async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: Credentials) -> bytes:
+async def _look_up(resources: Resources, job: LeasedJob, profile: Profile, credentials: Credentials) -> bytes:
     found = EMPTY
     for_good = False
     try:
-        found = await fingerprint_of(doors, profile.server, credentials)
+        found = await fingerprint_of(resources, profile.server, credentials)
     except (ServerBusy, BrokerUnavailable):
         raise  # no look was tried
     except Transient as error:
         failure = f"cannot look at {credentials.user}'s own mailbox, to tell others from it: {error}"
-        async with doors.database.session() as db:
+        async with resources.database.session() as db:
             await runs.fail_master_look(db, job.run_id, failure, throttled=isinstance(error, ServerThrottled))
         raise type(error)(failure, hint=_own_hint(credentials.user)) from error
     except (LoginRefused, LoginUnsupported) as error:
@@ -200,7 +200,7 @@ async def _look_up(doors: Doors, job: LeasedJob, profile: Profile, credentials: 
     except CommandRefused as error:
         # Whoever opened it by mistake would be refused as well.
         _log.warning("the privileged user's own mailbox cannot be read", reason=str(error))
-    async with doors.database.session() as db:
+    async with resources.database.session() as db:
         await runs.set_master_fingerprint(db, job.run_id, found, for_good=for_good)
     return found
 

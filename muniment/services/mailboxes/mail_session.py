@@ -14,7 +14,7 @@ from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 from muniment.pop3 import Pop3Session
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 
 class Eraser(Protocol):
@@ -124,18 +124,18 @@ class MailSession(Protocol):
 
 
 async def open_session(
-    doors: Doors, server: Server, credentials: Credentials, mailbox_id: int, *, to_archive: bool = False
+    resources: Resources, server: Server, credentials: Credentials, mailbox_id: int, *, to_archive: bool = False
 ) -> MailSession:
     """Log in to a mailbox; raises what `muniment.imap` and `muniment.pop3` raise.
 
     `mailbox_id` (0: none yet) is what the ids of POP3 belong to; they get their numbers for good only `to_archive`.
     """
     if not server.access.is_pop3:
-        return await ImapSession.open(server, credentials, doors.limits)
+        return await ImapSession.open(server, credentials, resources.limits)
 
     async def numbered(uidls: Sequence[str]) -> dict[str, int]:
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             count = pop3.number if to_archive else pop3.look_up
             return await count(session, mailbox_id, uidls)
 
-    return await Pop3Session.open(server, credentials, doors.limits, numbered)
+    return await Pop3Session.open(server, credentials, resources.limits, numbered)

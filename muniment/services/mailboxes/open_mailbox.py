@@ -13,10 +13,10 @@ from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.effective_folders import effective_folders
 from muniment.services.mailboxes.mail_session import MailSession, open_session
 from muniment.services.mailboxes.run_access import RunAccess
+from muniment.services.resources import Resources
 
 #: A mailbox of so many messages is known by the numbers of its folders: nobody else's have exactly the same. Those of two
 #: small ones, made by one script in one second, may.
@@ -50,21 +50,21 @@ class OpenMailbox:
         return len(self.unmoved) == len(self.folders) and _is_told_by_numbers(self.job, statuses)
 
 
-async def open_mailbox(doors: Doors, job: LeasedJob, access: RunAccess) -> OpenMailbox:
+async def open_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) -> OpenMailbox:
     """Log in and list the folders; where they are not as before, the privileged user's own mailbox was looked at first.
 
     That look is a login of its own, and both at once would be more than the profile's maximum of simultaneous jobs
     allows. A mailbox that may well be as before will hardly need it.
     """
-    states = await folder_states(doors, job)
+    states = await folder_states(resources, job)
     if not _is_told_by_numbers(job, [state.status for state in states.values()]):
         await access.master_fingerprint(job)
-    opened = await _log_in(doors, job, access, states)
+    opened = await _log_in(resources, job, access, states)
     if opened.is_as_before or access.has_looked:
         return opened
     await opened.session.logout()
     await access.master_fingerprint(job)
-    return await _log_in(doors, job, access, states)
+    return await _log_in(resources, job, access, states)
 
 
 def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None]) -> bool:
@@ -75,10 +75,10 @@ def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None])
     return job.fingerprint is not None and deliveries >= TELLING_DELIVERIES and is_filled
 
 
-async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: States) -> OpenMailbox:
+async def _log_in(resources: Resources, job: LeasedJob, access: RunAccess, states: States) -> OpenMailbox:
     profile, credentials = await access.to(job)
     with timed(Stage.OPEN):
-        session = await open_session(doors, profile.server, credentials, job.mailbox_id, to_archive=True)
+        session = await open_session(resources, profile.server, credentials, job.mailbox_id, to_archive=True)
         try:
             listed = await session.list_folders()
             if not listed:
@@ -93,9 +93,9 @@ async def _log_in(doors: Doors, job: LeasedJob, access: RunAccess, states: State
     return OpenMailbox(job, profile, session, listed, archived, states, source, unmoved)
 
 
-async def folder_states(doors: Doors, job: LeasedJob) -> States:
+async def folder_states(resources: Resources, job: LeasedJob) -> States:
     """Return what the archive knows of the mailbox's folders."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         return {state.wire_name: state for state in await folders.of_mailbox(session, job.mailbox_id, job.run_started)}
 
 

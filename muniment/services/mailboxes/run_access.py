@@ -11,16 +11,16 @@ from muniment.errors import NotFound
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
-from muniment.services.doors import Doors
 from muniment.services.mailboxes.check_mailbox import master_fingerprint
 from muniment.services.mailboxes.credentials import Logins, open_logins
+from muniment.services.resources import Resources
 
 
 class RunAccess:
     """The profile of a run, its logins, and the privileged user's own mailbox, for as long as one turn."""
 
-    def __init__(self, doors: Doors) -> None:
-        self._doors = doors
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._logins: Logins | None = None
         self._master: bytes | None = None
         self._any_time = False
@@ -54,7 +54,7 @@ class RunAccess:
     async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
         """Return what `check_mailbox.master_fingerprint` says, looked up once."""
         if not self.has_looked:
-            self._master = await master_fingerprint(self._doors, job, await self._load(job))
+            self._master = await master_fingerprint(self._resources, job, await self._load(job))
             self.has_looked = True
         return self._master
 
@@ -62,8 +62,8 @@ class RunAccess:
         if self._logins is None:
             if job.profile_id is None:
                 raise NotFound("the profile was removed while its run was open")
-            async with self._doors.database.session() as session:
+            async with self._resources.database.session() as session:
                 stored = await profiles.get(session, job.profile_id)
                 self._any_time = await runs.is_any_time(session, job.run_id)
-            self._logins = await open_logins(stored, self._doors.secrets)
+            self._logins = await open_logins(stored, self._resources.secrets)
         return self._logins

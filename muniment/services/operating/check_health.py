@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from muniment.db import fleet
 from muniment.jobs import Queue
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 
-async def check_database(doors: Doors) -> None:
+async def check_database(resources: Resources) -> None:
     """Return when PostgreSQL answers; DatabaseUnavailable when it cannot be reached."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await fleet.answer(session)
 
 
-async def check_broker(doors: Doors) -> None:
+async def check_broker(resources: Resources) -> None:
     """Return when Redis answers; BrokerUnavailable when it cannot be reached."""
-    await doors.queue.depth(Queue.ARCHIVE)
+    await resources.queue.depth(Queue.ARCHIVE)

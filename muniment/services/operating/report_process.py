@@ -11,7 +11,7 @@ from muniment import log
 from muniment.db import status
 from muniment.errors import Transient
 from muniment.process import process_name
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
@@ -19,25 +19,25 @@ _log = log.get(__name__)
 REPORT_SECONDS = 10.0
 
 
-async def report_process(doors: Doors, kind: str, concurrency: int) -> None:
+async def report_process(resources: Resources, kind: str, concurrency: int) -> None:
     """Report until cancelled, and then take the report back."""
     host, pid = socket.gethostname(), os.getpid()
     name = f"{kind}@{process_name()}"
     try:
         while True:
             try:
-                async with doors.database.session() as session:
+                async with resources.database.session() as session:
                     await status.report_process(session, name, kind, host, pid, concurrency)
             except Transient as error:
                 _log.warning("cannot report", error=str(error))
             await asyncio.sleep(REPORT_SECONDS)
     finally:
         with suppress(Transient):
-            async with asyncio.timeout(5), doors.database.session() as session:
+            async with asyncio.timeout(5), resources.database.session() as session:
                 await status.forget_process(session, name)
 
 
-async def forget_silent_processes(doors: Doors) -> None:
+async def forget_silent_processes(resources: Resources) -> None:
     """Forget processes that ended without taking their report back."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await status.forget_silent(session)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 
-async def show_governor(doors: Doors) -> list[ServerState] | None:
+async def show_governor(resources: Resources) -> list[ServerState] | None:
     """Return the mail servers that were used of late or have limits, by name; None when Redis does not answer."""
-    if doors.governor is None:
+    if resources.governor is None:
         return []
     try:
-        return await doors.governor.look()
+        return await resources.governor.look()
     except BrokerUnavailable:
         return None

@@ -9,9 +9,9 @@ from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
 from muniment.jobs import Queue
-from muniment.services.doors import Doors
 from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
+from muniment.services.resources import Resources
 
 #: A process that did not report for so long (seconds) shows as silent.
 SILENCE_SECONDS = 45.0
@@ -32,12 +32,12 @@ class Status:
     stale: list[status.StaleMailbox]
 
 
-async def show_status(doors: Doors) -> Status:
+async def show_status(resources: Resources) -> Status:
     """Look at everything once."""
-    queues = {queue.value: await _depth(doors, queue) for queue in Queue}
-    servers = await show_governor(doors)
-    index = await show_index(doors)
-    async with doors.database.transaction(snapshot=True) as session:
+    queues = {queue.value: await _depth(resources, queue) for queue in Queue}
+    servers = await show_governor(resources)
+    index = await show_index(resources)
+    async with resources.database.transaction(snapshot=True) as session:
         return Status(
             processes=await status.processes(session, SILENCE_SECONDS),
             queues=queues,
@@ -45,19 +45,19 @@ async def show_status(doors: Doors) -> Status:
             stores=await stores.list_all(session),
             servers=servers,
             index=index,
-            stale_count=await status.count_stale(session, doors.settings.stale_hours),
-            stale=await status.stale_mailboxes(session, doors.settings.stale_hours, _LISTED),
+            stale_count=await status.count_stale(session, resources.settings.stale_hours),
+            stale=await status.stale_mailboxes(session, resources.settings.stale_hours, _LISTED),
         )
 
 
-async def _depth(doors: Doors, queue: Queue) -> int | None:
+async def _depth(resources: Resources, queue: Queue) -> int | None:
     try:
-        return await doors.queue.depth(queue)
+        return await resources.queue.depth(queue)
     except BrokerUnavailable:
         return None
 
 
-async def list_quarantine(doors: Doors, limit: int) -> list[status.Quarantined]:
+async def list_quarantine(resources: Resources, limit: int) -> list[status.Quarantined]:
     """Return messages that could not be archived, with their reasons."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         return await status.quarantine_list(session, limit)

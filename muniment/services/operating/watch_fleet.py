@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from muniment.db import fleet
 from muniment.db.fleet import Capacity, LagBucket, LastRun, MailboxLag, OpenRun
-from muniment.services.doors import Doors
 from muniment.services.operating.show_status import Status, show_status
+from muniment.services.resources import Resources
 
 #: Seconds between two looks. Who asks for the facts gets the last ones: scraping costs the database nothing.
 FACTS_SECONDS = 15.0
@@ -38,20 +38,20 @@ class FleetFacts:
     never_proven: int
 
 
-async def watch_fleet(doors: Doors, publish: Callable[[FleetFacts], None]) -> None:
+async def watch_fleet(resources: Resources, publish: Callable[[FleetFacts], None]) -> None:
     """Gather and publish the facts until cancelled; DatabaseUnavailable when PostgreSQL is away."""
     while True:
         began = time.monotonic()
-        publish(await fleet_facts(doors))
+        publish(await fleet_facts(resources))
         rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
         await asyncio.sleep(max(FACTS_SECONDS, rest))
 
 
-async def fleet_facts(doors: Doors) -> FleetFacts:
+async def fleet_facts(resources: Resources) -> FleetFacts:
     """Gather the facts once; DatabaseUnavailable when PostgreSQL is away."""
     taken = time.time()
-    status = await show_status(doors)
-    async with doors.database.transaction(snapshot=True) as session:
+    status = await show_status(resources)
+    async with resources.database.transaction(snapshot=True) as session:
         return FleetFacts(
             taken=taken,
             status=status,
@@ -59,6 +59,6 @@ async def fleet_facts(doors: Doors) -> FleetFacts:
             open_runs=await fleet.open_runs(session),
             last_runs=await fleet.last_runs(session),
             lags=await fleet.lags(session, LAG_BOUNDS),
-            longest_lags=await fleet.longest_lags(session, doors.settings.metrics_mailboxes),
+            longest_lags=await fleet.longest_lags(session, resources.settings.metrics_mailboxes),
             never_proven=await fleet.never_proven(session),
         )

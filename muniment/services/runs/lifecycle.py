@@ -12,7 +12,7 @@ from muniment.errors import Conflict, Misconfigured, Permanent
 from muniment.model.profile import Profile
 from muniment.model.run import Failure, Notice, Run
 from muniment.services.directories.sync import sync_directory
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.services.runs.pump import pump
 
 _log = log.get(__name__)
@@ -27,47 +27,47 @@ class RunReport:
     notices: list[Notice]
 
 
-async def start_run(doors: Doors, profile_name: str, *, any_time: bool = False) -> int:
+async def start_run(resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
     """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
 
     `any_time`: also outside of the profile's windows. Conflict when the profile is running already; Misconfigured when
     it has no mailbox.
     """
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         profile = await profiles.find(session, profile_name)
         await profiles.lock(session, profile.id)  # who starts it at the same time waits, and then finds this run
         run_id = await _open_run(session, profile, any_time=any_time)
-    await pump(doors, run_id)
+    await pump(resources, run_id)
     return run_id
 
 
-async def start_due_runs(doors: Doors) -> None:
+async def start_due_runs(resources: Resources) -> None:
     """Start the profiles that are due by their schedules.
 
     A time that was missed, because nobody was up, no window was open or the last run went on, is made up for once. Two
     schedulers do not start a profile twice.
     """
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         due = await profiles.due(session)
     for one in due:
         if one.schedule.is_open(one.now):
-            await _start_due(doors, one)
+            await _start_due(resources, one)
 
 
-async def _start_due(doors: Doors, due: DueProfile) -> None:
+async def _start_due(resources: Resources, due: DueProfile) -> None:
     following = due.schedule.after(due.now)
     try:
-        async with doors.database.transaction() as session:
+        async with resources.database.transaction() as session:
             if not await profiles.claim_due(session, due.id) or await profiles.open_run(session, due.id) is not None:
                 return
             run_id = await _open_run(session, await profiles.find(session, due.name), scheduled=True)
             await profiles.set_due(session, due.id, following)
     except (Misconfigured, Permanent) as error:
         _log.warning("profile cannot run as scheduled", profile=due.name, error=str(error))
-        async with doors.database.session() as session:
+        async with resources.database.session() as session:
             await profiles.set_due(session, due.id, following, str(error))
     else:
-        await pump(doors, run_id)
+        await pump(resources, run_id)
 
 
 async def _open_run(session: Session, profile: Profile, *, scheduled: bool = False, any_time: bool = False) -> int:
@@ -103,16 +103,16 @@ async def list_runs(database: Database, limit: int) -> list[Run]:
         return await runs.latest(session, limit)
 
 
-async def cancel_run(doors: Doors, run_id: int) -> Run:
+async def cancel_run(resources: Resources, run_id: int) -> Run:
     """Ask a run to stop and return how it stands: waiting jobs end now, running ones at their next heartbeat.
 
     What was archived stays; a later run goes on from there. Conflict when the run is over.
     """
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         run = await runs.get(session, run_id)
         if run.state.is_final:
             raise Conflict(f"run {run_id} is over: {run.state}")
         await runs.cancel(session, run_id)
-    await pump(doors, run_id)  # closes the run when no worker holds a job
-    async with doors.database.session() as session:
+    await pump(resources, run_id)  # closes the run when no worker holds a job
+    async with resources.database.session() as session:
         return await runs.get(session, run_id)

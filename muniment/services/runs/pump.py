@@ -7,12 +7,12 @@ from muniment.db import jobs, runs
 from muniment.errors import BrokerUnavailable
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.run import RunState
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
 
-async def pump(doors: Doors, run_id: int, *, wait: bool = True) -> int:
+async def pump(resources: Resources, run_id: int, *, wait: bool = True) -> int:
     """Send the run's next jobs to the broker, or close the run when none is left; return how many were sent.
 
     Outside of the profile's windows none is sent: the run pauses.
@@ -21,7 +21,7 @@ async def pump(doors: Doors, run_id: int, *, wait: bool = True) -> int:
     take stays marked as sent until that mark expires; the scheduler's tick then sends it again.
     Without `wait` nothing happens when another pump is at work.
     """
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         gate = await runs.lock(session, run_id, wait=wait)
         if gate is None or gate.state.is_final:
             return 0
@@ -34,13 +34,13 @@ async def pump(doors: Doors, run_id: int, *, wait: bool = True) -> int:
         elif opens is not None:
             pass  # whoever holds a job ends at the next boundary of a slice
         elif (free := gate.max_jobs - await jobs.in_flight(session, run_id)) > 0:
-            job_ids = await jobs.send_waiting(session, run_id, free, doors.settings.lease_seconds)
+            job_ids = await jobs.send_waiting(session, run_id, free, resources.settings.lease_seconds)
         state = None if job_ids else await runs.finish(session, run_id)
     if state is not None:
         _log.info("run finished", run=run_id, state=state.value)
     try:
         for job_id in job_ids:
-            await doors.queue.publish(ARCHIVE_SLICE, run_id, job_id)
+            await resources.queue.publish(ARCHIVE_SLICE, run_id, job_id)
     except BrokerUnavailable as error:
         _log.warning("broker unavailable, jobs are sent again later", run=run_id, error=str(error))
     return len(job_ids)

@@ -6,7 +6,7 @@ from muniment import log, metrics
 from muniment.db import jobs, runs
 from muniment.errors import BrokerUnavailable
 from muniment.jobs import Queue
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 from muniment.services.runs.pump import pump
 
 _log = log.get(__name__)
@@ -15,21 +15,21 @@ _log = log.get(__name__)
 MAX_LOSSES = 20
 
 
-async def pump_runs(doors: Doors) -> None:
+async def pump_runs(resources: Resources) -> None:
     """Recover what was lost, then pump every open run."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         run_ids = await runs.open_ids(session)
     if run_ids:
-        await _recover(doors, run_ids)
+        await _recover(resources, run_ids)
     for run_id in run_ids:
         # Never wait for a lock: its holder may be a process that was stopped, and the tick serves every run.
-        await pump(doors, run_id, wait=False)
+        await pump(resources, run_id, wait=False)
 
 
-async def _recover(doors: Doors, run_ids: list[int]) -> None:
+async def _recover(resources: Resources, run_ids: list[int]) -> None:
     """Let jobs wait again whose worker fell silent, or whose task the broker lost."""
     # In one transaction: its now() is one moment for both, or a lease that ends between them is forgotten by the first.
-    async with doors.database.transaction() as session:
+    async with resources.database.transaction() as session:
         stuck = await jobs.end_stuck(session, run_ids)
         silent = await jobs.release_silent(session, run_ids, MAX_LOSSES)
         sent = await jobs.count_sent(session, run_ids)
@@ -39,14 +39,14 @@ async def _recover(doors: Doors, run_ids: list[int]) -> None:
         metrics.RECOVERED.labels("silent").inc(silent)
         _log.warning("workers fell silent", jobs=silent)
     try:
-        waiting = await doors.queue.depth(Queue.ARCHIVE) if sent else 0
+        waiting = await resources.queue.depth(Queue.ARCHIVE) if sent else 0
     except BrokerUnavailable:
         return  # nothing can be sent anyhow
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         # As many tasks in the broker as were sent: the queue is long, nothing is lost. Sending
         # again would fill the broker for as long as no worker is up.
         if waiting >= sent:
-            await jobs.prolong_sent(session, run_ids, doors.settings.lease_seconds)
+            await jobs.prolong_sent(session, run_ids, resources.settings.lease_seconds)
         elif lost := await jobs.resend_lost(session, run_ids):
             metrics.RECOVERED.labels("lost").inc(lost)
             _log.warning("broker lost tasks", jobs=lost)

@@ -22,8 +22,8 @@ from muniment.mail.bodies import read_text
 from muniment.search import Facet, Match, Matches, Request, Sort, parse
 from muniment.search.query import Field, Query
 from muniment.services.access.viewer import Viewer, readable_archives
-from muniment.services.doors import Doors
 from muniment.services.reading.read_message import with_parts
+from muniment.services.resources import Resources
 from muniment.services.searching.mark_matches import Snippet, snippet
 from muniment.services.searching.resolve_names import resolve_names
 
@@ -88,15 +88,15 @@ class Search:
     zone: tzinfo | None = None
 
 
-async def search_messages(doors: Doors, search: Search, viewer: Viewer) -> Found:
+async def search_messages(resources: Resources, search: Search, viewer: Viewer) -> Found:
     """Return a page of messages in archives that the viewer may read.
 
     BadQuery when the query is none, NotFound and Forbidden as `readable_archives` says, SearchUnavailable when the
     index does not answer.
     """
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
-    async with doors.database.session() as session:
-        archives = await readable_archives(session, doors.settings, viewer)
+    async with resources.database.session() as session:
+        archives = await readable_archives(session, resources.settings, viewer)
         if viewer.operator is not None:
             subject = viewer.user or "all archives"
             await audit.add(session, viewer.operator, "archive searched", subject, None, {"query": search.query})
@@ -111,7 +111,7 @@ async def search_messages(doors: Doors, search: Search, viewer: Viewer) -> Found
             after=_unpacked(search) if search.page else None,
             facets=search.facets,
         )
-        matches = await doors.index.search(session, request)
+        matches = await resources.index.search(session, request)
         places = await index.filed(session, [(one.store_id, one.message_id) for one in matches.page], archives)
         hits = _hits(matches, places)
         if search.snippets:
@@ -127,9 +127,9 @@ async def search_messages(doors: Doors, search: Search, viewer: Viewer) -> Found
         )
 
 
-async def count_matches(doors: Doors, query: str, viewer: Viewer) -> int:
+async def count_matches(resources: Resources, query: str, viewer: Viewer) -> int:
     """Return how many messages match in archives that the viewer may read."""
-    found = await search_messages(doors, Search(query, limit=1), viewer)
+    found = await search_messages(resources, Search(query, limit=1), viewer)
     return found.total
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from muniment import log
 from muniment.db import stores
-from muniment.services.doors import Doors
+from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
 
-async def tend_stores(doors: Doors) -> None:
+async def tend_stores(resources: Resources) -> None:
     """Sum up what the stores hold, and begin a new one in time; may run twice, and at two places at once."""
-    async with doors.database.session() as session:
+    async with resources.database.session() as session:
         await stores.sum_up(session)
-    async with doors.database.transaction() as session:
-        name = await stores.begin(session, doors.settings.store_messages)
+    async with resources.database.transaction() as session:
+        name = await stores.begin(session, resources.settings.store_messages)
     if name is not None:
         _log.info("archive store begun", store=name)

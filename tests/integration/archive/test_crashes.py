@@ -74,7 +74,7 @@ async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: p
     monkeypatch.setattr(messages, "add_entries", add_entries)
     async with ImapServer(script) as server:
         await submit(tiny, server)
-        run_id = await start_run(tiny.doors, "all")
+        run_id = await start_run(tiny.resources, "all")
         ends = await tiny.work()
         report = await show_run(harness.database, run_id)
 
@@ -91,7 +91,7 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await start_run(harness.doors, "all")
+        await start_run(harness.resources, "all")
     async with harness.database.session() as session:
         job = await jobs.lease(session, 1, "somebody", 60)
         assert job is not None
@@ -120,7 +120,7 @@ async def test_expired_lease_is_taken_over(harness: Harness) -> None:
     quick = harness.with_settings(lease_seconds=1.5, batch_messages=5)
     async with ImapServer(script) as server:
         await submit(quick, server)
-        run_id = await start_run(quick.doors, "all")
+        run_id = await start_run(quick.resources, "all")
         silent = asyncio.create_task(quick.work())
         await wait_until_async(lambda: _answer(server.sent("UID FETCH")), "the worker fetches")
         async with harness.database.session() as session:
@@ -154,9 +154,9 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
     cuts = 0
     async with ImapServer(script) as server:
         await submit(hurried, server)
-        run_id = await start_run(hurried.doors, "all")
+        run_id = await start_run(hurried.resources, "all")
         while cuts < 60 and not (await hurried.run(run_id)).state.is_final:
-            slices = [run_turn(hurried.doors, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE]
+            slices = [run_turn(hurried.resources, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE]
             hurried.queue.lose()
             working = [asyncio.create_task(each) for each in slices]
             if working:
@@ -167,7 +167,7 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
             await asyncio.gather(*working, return_exceptions=True)
             await assert_sound(harness)
             await assert_cursors_below_stored(harness, script)
-            await pump_runs(hurried.doors)
+            await pump_runs(hurried.resources)
         report = await hurried.finish(run_id)
 
     assert cuts >= 30
@@ -175,8 +175,8 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
     for address, folders in script.mailboxes.items():
         assert source(folders) == await harness.exported(address)
     assert sum(len(f.messages) for m in script.mailboxes.values() for f in m.values()) == report.run.messages.archived
-    assert harness.doors.budget.used == 0
-    assert list(harness.doors.settings.spool.iterdir()) == []
+    assert harness.resources.budget.used == 0
+    assert list(harness.resources.settings.spool.iterdir()) == []
 
 
 async def assert_cursors_below_stored(harness: Harness, script: Script) -> None:
@@ -254,8 +254,8 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         job, cast("Profile", SimpleNamespace(kind=ProfileKind.MASTER)), cast("ImapSession", Breaking()), folder, state
     )
     with pytest.raises(LoginRefused):
-        async with Writer(harness.doors, job.lease) as writer:
-            await archive_folder_module._fetch(harness.doors, work, [1, 2], writer, SliceBudget())
+        async with Writer(harness.resources, job.lease) as writer:
+            await archive_folder_module._fetch(harness.resources, work, [1, 2], writer, SliceBudget())
 
-    assert harness.doors.budget.used == 0
+    assert harness.resources.budget.used == 0
     assert spooled.size == 0

@@ -50,8 +50,8 @@ async def test_wrong_passwords_and_unreachable_hosts(
             folders=EVERYTHING,
             max_jobs=8,
         )
-        await submit_profile(harness.database, harness.doors.secrets, request)
-        checks = {check.mailbox: check async for check in check_profile(harness.doors, "staff")}
+        await submit_profile(harness.database, harness.resources.secrets, request)
+        checks = {check.mailbox: check async for check in check_profile(harness.resources, "staff")}
         quick = harness.with_settings(job_attempts=2)
         report = await quick.archive("staff")
 
@@ -87,7 +87,7 @@ async def test_new_users_and_a_directory_that_is_not_there(harness: Harness) -> 
     await add_user(harness.database, "target", [TARGET])
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, mailboxes=None, sync_directory=True)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         report = await harness.finish(run_id)
 
     assert report.run.warnings == [NO_DIRECTORY]

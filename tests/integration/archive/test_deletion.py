@@ -323,7 +323,7 @@ class _Blows:
 
     async def run(self, harness: Harness) -> None:
         """Run the profile to its end; in half of the rounds a worker is stopped in the middle."""
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         if self.rng.random() < 0.5:
             working = asyncio.ensure_future(harness.work())
             await asyncio.wait({working}, timeout=self.rng.uniform(0, 0.15))

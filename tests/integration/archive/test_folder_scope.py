@@ -47,7 +47,7 @@ async def test_a_scope_that_leaves_nothing_is_warned_about(harness: Harness) -> 
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         report = await archive(harness, server, folders=FolderScope(include=(FolderPattern.parse("INBOXES"),)))
-        shown = await show_folders(harness.doors, "all")
+        shown = await show_folders(harness.resources, "all")
 
     assert report.run.state == RunState.SUCCEEDED
     [notice] = report.notices
@@ -100,7 +100,7 @@ namespace public {
         login = {"user": MASTER, "password": Secret(MASTER_PASSWORD), "mailboxes": [address], "login": None}
         await harness.submit("all", dovecot.host, dovecot.port, folders=USUAL, **login)
         await harness.archive("all")
-        shown = await show_folders(harness.doors, "all")
+        shown = await show_folders(harness.resources, "all")
         shared = {
             "kind": ProfileKind.SINGLE,
             "user": address,
@@ -136,7 +136,7 @@ async def test_cyrus_shows_other_users(harness: Harness, cyrus: Cyrus, new_addre
     login = {"user": PROXY, "password": Secret(PROXY_PASSWORD), "mailboxes": [alice], "server": server}
     await harness.submit("all", cyrus.host, cyrus.port, folders=USUAL, **login)
     await harness.archive("all")
-    shown = await show_folders(harness.doors, "all", alice)
+    shown = await show_folders(harness.resources, "all", alice)
 
     reasons = {one.reason for one in shown.folders if one.folder.path[0] == "Other Users"}
     assert reasons == {"it is another user's"}

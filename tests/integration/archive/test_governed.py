@@ -45,8 +45,8 @@ async def test_a_job_without_a_connection_is_handed_back_unharmed(
     async with ImapServer(Script(mailboxes={TARGET: target})) as server:
         await submit(harness, server)
         governor = Closed(error)
-        closed = Harness(replace(harness.doors, governor=governor), harness.folder)
-        run_id = await start_run(closed.doors, "all")
+        closed = Harness(replace(harness.resources, governor=governor), harness.folder)
+        run_id = await start_run(closed.resources, "all")
         ends = [await closed.work() for _ in range(3)]
         assert server.max_connections == 0
         assert governor.asked == 3

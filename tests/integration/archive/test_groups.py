@@ -75,14 +75,14 @@ async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, mon
 async def test_gathered_messages_do_not_keep_memory_from_others(harness: Harness) -> None:
     """When the byte budget is used up by what gathers, that is committed: nobody waits for himself, or in a circle."""
     script = neighbourhood(mailbox("target", folders=FOLDERS))
-    harness.doors.__dict__["budget"] = ByteBudget(1500)  # a few messages
+    harness.resources.__dict__["budget"] = ByteBudget(1500)  # a few messages
     async with asyncio.timeout(60), ImapServer(script) as server:
         report = await archive(harness, server)
 
     assert report.run.state == RunState.SUCCEEDED
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
     await assert_neighbours_exact(harness, script)
-    assert harness.doors.budget.used == 0
+    assert harness.resources.budget.used == 0
 
 
 async def test_overtaken_worker_proves_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ async def test_overtaken_worker_proves_nothing(harness: Harness, monkeypatch: py
         await harness.archive("all")
         async with harness.database.session() as session:
             await session.execute("UPDATE folders SET missing = 1, proven = '2000-01-01'")  # so that they are visited
-        await start_run(harness.doors, "all")
+        await start_run(harness.resources, "all")
         monkeypatch.setattr(writer_module, "commit_group", overtaken)
         ends = await harness.work()
         async with harness.database.session() as session:

@@ -29,7 +29,7 @@ async def archived(harness: Harness) -> list[str]:
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await harness.finish(await start_run(harness.doors, "all"))
+        await harness.finish(await start_run(harness.resources, "all"))
     return [
         f"{address.partition('@')[0]}-{name.decode()}-{mail.uid}"
         for address, folders in script.mailboxes.items()
@@ -48,8 +48,8 @@ async def test_every_message_is_found(harness: Harness) -> None:
     """After the outbox is drained each message is found by its words, in its owner's archive only."""
     subjects = await archived(harness)
     before = await harness.found(f'"about {subjects[0]}"')
-    await drain_outbox(harness.with_settings(index_batch=7).doors)
-    status = (await show_status(harness.doors)).index
+    await drain_outbox(harness.with_settings(index_batch=7).resources)
+    status = (await show_status(harness.resources)).index
 
     assert (before.hits, before.lacking) == ([], 72)
     assert subjects == await found(harness, subjects)
@@ -69,11 +69,11 @@ async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
             await super().apply(session, targets, changes)
             raise DatabaseUnavailable("gone")
 
-    dying = Harness(replace(harness.doors, index=Dying()), harness.folder)
+    dying = Harness(replace(harness.resources, index=Dying()), harness.folder)
     with pytest.raises(DatabaseUnavailable):
-        await drain_outbox(dying.doors)
-    half = (await show_status(harness.doors)).index
-    await drain_outbox(harness.doors)
+        await drain_outbox(dying.resources)
+    half = (await show_status(harness.resources)).index
+    await drain_outbox(harness.resources)
 
     assert (half.indexed, half.outbox) == (0, 72)
     assert subjects == await found(harness, subjects)
@@ -90,22 +90,22 @@ class Away(PostgresIndex):
 async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harness) -> None:
     """Nobody asks an overloaded index again before the pause is over; search says what it lacks; then it catches up."""
     subjects = await archived(harness)
-    away = Harness(replace(harness.doors, index=Away()), harness.folder)
+    away = Harness(replace(harness.resources, index=Away()), harness.folder)
     with pytest.raises(SearchUnavailable):
-        await drain_outbox(away.doors)
-    paused = await drain_outbox(harness.doors)
+        await drain_outbox(away.resources)
+    paused = await drain_outbox(harness.resources)
     page = await harness.found("about")
-    await dispatch_index(harness.doors)
+    await dispatch_index(harness.resources)
     sent = [task for task, _ in harness.queue.tasks if task == INDEX_DRAIN]
     async with harness.database.session() as session:
         await session.execute("UPDATE index_pause SET not_before = now()")
-    await drain_outbox(harness.doors)
+    await drain_outbox(harness.resources)
 
     assert paused == 0
     assert sent == []
     assert (page.lacking, page.paused) == (72, "OpenSearch: 429 too many requests")
     assert subjects == await found(harness, subjects)
-    assert (await show_status(harness.doors)).index.pause is None
+    assert (await show_status(harness.resources)).index.pause is None
 
 
 async def test_refused_document_stays_alone(harness: Harness) -> None:
@@ -120,21 +120,21 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
             await super().apply(session, targets, [one for one in changes if one not in bad])
             return [IndexFailure(one.store_id, one.message_id, "I do not like it") for one in bad]
 
-    picky = Harness(replace(harness.doors, index=Picky()), harness.folder)
-    await drain_outbox(picky.doors)
-    status = (await show_status(harness.doors)).index
-    await tend_index(harness.doors)
-    at_once = await drain_outbox(harness.doors)
-    (problem,) = await list_problems(harness.doors, None, 10)
-    assert await retry_problems(harness.doors, None) == 1
-    await drain_outbox(harness.doors)
+    picky = Harness(replace(harness.resources, index=Picky()), harness.folder)
+    await drain_outbox(picky.resources)
+    status = (await show_status(harness.resources)).index
+    await tend_index(harness.resources)
+    at_once = await drain_outbox(harness.resources)
+    (problem,) = await list_problems(harness.resources, None, 10)
+    assert await retry_problems(harness.resources, None) == 1
+    await drain_outbox(harness.resources)
 
     assert (status.indexed, status.failed) == (71, 1)
     assert [(one.reason, one.messages) for one in status.reasons] == [("I do not like it", 1)]
     assert (problem.subject, problem.indexed, problem.attempts) == (f"about {subjects[3]}", False, 1)
     assert at_once == 0
     assert subjects == await found(harness, subjects)
-    assert await list_problems(harness.doors, None, 10) == []
+    assert await list_problems(harness.resources, None, 10) == []
 
 
 async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> None:
@@ -145,8 +145,8 @@ async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> Non
             "ALTER TABLE search_documents ADD CONSTRAINT picky"
             f" CHECK (NOT document @@ phraseto_tsquery('simple', 'about {subjects[5].lower().replace('-', ' ')}'))"
         )
-    await drain_outbox(harness.doors)
-    status = (await show_status(harness.doors)).index
+    await drain_outbox(harness.resources)
+    status = (await show_status(harness.resources)).index
 
     assert (status.indexed, status.failed) == (71, 1)
     assert "picky" in status.reasons[0].reason
@@ -163,8 +163,8 @@ async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch
         return bodies.read_text(raw, limit=limit)
 
     monkeypatch.setattr(make_documents, "read_text", read_text)
-    await drain_outbox(harness.doors)
-    status = (await show_status(harness.doors)).index
+    await drain_outbox(harness.resources)
+    status = (await show_status(harness.resources)).index
 
     assert (status.indexed, status.failed, status.stores[0].partly) == (72, 0, 1)
     assert [(one.reason, one.indexed) for one in status.reasons] == [("the parser failed: RecursionError", True)]
@@ -179,8 +179,8 @@ async def test_damaged_content_is_found_by_its_headers(harness: Harness) -> None
             "DELETE FROM contents WHERE message_id = (SELECT id FROM messages WHERE subject = $1)",
             f"about {subjects[0]}",
         )
-    await drain_outbox(harness.doors)
-    (problem,) = await list_problems(harness.doors, None, 10)
+    await drain_outbox(harness.resources)
+    (problem,) = await list_problems(harness.resources, None, 10)
 
     assert "content ends after 0 of" in problem.reasons[0]
     assert len(await harness.search(f'subject:"about {subjects[0]}"')) == 1
@@ -202,6 +202,6 @@ async def test_second_run_sends_nothing_to_the_index(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-        await harness.finish(await start_run(harness.doors, "all"))
+        await harness.finish(await start_run(harness.resources, "all"))
 
-    assert await drain_outbox(harness.doors) == 0
+    assert await drain_outbox(harness.resources) == 0

@@ -64,9 +64,9 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
     async with ImapServer(script) as server:
         await submit(harness, server)
         async with growth() as archiving:
-            report = await harness.finish(await start_run(harness.doors, "all"))
+            report = await harness.finish(await start_run(harness.resources, "all"))
     async with growth() as indexing:
-        await drain_outbox(harness.doors)
+        await drain_outbox(harness.resources)
     async with growth() as exporting:
         await export_archive(harness.database, TARGET, directory=tmp_path / "out")
 
@@ -79,7 +79,7 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
         assert digest.digest() == hashlib.file_digest(exported, "sha256").digest()
     assert [m for m in (archiving.peak, exporting.peak) if m > BOUND] == []
     assert indexing.peak < 4 * PARSED_BYTES  # in the index worker, which reads that much of it and no more
-    assert list(harness.doors.settings.spool.iterdir()) == []
+    assert list(harness.resources.settings.spool.iterdir()) == []
     await assert_neighbours_exact(harness, script)
 
 
@@ -105,11 +105,11 @@ async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) 
     else:
         inbox.claimed_sizes = {mail.uid: 0 for mail in inbox.messages}
     ledger = Ledger(16 * MIB)
-    counting = Harness(replace(harness.doors, budget=ledger), harness.folder).with_settings(batch_messages=500)
+    counting = Harness(replace(harness.resources, budget=ledger), harness.folder).with_settings(batch_messages=500)
     async with ImapServer(script) as server:
         await submit(counting, server)
         async with growth() as archiving:
-            report = await counting.finish(await start_run(counting.doors, "all"))
+            report = await counting.finish(await start_run(counting.resources, "all"))
 
     assert (report.run.state, report.run.messages.archived) == (RunState.SUCCEEDED, 100)
     assert archiving.peak < BOUND
@@ -128,7 +128,7 @@ async def test_5000_folders(harness: Harness) -> None:
     script = neighbourhood(folders)
     async with ImapServer(script) as server:
         await submit(harness, server)
-        report = await harness.finish(await start_run(harness.doors, "all"), seconds=110)
+        report = await harness.finish(await start_run(harness.resources, "all"), seconds=110)
         opened = len(server.sent("EXAMINE"))
         second = await harness.archive("all")
 
@@ -149,7 +149,7 @@ async def test_200000_messages_in_one_folder(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(patient, server)
         async with growth() as archiving:
-            report = await patient.finish(await start_run(patient.doors, "all"), seconds=200)
+            report = await patient.finish(await start_run(patient.resources, "all"), seconds=200)
 
     assert (report.run.state, report.run.messages.archived) == (RunState.SUCCEEDED, 200_000 + 54)
     assert archiving.peak < BOUND

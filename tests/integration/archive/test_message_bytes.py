@@ -55,10 +55,12 @@ async def test_awkward_bytes_come_back(harness: Harness) -> None:
     assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 0)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
     assert (await verify_archive(harness.database)).damage == []
-    status = await show_status(harness.doors)
+    status = await show_status(harness.resources)
     assert (len(AWKWARD), 0) == (status.index.indexed, status.index.outbox)
     cut = [
-        one.subject for one in await list_problems(harness.doors, None, 100) if "different words" in str(one.reasons)
+        one.subject
+        for one in await list_problems(harness.resources, None, 100)
+        if "different words" in str(one.reasons)
     ]
     assert cut == ["many words"]
     for words in ("bare lf", "bare cr", "mixed", "many words", "one word"):
@@ -105,7 +107,7 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
         await change(harness, f"ALTER TABLE messages ADD CONSTRAINT picky CHECK (size <> {len(bad)})")
         report = await archive(harness, server)
         again = await harness.archive("all")
-        [row] = await list_quarantine(harness.doors, 10)
+        [row] = await list_quarantine(harness.resources, 10)
         async with harness.database.session() as session:
             kept = await quarantined_bytes(session, bad)
         await change(harness, "ALTER TABLE messages DROP CONSTRAINT picky")
@@ -116,7 +118,7 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
     assert "picky" in row.reason
     assert kept == bad
     assert (again.run.messages.archived, again.run.messages.quarantined) == (0, 1)
-    assert (healed.run.messages.archived, await list_quarantine(harness.doors, 10)) == (1, [])
+    assert (healed.run.messages.archived, await list_quarantine(harness.resources, 10)) == (1, [])
     for address, folders in script.mailboxes.items():
         assert source(folders) == await harness.exported(address)
 
@@ -153,7 +155,7 @@ async def test_too_large_message_is_left_and_said(harness: Harness) -> None:
     small = harness.with_settings(max_message_bytes=50_000, spool_bytes=10_000)
     async with ImapServer(script) as server:
         report = await archive(small, server)
-        [row] = await list_quarantine(harness.doors, 10)
+        [row] = await list_quarantine(harness.resources, 10)
         healed = await harness.archive("all")
 
     assert (report.run.messages.archived, report.run.messages.quarantined) == (4, 1)

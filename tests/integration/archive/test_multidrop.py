@@ -70,7 +70,7 @@ async def _submit(harness: Harness, host: str, port: int, **changes: Any) -> Non
         "folders": EVERYTHING,
         **changes,
     }
-    await submit_profile(harness.database, harness.doors.secrets, ProfileRequest(**request))
+    await submit_profile(harness.database, harness.resources.secrets, ProfileRequest(**request))
 
 
 async def _users(harness: Harness) -> None:
@@ -280,7 +280,7 @@ async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit_profile(
             harness.database,
-            harness.doors.secrets,
+            harness.resources.secrets,
             ProfileRequest(
                 name="own",
                 kind=ProfileKind.SINGLE,

@@ -74,7 +74,7 @@ async def _submit(harness: Harness, host: str, port: int, access: Access = Acces
         "password": Secret("secret"),
         **changes,
     }
-    await submit_profile(harness.database, harness.doors.secrets, ProfileRequest(**request))
+    await submit_profile(harness.database, harness.resources.secrets, ProfileRequest(**request))
 
 
 async def _scripted(harness: Harness, script: Pop3Script, **changes: Any) -> RunReport:
@@ -128,7 +128,7 @@ async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: C
     await _submit(harness, pop3.host, pop3.ports[Access.POP3], user=address, deletion=old)
     by_age = await harness.archive("pop")
     await _submit(harness, pop3.host, pop3.ports[Access.POP3], user=address, deletion=at_once, name="now")
-    [forecast] = [one async for one in what_if(harness.doors, "now")]
+    [forecast] = [one async for one in what_if(harness.resources, "now")]
     now = await harness.archive("now")
 
     assert (by_age.run.messages.deleted, now.run.messages.deleted) == (0, len(mails))
@@ -185,7 +185,7 @@ async def test_messages_in_spool_files(harness: Harness) -> None:
 
     assert await _archived(harness) == _hashes(*raws[:2])
     assert report.run.messages.quarantined == 1
-    assert harness.doors.budget.used == 0
+    assert harness.resources.budget.used == 0
 
 
 async def test_without_uidl(harness: Harness) -> None:

@@ -84,7 +84,7 @@ async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
     async with harness.database.session() as session:
         await session.execute("UPDATE mailboxes SET proven = now() - interval '3 days' WHERE address LIKE 'ben@%'")
         missing = await session.values("SELECT missing FROM folders WHERE missing > 0")
-    status = await show_status(harness.doors)
+    status = await show_status(harness.resources)
 
     assert missing == [1]
     assert [mailbox.address for mailbox in status.stale] == [TARGET, "ben@example.com"]
@@ -92,4 +92,4 @@ async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
 
     await remove_profile(harness.database, "all")
 
-    assert (await show_status(harness.doors)).stale_count == 0
+    assert (await show_status(harness.resources)).stale_count == 0

@@ -21,7 +21,7 @@ AFTER_IT = "SELECT pg_sleep(0.15)"
 async def start(harness: Harness, port: int) -> int:
     """Start a run of one mailbox and return its job."""
     await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
-    await start_run(harness.doors, "one")
+    await start_run(harness.resources, "one")
     ((_, (_, job_id)),) = harness.queue.tasks
     return job_id
 
@@ -60,13 +60,13 @@ async def test_stuck_transaction_of_a_silent_worker_is_ended(
             await lease(harness, job_id)
             await hold(stuck, job_id)
             await stuck.execute(AFTER_IT)
-            await pump_runs(harness.doors)
+            await pump_runs(harness.resources)
             await stuck.execute("SELECT 1")
 
     with pytest.raises(DatabaseUnavailable):
         await stop_within_a_transaction()
 
-    await pump_runs(harness.doors)
+    await pump_runs(harness.resources)
     assert await state(harness, job_id) == "sent"
 
 
@@ -79,7 +79,7 @@ async def test_transaction_begun_after_the_lease_is_left_alone(harness: Harness,
 
     async with harness.database.transaction() as later:
         await write(later, job_id)
-        await pump_runs(harness.doors)
+        await pump_runs(harness.resources)
         await later.execute("SELECT 1")
 
     assert await state(harness, job_id) == "sent"

@@ -55,14 +55,14 @@ async def test_a_missed_time_is_made_up_for_once(harness: Harness) -> None:
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
         first_due = (await _profile(harness)).due
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
         assert not await _runs(harness)
 
         await _is_due(harness, hours=72)
-        await asyncio.gather(*(start_due_runs(harness.doors) for _ in range(4)))
+        await asyncio.gather(*(start_due_runs(harness.resources) for _ in range(4)))
         [run] = await _runs(harness)
         await harness.finish(run.id)
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
 
     assert await proven(harness)
     [run] = await _runs(harness)
@@ -75,12 +75,12 @@ async def test_no_overlapping_runs(harness: Harness) -> None:
     """A profile that is due while it runs runs again when that run is over, and not beside it."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         await _is_due(harness)
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
         assert len(await _runs(harness)) == 1
         await harness.finish(run_id)
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
         second, _ = await _runs(harness)
         report = await harness.finish(second.id)
 
@@ -93,7 +93,7 @@ async def test_what_cannot_run_is_seen(harness: Harness) -> None:
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY, mailboxes=None)
         await _is_due(harness)
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
 
     profile = await _profile(harness)
     assert not await _runs(harness)
@@ -107,10 +107,10 @@ async def test_a_run_waits_for_its_window(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=_closed())
         await _is_due(harness)
-        await start_due_runs(harness.doors)
+        await start_due_runs(harness.resources)
         assert not await _runs(harness)
-        run_id = await start_run(harness.doors, "all")
-        await pump_runs(harness.doors)
+        run_id = await start_run(harness.resources, "all")
+        await pump_runs(harness.resources)
         waiting = await harness.run(run_id)
         assert not harness.queue.tasks
         assert not server.lines
@@ -128,7 +128,7 @@ async def test_at_any_time(harness: Harness) -> None:
     """Whoever says so archives outside of the windows."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_closed())
-        run_id = await start_run(harness.doors, "all", any_time=True)
+        run_id = await start_run(harness.resources, "all", any_time=True)
         report = await harness.finish(run_id)
 
     assert report.run.state == RunState.SUCCEEDED
@@ -146,7 +146,7 @@ async def test_a_window_closes_in_the_middle(harness: Harness, monkeypatch: pyte
 
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=schedule, max_jobs=1)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         with monkeypatch.context() as patch:
             patch.setattr(run_access, "utc_now", lambda: next(moments, closes))
             ends = await harness.work()

@@ -95,13 +95,13 @@ async def test_password_is_nowhere(harness: Harness, caplog: pytest.LogCaptureFi
     published = []
     async with ImapServer(script) as server, capturing_events() as events:
         await submit(harness, server, timeout_seconds=0.3, **request)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         while not (await harness.run(run_id)).state.is_final:
             published += list(harness.queue.tasks)
             await harness.work()
-            await pump_runs(harness.doors)
+            await pump_runs(harness.resources)
         report = await show_run(harness.database, run_id)
-        probe = await probe_profile(harness.doors, "all", TARGET)
+        probe = await probe_profile(harness.resources, "all", TARGET)
     async with harness.database.session() as session:
         rows = await rows_as_text(session)
         sealed = await session.values("SELECT password FROM profiles UNION ALL SELECT password FROM profile_mailboxes")
@@ -118,20 +118,20 @@ async def test_password_is_nowhere(harness: Harness, caplog: pytest.LogCaptureFi
     assert "slice failed" in logged
     assert {int} == {type(value) for _, ids in published for value in ids}
     purpose = MAILBOX_PASSWORD if kind is ProfileKind.CSV else PROFILE_PASSWORD
-    opened = [harness.doors.secrets.open(s, purpose=purpose) for s in sealed if s]
+    opened = [harness.resources.secrets.open(s, purpose=purpose) for s in sealed if s]
     assert {PASSWORD} == {secret.reveal() for secret in opened}
 
 
 async def test_other_key_is_a_misconfiguration(harness: Harness, tmp_path: Path) -> None:
     """With another key a run fails with a hint about the key file, and so does a test of the profile."""
     create_key_file(tmp_path / "other.key")
-    other = Harness(replace(harness.doors, secrets=SecretBox.from_key_file(tmp_path / "other.key")), harness.folder)
+    other = Harness(replace(harness.resources, secrets=SecretBox.from_key_file(tmp_path / "other.key")), harness.folder)
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
         report = await other.archive("all")
         with pytest.raises(Misconfigured):
-            await probe_profile(other.doors, "all")
+            await probe_profile(other.resources, "all")
 
     assert report.run.state == RunState.FAILED
     assert "cannot be decrypted" in report.failures[0].error

@@ -21,12 +21,12 @@ async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harnes
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000, store_messages=20)
     async with ImapServer(script) as server:
         await submit(tiny, server)
-        run_id = await start_run(tiny.doors, "all")
+        run_id = await start_run(tiny.resources, "all")
         while not (await tiny.run(run_id)).state.is_final:
-            await asyncio.gather(tiny.work(), tend_stores(tiny.doors), tend_stores(tiny.doors))
+            await asyncio.gather(tiny.work(), tend_stores(tiny.resources), tend_stores(tiny.resources))
         run = await tiny.run(run_id)
-    await drain_outbox(tiny.doors)
-    status = await show_status(tiny.doors)
+    await drain_outbox(tiny.resources)
+    status = await show_status(tiny.resources)
 
     assert run.state == RunState.SUCCEEDED
     assert [store.state for store in status.stores] == [*["normal"] * (len(status.stores) - 1), "current"]
@@ -35,7 +35,7 @@ async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harnes
     assert len({store.name for store in status.stores}) == len(status.stores)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
     assert len(await tiny.search('"target-INBOX-7"')) == 1
-    await assert_settled(tiny.doors)
+    await assert_settled(tiny.resources)
     await assert_neighbours_exact(harness, script)
 
 
@@ -44,11 +44,11 @@ async def test_store_with_room_stays(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-    before = (await show_status(harness.doors)).stores
+    before = (await show_status(harness.resources)).stores
 
-    await asyncio.gather(*(tend_stores(harness.doors) for _ in range(4)))
+    await asyncio.gather(*(tend_stores(harness.resources) for _ in range(4)))
 
-    assert before == (await show_status(harness.doors)).stores
+    assert before == (await show_status(harness.resources)).stores
     assert [store.messages for store in before] == [18]
 
 
@@ -57,13 +57,13 @@ async def test_commit_waits_for_a_store_that_is_just_beginning(harness: Harness)
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await start_run(harness.doors, "all")
+        await start_run(harness.resources, "all")
         async with harness.database.transaction() as session:
             await session.value("SELECT create_store('next')")
             working = asyncio.create_task(harness.work())
             while not await session.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
                 await session.execute("SELECT pg_sleep(0.01), pg_stat_clear_snapshot()")
         await working
-    status = await show_status(harness.doors)
+    status = await show_status(harness.resources)
 
     assert [store.messages for store in status.stores] == [0, 18]

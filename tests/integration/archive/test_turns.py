@@ -23,7 +23,7 @@ async def test_one_task_serves_all_mailboxes(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         sent = len(harness.queue.tasks)
         await harness.work()
         report = await show_run(harness.database, run_id)
@@ -52,7 +52,7 @@ async def test_own_mailbox_with_the_same_numbers_is_noticed(harness: Harness) ->
 async def test_cancelled_run_gives_no_next_job(harness: Harness) -> None:
     """Who ends a mailbox of a cancelled run gets no other one."""
     job = await _leased(harness, max_jobs=1)
-    await cancel_run(harness.doors, job.run_id)
+    await cancel_run(harness.resources, job.run_id)
 
     assert await _complete(harness, job) is None
 
@@ -99,7 +99,7 @@ async def test_worker_that_stops_while_it_goes_on_holds_nothing(
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         working = asyncio.create_task(harness.work())
         await leased.wait()
         working.cancel()
@@ -122,7 +122,7 @@ async def _leased(harness: Harness, *, max_jobs: int) -> LeasedJob:
     """Start a run of four mailboxes and lease the first job."""
     async with ImapServer(neighbourhood(mailbox("target"))) as server:
         await submit(harness, server, max_jobs=max_jobs)
-        await start_run(harness.doors, "all")
+        await start_run(harness.resources, "all")
     async with harness.database.session() as session:
         job = await jobs.lease(session, harness.queue.tasks[0][1][1], "somebody", 60)
     assert job is not None

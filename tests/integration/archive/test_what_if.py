@@ -14,7 +14,7 @@ from tests.support.scripted import NEIGHBOURS, TARGET, mailbox, mails, message, 
 
 
 async def _forecasts(harness: Harness) -> dict[str, Forecast]:
-    return {one.mailbox: one async for one in what_if(harness.doors, "all")}
+    return {one.mailbox: one async for one in what_if(harness.resources, "all")}
 
 
 async def _rows(harness: Harness) -> dict[str, int]:
@@ -39,7 +39,7 @@ async def test_it_tells_what_a_run_then_does(harness: Harness) -> None:
 
         inbox.messages = [*inbox.messages, *mails("new", 3, first=40)]
         second = await _forecasts(harness)
-        pace = await known_pace(harness.doors, "all")
+        pace = await known_pace(harness.resources, "all")
         again = await harness.archive("all")
 
     expected = sum(one.messages for one in first.values())

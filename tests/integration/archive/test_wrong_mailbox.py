@@ -137,7 +137,7 @@ async def test_same_mailbox_is_noticed_while_it_grows(harness: Harness) -> None:
     script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.doors, "all")
+        run_id = await start_run(harness.resources, "all")
         await harness.work()
         script.mailboxes[TARGET][b"INBOX"].messages = mails("caught", 2)
         report = await harness.finish(run_id)

@@ -148,7 +148,7 @@ async def index(harness: Harness, *files: tuple[str, bytes]) -> None:
 async def test_the_same_attachment_is_read_once(harness: Harness) -> None:
     """Three messages with the same bytes attached, under other names, are found by them; they were read once."""
     counting = Counting()
-    once = Harness(replace(harness.doors, attachments=counting), harness.folder)
+    once = Harness(replace(harness.resources, attachments=counting), harness.folder)
     data = documents.word(TEXT)
     await index(once, ("a.docx", data), ("b.docx", data), ("c.docx", data), ("d.docx", documents.word("other text")))
     await counting.close()
@@ -169,8 +169,8 @@ async def test_a_kind_can_be_switched_off(harness: Harness) -> None:
 async def test_a_poisoned_attachment_stops_no_message(harness: Harness) -> None:
     """A message whose attachment cannot be read is found by all else, and listed with the reason."""
     await index(harness, ("cut.pdf", documents.pdf(TEXT)[:50]), ("good.pdf", documents.pdf(TEXT)))
-    (problem,) = await list_problems(harness.doors, None, 10)
-    status = await show_index(harness.doors)
+    (problem,) = await list_problems(harness.resources, None, 10)
+    status = await show_index(harness.resources)
 
     assert len(await harness.search("attachment")) == 2
     assert (problem.subject, problem.indexed) == ("Letter 0", True)

@@ -1,4 +1,4 @@
-"""The door for foreign errors: whatever asyncpg raises has a place in Muniment's taxonomy, or an excuse."""
+"""Every error that asyncpg raises is translated, or listed with a reason."""
 
 from __future__ import annotations
 

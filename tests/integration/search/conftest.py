@@ -29,4 +29,4 @@ async def index(request: pytest.FixtureRequest) -> AsyncIterator[SearchIndex]:
 @pytest.fixture
 def searching(harness: Harness, index: SearchIndex) -> Harness:
     """The harness with each of the indexes in turn."""
-    return Harness(replace(harness.doors, index=index), harness.folder)
+    return Harness(replace(harness.resources, index=index), harness.folder)

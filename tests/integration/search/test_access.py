@@ -117,11 +117,11 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
     await read_in(searching)
     closed = searching.with_settings(administrators_search=False)
     with pytest.raises(Forbidden, match="may not search everybody"):
-        await search_messages(closed.doors, Search("northwind"), Viewer(operator="root@here"))
+        await search_messages(closed.resources, Search("northwind"), Viewer(operator="root@here"))
     await searching.found("soup")
-    everything = await search_messages(searching.doors, Search("northwind"), Viewer(operator="root@here"))
-    await search_messages(closed.doors, Search("soup"), Viewer(ANNA, operator="root@here"))
-    await search_messages(closed.doors, Search("my own"), Viewer(ANNA))
+    everything = await search_messages(searching.resources, Search("northwind"), Viewer(operator="root@here"))
+    await search_messages(closed.resources, Search("soup"), Viewer(ANNA, operator="root@here"))
+    await search_messages(closed.resources, Search("my own"), Viewer(ANNA))
     async with searching.database.session() as session:
         rows = await session.values(
             "SELECT who || ' ' || subject || ' ' || (after ->> 'query') FROM audit"

@@ -40,7 +40,7 @@ def known_words(truth: dict[str, Any]) -> Iterator[str]:
 
 async def drained(harness: Harness) -> None:
     """Index everything, as often as it takes: a drain ends after some seconds."""
-    while await drain_outbox(harness.doors):
+    while await drain_outbox(harness.resources):
         pass
 
 
@@ -54,31 +54,31 @@ async def test_both_indexes_know_the_same_and_all_of_it(harness: Harness, opense
     real = [message.raw for message in corpus_messages(REAL)]
     count = await store(harness.database, [*raws, *real])
     away = OpenSearchIndex.open(opensearch.url, prefix="corpus")
-    other = Harness(replace(harness.doors, index=away), harness.folder)
+    other = Harness(replace(harness.resources, index=away), harness.folder)
     await drained(harness)
     async with harness.database.session() as session:
         await session.execute("INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages")
     await drained(other)
 
     for one in (harness, other):
-        status = await show_index(one.doors)
+        status = await show_index(one.resources)
         assert (status.indexed, status.outbox, status.failed, status.coverage) == (count, 0, 0, 1.0)
     lost = [
-        (one.doors.index.backend, truth["path"], word)
+        (one.resources.index.backend, truth["path"], word)
         for truth in made
         for word in known_words(truth)
         for one in (harness, other)
         if (await one.found(word, READER, limit=5)).total < 1
     ]
     different = []
-    for query in queries(harness.doors.settings.index_batch):
+    for query in queries(harness.resources.settings.index_batch):
         for sort in Sort:
             pages = [await one.found(query, READER, limit=200, sort=sort) for one in (harness, other)]
             if pages[0].total != pages[1].total or [h.sha256 for h in pages[0].hits] != [
                 h.sha256 for h in pages[1].hits
             ]:
                 different.append((query, sort, [page.total for page in pages]))
-    problems = await list_problems(harness.doors, None, 1000)
+    problems = await list_problems(harness.resources, None, 1000)
     await away.close()
 
     assert lost == []

@@ -81,10 +81,10 @@ async def assert_exact(harness: Harness, messages: int) -> None:
     async with harness.database.session() as session:
         stored = await session.values("SELECT id FROM messages ORDER BY id")
         (generation,) = await session.values(
-            "SELECT live FROM index_generations WHERE backend = $1", harness.doors.index.backend
+            "SELECT live FROM index_generations WHERE backend = $1", harness.resources.index.backend
         )
-        held = await harness.doors.index.ids(session, Target(1, generation), 0, 10_000)
-    status = await show_index(harness.doors)
+        held = await harness.resources.index.ids(session, Target(1, generation), 0, 10_000)
+    status = await show_index(harness.resources)
     found = await harness.found("about")
 
     assert held == stored
@@ -99,11 +99,11 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
     rng = random.Random(5)
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await harness.finish(await start_run(harness.doors, "all"))
+        await harness.finish(await start_run(harness.resources, "all"))
     worker = Worker(harness, database_url, {})
     for kills in range(8):
         if kills == 4:
-            await begin_rebuilds(harness.doors, None)
+            await begin_rebuilds(harness.resources, None)
         worker.start()
         await progress(harness, rng.randrange(1, 40))
         worker.kill()
@@ -116,7 +116,7 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
 async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: str, mortal: OpenSearchNode) -> None:
     """OpenSearch and workers are killed while mail is indexed and the index is built anew; archiving never notices."""
     index = OpenSearchIndex.open(mortal.url, prefix="mortal")
-    searching = Harness(replace(harness.doors, index=index), harness.folder)
+    searching = Harness(replace(harness.resources, index=index), harness.folder)
     rng = random.Random(7)
     script = neighbourhood(mailbox("target", messages=60))
     more = {"MUNIMENT_OPENSEARCH_URL": mortal.url.reveal(), "MUNIMENT_OPENSEARCH_PREFIX": "mortal"}
@@ -125,12 +125,12 @@ async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: s
     mortal.kill()  # archiving begins while it is away
     async with ImapServer(script) as server:
         await submit(searching, server)
-        report = await searching.finish(await start_run(searching.doors, "all"))
+        report = await searching.finish(await start_run(searching.resources, "all"))
     mortal.start()
     for kills in range(4):
         await progress(searching, rng.randrange(5, 40))
         if kills == 1:
-            await begin_rebuilds(searching.doors, None)
+            await begin_rebuilds(searching.resources, None)
         worker.kill()
         mortal.kill()
         mortal.start()

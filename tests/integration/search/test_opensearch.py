@@ -241,11 +241,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 async def test_an_hour_without_opensearch_costs_only_delay(harness: Harness, port: int) -> None:
     """While nobody answers mail is archived, drains pause, and the status says why; nothing is set aside."""
     away = OpenSearchIndex.open(Secret(f"http://127.0.0.1:{port}"), prefix="p")
-    without = Harness(replace(harness.doors, index=away), harness.folder)
+    without = Harness(replace(harness.resources, index=away), harness.folder)
     with pytest.raises(SearchUnavailable):
         await read_in(without)
-    paused = await drain_outbox(without.doors)
-    status = await show_index(without.doors)
+    paused = await drain_outbox(without.resources)
+    status = await show_index(without.resources)
     await away.close()
 
     assert paused == 0

@@ -172,25 +172,25 @@ async def test_long_texts_are_found_to_their_end(searching: Harness) -> None:
 async def test_saved_searches_are_run_by_the_scheduler(searching: Harness) -> None:
     """A saved search is run when it was asked for, as its user, and its count is kept; a broken one says why."""
     await read_in(searching)
-    await save_search(searching.doors, ANNA, "bills", "invoice OR rechnung")
-    await save_search(searching.doors, BEN, "bills", "invoice OR rechnung")
+    await save_search(searching.resources, ANNA, "bills", "invoice OR rechnung")
+    await save_search(searching.resources, BEN, "bills", "invoice OR rechnung")
     with pytest.raises(Conflict):
-        await save_search(searching.doors, ANNA, "Bills", "other")
+        await save_search(searching.resources, ANNA, "Bills", "other")
     with pytest.raises(BadQuery):
-        await save_search(searching.doors, ANNA, "broken", "(")
-    await run_requested_searches(searching.doors)
-    before = await list_searches(searching.doors, ANNA)
+        await save_search(searching.resources, ANNA, "broken", "(")
+    await run_requested_searches(searching.resources)
+    before = await list_searches(searching.resources, ANNA)
     for user in (ANNA, BEN):
-        await request_search(searching.doors, user, "BILLS")
-    if isinstance(searching.doors.index, OpenSearchIndex):
-        await searching.doors.index.refresh()
-    await run_requested_searches(searching.doors)
-    after = await list_searches(searching.doors, None)
-    await remove_search(searching.doors, BEN, "bills")
+        await request_search(searching.resources, user, "BILLS")
+    if isinstance(searching.resources.index, OpenSearchIndex):
+        await searching.resources.index.refresh()
+    await run_requested_searches(searching.resources)
+    after = await list_searches(searching.resources, None)
+    await remove_search(searching.resources, BEN, "bills")
 
     assert [(one.results, one.last_run) for one in before] == [(None, None)]
     assert {(one.user_name, one.results, one.error, one.requested) for one in after} == {
         (ANNA, 4, None, None),
         (BEN, 0, None, None),
     }
-    assert [one.user_name for one in await list_searches(searching.doors, None)] == [ANNA]
+    assert [one.user_name for one in await list_searches(searching.resources, None)] == [ANNA]

@@ -29,10 +29,10 @@ MESSAGES = len(LETTERS) + 18
 
 async def settled(harness: Harness) -> None:
     """Work at the index until nothing is left."""
-    status = await show_index(harness.doors)
+    status = await show_index(harness.resources)
     for _ in range(100):
-        await work_at_index(harness.doors)
-        status = await show_index(harness.doors)
+        await work_at_index(harness.resources)
+        status = await show_index(harness.resources)
         if not status.outbox and all(store.rebuild is None and store.reconciled for store in status.stores):
             return
     raise AssertionError(status)
@@ -42,9 +42,9 @@ async def lose(harness: Harness, count: int) -> list[int]:
     """Take documents out of the index behind Muniment's back, and return their ids."""
     async with harness.database.transaction() as session:
         ids = await session.values("SELECT id FROM messages ORDER BY id LIMIT $1", count)
-        if isinstance(harness.doors.index, OpenSearchIndex):
+        if isinstance(harness.resources.index, OpenSearchIndex):
             for one in ids:
-                await harness.doors.index._client.delete(index=harness.doors.index._name(1, 1), id=str(one))
+                await harness.resources.index._client.delete(index=harness.resources.index._name(1, 1), id=str(one))
         else:
             await session.execute("DELETE FROM search_documents WHERE message_id = ANY ($1)", ids)
     return ids
@@ -58,11 +58,11 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
     async with searching.database.session() as session:
         await session.execute("DELETE FROM messages WHERE id IN (SELECT max(id) FROM messages)")
         await session.execute("DELETE FROM index_outbox")
-    (generation,) = await generations(searching.doors)
-    healed = await reconcile_index(searching.doors, generation)
-    await drain_outbox(searching.doors)
-    again = await reconcile_index(searching.doors, generation)
-    status = (await show_index(searching.doors)).stores[0]
+    (generation,) = await generations(searching.resources)
+    healed = await reconcile_index(searching.resources, generation)
+    await drain_outbox(searching.resources)
+    again = await reconcile_index(searching.resources, generation)
+    status = (await show_index(searching.resources)).stores[0]
 
     assert (healed, again) == ((5, 1), (0, 0))
     assert (status.indexed, status.outbox, status.missing, status.ghosts) == (MESSAGES - 1, 0, 0, 0)
@@ -72,8 +72,8 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
     """While the index is built anew searches find everything, new mail comes into both, and in the end the old is gone."""
     await read_in(searching)
     await settled(searching)
-    (begun,) = await begin_rebuilds(searching.doors, None)
-    (twice,) = await begin_rebuilds(searching.doors, None)
+    (begun,) = await begin_rebuilds(searching.resources, None)
+    (twice,) = await begin_rebuilds(searching.resources, None)
     await lose(searching, 3)  # the living one is not made whole by a rebuild, but replaced
     before = await searching.found("-nonesuch", ANNA)
     letters = [*LETTERS, Letter("late", "A latecomer", "arrived in the midst of it")]
@@ -82,7 +82,7 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
         await searching.archive("later")
     midst = await searching.search("latecomer", ANNA)
     await settled(searching)
-    (after,) = await generations(searching.doors)
+    (after,) = await generations(searching.resources)
     found = await searching.found("-nonesuch", ANNA)
 
     assert (begun.already, twice.already) == (False, True)
@@ -90,26 +90,26 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
     assert len(midst) == 1
     assert (after.live, after.building) == (2, None)
     assert found.total == len(LETTERS) + 1
-    if isinstance(searching.doors.index, OpenSearchIndex):
-        prefix = searching.doors.index._prefix
-        assert list(await searching.doors.index._client.indices.get(index=f"{prefix}-*")) == [f"{prefix}-1-2"]
+    if isinstance(searching.resources.index, OpenSearchIndex):
+        prefix = searching.resources.index._prefix
+        assert list(await searching.resources.index._client.indices.get(index=f"{prefix}-*")) == [f"{prefix}-1-2"]
 
 
 async def test_rebuild_is_given_up(searching: Harness) -> None:
     """A rebuild that is stopped leaves what is searched as it was, and nothing behind."""
     await read_in(searching)
     await settled(searching)
-    await begin_rebuilds(searching.doors, None)
-    await work_at_index(searching.with_settings(index_batch=5).doors)
-    (store,) = (await show_index(searching.doors)).stores
-    stopped = await give_up_rebuilds(searching.doors, store.name)
-    status = await show_index(searching.doors)
+    await begin_rebuilds(searching.resources, None)
+    await work_at_index(searching.with_settings(index_batch=5).resources)
+    (store,) = (await show_index(searching.resources)).stores
+    stopped = await give_up_rebuilds(searching.resources, store.name)
+    status = await show_index(searching.resources)
 
     assert stopped == [store.name]
     assert status.stores[0].rebuild is None
     assert (await searching.found("-nonesuch", ANNA)).total == len(LETTERS)
     with pytest.raises(NotFound):
-        await begin_rebuilds(searching.doors, "nope")
+        await begin_rebuilds(searching.resources, "nope")
 
 
 async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
@@ -120,8 +120,8 @@ async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
         for _ in range(4):
             await session.execute("INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages")
     small = searching.with_settings(index_batch=7)
-    await asyncio.gather(*(drain_outbox(small.doors) for _ in range(4)))
-    status = await show_index(searching.doors)
+    await asyncio.gather(*(drain_outbox(small.resources) for _ in range(4)))
+    status = await show_index(searching.resources)
 
     assert (status.indexed, status.outbox) == (MESSAGES, 0)
 
@@ -132,10 +132,10 @@ async def test_an_older_version_never_wins(searching: Harness) -> None:
     async with searching.database.transaction() as session:
         ids = await session.values("SELECT id FROM messages WHERE subject = 'Large thing'")
         facts = await index.facts(session, [(1, ids[0])])
-        (document,) = [one async for one in make_documents(searching.doors, session, facts, 0, float("inf"))]
+        (document,) = [one async for one in make_documents(searching.resources, session, facts, 0, float("inf"))]
         for version, subject in ((10**9, "newest"), (10**9 - 1, "older")):
             other = replace(document, subject=subject, version=version)
             change = Change(1, ids[0], version, other)
-            assert await searching.doors.index.apply(session, [Target(1, 1)], [change]) == []
+            assert await searching.resources.index.apply(session, [Target(1, 1)], [change]) == []
 
     assert (len(await searching.search("newest", ANNA)), len(await searching.search("older", ANNA))) == (1, 0)

@@ -1,4 +1,4 @@
-"""The doors that services work with; `muniment.resources` opens and closes them."""
+"""The resources that services work with; `muniment.resources` opens and closes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from muniment.settings import Settings
 
 
 @dataclass(frozen=True)
-class Doors:
+class Resources:
     """One set for each process. Without a governor everybody may connect to any mail server at once."""
 
     settings: Settings
