@@ -8,26 +8,9 @@ from pathlib import Path
 
 import click
 
-from muniment.cli import (
-    archive,
-    audit,
-    deletions,
-    forecast,
-    index,
-    login_table,
-    message,
-    profile,
-    profile_edit,
-    quarantine,
-    run_view,
-    saved_search,
-    search,
-    server_view,
-    status,
-    user,
-)
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import root
+from muniment.shapes import archives, audit, doctor, index, messages, profiles, runs, searches, servers, status
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 
@@ -35,28 +18,28 @@ _WIDTH = 100
 
 #: What `--json` prints; each function's docstring lists its keys.
 SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
-    "user list": ("a list of", user.user_shape),
-    "profile list": ("a list of", profile.profile_shape),
-    "profile show": ("one object", profile.profile_shape),
-    "profile remove": ("one object", profile.removed_shape),
-    "batch submit": ("a list of (with --check)", login_table.check_shape),
-    "profile export": ("one object", profile_edit.export_shape),
-    "profile folders": ("one object", profile.folders_shape),
-    "profile test": ("one object", profile.probe_shape),
-    "profile run": ("one object (with --what-if)", forecast.forecast_shape),
-    "run list": ("a list of", run_view.run_shape),
-    "run show": ("one object", run_view.report_shape),
-    "search": ("one object", search.found_shape),
-    "saved-search list": ("a list of", saved_search.search_shape),
+    "user list": ("a list of", archives.user_shape),
+    "profile list": ("a list of", profiles.profile_shape),
+    "profile show": ("one object", profiles.profile_shape),
+    "profile remove": ("one object", profiles.removed_shape),
+    "batch submit": ("a list of (with --check)", doctor.check_shape),
+    "profile export": ("one object", profiles.export_shape),
+    "profile folders": ("one object", doctor.folders_shape),
+    "profile test": ("one object", doctor.probe_shape),
+    "profile run": ("one object (with --what-if)", doctor.forecast_shape),
+    "run list": ("a list of", runs.run_shape),
+    "run show": ("one object", runs.report_shape),
+    "search": ("one object", searches.found_shape),
+    "saved-search list": ("a list of", searches.search_shape),
     "index status": ("one object", index.index_shape),
     "index compare": ("a list of", index.comparison_shape),
     "index problems": ("a list of", index.problem_shape),
-    "message": ("one object", message.message_shape),
-    "export": ("one object", archive.export_shape),
-    "verify": ("one object", archive.verify_shape),
-    "deletions": ("a list of", deletions.deletion_shape),
-    "quarantine list": ("a list of", quarantine.quarantined_shape),
-    "server list": ("a list of", server_view.server_shape),
+    "message": ("one object", messages.message_shape),
+    "export": ("one object", archives.export_shape),
+    "verify": ("one object", archives.verify_shape),
+    "deletions": ("a list of", messages.deletion_shape),
+    "quarantine list": ("a list of", messages.quarantined_shape),
+    "server list": ("a list of", servers.server_shape),
     "audit": ("a list of", audit.audit_shape),
     "status": ("one object", status.status_shape),
 }

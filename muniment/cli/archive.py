@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.counting import counting
-from muniment.cli.errors import warn
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import Column, plural, print_json, print_table, shown, size
-from muniment.services.reading.export_archive import ExportFormat, ExportReport, export_archive
-from muniment.services.reading.verify_archive import VerifyReport, verify_archive
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.counting import counting
+from muniment.cli.kit.errors import warn
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import Column, plural, print_json, print_table, shown, size
+from muniment.services.reading.export_archive import ExportFormat, export_archive
+from muniment.services.reading.verify_archive import verify_archive
+from muniment.shapes.archives import export_shape, verify_shape
 
 
 @click.command("export")
@@ -82,20 +83,3 @@ def verify(as_json: bool) -> ExitCode:
         found = plural(len(report.damage), "damaged place") if report.damage else "nothing is damaged"
         click.echo(f"verified {plural(report.messages, 'message')}, {size(report.bytes)}: {found}")
     return ExitCode.DAMAGED if report.damage else ExitCode.OK
-
-
-def export_shape(report: ExportReport, directory: Path) -> dict[str, object]:
-    """`directory`, `folders`, `messages`, `bytes` (all exported), `damaged[]` (what was left out, and why)."""
-    return {
-        "directory": str(directory),
-        "folders": report.folders,
-        "messages": report.messages,
-        "bytes": report.bytes,
-        "damaged": report.damaged,
-    }
-
-
-def verify_shape(report: VerifyReport) -> dict[str, object]:
-    """`messages`, `bytes` (both read), `damage[{where, sha256, detail}]`."""
-    damage = [{"where": one.where, "sha256": one.sha256, "detail": one.detail} for one in report.damage]
-    return {"messages": report.messages, "bytes": report.bytes, "damage": damage}

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.names import Name
-from muniment.cli.output import Column, local_minute, print_json, print_table, rigid, utc
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.names import Name
+from muniment.cli.kit.output import Column, local_minute, print_json, print_table, rigid
 from muniment.db.audit import AuditEntry
 from muniment.services.access.audit import show_audit
+from muniment.shapes.audit import audit_shape
 
 
 @click.command("audit")
@@ -29,19 +30,6 @@ def audit(subject: str | None, limit: int, as_json: bool) -> None:
         print_table(columns, [_row(entry) for entry in found])
     else:
         click.echo("nothing was changed yet")
-
-
-def audit_shape(entry: AuditEntry) -> dict[str, object]:
-    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as `profile export --json` shows them; null: none)."""
-    return {
-        "id": entry.id,
-        "at": utc(entry.at),
-        "who": entry.who,
-        "action": entry.action,
-        "subject": entry.subject,
-        "before": entry.before,
-        "after": entry.after,
-    }
 
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import quiet, settings
-from muniment.cli.output import size
+from muniment.cli.kit.connect import quiet, settings
+from muniment.cli.kit.output import size
 from muniment.embedded import endpoints
 from muniment.embedded.postgres import program
 from muniment.errors import Misconfigured

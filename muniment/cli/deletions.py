@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.names import Address
-from muniment.cli.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid, utc
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.names import Address
+from muniment.cli.kit.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid
 from muniment.db.deletions import LedgerRow
 from muniment.services.deleting.show_deletions import show_deletions
+from muniment.shapes.messages import deletion_shape
 
 
 @click.command("deletions")
@@ -39,22 +40,6 @@ def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: b
         print_table(columns, [_row(row) for row in found])
     more = f" (the newest {limit}; --all shows all)" if most is not None and len(found) == limit else ""
     click.echo(f"{plural(len(found), 'message')}{more}")
-
-
-def deletion_shape(row: LedgerRow) -> dict[str, object]:
-    """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`, `planned`,
-    `deleted` (null: not seen to be gone yet).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "id": row.id,
-        "run": row.run_id,
-        "folder": [row.address, *row.path],
-        "uidvalidity": row.uidvalidity,
-        "uid": row.uid,
-        "sha256": row.sha256.hex(),
-        "planned": utc(row.planned),
-        "deleted": utc(row.deleted),
-    }
 
 
 def _row(row: LedgerRow) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import sys
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from muniment.cli.connect import with_resources
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.output import (
     Column,
     console,
     duration,
@@ -22,7 +22,6 @@ from muniment.cli.output import (
     print_warnings,
     right,
     rigid,
-    utc,
 )
 from muniment.clock import utc_now
 from muniment.db.index import Problem
@@ -38,6 +37,7 @@ from muniment.services.indexing.show_index import (
     show_index,
 )
 from muniment.services.resources import Resources
+from muniment.shapes.index import comparison_shape, index_shape, problem_shape
 
 _POLL_SECONDS = 0.5
 _LINE_SECONDS = 10.0
@@ -134,50 +134,6 @@ def retry(store: str | None) -> None:
     click.echo(f"{plural(count, 'message')} handed to the index workers")
 
 
-def index_shape(found: IndexStatus) -> dict[str, object]:
-    """`backend`, `messages`, `indexed` (null when the index does not answer), `coverage` (0 to 1, or null), `outbox`,
-    `failed` (refused by the index), `error` (why it does not answer), `paused` (why it takes nothing, or null),
-    `stores[{name, state, messages, indexed, outbox, failed, partly, rebuild, compared, missing, ghosts}]` (partly: a text
-    or attachment could not be read; rebuild: null or {started, done, total, seconds_left}; compared: when ids were, and
-    how many were missing or only in the index), `failures[{reason, messages, indexed}]` (the most frequent reasons).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "backend": found.backend,
-        "messages": found.messages,
-        "indexed": found.indexed,
-        "coverage": None if found.coverage is None else round(found.coverage, 6),
-        "outbox": found.outbox,
-        "failed": found.failed,
-        "error": found.error,
-        "paused": found.pause.reason if found.pause else None,
-        "stores": [_store_shape(store) for store in found.stores],
-        "failures": [{"reason": one.reason, "messages": one.messages, "indexed": one.indexed} for one in found.reasons],
-    }
-
-
-def comparison_shape(store: str, missing: int, ghosts: int) -> dict[str, object]:
-    """`store`, `missing` (messages that the index lacked), `ghosts` (that only the index had); both are mended."""
-    return {"store": store, "missing": missing, "ghosts": ghosts}
-
-
-def problem_shape(problem: Problem) -> dict[str, object]:
-    """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `attempts`, `since`,
-    `next_try` (null: none by itself).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "store": problem.store_name,
-        "sha256": problem.sha256.hex(),
-        "subject": problem.subject,
-        "date": utc(problem.date),
-        "size": problem.size,
-        "indexed": problem.indexed,
-        "reasons": problem.reasons,
-        "attempts": problem.attempts,
-        "since": utc(problem.since),
-        "next_try": utc(problem.not_before),
-    }
-
-
 def index_warnings(found: IndexStatus) -> list[str]:
     """Say what an operator should look at."""
     warnings = [f"the index does not answer: {found.error}"] if found.error else []
@@ -207,26 +163,6 @@ def store_text(store: StoreIndex) -> str:
 def _percent(share: float) -> str:
     """Return a share as text that says 100 % only when nothing is missing."""
     return "100%" if share == 1 else f"{min(share, 0.999):.1%}" if share < 1 else f"{share:.1%}"
-
-
-def _store_shape(store: StoreIndex) -> dict[str, object]:
-    rebuild = store.rebuild
-    left = None if rebuild is None or rebuild.remaining is None else round(rebuild.remaining.total_seconds())
-    return {
-        "name": store.name,
-        "state": store.state,
-        "messages": store.messages,
-        "indexed": store.indexed,
-        "outbox": store.outbox,
-        "failed": store.failed,
-        "partly": store.partly,
-        "rebuild": None
-        if rebuild is None
-        else {"started": utc(rebuild.started), "done": rebuild.done, "total": rebuild.total, "seconds_left": left},
-        "compared": utc(store.reconciled),
-        "missing": store.missing,
-        "ghosts": store.ghosts,
-    }
 
 
 def _row(store: StoreIndex) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from muniment.cli.connect import quiet, settings
+from muniment.cli.kit.connect import quiet, settings
 from muniment.errors import Conflict, Misconfigured
 from muniment.resources import open_database
 from muniment.secrecy import SecretBox, create_key_file

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.output import (
     Column,
     folder_text,
     local_minute,
@@ -15,10 +15,10 @@ from muniment.cli.output import (
     print_table,
     rigid,
     size,
-    utc,
 )
 from muniment.db.messages import Place
 from muniment.services.reading.show_message import show_message
+from muniment.shapes.messages import message_shape
 
 
 @click.command("message")
@@ -45,38 +45,6 @@ def message(sha256: str, as_json: bool) -> None:
     )
     columns = [Column("user"), Column("folder"), rigid("archived"), rigid("left the server"), Column("now")]
     print_table(columns, [_row(place) for place in found])
-
-
-def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
-    """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
-    internal_date, archived, gone, former, deleted, report}]` (gone: when it was seen to have left the server, or null; former:
-    it is archived at another place by now; deleted: when a rule of ours took it from the server, or null;
-    report: what stood before it in a journal report, with the envelope, or null).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    first = found[0]
-    return {
-        "sha256": sha256.lower(),
-        "subject": first.subject,
-        "sender": first.sender,
-        "date": utc(first.date),
-        "size": first.size,
-        "places": [
-            {
-                "user": place.user_name,
-                "folder": [place.address, *place.path],
-                "uidvalidity": place.uidvalidity,
-                "uid": place.uid,
-                "flags": place.flags,
-                "internal_date": utc(place.internal_date),
-                "archived": utc(place.archived),
-                "gone": utc(place.gone),
-                "former": place.former,
-                "deleted": utc(place.deleted),
-                "report": place.wrapper_begin.decode("latin-1") if place.wrapper_begin is not None else None,
-            }
-            for place in found
-        ],
-    }
 
 
 def _row(place: Place) -> tuple[str, ...]:

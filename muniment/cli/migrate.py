@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.output import plural
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.output import plural
 from muniment.db import migrate as migrations
 
 

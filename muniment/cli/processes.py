@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 import psutil
 
-from muniment.cli.connect import settings
+from muniment.cli.kit.connect import settings
 from muniment.embedded import endpoints
 from muniment.jobs import Queue
 from muniment.metrics import FOLDER_VARIABLE

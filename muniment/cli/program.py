@@ -11,9 +11,9 @@ from typing import NoReturn
 import click
 
 from muniment import __version__
-from muniment.cli import errors
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.lazy import Entry, LazyGroup
+from muniment.cli.kit import errors
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.lazy import Entry, LazyGroup
 from muniment.errors import MunimentError
 
 #: Where `--data` is kept for the commands below the root.
@@ -26,9 +26,9 @@ COMMANDS = {
     "up": Entry("muniment.cli.up:up", "Run everything on this machine, in the foreground."),
     "demo": Entry("muniment.cli.demo:demo", "Show Muniment at work on a generated mail server."),
     "user": Entry("muniment.cli.user:user", "Users: each owns an archive."),
-    "profile": Entry("muniment.cli.profile:profile", "Profiles: what to archive, from where and how."),
-    "batch": Entry("muniment.cli.batch:batch", "Many mailboxes from a CSV file, in one command."),
-    "run": Entry("muniment.cli.run:run", "Runs: executions of profiles."),
+    "profile": Entry("muniment.cli.profiles.profile:profile", "Profiles: what to archive, from where and how."),
+    "batch": Entry("muniment.cli.profiles.batch:batch", "Many mailboxes from a CSV file, in one command."),
+    "run": Entry("muniment.cli.runs.run:run", "Runs: executions of profiles."),
     "search": Entry("muniment.cli.search:search", "Find archived messages."),
     "saved-search": Entry("muniment.cli.saved_search:saved_search", "Searches with a name."),
     "index": Entry("muniment.cli.index:index", "How much can be searched; build the index anew."),

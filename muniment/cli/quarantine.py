@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.output import (
     Column,
     folder_text,
     local_minute,
@@ -17,9 +17,9 @@ from muniment.cli.output import (
     print_table,
     right,
     rigid,
-    utc,
 )
 from muniment.services.operating.show_status import list_quarantine
+from muniment.shapes.messages import quarantined_shape
 
 if TYPE_CHECKING:
     from muniment.db.status import Quarantined
@@ -51,21 +51,6 @@ def list_(limit: int, as_json: bool) -> None:
         click.echo(f"{plural(len(found), 'message')}{'; --limit shows more' if len(found) == limit else ''}")
     else:
         click.echo("nothing is in quarantine")
-
-
-def quarantined_shape(message: Quarantined) -> dict[str, object]:
-    """`user`, `folder[]` (the mailbox's address, then the server's path), `uid`, `reason`, `first_seen`, `last_tried`,
-    `attempts`.
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "user": message.user_name,
-        "folder": [message.address, *message.path],
-        "uid": message.uid,
-        "reason": message.reason,
-        "first_seen": utc(message.first_seen),
-        "last_tried": utc(message.last_tried),
-        "attempts": message.attempts,
-    }
 
 
 def _row(message: Quarantined) -> tuple[str, ...]:

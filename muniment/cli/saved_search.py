@@ -6,9 +6,9 @@ import asyncio
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.names import Name
-from muniment.cli.output import Column, local_minute, number, plural, print_json, print_table, right, rigid, utc
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.names import Name
+from muniment.cli.kit.output import Column, local_minute, number, plural, print_json, print_table, right, rigid
 from muniment.db.saved_searches import SavedSearch
 from muniment.errors import Transient
 from muniment.services.resources import Resources
@@ -19,6 +19,7 @@ from muniment.services.searching.saved_searches import (
     request_search,
     save_search,
 )
+from muniment.shapes.searches import search_shape
 
 _POLL_SECONDS = 0.25
 _WAIT_SECONDS = 120.0
@@ -94,22 +95,6 @@ def remove(name: str, user: str) -> None:
     """Forget a search."""
     with_resources(lambda resources: remove_search(resources, user, name))
     click.echo(f"removed {name}")
-
-
-def search_shape(search: SavedSearch) -> dict[str, object]:
-    """`user`, `name`, `query`, `created`, `requested` (to be run; null: not), `last_run`, `results` (count of the last
-    run), `error` (why it failed, or null).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "user": search.user_name,
-        "name": search.name,
-        "query": search.query,
-        "created": utc(search.created),
-        "requested": utc(search.requested),
-        "last_run": utc(search.last_run),
-        "results": search.results,
-        "error": search.error,
-    }
 
 
 def _row(search: SavedSearch) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import sys
 import click
 from rich.text import Text
 
-from muniment.cli.connect import with_resources
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.output import (
     Column,
     console,
     folder_text,
@@ -23,13 +23,13 @@ from muniment.cli.output import (
     rigid,
     shown,
     size,
-    utc,
 )
-from muniment.cli.who import who
+from muniment.cli.kit.who import who
 from muniment.search import Sort
 from muniment.services.access.viewer import Viewer
 from muniment.services.searching.mark_matches import Snippet
 from muniment.services.searching.search_messages import MOST_COUNTED, Found, Hit, Search, search_messages
+from muniment.shapes.searches import found_shape
 
 _MATCH = "bold yellow"
 
@@ -87,37 +87,6 @@ def search(
     if facets:
         _print_facets(found)
     _print_end(found)
-
-
-def found_shape(found: Found) -> dict[str, object]:
-    """`total` (messages that match in all), `hits[…]` (this page: `sha256` (hex), `date` (of the header, may be null),
-    `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
-    server's path), `snippet[{text, match}]` (may be null)), `facets{sender, year, folder, type}` (each: value to count;
-    empty without --facets), `next` (names the next page, may be empty), `lacking` (messages that wait for the index or
-    were refused by it, counted up to 10,000), `paused` (why the index takes nothing at present, may be empty).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "total": found.total,
-        "hits": [hit_shape(hit) for hit in found.hits],
-        "facets": {facet.value: values for facet, values in found.facets.items()},
-        "next": found.following,
-        "lacking": found.lacking,
-        "paused": found.paused,
-    }
-
-
-def hit_shape(hit: Hit) -> dict[str, object]:
-    """Return a message that was found."""
-    pieces = None if hit.snippet is None else [{"text": text, "match": match} for text, match in hit.snippet.pieces]
-    return {
-        "sha256": hit.sha256.hex(),
-        "date": utc(hit.date),
-        "subject": hit.subject,
-        "sender": hit.sender,
-        "size": hit.size,
-        "places": [{"user": one.user, "folder": list(one.folder), "uid": one.uid} for one in hit.places],
-        "snippet": pieces,
-    }
 
 
 def _row(hit: Hit) -> tuple[str, ...]:

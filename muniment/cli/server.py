@@ -6,14 +6,15 @@ import re
 
 import click
 
-from muniment.cli.connect import with_database, with_resources
-from muniment.cli.output import print_json
-from muniment.cli.server_view import print_servers, server_shape
+from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.output import print_json
+from muniment.cli.server_view import print_servers
 from muniment.errors import BrokerUnavailable
 from muniment.model.profile import server_name
 from muniment.model.server_limits import ServerLimits
 from muniment.services.operating.server_limits import limit_server, unlimit_server
 from muniment.services.operating.show_governor import show_governor
+from muniment.shapes.servers import server_shape
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
 _IMAP = 143

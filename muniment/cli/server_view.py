@@ -5,33 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from muniment.cli.output import Column, number, print_table, right, rigid, size
+from muniment.cli.kit.output import Column, number, print_table, right, rigid, size
 
 if TYPE_CHECKING:
     from muniment.governor import ServerState
-
-
-def server_shape(found: ServerState) -> dict[str, object]:
-    """`server`, `open`, `limit` (in force; null: none is known), `waiting`, `learned` (null: nothing), `probe_seconds`,
-    `pause_seconds` (0: no pause), `counting` (connections are counted again, none is opened),
-    `configured{connections, commands_per_second, bytes_per_second}` (null: no limit), `reason`.
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "server": found.server,
-        "open": found.open,
-        "limit": found.limit,
-        "waiting": found.waiting,
-        "learned": found.learned,
-        "probe_seconds": round(found.probe_seconds, 1),
-        "pause_seconds": round(found.pause_seconds, 1),
-        "counting": found.quiet,
-        "configured": {
-            "connections": found.configured.connections,
-            "commands_per_second": found.configured.commands_per_second,
-            "bytes_per_second": found.configured.bytes_per_second,
-        },
-        "reason": found.reason,
-    }
 
 
 def print_servers(servers: Sequence[ServerState]) -> None:

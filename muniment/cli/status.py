@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from rich.text import Text
 
-from muniment.cli.connect import with_resources
-from muniment.cli.index import coverage_text, index_shape, index_warnings, store_text
-from muniment.cli.output import (
+from muniment.cli.index import coverage_text, index_warnings, store_text
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.output import (
     Column,
     duration,
     local_minute,
@@ -21,12 +21,12 @@ from muniment.cli.output import (
     right,
     rigid,
     size,
-    utc,
 )
-from muniment.cli.server_view import print_servers, server_shape
+from muniment.cli.server_view import print_servers
 from muniment.clock import utc_now
 from muniment.db.status import Process
 from muniment.services.operating.show_status import Status, show_status
+from muniment.shapes.status import status_shape
 
 
 @click.command("status")
@@ -44,58 +44,6 @@ def status(as_json: bool) -> None:
     print_facts(_facts(found))
     _print_stale(found)
     print_warnings(_warnings(found))
-
-
-def status_shape(found: Status) -> dict[str, object]:
-    """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
-    null when Redis does not answer), `servers[…]` (as `server list` shows them; null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
-    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as `index status` shows it),
-    `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    totals = found.totals
-    return {
-        "processes": [_process_shape(process) for process in found.processes],
-        "queues": found.queues,
-        "servers": None if found.servers is None else [server_shape(server) for server in found.servers],
-        "archive": {
-            "messages": totals.messages,
-            "entries": totals.entries,
-            "bytes": totals.bytes,
-            "quarantined": totals.quarantined,
-        },
-        "stores": [
-            {
-                "id": store.id,
-                "name": store.name,
-                "state": store.state,
-                "created": utc(store.created),
-                "messages": store.messages,
-                "entries": store.entries,
-                "bytes": store.bytes,
-            }
-            for store in found.stores
-        ],
-        "index": index_shape(found.index),
-        "stale": {
-            "count": found.stale_count,
-            "mailboxes": [
-                {"user": one.user_name, "mailbox": one.address, "proven": utc(one.proven)} for one in found.stale
-            ],
-        },
-    }
-
-
-def _process_shape(process: Process) -> dict[str, object]:
-    return {
-        "name": process.name,
-        "kind": process.kind,
-        "host": process.host,
-        "pid": process.pid,
-        "concurrency": process.concurrency,
-        "started": utc(process.started),
-        "seen": utc(process.seen),
-        "alive": process.alive,
-    }
 
 
 def _print_processes(found: Status) -> None:

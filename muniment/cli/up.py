@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from muniment import log
-from muniment.cli.connect import settings
+from muniment.cli.kit.connect import settings
 from muniment.db import status
 from muniment.db.migrate import migrate
 from muniment.embedded.up import up as run_all

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from muniment.cli.connect import with_database
-from muniment.cli.names import Address, Name
-from muniment.cli.output import Column, plural, print_json, print_table
+from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.names import Address, Name
+from muniment.cli.kit.output import Column, plural, print_json, print_table
 from muniment.services.directories.users import add_user, list_users
-
-if TYPE_CHECKING:
-    from muniment.db.users import User
+from muniment.shapes.archives import user_shape
 
 
 @click.group()
@@ -48,16 +44,3 @@ def list_(as_json: bool) -> None:
         )
     else:
         click.echo("no users yet: `muniment user add NAME --email ADDRESS` creates one")
-
-
-def user_shape(found: User) -> dict[str, object]:
-    """`id`, `name`, `addresses[]` (the primary one first), `privileges[]` (new users may log in), `own_archive[]` (what
-    they may do there: read).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "id": found.id,
-        "name": found.name,
-        "addresses": found.addresses,
-        "privileges": found.privileges,
-        "own_archive": found.own_archive,
-    }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
 from tests.support.processes import Finished, run

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.services.resources import Resources
 from tests.support import processes
 from tests.support.dovecot import MASTER_PASSWORD

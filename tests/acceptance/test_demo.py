@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.demo.dovecot import find_dovecot
 from muniment.errors import Misconfigured
 from tests.support import processes

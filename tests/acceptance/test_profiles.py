@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from tests.support.shell import NewAddress, Shell
 from tests.support.waiting import wait_until
 

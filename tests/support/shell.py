@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
 from muniment.demo.maildir import served_bytes

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import run
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from muniment import errors as kinds
-from muniment.cli import errors
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit import errors
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import run
 from muniment.errors import MunimentError
 

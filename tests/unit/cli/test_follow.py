@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from muniment.cli import follow
+from muniment.cli.runs import follow
 from muniment.model.run import MailboxCounts, RunState
 from tests.unit.cli.test_run_view import RUN
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from muniment.cli.names import Name, is_address, read_addresses
+from muniment.cli.kit.names import Name, is_address, read_addresses
 from muniment.errors import Misconfigured
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from rich.console import Console
 
-from muniment.cli.output import Column, duration, plural, print_json, print_table, right, rigid, shown, utc
+from muniment.cli.kit.output import Column, duration, plural, print_json, print_table, right, rigid, shown
+from muniment.shapes.values import utc
 
 LONG = "a-very-long-folder-name-that-no-terminal-of-eighty-columns-can-show-in-one-line/" * 3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from muniment.cli.passwords import read_password
+from muniment.cli.kit.passwords import read_password
 from muniment.errors import Misconfigured
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from muniment.cli.profile_add import Options, add, request_from
+from muniment.cli.profiles.add import Options, add, request_from
 from muniment.model.login import LoginKind
 from muniment.model.profile import Access, ProfileKind
 from muniment.services.profiles.submit_profile import ProfileRequest

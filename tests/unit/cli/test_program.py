@@ -8,8 +8,8 @@ import sys
 import click
 import pytest
 
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.lazy import LazyGroup
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.lazy import LazyGroup
 from muniment.cli.program import COMMANDS, root
 
 HEAVY = {"asyncpg", "celery", "kombu", "opensearchpy", "rich", "aioimaplib", "cryptography", "muniment.resources"}

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.run_view import exit_code, print_report, report_shape, run_row
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.runs.run_view import exit_code, print_report, run_row
 from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
 from muniment.services.runs.lifecycle import RunReport
+from muniment.shapes.runs import report_shape
 
 START = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 RUN = Run(

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import IO
 
 import click
@@ -142,11 +142,6 @@ def local_time(time: datetime | None) -> str:
 def local_minute(time: datetime | None) -> str:
     """Return a time for tables: to the minute, in this machine's zone."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M %Z") if time else "-"
-
-
-def utc(time: datetime | None) -> str | None:
-    """Return a time for programs: ISO 8601, UTC."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else None
 
 
 def duration(span: timedelta) -> str:

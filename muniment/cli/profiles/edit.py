@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_database, with_resources
-from muniment.cli.names import Name, is_address, read_addresses
-from muniment.cli.output import print_json
-from muniment.cli.passwords import read_password
-from muniment.cli.profile_add import report_profile
-from muniment.cli.profile_options import read_file, token_options, token_source
-from muniment.cli.who import who
+from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.names import Name, is_address, read_addresses
+from muniment.cli.kit.output import print_json
+from muniment.cli.kit.passwords import read_password
+from muniment.cli.kit.who import who
+from muniment.cli.profiles.add import report_profile
+from muniment.cli.profiles.options import read_file, token_options, token_source
 from muniment.errors import Misconfigured
 from muniment.model.profile import ProfileKind
 from muniment.secrecy import Secret
@@ -29,6 +29,7 @@ from muniment.services.profiles.profile_document import (
 )
 from muniment.services.profiles.submit_profile import ProfileSummary
 from muniment.services.resources import Resources
+from muniment.shapes.profiles import export_shape
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NOTE = """\
@@ -152,18 +153,6 @@ def import_(
         )
 
     report_profile(with_resources(store), "added")
-
-
-def export_shape(document: ProfileDocument) -> dict[str, object]:
-    """`name`, `kind`, `max_jobs`, `allow_same_mailbox`, `no_master_mailbox`, `server{host, kind, port, access,
-    accept_all_certificates, timeout_seconds}`, `login{user, method, identity}`, `folders{include[], exclude[],
-    always_exclude[], namespaces[], sent[]}`, `mailboxes{all, but_not[], sync_directory, addresses[], archive, address,
-    csv[{user, address, login, server}]}`, `filter{older_than, newer_than, since, before, read, larger_than, smaller_than,
-    sender[], recipient[], subject[]}`, `deletion{after, flagged, without_uidplus}`, `schedule{run, zone, windows[]}`,
-    `multidrop{recipients[], senders[], journal, inbox, sent, unknown, catch_all, catch_all_folder}` (what is empty or has
-    its default in these is left out).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return to_builtins(document)
 
 
 def _check(document: ProfileDocument) -> None:

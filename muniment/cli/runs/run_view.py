@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import (
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import (
     Column,
     duration,
     local_minute,
@@ -22,7 +22,6 @@ from muniment.cli.output import (
     rigid,
     shown,
     size,
-    utc,
 )
 from muniment.clock import utc_now
 from muniment.model.run import Failure, MailboxCounts, Notice, Run, RunState
@@ -41,54 +40,6 @@ _EXIT_CODES = {RunState.FAILED: ExitCode.MAILBOXES_FAILED, RunState.CANCELLED: E
 def exit_code(run: Run) -> ExitCode:
     """Return what a command ends with that waited for this run."""
     return _EXIT_CODES.get(run.state, ExitCode.OK)
-
-
-def run_shape(run: Run) -> dict[str, object]:
-    """`id`, `profile`, `state` (running, cancelling, succeeded, failed, cancelled), `started`, `finished` (null while
-    it runs), `mailboxes{total, done, failed, running, queued, cancelled}`,
-    `messages{seen, archived, known, quarantined, filtered, deleted}` (seen is the sum of the next three; filtered are those that
-    the profile's filter left out, deleted those that its rule took from the server), `bytes` (archived), `warnings[]`, `scheduled` (whether
-    the profile's schedule started it), `paused_until` (when its windows open; null: it goes on, or is over).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    mailboxes, messages = run.mailboxes, run.messages
-    return {
-        "id": run.id,
-        "profile": run.profile,
-        "state": run.state.value,
-        "started": utc(run.started),
-        "finished": utc(run.finished),
-        "mailboxes": {
-            "total": mailboxes.total,
-            "done": mailboxes.done,
-            "failed": mailboxes.failed,
-            "running": mailboxes.running,
-            "queued": mailboxes.queued,
-            "cancelled": mailboxes.cancelled,
-        },
-        "messages": {
-            "seen": messages.seen,
-            "archived": messages.archived,
-            "known": messages.known,
-            "quarantined": messages.quarantined,
-            "filtered": messages.filtered,
-            "deleted": messages.deleted,
-        },
-        "bytes": run.bytes,
-        "warnings": run.warnings,
-        "scheduled": run.scheduled,
-        "paused_until": utc(run.paused_until),
-    }
-
-
-def report_shape(report: RunReport) -> dict[str, object]:
-    """All that `run list` has, and `failures[{mailbox, error, hint}]`, `notices[{mailbox, warnings[], error}]` (mailboxes
-    with warnings, and mailboxes that wait for another try after an error).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        **run_shape(report.run),
-        "failures": [{"mailbox": f.mailbox, "error": f.error, "hint": f.hint} for f in report.failures],
-        "notices": [{"mailbox": n.mailbox, "warnings": n.warnings, "error": n.error} for n in report.notices],
-    }
 
 
 def run_row(run: Run) -> tuple[str | Text, ...]:

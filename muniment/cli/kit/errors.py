@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from muniment.cli.exit_codes import ExitCode
+from muniment.cli.kit.exit_codes import ExitCode
 from muniment.errors import (
     Conflict,
     Damaged,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import (
     Column,
     duration,
     number,
@@ -23,25 +23,13 @@ from muniment.cli.output import (
     right,
     size,
 )
-from muniment.cli.reports import write_report
+from muniment.cli.kit.reports import write_report
 from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_pace, what_if
 from muniment.services.resources import Resources
+from muniment.shapes.doctor import FORECAST_COLUMNS, forecast_row, forecast_shape
 
 _SHOWN = 50
 _EVERY = 100
-_REPORT = (
-    "user",
-    "mailbox",
-    "ok",
-    "messages",
-    "bytes",
-    "renumbered",
-    "filtered",
-    "deletions",
-    "seconds",
-    "error",
-    "hint",
-)
 _DELETIONS = ("user", "mailbox", "folder", "uid", "size", "sha256")
 
 
@@ -61,9 +49,9 @@ def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_
     forecasts, seconds = with_resources(gather)
     forecasts.sort(key=lambda one: (one.mailbox, one.user))
     if report is not None:
-        write_report(report, _REPORT, (_values(one) for one in forecasts))
+        write_report(report, FORECAST_COLUMNS, (forecast_row(one) for one in forecasts))
     if deletions is not None:
-        write_report(deletions, _DELETIONS, _doomed(forecasts))
+        write_report(deletions, _DELETIONS, _to_delete(forecasts))
     if as_json:
         print_json(forecast_shape(forecasts, seconds))
     else:
@@ -71,38 +59,7 @@ def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_
     return ExitCode.MAILBOXES_FAILED if any(one.error for one in forecasts) else ExitCode.OK
 
 
-def forecast_shape(forecasts: Sequence[Forecast], seconds: float | None) -> dict[str, object]:
-    """`estimated_seconds` (null when nothing was archived yet), `mailboxes[{user, mailbox, ok, messages, bytes,
-    renumbered, filtered, deletions, seconds, error, hint, kept{reason: count}, warnings[]}]` (messages and bytes: to
-    fetch; renumbered: of them in folders with a new UIDVALIDITY, most of which will be recognised; deletions: messages
-    that would be deleted on the server; kept: archived messages that stay there).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "estimated_seconds": None if seconds is None else round(seconds, 1),
-        "mailboxes": [
-            {**dict(zip(_REPORT, _values(one), strict=True)), "kept": dict(one.kept), "warnings": one.warnings}
-            for one in forecasts
-        ],
-    }
-
-
-def _values(one: Forecast) -> tuple[object, ...]:
-    return (
-        one.user,
-        one.mailbox,
-        not one.error,
-        one.messages,
-        one.bytes,
-        one.renumbered,
-        one.filtered,
-        len(one.doomed),
-        round(one.seconds, 2),
-        one.error,
-        one.hint,
-    )
-
-
-def _doomed(forecasts: Iterable[Forecast]) -> Iterable[tuple[object, ...]]:
+def _to_delete(forecasts: Iterable[Forecast]) -> Iterable[tuple[object, ...]]:
     for one in forecasts:
         for message in one.doomed:
             digest = message.sha256.hex() if message.sha256 else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from muniment.cli.output import Column, print_table, rigid
+from muniment.cli.kit.output import Column, print_table, rigid
 from muniment.model.finding import Finding, Verdict
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
@@ -17,13 +17,3 @@ def print_findings(findings: Sequence[Finding]) -> None:
     columns = [Column("step"), rigid("result"), Column("found"), Column("what to do")]
     rows = [(one.step, Text(one.verdict.value, style=_COLOURS[one.verdict]), one.found, one.advice) for one in findings]
     print_table(columns, rows)
-
-
-def finding_shape(finding: Finding) -> dict[str, object]:
-    """`step`, `verdict`, `found`, `advice`."""
-    return {
-        "step": finding.step,
-        "verdict": finding.verdict.value,
-        "found": finding.found,
-        "advice": finding.advice,
-    }

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import Column, number, plural, print_json, print_table, print_warnings, right
-from muniment.cli.reports import write_report
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import Column, number, plural, print_json, print_table, print_warnings, right
+from muniment.cli.kit.reports import write_report
 from muniment.services.doctor.check_logins import LoginCheck
 from muniment.services.resources import Resources
+from muniment.shapes.doctor import CHECK_COLUMNS, check_row, check_shape
 
 _EVERY = 100
 _SHOWN = 50
-_COLUMNS = ("line", "user", "mailbox", "ok", "folders", "messages", "seconds", "error", "hint", "warnings")
 
 
 def show_checks(
@@ -45,34 +45,12 @@ def show_checks(
 
     checks = with_resources(gather)
     if report is not None:
-        write_report(report, _COLUMNS, (_values(one) for one in checks))
+        write_report(report, CHECK_COLUMNS, (check_row(one) for one in checks))
     if as_json:
         print_json([check_shape(one) for one in checks])
     else:
         _print(checks, report)
     return ExitCode.MAILBOXES_FAILED if any(one.error for one in checks) else ExitCode.OK
-
-
-def check_shape(check: LoginCheck) -> dict[str, object]:
-    """`line` (of the CSV file, or null), `user`, `mailbox`, `ok`, `folders`, `messages` (null when the server does not
-    tell), `seconds`, `error`, `hint` (both empty when it went well), `warnings[]`.
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return dict(zip(_COLUMNS, _values(check), strict=True)) | {"warnings": list(check.warnings)}
-
-
-def _values(check: LoginCheck) -> tuple[object, ...]:
-    return (
-        check.line,
-        check.user,
-        check.mailbox,
-        not check.error,
-        check.folders,
-        check.messages,
-        round(check.seconds, 2),
-        check.error,
-        check.hint,
-        "; ".join(check.warnings),
-    )
 
 
 def _print(checks: list[LoginCheck], report: Path | None) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.errors import warn
-from muniment.cli.names import Address, Name, read_addresses, read_lines
-from muniment.cli.output import console, plural, print_warnings
-from muniment.cli.passwords import read_password
-from muniment.cli.profile_options import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.errors import warn
+from muniment.cli.kit.names import Address, Name, read_addresses, read_lines
+from muniment.cli.kit.output import console, plural, print_warnings
+from muniment.cli.kit.passwords import read_password
+from muniment.cli.kit.who import who
+from muniment.cli.profiles.options import (
     FolderOptions,
     ServerOptions,
     folder_options,
@@ -26,7 +27,7 @@ from muniment.cli.profile_options import (
     token_options,
     token_source,
 )
-from muniment.cli.rule_options import (
+from muniment.cli.profiles.rule_options import (
     MultidropOptions,
     RuleOptions,
     deletion_from,
@@ -36,7 +37,6 @@ from muniment.cli.rule_options import (
     rule_options,
     schedule_from,
 )
-from muniment.cli.who import who
 from muniment.errors import Misconfigured
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.multidrop import USUAL_MULTIDROP

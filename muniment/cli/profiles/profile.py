@@ -8,15 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from muniment.cli.connect import with_database, with_resources
-from muniment.cli.errors import warn
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.findings import finding_shape, print_findings
-from muniment.cli.follow import follow
-from muniment.cli.forecast import show_forecast
-from muniment.cli.login_table import show_checks
-from muniment.cli.names import Address
-from muniment.cli.output import (
+from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.errors import warn
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.names import Address
+from muniment.cli.kit.output import (
     Column,
     console,
     local_minute,
@@ -29,20 +25,25 @@ from muniment.cli.output import (
     print_warnings,
     right,
     rigid,
-    utc,
 )
-from muniment.cli.profile_add import add
-from muniment.cli.profile_edit import edit, export, import_
-from muniment.cli.who import who
+from muniment.cli.kit.who import who
+from muniment.cli.profiles.add import add
+from muniment.cli.profiles.edit import edit, export, import_
+from muniment.cli.profiles.findings import print_findings
+from muniment.cli.profiles.forecast import show_forecast
+from muniment.cli.profiles.login_table import show_checks
+from muniment.cli.runs.follow import follow
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import Identity
 from muniment.model.profile import Profile, ProfileKind
 from muniment.services.doctor.check_logins import check_profile
-from muniment.services.doctor.probe_profile import Probe, probe_profile
-from muniment.services.doctor.show_folders import MailboxFolders, show_folders
+from muniment.services.doctor.probe_profile import probe_profile
+from muniment.services.doctor.show_folders import show_folders
 from muniment.services.mailboxes.effective_folders import EffectiveFolder
 from muniment.services.profiles.submit_profile import ProfileSummary, list_profiles, remove_profile, summarize_profile
 from muniment.services.runs.lifecycle import show_run, start_run
+from muniment.shapes.doctor import folders_shape, probe_shape
+from muniment.shapes.profiles import profile_shape, removed_shape
 
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -212,84 +213,6 @@ def run(
     summary = with_database(lambda database: summarize_profile(database, name))
     print_warnings(summary.profile.warnings, out=console(sys.stderr))
     return ExitCode.OK
-
-
-def profile_shape(summary: ProfileSummary) -> dict[str, object]:
-    """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `sync_directory`, `mailboxes` (how many),
-    `folders{include[], exclude[], always_exclude[], namespaces[], sent[]}`, `max_jobs`, `allow_same_mailbox`,
-    `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (what has its
-    default is left out), `due` (when it runs next by itself, or null), `warnings[]`.
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    profile, server = summary.profile, summary.profile.server
-    return {
-        "id": profile.id,
-        "name": profile.name,
-        "kind": profile.kind.value,
-        "host": server.host,
-        "port": server.port,
-        "access": server.access.value,
-        "accept_all_certificates": server.accept_all_certificates,
-        "timeout_seconds": server.timeout_seconds,
-        "server_kind": profile.server_kind.name,
-        "logins": [str(method) for method in profile.logins],
-        "identity": profile.identity.value if profile.is_privileged else None,
-        "user": profile.user or None,
-        "all_mailboxes": profile.all_mailboxes,
-        "except_users": list(profile.except_users),
-        "sync_directory": profile.sync_directory,
-        "mailboxes": summary.mailboxes,
-        "folders": profile.folders.lists(),
-        "max_jobs": profile.max_jobs,
-        "allow_same_mailbox": profile.allow_same_mailbox,
-        "no_master_mailbox": profile.no_master_mailbox,
-        "filter": msgspec.to_builtins(profile.filter),
-        "deletion": msgspec.to_builtins(profile.deletion),
-        "due": utc(profile.due),
-        "schedule": msgspec.to_builtins(profile.schedule),
-        "multidrop": msgspec.to_builtins(profile.multidrop),
-        "warnings": profile.warnings,
-    }
-
-
-def removed_shape(name: str) -> dict[str, object]:
-    """`profile` (its name), `removed` (true)."""
-    return {"profile": name, "removed": True}
-
-
-def probe_shape(probe: Probe) -> dict[str, object]:
-    """`mailbox`, `ok`, `login` (the way that a run uses), `folders`, `messages` (null when the server does not tell),
-    `capabilities[]`, `findings[{step, verdict, found, advice}]` (verdict: ok, warning or failed), `warnings[]`.
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "mailbox": probe.mailbox,
-        "ok": probe.error is None,
-        "login": probe.login,
-        "folders": probe.folders,
-        "messages": probe.messages,
-        "capabilities": probe.capabilities,
-        "findings": [finding_shape(one) for one in probe.findings],
-        "warnings": probe.warnings,
-    }
-
-
-def folders_shape(found: MailboxFolders) -> dict[str, object]:
-    """`mailbox`, `folders[{path[], archived, reason, messages}]` (messages null when the server does not tell),
-    `unused[]` (patterns that fit no folder).
-    """  # noqa: D205 - the keys are one paragraph; docs/cli.md shows it
-    return {
-        "mailbox": found.mailbox,
-        "folders": [
-            {
-                "path": list(one.folder.path),
-                "archived": one.is_archived,
-                "reason": one.reason,
-                "messages": one.folder.status.messages if one.folder.status else None,
-            }
-            for one in found.folders
-        ],
-        "unused": found.unused,
-    }
 
 
 def _folder_row(one: EffectiveFolder) -> tuple[str, ...]:

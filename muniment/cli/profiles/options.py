@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from muniment.cli.names import Name
-from muniment.cli.passwords import warn_if_readable_by_all
+from muniment.cli.kit.names import Name
+from muniment.cli.kit.passwords import warn_if_readable_by_all
 from muniment.errors import Misconfigured
 from muniment.model.folder_scope import USUAL, FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.profile import Access, Server

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from muniment.cli.output import console, number, size
+from muniment.cli.kit.output import console, number, size
 
 #: Told the messages and bytes done so far.
 Count = Callable[[int, int], None]

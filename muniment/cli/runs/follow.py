@@ -14,10 +14,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-from muniment.cli.connect import quiet, settings
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.output import console, number, print_warnings, size
-from muniment.cli.run_view import exit_code, mailboxes_text, print_failures, print_report
+from muniment.cli.kit.connect import quiet, settings
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import console, number, print_warnings, size
+from muniment.cli.runs.run_view import exit_code, mailboxes_text, print_failures, print_report
 from muniment.db.database import Database
 from muniment.errors import Transient
 from muniment.model.run import Run

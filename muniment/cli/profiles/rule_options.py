@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from tzlocal import get_localzone_name
 
-from muniment.cli.names import Name
+from muniment.cli.kit.names import Name
 from muniment.errors import Misconfigured
 from muniment.model.deletion_rule import ACCEPTED, AT_ONCE, NEVER, DeletionRule
 from muniment.model.mail_filter import MailFilter, ReadState

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from muniment.cli.connect import with_resources
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.follow import follow
-from muniment.cli.login_table import show_checks
-from muniment.cli.names import Name
-from muniment.cli.output import plural
-from muniment.cli.profile_options import (
+from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.names import Name
+from muniment.cli.kit.output import plural
+from muniment.cli.kit.who import who
+from muniment.cli.profiles.login_table import show_checks
+from muniment.cli.profiles.options import (
     FolderOptions,
     ServerOptions,
     folder_options,
@@ -24,8 +24,8 @@ from muniment.cli.profile_options import (
     server_from,
     server_options,
 )
-from muniment.cli.rule_options import RuleOptions, deletion_from, filter_from, rule_options, schedule_from
-from muniment.cli.who import who
+from muniment.cli.profiles.rule_options import RuleOptions, deletion_from, filter_from, rule_options, schedule_from
+from muniment.cli.runs.follow import follow
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.services.doctor.check_logins import check_rows

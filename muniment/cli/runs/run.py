@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.connect import with_database, with_resources
-from muniment.cli.exit_codes import ExitCode
-from muniment.cli.follow import watch
-from muniment.cli.output import console, print_json, print_table, print_warnings
-from muniment.cli.run_view import RUN_COLUMNS, exit_code, mailboxes_text, print_report, report_shape, run_row, run_shape
+from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.output import console, print_json, print_table, print_warnings
+from muniment.cli.runs.follow import watch
+from muniment.cli.runs.run_view import (
+    RUN_COLUMNS,
+    exit_code,
+    mailboxes_text,
+    print_report,
+    run_row,
+)
 from muniment.services.runs.lifecycle import cancel_run, list_runs, show_run
+from muniment.shapes.runs import report_shape, run_shape
 
 
 @click.group()

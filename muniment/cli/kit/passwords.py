@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.errors import warn
+from muniment.cli.kit.errors import warn
 from muniment.errors import Misconfigured
 from muniment.secrecy import Secret
 

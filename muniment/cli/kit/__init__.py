@@ -1,0 +1,1 @@
+"""What every command uses: connecting, output, errors, exit codes, names and passwords."""

@@ -1,0 +1,1 @@
+"""`muniment profile` and `muniment batch`."""

@@ -1,0 +1,1 @@
+"""`muniment run`, and following a run from other commands."""

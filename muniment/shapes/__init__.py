@@ -1,0 +1,1 @@
+"""The JSON of every answer, the same for every front end; each docstring lists the keys."""

@@ -1,0 +1,19 @@
+"""The audit log."""
+
+from __future__ import annotations
+
+from muniment.db.audit import AuditEntry
+from muniment.shapes.values import utc
+
+
+def audit_shape(entry: AuditEntry) -> dict[str, object]:
+    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as `profile export --json` shows them; null: none)."""
+    return {
+        "id": entry.id,
+        "at": utc(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "subject": entry.subject,
+        "before": entry.before,
+        "after": entry.after,
+    }

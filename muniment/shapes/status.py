@@ -1,0 +1,61 @@
+"""The state of the installation."""
+
+from __future__ import annotations
+
+from muniment.db.status import Process
+from muniment.services.operating.show_status import Status
+from muniment.shapes.index import index_shape
+from muniment.shapes.servers import server_shape
+from muniment.shapes.values import utc
+
+
+def status_shape(found: Status) -> dict[str, object]:
+    """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
+    null when Redis does not answer), `servers[…]` (as `server list` shows them; null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
+    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as `index status` shows it),
+    `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
+    """
+    totals = found.totals
+    return {
+        "processes": [_process_shape(process) for process in found.processes],
+        "queues": found.queues,
+        "servers": None if found.servers is None else [server_shape(server) for server in found.servers],
+        "archive": {
+            "messages": totals.messages,
+            "entries": totals.entries,
+            "bytes": totals.bytes,
+            "quarantined": totals.quarantined,
+        },
+        "stores": [
+            {
+                "id": store.id,
+                "name": store.name,
+                "state": store.state,
+                "created": utc(store.created),
+                "messages": store.messages,
+                "entries": store.entries,
+                "bytes": store.bytes,
+            }
+            for store in found.stores
+        ],
+        "index": index_shape(found.index),
+        "stale": {
+            "count": found.stale_count,
+            "mailboxes": [
+                {"user": one.user_name, "mailbox": one.address, "proven": utc(one.proven)} for one in found.stale
+            ],
+        },
+    }
+
+
+def _process_shape(process: Process) -> dict[str, object]:
+    return {
+        "name": process.name,
+        "kind": process.kind,
+        "host": process.host,
+        "pid": process.pid,
+        "concurrency": process.concurrency,
+        "started": utc(process.started),
+        "seen": utc(process.seen),
+        "alive": process.alive,
+    }
