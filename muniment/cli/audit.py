@@ -9,7 +9,7 @@ import click
 from muniment.cli.kit.connect import with_database
 from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import Column, local_minute, print_json, print_table, rigid
-from muniment.db.audit import AuditEntry
+from muniment.model.audit_entry import AuditEntry
 from muniment.services.access.audit import show_audit
 from muniment.shapes.audit import audit_shape
 

@@ -7,7 +7,7 @@ import click
 from muniment.cli.kit.connect import with_database
 from muniment.cli.kit.names import Address
 from muniment.cli.kit.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid
-from muniment.db.deletions import LedgerRow
+from muniment.model.deletion import Deletion
 from muniment.services.deleting.show_deletions import show_deletions
 from muniment.shapes.messages import deletion_shape
 
@@ -42,6 +42,6 @@ def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: b
     click.echo(f"{plural(len(found), 'message')}{more}")
 
 
-def _row(row: LedgerRow) -> tuple[str, ...]:
+def _row(row: Deletion) -> tuple[str, ...]:
     when = local_minute(row.deleted) if row.deleted else "not yet"
     return when, str(row.run_id), folder_text((row.address, *row.path)), str(row.uid), row.sha256.hex()

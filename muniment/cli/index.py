@@ -24,7 +24,7 @@ from muniment.cli.kit.output import (
     rigid,
 )
 from muniment.clock import utc_now
-from muniment.db.index import Problem
+from muniment.model.index_problem import IndexProblem
 from muniment.services.indexing.index_targets import generations
 from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
 from muniment.services.indexing.reconcile_index import reconcile_index
@@ -186,7 +186,7 @@ def _progress(rebuild: Rebuild) -> str:
     return f"{number(rebuild.done)} of {plural(rebuild.total, 'message')} ({share}){left}"
 
 
-def _problem_row(problem: Problem) -> tuple[str, ...]:
+def _problem_row(problem: IndexProblem) -> tuple[str, ...]:
     how = "in part" if problem.indexed else "no"
     return local_minute(problem.date), problem.subject, how, "; ".join(problem.reasons), problem.sha256.hex()[:16] + "…"
 

@@ -16,7 +16,7 @@ from muniment.cli.kit.output import (
     rigid,
     size,
 )
-from muniment.db.messages import Place
+from muniment.model.place import Place
 from muniment.services.reading.show_message import show_message
 from muniment.shapes.messages import message_shape
 

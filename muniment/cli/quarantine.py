@@ -22,7 +22,7 @@ from muniment.services.operating.show_status import list_quarantine
 from muniment.shapes.messages import quarantined_shape
 
 if TYPE_CHECKING:
-    from muniment.db.status import Quarantined
+    from muniment.model.quarantined import Quarantined
 
 
 @click.group()

@@ -9,8 +9,8 @@ import click
 from muniment.cli.kit.connect import with_resources
 from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import Column, local_minute, number, plural, print_json, print_table, right, rigid
-from muniment.db.saved_searches import SavedSearch
 from muniment.errors import Transient
+from muniment.model.saved_search import SavedSearch
 from muniment.services.resources import Resources
 from muniment.services.searching.saved_searches import (
     find_search,

@@ -24,7 +24,7 @@ from muniment.cli.kit.output import (
 )
 from muniment.cli.server_view import print_servers
 from muniment.clock import utc_now
-from muniment.db.status import Process
+from muniment.model.process_report import ProcessReport
 from muniment.services.operating.show_status import Status, show_status
 from muniment.shapes.status import status_shape
 
@@ -53,7 +53,7 @@ def _print_processes(found: Status) -> None:
         click.echo()
 
 
-def _process_row(process: Process) -> tuple[str | Text, ...]:
+def _process_row(process: ProcessReport) -> tuple[str | Text, ...]:
     state = Text("alive", style="green") if process.alive else Text("silent", style="bold red")
     seen = f"{duration(utc_now() - process.seen)} ago"
     at_once = number(process.concurrency)

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from muniment.db.database import Session
 from muniment.db.sql import load
+from muniment.model.audit_entry import AuditEntry
 
 _SQL = load("audit")
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """One change; `before` None: created, `after` None: removed."""
-
-    id: int
-    at: datetime
-    who: str
-    action: str
-    subject: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
 
 
 async def add(

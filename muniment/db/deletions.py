@@ -9,6 +9,7 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import LeaseLost
+from muniment.model.deletion import Deletion
 from muniment.model.run import Lease
 
 _SQL = load("deletions")
@@ -28,21 +29,6 @@ class Candidate:
     size: int
     wrapper_begin: bytes | None
     archived: datetime
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """A message that a rule took from a mail server; `deleted` None: nobody has seen yet that it is gone."""
-
-    id: int
-    run_id: int
-    address: str
-    path: list[str]
-    uidvalidity: int
-    uid: int
-    sha256: bytes
-    planned: datetime
-    deleted: datetime | None
 
 
 async def candidates(
@@ -79,6 +65,6 @@ async def confirm_earlier(session: Session, folder_ids: Sequence[int]) -> None:
     await session.execute(_SQL["confirm_earlier"], list(folder_ids))
 
 
-async def ledger(session: Session, *, run_id: int | None, address: str | None, limit: int | None) -> list[LedgerRow]:
+async def ledger(session: Session, *, run_id: int | None, address: str | None, limit: int | None) -> list[Deletion]:
     """Return the newest rows, of a run or a mailbox or of everything; None: all."""
-    return await session.rows(LedgerRow, _SQL["ledger"], run_id, address, limit)
+    return await session.rows(Deletion, _SQL["ledger"], run_id, address, limit)

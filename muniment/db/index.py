@@ -8,6 +8,7 @@ from datetime import datetime
 
 from muniment.db.database import Session
 from muniment.db.sql import load
+from muniment.model.index_problem import IndexProblem
 
 _SQL = load("index")
 _LOCK = 0x4D494458  # "MIDX"
@@ -105,23 +106,6 @@ class Reason:
     indexed: bool
     reason: str
     messages: int
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A message that is not indexed, or not wholly."""
-
-    store_name: str
-    message_id: int
-    indexed: bool
-    reasons: list[str]
-    attempts: int
-    since: datetime
-    not_before: datetime | None
-    sha256: bytes
-    subject: str
-    date: datetime | None
-    size: int
 
 
 @dataclass(frozen=True)
@@ -338,9 +322,9 @@ async def reasons(session: Session, limit: int) -> list[Reason]:
     return await session.rows(Reason, _SQL["reasons"], limit)
 
 
-async def problems(session: Session, store_id: int | None, limit: int) -> list[Problem]:
+async def problems(session: Session, store_id: int | None, limit: int) -> list[IndexProblem]:
     """Return messages that are not, or not wholly, indexed; the former first."""
-    return await session.rows(Problem, _SQL["problems"], store_id, limit)
+    return await session.rows(IndexProblem, _SQL["problems"], store_id, limit)
 
 
 async def lacking(session: Session, limit: int) -> int:

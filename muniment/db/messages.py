@@ -10,6 +10,7 @@ from typing import NamedTuple
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.model.message import Headers
+from muniment.model.place import Place
 
 _SQL = load("messages")
 
@@ -104,33 +105,6 @@ class Filed:
     address: str
     path: list[str]
     uid: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """A message at one place. `gone`: it left it on the server; `former`: it is archived at another one by now.
-
-    `deleted`: by a rule of ours.
-    """
-
-    store_id: int
-    message_id: int
-    size: int
-    subject: str
-    sender: str
-    date: datetime | None
-    user_name: str
-    address: str
-    path: list[str]
-    uidvalidity: int
-    uid: int
-    internal_date: datetime | None
-    flags: list[str]
-    wrapper_begin: bytes | None
-    archived: datetime
-    gone: datetime | None
-    former: bool
-    deleted: datetime | None
 
 
 @dataclass(frozen=True)

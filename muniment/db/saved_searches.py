@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
+from muniment.model.saved_search import SavedSearch
 
 _SQL = load("saved_searches")
-
-
-@dataclass(frozen=True)
-class SavedSearch:
-    """A search of a user's; `results` is the count of the last run, `error` why it failed."""
-
-    id: int
-    user_name: str
-    name: str
-    query: str
-    created: datetime
-    requested: datetime | None
-    last_run: datetime | None
-    results: int | None
-    error: str | None
 
 
 async def add(session: Session, user_id: int, name: str, query: str) -> None:

@@ -7,22 +7,10 @@ from datetime import datetime
 
 from muniment.db.database import Session
 from muniment.db.sql import load
+from muniment.model.process_report import ProcessReport
+from muniment.model.quarantined import Quarantined
 
 _SQL = load("status")
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that reported; `alive`: it did so lately."""
-
-    name: str
-    kind: str
-    host: str
-    pid: int
-    concurrency: int
-    started: datetime
-    seen: datetime
-    alive: bool
 
 
 @dataclass(frozen=True)
@@ -44,20 +32,6 @@ class Totals:
     bytes: int
 
 
-@dataclass(frozen=True)
-class Quarantined:
-    """A message that could not be archived."""
-
-    user_name: str
-    address: str
-    path: list[str]
-    uid: int
-    reason: str
-    first_seen: datetime
-    last_tried: datetime
-    attempts: int
-
-
 async def report_process(session: Session, name: str, kind: str, host: str, pid: int, concurrency: int) -> None:
     """Say that a process lives."""
     await session.execute(_SQL["report_process"], name, kind, host, pid, concurrency)
@@ -73,9 +47,9 @@ async def forget_silent(session: Session) -> None:
     await session.execute(_SQL["forget_silent"])
 
 
-async def processes(session: Session, silence_seconds: float) -> list[Process]:
+async def processes(session: Session, silence_seconds: float) -> list[ProcessReport]:
     """Return the processes that reported."""
-    return await session.rows(Process, _SQL["processes"], silence_seconds)
+    return await session.rows(ProcessReport, _SQL["processes"], silence_seconds)
 
 
 async def stale_mailboxes(session: Session, hours: float, limit: int) -> list[StaleMailbox]:

@@ -8,22 +8,9 @@ from dataclasses import dataclass
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import Conflict, NotFound
+from muniment.model.user import User
 
 _SQL = load("users")
-
-
-@dataclass(frozen=True)
-class User:
-    """A Muniment user; the first address is the primary one.
-
-    `privileges`: what he may do; `own_archive`: what he may do there.
-    """
-
-    id: int
-    name: str
-    addresses: list[str]
-    privileges: list[str]
-    own_archive: list[str]
 
 
 @dataclass(frozen=True)

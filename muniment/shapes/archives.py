@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from muniment.db.users import User
+from muniment.model.user import User
 from muniment.services.reading.export_archive import ExportReport
 from muniment.services.reading.verify_archive import VerifyReport
 

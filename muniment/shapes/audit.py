@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment.db.audit import AuditEntry
+from muniment.model.audit_entry import AuditEntry
 from muniment.shapes.values import utc
 
 

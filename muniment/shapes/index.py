@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment.db.index import Problem
+from muniment.model.index_problem import IndexProblem
 from muniment.services.indexing.show_index import (
     IndexStatus,
     StoreIndex,
@@ -36,7 +36,7 @@ def comparison_shape(store: str, missing: int, ghosts: int) -> dict[str, object]
     return {"store": store, "missing": missing, "ghosts": ghosts}
 
 
-def problem_shape(problem: Problem) -> dict[str, object]:
+def problem_shape(problem: IndexProblem) -> dict[str, object]:
     """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `attempts`, `since`,
     `next_try` (null: none by itself).
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from muniment.db.deletions import LedgerRow
-from muniment.db.messages import Place
-from muniment.db.status import Quarantined
+from muniment.model.deletion import Deletion
+from muniment.model.place import Place
+from muniment.model.quarantined import Quarantined
 from muniment.shapes.values import utc
 
 
@@ -55,7 +55,7 @@ def quarantined_shape(message: Quarantined) -> dict[str, object]:
     }
 
 
-def deletion_shape(row: LedgerRow) -> dict[str, object]:
+def deletion_shape(row: Deletion) -> dict[str, object]:
     """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`, `planned`,
     `deleted` (null: not seen to be gone yet).
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment.db.saved_searches import SavedSearch
+from muniment.model.saved_search import SavedSearch
 from muniment.services.searching.search_messages import Found, Hit
 from muniment.shapes.values import utc
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment.db.status import Process
+from muniment.model.process_report import ProcessReport
 from muniment.services.operating.show_status import Status
 from muniment.shapes.index import index_shape
 from muniment.shapes.servers import server_shape
@@ -48,7 +48,7 @@ def status_shape(found: Status) -> dict[str, object]:
     }
 
 
-def _process_shape(process: Process) -> dict[str, object]:
+def _process_shape(process: ProcessReport) -> dict[str, object]:
     return {
         "name": process.name,
         "kind": process.kind,

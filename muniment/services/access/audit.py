@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from muniment.db import audit
-from muniment.db.audit import AuditEntry
 from muniment.db.database import Database
+from muniment.model.audit_entry import AuditEntry
 
 
 async def show_audit(database: Database, subject: str | None, limit: int) -> list[AuditEntry]:

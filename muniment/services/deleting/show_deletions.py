@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from muniment.db import deletions, runs
 from muniment.db.database import Database
-from muniment.db.deletions import LedgerRow
+from muniment.model.deletion import Deletion
 
 
 async def show_deletions(
     database: Database, *, run_id: int | None, address: str | None, limit: int | None
-) -> list[LedgerRow]:
+) -> list[Deletion]:
     """Return the newest rows, of a run or a mailbox or of everything (None: all); NotFound when there is no such run."""
     async with database.session() as session:
         if run_id is not None:

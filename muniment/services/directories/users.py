@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from muniment.db import users
 from muniment.db.database import Database
+from muniment.model.user import User
 
 
 async def add_user(database: Database, name: str, addresses: Sequence[str]) -> None:
@@ -14,7 +15,7 @@ async def add_user(database: Database, name: str, addresses: Sequence[str]) -> N
         await users.add(session, name, addresses)
 
 
-async def list_users(database: Database) -> list[users.User]:
+async def list_users(database: Database) -> list[User]:
     """Return every user, by name."""
     async with database.session() as session:
         return await users.list_all(session)

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from muniment.clock import utc_now
 from muniment.db import index
-from muniment.db.index import Coverage, Generation, Pause, Problem, Reason
+from muniment.db.index import Coverage, Generation, Pause, Reason
 from muniment.errors import Misconfigured, SearchUnavailable
+from muniment.model.index_problem import IndexProblem
 from muniment.search import Target
 from muniment.services.indexing.index_targets import generations
 from muniment.services.resources import Resources
@@ -107,7 +108,7 @@ async def show_index(resources: Resources) -> IndexStatus:
     return IndexStatus(resources.index.backend, shown, reasons, pause, error)
 
 
-async def list_problems(resources: Resources, store: str | None, limit: int) -> list[Problem]:
+async def list_problems(resources: Resources, store: str | None, limit: int) -> list[IndexProblem]:
     """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
     async with resources.database.session() as session:
         return await index.problems(session, await _store_id(resources, store), limit)

@@ -9,6 +9,8 @@ from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
 from muniment.jobs import Queue
+from muniment.model.process_report import ProcessReport
+from muniment.model.quarantined import Quarantined
 from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
 from muniment.services.resources import Resources
@@ -22,7 +24,7 @@ _LISTED = 20
 class Status:
     """What an operator looks at first. A queue's depth, and the mail servers, are None when Redis does not answer."""
 
-    processes: list[status.Process]
+    processes: list[ProcessReport]
     queues: dict[str, int | None]
     totals: status.Totals
     stores: list[Store]
@@ -57,7 +59,7 @@ async def _depth(resources: Resources, queue: Queue) -> int | None:
         return None
 
 
-async def list_quarantine(resources: Resources, limit: int) -> list[status.Quarantined]:
+async def list_quarantine(resources: Resources, limit: int) -> list[Quarantined]:
     """Return messages that could not be archived, with their reasons."""
     async with resources.database.session() as session:
         return await status.quarantine_list(session, limit)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from muniment.db import messages
 from muniment.db.database import Database
-from muniment.db.messages import Place
 from muniment.errors import Misconfigured, NotFound
+from muniment.model.place import Place
 
 _DIGITS = 64
 

@@ -7,8 +7,8 @@ from tzlocal import get_localzone
 from muniment import log
 from muniment.clock import utc_now
 from muniment.db import saved_searches, users
-from muniment.db.saved_searches import SavedSearch
 from muniment.errors import MunimentError, SearchUnavailable, Transient
+from muniment.model.saved_search import SavedSearch
 from muniment.search import parse
 from muniment.services.access.viewer import Viewer
 from muniment.services.resources import Resources

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from muniment.db import deletions
-from muniment.db.deletions import LedgerRow
 from muniment.demo.dovecot import Dovecot
 from muniment.errors import DatabaseUnavailable
+from muniment.model.deletion import Deletion
 from muniment.model.deletion_rule import ACCEPTED, AT_ONCE, DeletionRule
 from muniment.model.folder_scope import FolderPattern, FolderScope
 from muniment.model.mail_filter import MailFilter
@@ -79,7 +79,7 @@ def _left(server: Dovecot | Cyrus, address: str, folder: str = "INBOX") -> set[i
     return {int(line.rpartition("-")[2]) for line in lines}
 
 
-async def _ledger(harness: Harness) -> list[LedgerRow]:
+async def _ledger(harness: Harness) -> list[Deletion]:
     return await show_deletions(harness.database, run_id=None, address=None, limit=None)
 
 
