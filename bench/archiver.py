@@ -32,6 +32,7 @@ from muniment.services.profiles.submit_profile import ProfileRequest, submit_pro
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
+from tests.support.principal import ADMIN
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 60.0
@@ -112,7 +113,7 @@ class Muniment:
             server_kind=ServerKind.parse("dovecot"),
             folders=EVERYTHING,  # the peers know no other way
         )
-        await submit_profile(resources.database, resources.secrets, request)
+        await submit_profile(ADMIN, resources, request)
 
 
 @contextmanager
@@ -147,9 +148,9 @@ def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> It
 
 async def _run(resources: Resources) -> Run:
     """Start a run and return it when it is over."""
-    run_id = await start_run(resources, _PROFILE)
+    run_id = await start_run(ADMIN, resources, _PROFILE)
     async with asyncio.timeout(_RUN_SECONDS):
-        while not (run := (await show_run(resources.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
+        while not (run := (await show_run(ADMIN, resources, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
             await asyncio.sleep(_POLL_SECONDS)
     return run
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from muniment import log
 from muniment.errors import MunimentError, Transient
 from muniment.resources import open_resources
+from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 from muniment.settings import Settings
 
@@ -24,8 +25,8 @@ _log = log.get(__name__)
 
 _T = TypeVar("_T")
 
-#: A service with everything bound but its resources.
-Service = Callable[[Resources], Coroutine[Any, Any, _T]]
+#: A service with everything bound but its principal and its resources.
+Service = Callable[[Principal, Resources], Coroutine[Any, Any, _T]]
 
 _RETRY_SECONDS = 2.0
 _STOP_SECONDS = 20.0
@@ -111,7 +112,7 @@ class Bridge:
         """
 
         async def asked() -> _T:
-            return await service(await self._open())
+            return await service(Principal.process(), await self._open())
 
         return _result(asyncio.run_coroutine_threadsafe(asked(), self._start()), seconds)
 
@@ -179,7 +180,7 @@ class Bridge:
             raise asyncio.CancelledError
         self._calls.add(task)
         try:
-            return await service(await self._open())
+            return await service(Principal.process(), await self._open())
         finally:
             self._calls.discard(task)
 
@@ -209,7 +210,7 @@ class Bridge:
             try:
                 resources = await self._open()
                 told = ""
-                await service(resources)
+                await service(Principal.process(), resources)
             except MunimentError as error:
                 if str(error) != told:  # once for each reason: several services may wait for hours
                     _log.warning("background service waits", service=name, error=str(error))

@@ -20,15 +20,18 @@ from muniment.settings import Settings
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database alone; DatabaseUnavailable when it does not answer."""
+async def open_database_only(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
+    """Open the database and nothing else: no broker and no key is needed.
+
+    DatabaseUnavailable when PostgreSQL does not answer, Misconfigured when no database is set.
+    """
     if settings.database_url is None:
-        settings = endpoints.resolve(settings)  # needs no broker: `muniment migrate` runs without one
+        settings = endpoints.resolve(settings)
     if settings.database_url is None:
         raise Misconfigured("MUNIMENT_DATABASE_URL is not set")
-    database = await Database.open(settings.database_url)
+    database = await Database.open(settings.database_url, connections=connections)
     try:
-        yield database
+        yield Resources(settings=settings, database=database, budget=ByteBudget(settings.memory_budget_bytes))
     finally:
         await database.close()
 
@@ -46,12 +49,19 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         await check_installation(database, secrets)
         queue = CeleryQueue(settings.redis_url)
         stack.push_async_callback(queue.close)
-        budget = ByteBudget(settings.memory_budget_bytes)
         governor = _governor(settings, settings.redis_url, database)
         stack.push_async_callback(governor.close)
         index = open_index(settings)
         stack.push_async_callback(index.close)
-        resources = Resources(settings, database, secrets, queue, index, budget, governor)
+        resources = Resources(
+            settings=settings,
+            database=database,
+            budget=ByteBudget(settings.memory_budget_bytes),
+            secrets=secrets,
+            queue=queue,
+            index=index,
+            governor=governor,
+        )
         stack.push_async_callback(resources.attachments.close)
         yield resources
 

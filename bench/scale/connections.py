@@ -33,6 +33,7 @@ from muniment.secrecy import Secret
 from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
+from tests.support.principal import ADMIN
 
 _MIB = 2**20
 _SAMPLE_SECONDS = 0.1
@@ -93,12 +94,12 @@ def _worker(up: int) -> psutil.Process:
 async def _archive(settings: Settings, server: Dovecot, addresses: list[str], worker: psutil.Process) -> Held:
     async with open_resources(settings, connections=2) as resources:
         profile = fleet_profile("many", addresses, server.host, server.port)
-        await submit_profile(resources.database, resources.secrets, profile)
+        await submit_profile(ADMIN, resources, profile)
         with _peak(worker) as peak:
             before = peak[0]
             began = time.monotonic()
-            run_id = await start_run(resources, "many")
-            while not (run := (await show_run(resources.database, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
+            run_id = await start_run(ADMIN, resources, "many")
+            while not (run := (await show_run(ADMIN, resources, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
                 await asyncio.sleep(_SAMPLE_SECONDS)
             seconds = time.monotonic() - began
     if run.state is not RunState.SUCCEEDED:

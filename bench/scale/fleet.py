@@ -18,6 +18,7 @@ from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.runs.tick import pump_runs
+from tests.support.principal import ADMIN
 
 _MIB = 2**20
 
@@ -54,9 +55,9 @@ async def fleet(resources: Resources, mailboxes: int, ticks: int) -> Fleet:
     before = process.memory_info().rss
     began = time.perf_counter()
     addresses = [f"user{number}@example.com" for number in range(mailboxes)]
-    await submit_profile(resources.database, resources.secrets, fleet_profile("fleet", addresses))
+    await submit_profile(ADMIN, resources, fleet_profile("fleet", addresses))
     submitted = time.perf_counter()
-    await start_run(resources, "fleet")
+    await start_run(ADMIN, resources, "fleet")
     started = time.perf_counter()
     grown = process.memory_info().rss - before
     async with resources.database.session() as session:
@@ -65,8 +66,8 @@ async def fleet(resources: Resources, mailboxes: int, ticks: int) -> Fleet:
     entries, seconds = 0, []
     for _ in range(ticks):
         tick = time.perf_counter()
-        await pump_runs(resources)
-        await dispatch_index(resources)
+        await pump_runs(ADMIN, resources)
+        await dispatch_index(ADMIN, resources)
         seconds.append(time.perf_counter() - tick)
         entries = max(entries, _entries(resources))
         async with resources.database.session() as session:

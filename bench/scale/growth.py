@@ -28,6 +28,7 @@ from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.stores.tend_stores import tend_stores
+from tests.support.principal import ADMIN
 
 _GROUP = 500
 _FOLDERS = 100_000
@@ -104,8 +105,8 @@ class _Archive:
 
     @classmethod
     async def begin(cls, resources: Resources) -> _Archive:
-        await submit_profile(resources.database, resources.secrets, fleet_profile("growth", ["growth@example.com"]))
-        await start_run(resources, "growth")
+        await submit_profile(ADMIN, resources, fleet_profile("growth", ["growth@example.com"]))
+        await start_run(ADMIN, resources, "growth")
         async with resources.database.session() as session:
             job_id = await session.value("SELECT id FROM jobs")
             leased = await jobs.lease(session, job_id, "bench", 86_400)
@@ -118,7 +119,7 @@ class _Archive:
             upto = min(rows, self._rows + _FILL_AT_ONCE)
             await self._generate(self._rows + 1, upto)
             self._rows = upto
-            await tend_stores(self._resources)
+            await tend_stores(ADMIN, self._resources)
         async with self._resources.database.session() as session:
             await session.execute("VACUUM ANALYZE")
 

@@ -15,7 +15,7 @@ from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.model.profile import Access, ProfileKind, Server
-from muniment.resources import open_database, open_resources
+from muniment.resources import open_database_only, open_resources
 from muniment.secrecy import Secret, create_key_file
 from muniment.services.profiles.submit_profile import ProfileRequest
 from muniment.services.resources import Resources
@@ -34,8 +34,8 @@ async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterat
         found = Settings(data=home, database_url=postgres.url, redis_url=valkey.url, **settings)
         create_key_file(found.key_file)
         found.spool.mkdir(exist_ok=True)
-        async with open_database(found) as database:
-            await migrate(database)
+        async with open_database_only(found) as resources:
+            await migrate(resources.database)
         async with open_resources(found) as resources:
             yield resources
     finally:

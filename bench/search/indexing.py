@@ -16,6 +16,7 @@ from bench.search.store import opened
 from muniment.resources import open_index
 from muniment.services.indexing.show_index import show_index
 from muniment.settings import Settings
+from tests.support.principal import ADMIN
 from tests.support.stored import store
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ def index_with_muniment(
     async def check(count: int) -> None:
         index = open_index(settings)
         async with opened(database_url, folder, index) as resources:
-            status = await show_index(resources)
+            status = await show_index(ADMIN, resources)
             if (status.indexed, status.outbox) != (count, 0):
                 raise AssertionError(f"{status.indexed} of {count} messages indexed, {status.outbox} wait")
         await index.close()

@@ -31,7 +31,12 @@ async def opened(url: str, folder: Path, index: SearchIndex) -> AsyncIterator[Re
         create_key_file(settings.key_file)
     database = await Database.open(Secret(url))
     resources = Resources(
-        settings, database, SecretBox.from_key_file(settings.key_file), MemoryQueue(), index, ByteBudget(1)
+        settings=settings,
+        database=database,
+        budget=ByteBudget(1),
+        secrets=SecretBox.from_key_file(settings.key_file),
+        queue=MemoryQueue(),
+        index=index,
     )
     try:
         yield resources

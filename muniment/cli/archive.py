@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.counting import counting
 from muniment.cli.kit.errors import warn
 from muniment.cli.kit.exit_codes import ExitCode
@@ -42,16 +42,14 @@ def export(user: str, folder: str | None, former: bool, kind: str, directory: Pa
     path, SHA-256, folder, flags and INTERNALDATE of every message.
     """
     with counting("exporting") as count:
-        report = with_database(
-            lambda database: export_archive(
-                database,
-                user,
-                folder=folder,
-                former=former,
-                format=ExportFormat(kind),
-                directory=directory,
-                progress=count,
-            )
+        report = call_with_database_only(
+            export_archive,
+            user,
+            folder=folder,
+            former=former,
+            format=ExportFormat(kind),
+            directory=directory,
+            progress=count,
         )
     for damage in report.damaged:
         warn(f"left out, damaged: {shown(damage)}")
@@ -71,7 +69,7 @@ def verify(as_json: bool) -> ExitCode:
     Ends with exit code 4 when something is damaged.
     """
     with counting("verifying") as count:
-        report = with_database(lambda database: verify_archive(database, count))
+        report = call_with_database_only(verify_archive, count)
     if as_json:
         print_json(verify_shape(report))
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import Column, local_minute, print_json, print_table, rigid
 from muniment.model.audit_entry import AuditEntry
@@ -22,7 +22,7 @@ from muniment.shapes.audit import audit_shape
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def audit(subject: str | None, limit: int, as_json: bool) -> None:
     """Show who changed what, the latest first."""
-    found = with_database(lambda database: show_audit(database, subject, limit))
+    found = call_with_database_only(show_audit, subject, limit)
     if as_json:
         print_json([audit_shape(entry) for entry in found])
     elif found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.names import Address
 from muniment.cli.kit.output import Column, folder_text, local_minute, plural, print_json, print_table, right, rigid
 from muniment.model.deletion import Deletion
@@ -31,7 +31,7 @@ def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: b
     Each was read back from the archive and hashed before. `muniment message SHA256` shows where it is archived.
     """
     most = None if everything else limit
-    found = with_database(lambda database: show_deletions(database, run_id=run_id, address=mailbox, limit=most))
+    found = call_with_database_only(show_deletions, run_id=run_id, address=mailbox, limit=most)
     if as_json:
         print_json([deletion_shape(row) for row in found])
         return

@@ -8,7 +8,7 @@ import sys
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.output import (
     Column,
     console,
@@ -25,9 +25,9 @@ from muniment.cli.kit.output import (
 )
 from muniment.clock import utc_now
 from muniment.model.index_problem import IndexProblem
-from muniment.services.indexing.index_targets import generations
+from muniment.services.access.principal import Principal
 from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
-from muniment.services.indexing.reconcile_index import reconcile_index
+from muniment.services.indexing.reconcile_index import compare_indexes
 from muniment.services.indexing.show_index import (
     IndexStatus,
     Rebuild,
@@ -55,7 +55,7 @@ def index() -> None:
 @_json
 def status(as_json: bool) -> None:
     """Show for each store how many messages it has, the index has, wait, and were refused, with the reasons."""
-    found = with_resources(show_index)
+    found = call(show_index)
     if as_json:
         print_json(index_shape(found))
         return
@@ -82,13 +82,13 @@ def rebuild(store: str | None, no_wait: bool, abandon: bool) -> None:
     when this command is: Ctrl-C ends only the watching.
     """
     if abandon:
-        stopped = with_resources(lambda resources: give_up_rebuilds(resources, store))
+        stopped = call(give_up_rebuilds, store)
         click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing is being built")
         return
-    for begun in with_resources(lambda resources: begin_rebuilds(resources, store)):
+    for begun in call(begin_rebuilds, store):
         click.echo(f"{begun.store}: {'is being built already' if begun.already else 'building anew'}")
     if not no_wait:
-        with_resources(lambda resources: _follow(resources, store))
+        call(_follow, store)
         click.echo("done")
 
 
@@ -100,7 +100,7 @@ def compare(store: str | None, as_json: bool) -> None:
 
     The scheduler has it done once a day (MUNIMENT_RECONCILE_HOURS).
     """
-    found = with_resources(lambda resources: _compare(resources, store))
+    found = call(compare_indexes, store)
     if as_json:
         print_json([comparison_shape(*one) for one in found])
         return
@@ -116,7 +116,7 @@ def compare(store: str | None, as_json: bool) -> None:
 @_json
 def problems(store: str | None, limit: int, as_json: bool) -> None:
     """List messages that are not, or not wholly, indexed, each with its reasons."""
-    found = with_resources(lambda resources: list_problems(resources, store, limit))
+    found = call(list_problems, store, limit)
     if as_json:
         print_json([problem_shape(problem) for problem in found])
     elif found:
@@ -130,7 +130,7 @@ def problems(store: str | None, limit: int, as_json: bool) -> None:
 @_store
 def retry(store: str | None) -> None:
     """Have messages with problems looked at again, after their cause was mended."""
-    count = with_resources(lambda resources: retry_problems(resources, store))
+    count = call(retry_problems, store)
     click.echo(f"{plural(count, 'message')} handed to the index workers")
 
 
@@ -191,11 +191,7 @@ def _problem_row(problem: IndexProblem) -> tuple[str, ...]:
     return local_minute(problem.date), problem.subject, how, "; ".join(problem.reasons), problem.sha256.hex()[:16] + "…"
 
 
-async def _compare(resources: Resources, store: str | None) -> list[tuple[str, int, int]]:
-    return [(one.store_name, *await reconcile_index(resources, one)) for one in await generations(resources, store)]
-
-
-async def _follow(resources: Resources, store: str | None) -> None:
+async def _follow(principal: Principal, resources: Resources, store: str | None) -> None:
     """Show how rebuilds go until none is under way."""
     out = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
@@ -203,7 +199,7 @@ async def _follow(resources: Resources, store: str | None) -> None:
         tasks: dict[str, int] = {}
         waited = 0.0
         while True:
-            found = await show_index(resources)
+            found = await show_index(principal, resources)
             under_way = {
                 one.name: one.rebuild
                 for one in found.stores

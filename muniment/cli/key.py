@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from muniment.cli.kit.connect import quiet, settings
+from muniment.cli.kit.connect import call_with_database_only, settings
 from muniment.errors import Conflict, Misconfigured
-from muniment.resources import open_database
 from muniment.secrecy import SecretBox, create_key_file
-from muniment.services.operating.check_installation import reset_key
+from muniment.services.operating.reset_key import reset_key
 
 
 @click.group()
@@ -42,14 +39,9 @@ def reset(yes: bool) -> None:
     Profiles stay; give each its password again with `muniment profile add … --replace`. Archived mail is not
     encrypted with this key, and stays readable.
     """
-    found = quiet(settings())
-    secrets = SecretBox.from_key_file(found.key_file)
+    secrets = SecretBox.from_key_file(settings().key_file)
     if not yes:
         click.confirm("Forget every stored password?", abort=True, err=True)
 
-    async def body() -> None:
-        async with open_database(found) as database:
-            await reset_key(database, secrets)
-
-    asyncio.run(body())
+    call_with_database_only(reset_key, secrets)
     click.echo("all stored passwords are forgotten; `muniment profile list` shows who needs a new one")

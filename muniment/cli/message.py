@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.output import (
     Column,
     folder_text,
@@ -29,7 +29,7 @@ def message(sha256: str, as_json: bool) -> None:
 
     `search --json` and the manifest of an export tell identities.
     """
-    found = with_database(lambda database: show_message(database, sha256))
+    found = call_with_database_only(show_message, sha256)
     if as_json:
         print_json(message_shape(sha256, found))
         return

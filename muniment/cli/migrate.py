@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.output import plural
-from muniment.db import migrate as migrations
+from muniment.services.operating.schema import apply_migrations, count_pending_migrations
 
 
 @click.command("migrate")
@@ -17,8 +17,8 @@ def migrate(check: bool) -> None:
     Safe to repeat and to run twice at once. `muniment up` does this by itself.
     """
     if check:
-        waiting = with_database(migrations.pending)
+        waiting = call_with_database_only(count_pending_migrations)
         click.echo(f"{plural(waiting, 'migration')} pending" if waiting else "the schema is up to date")
         return
-    done = with_database(migrations.migrate)
+    done = call_with_database_only(apply_migrations)
     click.echo(f"{plural(done, 'migration')} applied" if done else "the schema is up to date")

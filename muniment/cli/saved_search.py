@@ -6,11 +6,12 @@ import asyncio
 
 import click
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import Column, local_minute, number, plural, print_json, print_table, right, rigid
 from muniment.errors import Transient
 from muniment.model.saved_search import SavedSearch
+from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 from muniment.services.searching.saved_searches import (
     find_search,
@@ -39,7 +40,7 @@ def saved_search() -> None:
 @_user
 def add(name: str, query: tuple[str, ...], user: str) -> None:
     """Keep QUERY, as `muniment search` takes it, under NAME."""
-    with_resources(lambda resources: save_search(resources, user, name, " ".join(query)))
+    call(save_search, user, name, " ".join(query))
     click.echo(f"saved {name}")
 
 
@@ -48,7 +49,7 @@ def add(name: str, query: tuple[str, ...], user: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(user: str | None, as_json: bool) -> None:
     """List saved searches with the count of their last run."""
-    found = with_resources(lambda resources: list_searches(resources, user))
+    found = call(list_searches, user)
     if as_json:
         print_json([search_shape(search) for search in found])
     elif found:
@@ -65,13 +66,13 @@ def list_(user: str | None, as_json: bool) -> None:
 def run(name: str, user: str, no_wait: bool) -> None:
     """Have the scheduler run a search and keep the count."""
 
-    async def work(resources: Resources) -> SavedSearch | None:
-        before = await request_search(resources, user, name)
+    async def work(principal: Principal, resources: Resources) -> SavedSearch | None:
+        before = await request_search(principal, resources, user, name)
         if no_wait:
             return None
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                while (found := await find_search(resources, user, name)).last_run == before.last_run:  # noqa: ASYNC110
+                while (found := await find_search(principal, resources, user, name)).last_run == before.last_run:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_SECONDS)  # it happens in another process
         except TimeoutError:
             raise Transient(
@@ -79,7 +80,7 @@ def run(name: str, user: str, no_wait: bool) -> None:
             ) from None
         return found
 
-    found = with_resources(work)
+    found = call(work)
     if found is None:
         click.echo("the scheduler will run it")
     elif found.error:
@@ -93,7 +94,7 @@ def run(name: str, user: str, no_wait: bool) -> None:
 @_user
 def remove(name: str, user: str) -> None:
     """Forget a search."""
-    with_resources(lambda resources: remove_search(resources, user, name))
+    call(remove_search, user, name)
     click.echo(f"removed {name}")
 
 

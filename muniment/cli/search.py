@@ -7,7 +7,7 @@ import sys
 import click
 from rich.text import Text
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.output import (
     Column,
     console,
@@ -24,9 +24,9 @@ from muniment.cli.kit.output import (
     shown,
     size,
 )
-from muniment.cli.kit.who import who
 from muniment.search import Sort
-from muniment.services.access.viewer import Viewer
+from muniment.services.access.principal import Principal
+from muniment.services.resources import Resources
 from muniment.services.searching.mark_matches import Snippet
 from muniment.services.searching.search_messages import MOST_COUNTED, Found, Hit, Search, search_messages
 from muniment.shapes.searches import found_shape
@@ -75,7 +75,7 @@ def search(
     before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
-    found = with_resources(lambda resources: search_messages(resources, wanted, Viewer(user, operator=who())))
+    found = call(_search, user, wanted)
     if as_json:
         print_json(found_shape(found))
         return
@@ -91,6 +91,10 @@ def search(
 
 def _row(hit: Hit) -> tuple[str, ...]:
     return local_minute(hit.date), hit.sender, hit.subject, _where(hit), size(hit.size)
+
+
+async def _search(principal: Principal, resources: Resources, user: str | None, wanted: Search) -> Found:
+    return await search_messages(principal.on_behalf_of(user), resources, wanted)
 
 
 def _where(hit: Hit) -> str:

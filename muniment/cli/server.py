@@ -6,7 +6,7 @@ import re
 
 import click
 
-from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.output import print_json
 from muniment.cli.server_view import print_servers
 from muniment.errors import BrokerUnavailable
@@ -43,7 +43,7 @@ def server() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the mail servers that were used of late or have limits: what is open, what is allowed, and why."""
-    found = with_resources(show_governor)
+    found = call(show_governor)
     if found is None:
         raise BrokerUnavailable("Redis does not answer")
     if as_json:
@@ -77,8 +77,8 @@ def limit(
     if clear == (given != ServerLimits()):
         raise click.UsageError("Give limits, or --clear.")
     if clear:
-        with_database(lambda database: unlimit_server(database, name))
+        call_with_database_only(unlimit_server, name)
         click.echo(f"{name}: no limits of its own any more")
         return
-    with_database(lambda database: limit_server(database, name, given))
+    call_with_database_only(limit_server, name, given)
     click.echo(f"{name}: limited")

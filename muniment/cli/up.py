@@ -12,12 +12,11 @@ from pathlib import Path
 import click
 
 from muniment import log
-from muniment.cli.kit.connect import settings
-from muniment.db import status
-from muniment.db.migrate import migrate
+from muniment.cli.kit.connect import operator, settings
 from muniment.embedded.up import up as run_all
-from muniment.resources import open_database
-from muniment.services.operating.show_status import SILENCE_SECONDS
+from muniment.resources import open_database_only
+from muniment.services.operating.schema import apply_migrations
+from muniment.services.operating.show_status import show_processes
 from muniment.settings import Settings
 
 #: How many processes of every kind must report before jobs can run.
@@ -96,16 +95,15 @@ class _Processes:
 
     async def prepare(self, resolved: Settings) -> None:
         """Bring the schema up to date, and remember old reports: whoever wrote them is dead by now."""
-        async with open_database(resolved) as database:
-            await migrate(database)
-            async with database.session() as session:
-                found = await status.processes(session, SILENCE_SECONDS)
+        async with open_database_only(resolved) as resources:
+            await apply_migrations(operator(), resources)
+            found = await show_processes(operator(), resources)
         self._before = {process.name: process.seen for process in found}
 
     async def all_report(self, resolved: Settings) -> bool:
         """Tell whether enough processes of every kind on this machine reported since."""
-        async with open_database(resolved) as database, database.session() as session:
-            found = await status.processes(session, SILENCE_SECONDS)
+        async with open_database_only(resolved) as resources:
+            found = await show_processes(operator(), resources)
         host = socket.gethostname()
         fresh = Counter(p.kind for p in found if p.host == host and self._before.get(p.name) != p.seen)
         return fresh >= Counter(KINDS | {"archive": resolved.archive_processes})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.kit.connect import with_database
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.names import Address, Name
 from muniment.cli.kit.output import Column, plural, print_json, print_table
 from muniment.services.directories.users import add_user, list_users
@@ -26,7 +26,7 @@ def add(name: str, emails: tuple[str, ...]) -> None:
 
     A master profile without --mailboxes archives the primary address of every user.
     """
-    with_database(lambda database: add_user(database, name, emails))
+    call_with_database_only(add_user, name, emails)
     click.echo(f"user {name} added with {plural(len(emails), 'address')}")
 
 
@@ -34,7 +34,7 @@ def add(name: str, emails: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List all users with their addresses, the primary one first."""
-    users = with_database(list_users)
+    users = call_with_database_only(list_users)
     if as_json:
         print_json([user_shape(found) for found in users])
     elif users:

@@ -12,12 +12,13 @@ from prometheus_client.registry import Collector
 
 from muniment import metrics
 from muniment.bridge import Bridge
+from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 
 _LAG_SECONDS = 1.0
 
 
-async def measure_lag(_: Resources) -> None:
+async def measure_lag(_principal: Principal, _resources: Resources) -> None:
     """Measure every second, until cancelled, how late the event loop is: who computes on it makes everybody wait."""
     loop = asyncio.get_running_loop()
     while True:

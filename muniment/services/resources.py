@@ -1,12 +1,14 @@
-"""The resources that services work with; `muniment.resources` opens and closes them."""
+"""The resources that services work with: the database, the broker, the index, and what a process shares."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, NoReturn
 
 from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
+from muniment.errors import Misconfigured
 from muniment.governor import Governor
 from muniment.mailserver import ByteBudget, FreeGate, Limits
 from muniment.queue import Queue
@@ -15,16 +17,35 @@ from muniment.secrecy import SecretBox
 from muniment.settings import Settings
 
 
-@dataclass(frozen=True)
+class _NotOpened:
+    """Stands for a resource that a command does without; using it raises Misconfigured."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise Misconfigured(f"{self._name} was not opened")
+
+
+_NO_KEY: Any = _NotOpened("the secret key")
+_NO_BROKER: Any = _NotOpened("the broker")
+_NO_INDEX: Any = _NotOpened("the search index")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resources:
-    """One set for each process. Without a governor everybody may connect to any mail server at once."""
+    """One set for each process; `muniment.resources` opens and closes it.
+
+    What is not given was not opened: a service that uses it raises Misconfigured. `budget` bounds the memory that all
+    messages in flight may take. Without a governor every connection to a mail server is allowed at once.
+    """
 
     settings: Settings
     database: Database
-    secrets: SecretBox
-    queue: Queue
-    index: SearchIndex
     budget: ByteBudget
+    secrets: SecretBox = _NO_KEY
+    queue: Queue = _NO_BROKER
+    index: SearchIndex = _NO_INDEX
     governor: Governor | None = None
     attachments: AttachmentReader = field(default_factory=AttachmentReader)
 

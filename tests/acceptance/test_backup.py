@@ -11,6 +11,7 @@ import pytest
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
+from tests.support.principal import ADMIN
 from tests.support.processes import Finished, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish
 from tests.support.system import System, system
@@ -28,7 +29,7 @@ async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: Ma
     """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"
     async with up.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         await finish(resources, await begin(resources, "everybody"))
         before = source.messages
         source.grow(60)

@@ -15,6 +15,7 @@ from muniment.services.profiles.submit_profile import ProfileRequest, submit_pro
 from muniment.services.resources import Resources
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer, running_imap_server
+from tests.support.principal import ADMIN
 from tests.support.proof import begin, finish
 from tests.support.scripted import mailbox
 from tests.support.system import System, system
@@ -56,7 +57,7 @@ async def archive_all(resources: Resources, server: ImapServer) -> None:
         mailboxes=list(server.script.mailboxes),
         max_jobs=WORKERS * AT_ONCE,
     )
-    await submit_profile(resources.database, resources.secrets, request)
+    await submit_profile(ADMIN, resources, request)
     run = await finish(resources, await begin(resources, "everybody"), seconds=200)
     assert run.messages.archived == 3 * (MESSAGES * len(ADDRESSES) + BIG_MESSAGES)
     assert run.mailboxes.done == len(ADDRESSES) + 1
@@ -93,7 +94,7 @@ async def test_a_limit_is_learned_from_refusals() -> None:
         async with up.resources() as resources:
             await archive_all(resources, server)
             failures = await strikes(resources)
-            found = await show_governor(resources)
+            found = await show_governor(ADMIN, resources)
 
     assert found is not None
     [state] = found

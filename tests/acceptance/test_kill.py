@@ -10,6 +10,7 @@ import pytest
 from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from tests.acceptance.conftest import MakeSource
+from tests.support.principal import ADMIN
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.system import Role, System, celery
 from tests.support.waiting import wait_until, wait_until_async
@@ -23,7 +24,7 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
     rng = Random(SEED)
     source = make_source(12, 150)
     async with up.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
         for _ in range(3):
             await moved(resources)
@@ -43,7 +44,7 @@ async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> No
     """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
     source = make_source(8, 250)
     async with up.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
         zombie = up.process(Role.ARCHIVE)
         slices = await freeze(up, resources)

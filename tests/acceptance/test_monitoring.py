@@ -15,6 +15,7 @@ from muniment.demo.ports import free_port
 from muniment.services.operating.show_status import show_status
 from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
+from tests.support.principal import ADMIN
 from tests.support.processes import frozen
 from tests.support.prometheus import Prometheus, running_prometheus
 from tests.support.proof import assert_settled, begin, finish
@@ -52,10 +53,10 @@ async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource,
     source = make_source(4, 50)
     with running_prometheus(tmp_path, [f"127.0.0.1:{port}" for port in ports(watched)]) as prometheus:
         async with watched.resources() as resources:
-            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            await submit_profile(ADMIN, resources, source.profile("everybody"))
             await finish(resources, await begin(resources, "everybody"))
             await assert_settled(resources)
-            distinct = (await show_status(resources)).totals.messages
+            distinct = (await show_status(ADMIN, resources)).totals.messages
 
         def told(query: str, wanted: int) -> None:
             wait_until(lambda: prometheus.value(query) == wanted, f"{query} to be {wanted}", seconds=40)
@@ -104,7 +105,7 @@ async def test_log_lines_are_json_with_run_and_job(watched: System, make_source:
     """Each line of a worker is an object; those of a slice name run, job, mailbox and task."""
     source = make_source(2, 20)
     async with watched.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
         await finish(resources, run_id)
     assert watched.stop(signal.SIGTERM) == 0

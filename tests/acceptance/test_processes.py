@@ -31,6 +31,7 @@ from muniment.settings import Settings
 from tests.acceptance.conftest import MakeSource
 from tests.support.broker import Broker
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
+from tests.support.principal import ADMIN
 from tests.support.processes import Running, frozen, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
 from tests.support.services import postgres_server, redis_url, valkey_server
@@ -107,7 +108,7 @@ async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, m
     up, source = patient_up, make_source(12, 200)
     up.start()
     async with up.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
     for number in (signal.SIGTERM, signal.SIGINT):
         async with up.resources() as resources:
@@ -128,7 +129,7 @@ async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, m
 
 async def run_under_way(resources: Resources, source: Source) -> int:
     """Begin a run over everybody and return its id when the first mail is archived."""
-    await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+    await submit_profile(ADMIN, resources, source.profile("everybody"))
     run_id = await begin(resources, "everybody")
     await moved(resources)
     return run_id
@@ -153,8 +154,10 @@ async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
     with system(MUNIMENT_ARCHIVE_PROCESSES="2") as up:
         up.start()
         async with up.resources() as resources:
-            kinds = Counter(process.kind for process in (await show_status(resources)).processes if process.alive)
-            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            kinds = Counter(
+                process.kind for process in (await show_status(ADMIN, resources)).processes if process.alive
+            )
+            await submit_profile(ADMIN, resources, source.profile("everybody"))
             await finish(resources, await begin(resources, "everybody"))
             await assert_exact(resources, source)
 
@@ -187,7 +190,7 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
     with Broker(operator.valkey) as broker:
         async with operator.resources() as resources:
             await wait_until_async(lambda: reported(resources), "all processes to report", seconds=30)
-            await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+            await submit_profile(ADMIN, resources, source.profile("everybody"))
             finished = await finish(resources, await begin(resources, "everybody"), seconds=60)
 
             assert finished.messages.archived == source.messages
@@ -207,7 +210,7 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
 
 
 async def reported(resources: Resources) -> bool:
-    kinds = [process.kind for process in (await show_status(resources)).processes if process.alive]
+    kinds = [process.kind for process in (await show_status(ADMIN, resources)).processes if process.alive]
     return sorted(kinds) == ["archive", "index", "index", "scheduler", "scheduler"]
 
 
@@ -259,7 +262,7 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
 
         assert first.stop(signal.SIGTERM, timeout=10) == 0
 
-        report = (await show_run(resources.database, run_id)).run
+        report = (await show_run(ADMIN, resources, run_id)).run
         assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
         assert report.mailboxes.queued > 0
         operator.start_worker(*ARCHIVE_WORKER)
@@ -280,7 +283,7 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
 
         assert first.stop(signal.SIGQUIT, timeout=QUIT_SECONDS + 3) != 0
 
-        report = (await show_run(resources.database, run_id)).run
+        report = (await show_run(ADMIN, resources, run_id)).run
         assert (report.state, report.mailboxes.running, report.mailboxes.failed) == (RunState.RUNNING, 0, 0)
         operator.start_worker(*ARCHIVE_WORKER)
         finished = await finish(resources, run_id, seconds=60)  # far less than the lease
@@ -322,7 +325,7 @@ async def test_rolling_restart_fails_no_job(operator: Operator, make_source: Mak
     workers = [operator.start_worker(*arguments) for arguments in both]
     index, scheduler = operator.start_worker(*INDEX_WORKER), operator.start(*SCHEDULER)
     async with operator.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
         for worker, arguments in zip(workers, both, strict=True):
             await moved(resources)
@@ -352,7 +355,7 @@ async def test_a_worker_whose_broker_cut_its_connections_hears_again(
     operator.start_worker(*INDEX_WORKER)
     operator.start(*SCHEDULER)
     async with operator.resources() as resources:
-        await submit_profile(resources.database, resources.secrets, source.profile("everybody"))
+        await submit_profile(ADMIN, resources, source.profile("everybody"))
         with redis.Redis.from_url(redis_url(operator.valkey)) as client:
             for kind in ("pubsub", "normal"):
                 client.execute_command("CLIENT", "KILL", "TYPE", kind)
@@ -386,7 +389,7 @@ async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make
     seen, sizes = "", []
     with Broker(operator.valkey) as broker:
         async with operator.resources() as resources:
-            await submit_profile(resources.database, resources.secrets, source.profile("everybody", max_jobs=4))
+            await submit_profile(ADMIN, resources, source.profile("everybody", max_jobs=4))
             run_id = await begin(resources, "everybody")
             for _ in range(4):
                 await moved(resources)

@@ -19,6 +19,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.disk import SmallDisk, small_disk
 from tests.chaos.proxy import BreakingProxy, Weather
 from tests.support.dovecot import running_dovecot
+from tests.support.principal import ADMIN
 from tests.support.processes import Running
 from tests.support.source import Source
 from tests.support.system import System, system
@@ -110,5 +111,5 @@ async def chaotic_world(
         world = World(started, source, plain, tls, clock, disk, Random(f"chaos {seed}"))
         resources = await stack.enter_async_context(started.resources())
         for profile in world.profiles():
-            await submit_profile(resources.database, resources.secrets, profile)
+            await submit_profile(ADMIN, resources, profile)
         yield world, resources

@@ -13,6 +13,7 @@ import pytest
 from muniment.bridge import Bridge, NotBegun
 from muniment.errors import NotFound
 from muniment.secrecy import Secret, create_key_file
+from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.waiting import wait_until
@@ -35,7 +36,7 @@ class _Slice:
         self.started = threading.Event()
         self.handed_back = 0
 
-    async def __call__(self, resources: Resources) -> None:
+    async def __call__(self, _principal: Principal, resources: Resources) -> None:
         self.started.set()
         try:
             await asyncio.Event().wait()
@@ -60,11 +61,11 @@ def _begin(bridge: Bridge, pool: ThreadPoolExecutor, slices: list[_Slice]) -> li
 def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
     """A thread gets the service's result, or its error as it was."""
 
-    async def double(resources: Resources) -> int:
+    async def double(_principal: Principal, resources: Resources) -> int:
         async with resources.database.session() as session:
             return int(await session.value("SELECT 2 * 21"))
 
-    async def fail(_resources: Resources) -> None:
+    async def fail(_principal: Principal, _resources: Resources) -> None:
         raise NotFound("no such thing")
 
     assert bridge.run(double) == 42
@@ -113,7 +114,7 @@ def test_background_service_survives_a_failure_and_takes_its_leave(bridge: Bridg
     """A background service is started again after a transient failure, and cleans up at `stop`."""
     seen: list[str] = []
 
-    async def report(resources: Resources) -> None:
+    async def report(_principal: Principal, resources: Resources) -> None:
         seen.append("started")
         try:
             await asyncio.Event().wait()

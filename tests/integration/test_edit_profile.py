@@ -16,11 +16,15 @@ from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.access.audit import show_audit
+from muniment.services.access.principal import Principal
 from muniment.services.mailboxes.access_token import token_command
 from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
 from muniment.services.profiles.profile_document import ProfileDocument, from_toml, to_builtins, to_toml, with_change
 from muniment.services.profiles.submit_profile import ProfileSummary, remove_profile, summarize_profile
 from tests.support.harness import Harness
+from tests.support.principal import ADMIN
+
+EVE = Principal.administrator("eve@host")
 
 CSV = b"login;password;address;user\nann;pw1;ann@example.com;Ann\nben;pw2;ben@example.com;Ben\n"
 
@@ -55,33 +59,29 @@ async def password(harness: Harness, name: str = "office") -> bytes:
 
 async def edit(harness: Harness, *changes: tuple[str, str], **given: Any) -> ProfileSummary:
     """Change fields of the profile."""
-    old = new = await export_profile(harness.database, "office")
+    old = new = await export_profile(ADMIN, harness.resources, "office")
     for key, value in changes:
         new = with_change(new, key, value)
-    options = {"password": Secret(""), "csv": None, "who": "eve@host", **given}
-    return await edit_profile(harness.database, harness.resources.secrets, old, new, **options)
+    options = {"password": Secret(""), "csv": None, **given}
+    return await edit_profile(EVE, harness.resources, old, new, **options)
 
 
 async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> None:
     """What is exported and imported under another name is the same profile; the password is asked for anew."""
     await submit(harness)
-    text = to_toml(await export_profile(harness.database, "office"))
+    text = to_toml(await export_profile(ADMIN, harness.resources, "office"))
     document = from_toml(text)
     document.name = "copy"
     secret = Secret("another")
-    await import_profile(
-        harness.database, harness.resources.secrets, document, password=secret, csv=None, who="eve@host"
-    )
+    await import_profile(ADMIN, harness.resources, document, password=secret, csv=None)
 
-    one, other = [(await summarize_profile(harness.database, name)).profile for name in ("office", "copy")]
+    one, other = [(await summarize_profile(ADMIN, harness.resources, name)).profile for name in ("office", "copy")]
     assert {**vars(one), "id": 0, "name": ""} == {**vars(other), "id": 0, "name": ""}
-    copy = await export_profile(harness.database, "copy")
+    copy = await export_profile(ADMIN, harness.resources, "copy")
     assert copy.mailboxes.addresses == ["ann@example.com", "ben@example.com"]
     assert "master" not in text.replace("{master}", "").replace('kind = "master"', "").replace("no_master_mailbox", "")
     with pytest.raises(Conflict):
-        await import_profile(
-            harness.database, harness.resources.secrets, document, password=secret, csv=None, who="eve@host"
-        )
+        await import_profile(ADMIN, harness.resources, document, password=secret, csv=None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_single_fields_change(harness: Harness, key: str, value: str, attr
     changed = {name for name in vars(before) if getattr(before, name) != getattr(after, name)}
     assert changed == {attribute.split(".", maxsplit=1)[0]}
     assert await password(harness) == sealed
-    assert (await export_profile(harness.database, "office")).mailboxes.addresses == [
+    assert (await export_profile(ADMIN, harness.resources, "office")).mailboxes.addresses == [
         "ann@example.com",
         "ben@example.com",
     ]
@@ -140,11 +140,11 @@ async def test_single_fields_change(harness: Harness, key: str, value: str, attr
 async def test_bad_changes_are_refused(harness: Harness, key: str, value: str, sentence: str) -> None:
     """Nothing changes, and the sentence names the field."""
     await submit(harness)
-    before = await export_profile(harness.database, "office")
+    before = await export_profile(ADMIN, harness.resources, "office")
     with pytest.raises(Misconfigured, match=sentence):
         await edit(harness, (key, value))
 
-    assert await export_profile(harness.database, "office") == before
+    assert await export_profile(ADMIN, harness.resources, "office") == before
 
 
 async def test_rows_of_a_csv_profile_stay_unless_a_file_replaces_them(harness: Harness) -> None:
@@ -158,7 +158,7 @@ async def test_rows_of_a_csv_profile_stay_unless_a_file_replaces_them(harness: H
     await edit(harness, csv=CSV.replace(b"ben;pw2;ben@example.com;Ben\n", b""))
 
     assert kept == [True, True]
-    assert [row.address for row in (await export_profile(harness.database, "office")).mailboxes.csv] == [
+    assert [row.address for row in (await export_profile(ADMIN, harness.resources, "office")).mailboxes.csv] == [
         "ann@example.com"
     ]
 
@@ -186,8 +186,8 @@ async def test_every_change_is_written_down(harness: Harness) -> None:
     """Who, what, before and after; no secret."""
     await submit(harness)
     await edit(harness, ("max_jobs", "9"), password=Secret("brand new"))
-    await remove_profile(harness.database, "office", who="mallory@host")
-    removed, changed, added = await show_audit(harness.database, "OFFICE", 10)
+    await remove_profile(Principal.administrator("mallory@host"), harness.resources, "office")
+    removed, changed, added = await show_audit(ADMIN, harness.resources, "OFFICE", 10)
 
     assert [entry.action for entry in (added, changed, removed)] == [
         "profile added",

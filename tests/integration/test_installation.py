@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from muniment.db.database import Database
 from muniment.db.migrate import migrate
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Misconfigured
+from muniment.mailserver import ByteBudget
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret, SecretBox, create_key_file
-from muniment.services.operating.check_installation import check_installation, reset_key
+from muniment.services.operating.check_installation import check_installation
+from muniment.services.operating.reset_key import reset_key
 from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.resources import Resources
+from muniment.settings import Settings
+from tests.support.principal import ADMIN
 from tests.support.services import fresh_database
 
 
@@ -26,6 +32,10 @@ async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
         opened = await Database.open(Secret(url))
         yield opened
         await opened.close()
+
+
+def _resources(database: Database) -> Resources:
+    return Resources(settings=Settings(), database=database, budget=ByteBudget(1))
 
 
 def box(path: Path) -> SecretBox:
@@ -65,9 +75,9 @@ async def test_reset_forgets_passwords_and_takes_the_present_key(database: Datab
     request = ProfileRequest(
         "one", ProfileKind.SINGLE, Server("host", 1, Access.IMAP), user="ann@example.com", password=Secret("x")
     )
-    summary = await submit_profile(database, old, request)
+    summary = await submit_profile(ADMIN, replace(_resources(database), secrets=old), request)
 
-    await reset_key(database, new)
+    await reset_key(ADMIN, _resources(database), new)
 
     await check_installation(database, new)
     with pytest.raises(Misconfigured):

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.exceptions import Reject
 
 from muniment.secrecy import create_key_file
-from muniment.services.indexing.drain_outbox import drain_outbox
+from muniment.services.indexing.tend_index import work_at_index
 from workers import lifecycle, task
 
 
@@ -33,7 +33,7 @@ def test_task_that_cannot_be_done_goes_back_to_the_queue() -> None:
 
     @app.task(base=task.MunimentTask, bind=True)
     def work(self: task.MunimentTask) -> None:
-        self.serve(drain_outbox)
+        self.serve(work_at_index)
 
     with pytest.raises(Reject) as caught:
         work()

@@ -16,6 +16,7 @@ from muniment.services.profiles.submit_profile import ProfileSummary
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import mailbox, submit
 
 
@@ -27,7 +28,7 @@ async def people(harness: Harness) -> Script:
         "Carla": ["carla@example.com"],
         "Nobody": [],
     }.items():
-        await add_user(harness.database, name, addresses)
+        await add_user(ADMIN, harness.resources, name, addresses)
     return Script({f"{name}@example.com": mailbox(name) for name in ("ann", "ben", "carla")})
 
 
@@ -53,7 +54,7 @@ async def test_all_users_but_some(harness: Harness, left_out: list[str], expecte
     """By primary address; left out by name or by any address, in any case. Who is left out is not stale either."""
     async with ImapServer(await people(harness)) as server:
         archived = await mailboxes_of(harness, server, except_users=left_out)
-        status = await show_status(harness.resources)
+        status = await show_status(ADMIN, harness.resources)
 
     assert archived == expected
     assert not status.stale
@@ -72,12 +73,10 @@ async def test_the_list_can_be_changed(harness: Harness) -> None:
     """`profile edit --set mailboxes.but_not=…`."""
     async with ImapServer(await people(harness)) as server:
         await submit(harness, server, mailboxes=None, except_users=["Ann"])
-    old = await export_profile(harness.database, "all")
+    old = await export_profile(ADMIN, harness.resources, "all")
     new = with_change(old, "mailboxes.but_not", '["Ben", "Carla"]')
     secret = Secret("")
-    summary: ProfileSummary = await edit_profile(
-        harness.database, harness.resources.secrets, old, new, password=secret, csv=None, who="eve@host"
-    )
+    summary: ProfileSummary = await edit_profile(ADMIN, harness.resources, old, new, password=secret, csv=None)
 
     assert old.mailboxes.but_not == ["ann"]
     assert summary.mailboxes == 1

@@ -23,7 +23,7 @@ from muniment.model.run import Run
 from muniment.queue import MemoryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
-from muniment.services.access.viewer import Viewer
+from muniment.services.access.principal import Principal
 from muniment.services.archiving.run_slice import SliceEnd
 from muniment.services.archiving.run_turn import run_turn
 from muniment.services.indexing.drain_outbox import drain_outbox
@@ -34,6 +34,7 @@ from muniment.services.runs.lifecycle import RunReport, show_run, start_run
 from muniment.services.runs.tick import pump_runs
 from muniment.services.searching.search_messages import Found, Hit, Search, search_messages
 from muniment.settings import Settings
+from tests.support.principal import ADMIN
 
 #: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.
 Contents = dict[tuple[str, ...], Counter[str]]
@@ -72,11 +73,11 @@ class Harness:
             password=Secret("master"),
             folders=EVERYTHING,
         )
-        return await submit_profile(self.database, self.resources.secrets, replace(request, **changes))
+        return await submit_profile(ADMIN, self.resources, replace(request, **changes))
 
     async def archive(self, profile: str) -> RunReport:
         """Run a profile to its end and index what it archived."""
-        run_id = await start_run(self.resources, profile)
+        run_id = await start_run(ADMIN, self.resources, profile)
         report = await self.finish(run_id)
         await drain_outbox(self.resources)
         return report
@@ -86,18 +87,18 @@ class Harness:
         async with asyncio.timeout(seconds):
             while not (await self.run(run_id)).state.is_final:
                 await self.work()
-                await pump_runs(self.resources)
-        return await show_run(self.database, run_id)
+                await pump_runs(ADMIN, self.resources)
+        return await show_run(ADMIN, self.resources, run_id)
 
     async def work(self) -> list[SliceEnd]:
         """Run every slice that is in the queue now, all at once."""
         taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
-        slices = [run_turn(self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
+        slices = [run_turn(ADMIN, self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
         return list(await asyncio.gather(*slices))
 
     async def run(self, run_id: int) -> Run:
         """Return a run."""
-        return (await show_run(self.database, run_id)).run
+        return (await show_run(ADMIN, self.resources, run_id)).run
 
     async def search(self, query: str, user: str | None = None, **options: Any) -> list[Hit]:
         """Return what a search finds, in everybody's archives or as a user."""
@@ -108,12 +109,13 @@ class Harness:
         if isinstance(self.resources.index, OpenSearchIndex):
             await self.resources.index.refresh()
         search = Search(query, **{"limit": 1000, "zone": UTC, **options})
-        return await search_messages(self.resources, search, Viewer(user))
+        principal = ADMIN if user is None else Principal.archive_user(user)
+        return await search_messages(principal, self.resources, search)
 
     async def exported(self, user: str, name: str = "export") -> Contents:
         """Export a user's archive and return what stands in which folder, hashed from the files."""
         directory = self.folder / f"{name}-{user}"
-        await export_archive(self.database, user, directory=directory)
+        await export_archive(ADMIN, self.resources, user, directory=directory)
         contents: Contents = {}
         for message in json.loads((directory / "manifest.json").read_text())["messages"]:
             digest = hashlib.sha256((directory / message["path"]).read_bytes()).hexdigest()

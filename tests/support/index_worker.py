@@ -15,6 +15,7 @@ from muniment.secrecy import SecretBox
 from muniment.services.indexing.tend_index import work_at_index
 from muniment.services.resources import Resources
 from muniment.settings import Settings
+from tests.support.principal import ADMIN
 
 
 async def main() -> None:
@@ -23,10 +24,17 @@ async def main() -> None:
     assert settings.database_url is not None
     database = await Database.open(settings.database_url)
     secrets = SecretBox.from_key_file(settings.key_file)
-    resources = Resources(settings, database, secrets, MemoryQueue(), open_index(settings), ByteBudget(1))
+    resources = Resources(
+        settings=settings,
+        database=database,
+        budget=ByteBudget(1),
+        secrets=secrets,
+        queue=MemoryQueue(),
+        index=open_index(settings),
+    )
     while True:
         with suppress(Transient, Misconfigured):
-            await work_at_index(resources)
+            await work_at_index(ADMIN, resources)
         await asyncio.sleep(0.01)
 
 

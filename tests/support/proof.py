@@ -13,7 +13,6 @@ from typing import LiteralString, TypeVar
 
 from muniment.errors import Conflict, Transient
 from muniment.model.run import Run, RunState
-from muniment.services.access.viewer import Viewer
 from muniment.services.operating.show_status import show_status
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.reading.verify_archive import verify_archive
@@ -21,6 +20,7 @@ from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import list_runs, show_run, start_run
 from muniment.services.searching.search_messages import Search, search_messages
 from tests.support.harness import Contents
+from tests.support.principal import ADMIN
 from tests.support.source import Source
 from tests.support.waiting import wait_until_async
 
@@ -46,9 +46,9 @@ async def begin(resources: Resources, profile: str) -> int:
 
     async def attempt() -> int:
         try:
-            return await start_run(resources, profile)
+            return await start_run(ADMIN, resources, profile)
         except Conflict:
-            return (await list_runs(resources.database, 1))[0].id
+            return (await list_runs(ADMIN, resources, 1))[0].id
 
     return await persist(attempt, "a run to start")
 
@@ -57,7 +57,7 @@ async def finish(resources: Resources, run_id: int, *, seconds: float = 120.0) -
     """Wait until a run is over and return it; AssertionError with reasons unless it succeeded."""
 
     async def over() -> Run | None:
-        run = (await persist(lambda: show_run(resources.database, run_id), "the run")).run
+        run = (await persist(lambda: show_run(ADMIN, resources, run_id), "the run")).run
         return run if run.state.is_final else None
 
     try:
@@ -65,7 +65,7 @@ async def finish(resources: Resources, run_id: int, *, seconds: float = 120.0) -
     except AssertionError as error:
         raise AssertionError(f"{error}: {await _stuck(resources, run_id)}") from error
     assert run is not None
-    assert run.state is RunState.SUCCEEDED, f"{run.state}: {(await show_run(resources.database, run_id)).failures}"
+    assert run.state is RunState.SUCCEEDED, f"{run.state}: {(await show_run(ADMIN, resources, run_id)).failures}"
     return run
 
 
@@ -114,14 +114,14 @@ async def assert_settled(resources: Resources) -> None:
     assert await _jobs(resources, "state NOT IN ('done', 'cancelled') OR lease_until IS NOT NULL") == []
 
     async def drained() -> bool:
-        return (await persist(lambda: show_status(resources), "PostgreSQL")).index.outbox == 0
+        return (await persist(lambda: show_status(ADMIN, resources), "PostgreSQL")).index.outbox == 0
 
     await wait_until_async(drained, "an empty outbox", seconds=60)
-    status = await show_status(resources)
+    status = await show_status(ADMIN, resources)
     totals, index = status.totals, status.index
     assert (totals.messages, totals.entries, totals.bytes, index.indexed) == await _counted(resources)
     assert (index.indexed, totals.quarantined, index.failed) == (totals.messages, 0, 0)
-    report = await verify_archive(resources.database)
+    report = await verify_archive(ADMIN, resources)
     assert report.damage == []
     assert report.messages == totals.messages
 
@@ -142,7 +142,7 @@ async def _counted(resources: Resources) -> tuple[int, int, int, int]:
 async def _filed(resources: Resources, word: str) -> int:
     """Return at how many places messages stand that have a word."""
     allowed = replace(resources, settings=replace(resources.settings, administrators_search=True))
-    found = await search_messages(allowed, Search(word, limit=1000), Viewer())
+    found = await search_messages(ADMIN, allowed, Search(word, limit=1000))
     return sum(len(hit.places) for hit in found.hits)
 
 
@@ -154,7 +154,7 @@ async def assert_searchable(resources: Resources, source: Source) -> None:
 
 async def _exported(resources: Resources, user: str, directory: Path) -> Contents:
     """Export a user's archive and return what stands in which folder, hashed from the files."""
-    await export_archive(resources.database, user, directory=directory)
+    await export_archive(ADMIN, resources, user, directory=directory)
     contents: Contents = {}
     for message in json.loads((directory / "manifest.json").read_text())["messages"]:
         digest = hashlib.sha256((directory / message["path"]).read_bytes()).hexdigest()
@@ -163,7 +163,7 @@ async def _exported(resources: Resources, user: str, directory: Path) -> Content
 
 
 async def _stuck(resources: Resources, run_id: int) -> list[str]:
-    depths = (await show_status(resources)).queues
+    depths = (await show_status(ADMIN, resources)).queues
     return [f"queues {depths}", *await _jobs(resources, "state <> 'done' AND run_id = $1", run_id)]
 
 

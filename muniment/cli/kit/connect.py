@@ -1,23 +1,31 @@
-"""Settings and open resources for a command."""
+"""How a command reaches the installation: its settings, its principal, and the resources that are open for it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
 from muniment import log
+from muniment.cli.kit.who import who
 from muniment.cli.program import DATA
-from muniment.db.database import Database
-from muniment.resources import open_database, open_resources
+from muniment.resources import open_database_only, open_resources
+from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 from muniment.settings import Settings
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+#: A service, or a function that calls several.
+_Service = Callable[Concatenate[Principal, Resources, _P], Awaitable[_T]]
+
+_CONNECTIONS = 2
 
 
 def settings() -> Settings:
@@ -34,23 +42,26 @@ def quiet(found: Settings) -> Settings:
     return found
 
 
-def with_database(work: Callable[[Database], Awaitable[_T]]) -> _T:
-    """Run `work` with the database open and return what it returns."""
+def operator() -> Principal:
+    """Return the principal of this command: whoever has the shell is an administrator."""
+    return Principal.administrator(who())
 
+
+def call(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service as the operator, with every resource open, and return its result."""
+    return _call(open_resources(quiet(settings()), connections=_CONNECTIONS), service, *args, **kwargs)
+
+
+def call_with_database_only(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service that needs neither broker nor key as the operator, and return its result."""
+    return _call(open_database_only(quiet(settings())), service, *args, **kwargs)
+
+
+def _call(
+    opening: AbstractAsyncContextManager[Resources], service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
     async def body() -> _T:
-        async with open_database(found) as database:
-            return await work(database)
+        async with opening as resources:
+            return await service(operator(), resources, *args, **kwargs)
 
-    found = quiet(settings())
-    return asyncio.run(body())
-
-
-def with_resources(work: Callable[[Resources], Awaitable[_T]]) -> _T:
-    """Run `work` with every resource open and return what it returns."""
-
-    async def body() -> _T:
-        async with open_resources(found, connections=2) as resources:
-            return await work(resources)
-
-    found = quiet(settings())
     return asyncio.run(body())

@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.errors import warn
 from muniment.cli.kit.names import Address, Name, read_addresses, read_lines
 from muniment.cli.kit.output import console, plural, print_warnings
 from muniment.cli.kit.passwords import read_password
-from muniment.cli.kit.who import who
 from muniment.cli.profiles.options import (
     FolderOptions,
     ServerOptions,
@@ -165,11 +164,7 @@ def add(**options: Any) -> None:
     """
     given = Options(**options)
     request = request_from(given)
-    summary = with_resources(
-        lambda resources: submit_profile(
-            resources.database, resources.secrets, request, change=given.replace, who=who()
-        )
-    )
+    summary = call(submit_profile, request, change=given.replace)
     report_profile(summary, "changed" if given.replace else "added")
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import plural
-from muniment.cli.kit.who import who
 from muniment.cli.profiles.login_table import show_checks
 from muniment.cli.profiles.options import (
     FolderOptions,
@@ -28,6 +27,7 @@ from muniment.cli.profiles.rule_options import RuleOptions, deletion_from, filte
 from muniment.cli.runs.follow import follow
 from muniment.model.profile import ProfileKind
 from muniment.model.server_kind import ServerKind
+from muniment.services.access.principal import Principal
 from muniment.services.doctor.check_logins import check_rows
 from muniment.services.profiles.csv_mailboxes import read_csv
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
@@ -88,7 +88,7 @@ def submit(**options: Any) -> ExitCode:
     server = server_from(given)
     if given.check:
         return show_checks(
-            lambda resources: check_rows(resources, server, rows, given.max_jobs),
+            lambda principal, resources: check_rows(principal, resources, server, rows, given.max_jobs),
             total=len(rows),
             report=given.report,
             as_json=given.as_json,
@@ -105,16 +105,16 @@ def submit(**options: Any) -> ExitCode:
         deletion=deletion_from(given),
         schedule=schedule_from(given),
     )
-    summary, changed = with_resources(lambda resources: _store(resources, request))
+    summary, changed = call(_store, request)
     done = "updated" if changed else "added"
     click.echo(f"profile {summary.profile.name} {done}: {plural(summary.mailboxes, 'mailbox')}", err=given.run)
     if not given.run:
         return ExitCode.OK
-    run_id = with_resources(lambda resources: start_run(resources, request.name))
+    run_id = call(start_run, request.name)
     click.echo(run_id)
     return follow(run_id) if given.wait else ExitCode.OK
 
 
-async def _store(resources: Resources, request: ProfileRequest) -> tuple[ProfileSummary, bool]:
-    changed = await profile_exists(resources.database, request.name)
-    return await submit_profile(resources.database, resources.secrets, request, change=changed, who=who()), changed
+async def _store(principal: Principal, resources: Resources, request: ProfileRequest) -> tuple[ProfileSummary, bool]:
+    changed = await profile_exists(principal, resources, request.name)
+    return await submit_profile(principal, resources, request, change=changed), changed

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.names import Name, is_address, read_addresses
 from muniment.cli.kit.output import print_json
 from muniment.cli.kit.passwords import read_password
-from muniment.cli.kit.who import who
 from muniment.cli.profiles.add import report_profile
 from muniment.cli.profiles.options import read_file, token_options, token_source
 from muniment.errors import Misconfigured
@@ -27,8 +26,6 @@ from muniment.services.profiles.profile_document import (
     to_toml,
     with_change,
 )
-from muniment.services.profiles.submit_profile import ProfileSummary
-from muniment.services.resources import Resources
 from muniment.shapes.profiles import export_shape
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -68,7 +65,7 @@ def edit(
 
     What is not named stays, its password too. What the profile archived stays in any case.
     """
-    old = with_database(lambda database: export_profile(database, name))
+    old = call_with_database_only(export_profile, name)
     new = from_builtins(to_builtins(old))
     for change in changes:
         new = _changed(new, change)
@@ -88,18 +85,8 @@ def edit(
     if has_password:
         password = read_password(password_file, from_stdin=password_stdin, user="")
 
-    async def store(resources: Resources) -> ProfileSummary:
-        return await edit_profile(
-            resources.database,
-            resources.secrets,
-            old,
-            new,
-            password=password,
-            csv=read_file(csv) if csv else None,
-            who=who(),
-        )
-
-    report_profile(with_resources(store), "changed")
+    summary = call(edit_profile, old, new, password=password, csv=read_file(csv) if csv else None)
+    report_profile(summary, "changed")
 
 
 @click.command("export")
@@ -107,7 +94,7 @@ def edit(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
 def export(name: str, as_json: bool) -> None:
     """Print the profile NAME as a TOML file without its password, for `profile import`."""
-    document = with_database(lambda database: export_profile(database, name))
+    document = call_with_database_only(export_profile, name)
     if as_json:
         print_json(export_shape(document))
     else:
@@ -142,17 +129,8 @@ def import_(
         user = document.login.user or document.name
         password = read_password(password_file, from_stdin=password_stdin, user=user)
 
-    async def store(resources: Resources) -> ProfileSummary:
-        return await import_profile(
-            resources.database,
-            resources.secrets,
-            document,
-            password=password,
-            csv=read_file(csv) if csv else None,
-            who=who(),
-        )
-
-    report_profile(with_resources(store), "added")
+    summary = call(import_profile, document, password=password, csv=read_file(csv) if csv else None)
+    report_profile(summary, "added")
 
 
 def _check(document: ProfileDocument) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.output import (
     Column,
@@ -24,6 +24,7 @@ from muniment.cli.kit.output import (
     size,
 )
 from muniment.cli.kit.reports import write_report
+from muniment.services.access.principal import Principal
 from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_pace, what_if
 from muniment.services.resources import Resources
 from muniment.shapes.doctor import FORECAST_COLUMNS, forecast_row, forecast_shape
@@ -36,17 +37,17 @@ _DELETIONS = ("user", "mailbox", "folder", "uid", "size", "sha256")
 def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_json: bool) -> ExitCode:
     """Look into every mailbox of a profile and print what a run would do; MAILBOXES_FAILED when one could not be seen."""
 
-    async def gather(resources: Resources) -> tuple[list[Forecast], float | None]:
+    async def gather(principal: Principal, resources: Resources) -> tuple[list[Forecast], float | None]:
         found: list[Forecast] = []
-        async with aclosing(what_if(resources, name)) as forecasts:
+        async with aclosing(what_if(principal, resources, name)) as forecasts:
             async for one in forecasts:
                 found.append(one)
                 if len(found) % _EVERY == 0:
                     click.echo(f"{number(len(found))} mailboxes looked into", err=True)
-        pace = await known_pace(resources, name)
+        pace = await known_pace(principal, resources, name)
         return found, estimate_seconds(pace, sum(one.messages for one in found), sum(one.bytes for one in found))
 
-    forecasts, seconds = with_resources(gather)
+    forecasts, seconds = call(gather)
     forecasts.sort(key=lambda one: (one.mailbox, one.user))
     if report is not None:
         write_report(report, FORECAST_COLUMNS, (forecast_row(one) for one in forecasts))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.kit.connect import with_resources
+from muniment.cli.kit.connect import call
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.output import Column, number, plural, print_json, print_table, print_warnings, right
 from muniment.cli.kit.reports import write_report
+from muniment.services.access.principal import Principal
 from muniment.services.doctor.check_logins import LoginCheck
 from muniment.services.resources import Resources
 from muniment.shapes.doctor import CHECK_COLUMNS, check_row, check_shape
@@ -21,7 +22,7 @@ _SHOWN = 50
 
 
 def show_checks(
-    check: Callable[[Resources], AsyncGenerator[LoginCheck, None]],
+    check: Callable[[Principal, Resources], AsyncGenerator[LoginCheck, None]],
     *,
     total: int | None,
     report: Path | None,
@@ -32,9 +33,9 @@ def show_checks(
     Returns OK, or MAILBOXES_FAILED when one cannot be archived.
     """
 
-    async def gather(resources: Resources) -> list[LoginCheck]:
+    async def gather(principal: Principal, resources: Resources) -> list[LoginCheck]:
         found: list[LoginCheck] = []
-        async with aclosing(check(resources)) as checks:
+        async with aclosing(check(principal, resources)) as checks:
             async for one in checks:
                 found.append(one)
                 if len(found) % _EVERY == 0:
@@ -43,7 +44,7 @@ def show_checks(
                     click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
         return sorted(found, key=lambda one: (one.line or 0, one.mailbox))
 
-    checks = with_resources(gather)
+    checks = call(gather)
     if report is not None:
         write_report(report, CHECK_COLUMNS, (check_row(one) for one in checks))
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.errors import warn
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.names import Address
@@ -26,7 +26,6 @@ from muniment.cli.kit.output import (
     right,
     rigid,
 )
-from muniment.cli.kit.who import who
 from muniment.cli.profiles.add import add
 from muniment.cli.profiles.edit import edit, export, import_
 from muniment.cli.profiles.findings import print_findings
@@ -63,7 +62,7 @@ profile.add_command(import_)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List all profiles."""
-    found = with_database(list_profiles)
+    found = call_with_database_only(list_profiles)
     if as_json:
         print_json([profile_shape(summary) for summary in found])
     elif found:
@@ -87,7 +86,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
     """Show the profile NAME, without its password."""
-    summary = with_database(lambda database: summarize_profile(database, name))
+    summary = call_with_database_only(summarize_profile, name)
     if as_json:
         print_json(profile_shape(summary))
         return
@@ -100,7 +99,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(name: str, as_json: bool) -> None:
     """Remove the profile NAME and its credentials; what it archived stays."""
-    with_database(lambda database: remove_profile(database, name, who=who()))
+    call_with_database_only(remove_profile, name)
     if as_json:
         print_json(removed_shape(name))
     else:
@@ -125,7 +124,7 @@ def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, a
         raise click.UsageError("--report is for --all.")
     if everybody:
         return show_checks(
-            lambda resources: check_profile(resources, name),
+            lambda principal, resources: check_profile(principal, resources, name),
             total=None,
             report=report,
             as_json=as_json,
@@ -135,7 +134,7 @@ def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, a
 
 
 def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
-    probe = with_resources(lambda resources: probe_profile(resources, name, mailbox))
+    probe = call(probe_profile, name, mailbox)
     if as_json:
         print_json(probe_shape(probe))
     else:
@@ -151,7 +150,7 @@ def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def folders(name: str, mailbox: str | None, as_json: bool) -> None:
     """Show which folders of a mailbox the profile NAME archives, and why; nothing is archived."""
-    found = with_resources(lambda resources: show_folders(resources, name, mailbox))
+    found = call(show_folders, name, mailbox)
     if as_json:
         print_json(folders_shape(found))
         return
@@ -203,14 +202,14 @@ def run(
         return show_forecast(name, report=report, deletions=deletions, as_json=as_json)
     if report or deletions or as_json:
         raise click.UsageError("--report, --deletions and --json are for --what-if.")
-    run_id = with_resources(lambda resources: start_run(resources, name, any_time=any_time))
+    run_id = call(start_run, name, any_time=any_time)
     click.echo(run_id)
-    started = with_database(lambda database: show_run(database, run_id, most=0)).run
+    started = call_with_database_only(show_run, run_id, most=0).run
     if started.paused_until is not None:
         warn(f"no window of the profile is open: run {run_id} pauses until {local_time(started.paused_until)}")
     if wait:
         return follow(run_id)
-    summary = with_database(lambda database: summarize_profile(database, name))
+    summary = call_with_database_only(summarize_profile, name)
     print_warnings(summary.profile.warnings, out=console(sys.stderr))
     return ExitCode.OK
 

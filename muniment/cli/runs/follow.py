@@ -14,14 +14,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-from muniment.cli.kit.connect import quiet, settings
+from muniment.cli.kit.connect import operator, quiet, settings
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.output import console, number, print_warnings, size
 from muniment.cli.runs.run_view import exit_code, mailboxes_text, print_failures, print_report
-from muniment.db.database import Database
 from muniment.errors import Transient
 from muniment.model.run import Run
-from muniment.resources import open_database
+from muniment.resources import open_database_only
+from muniment.services.access.principal import Principal
+from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import RunReport, show_run
 
 _POLL_SECONDS = 0.5
@@ -63,8 +64,9 @@ class _Display(Protocol):
 
 async def _watch(run_id: int) -> RunReport:
     out = console(sys.stderr)
-    async with open_database(quiet(settings())) as database:
-        report = await show_run(database, run_id, most=_FAILURES_SHOWN)
+    principal = operator()
+    async with open_database_only(quiet(settings())) as resources:
+        report = await show_run(principal, resources, run_id, most=_FAILURES_SHOWN)
         print_warnings(report.run.warnings, out=out)
         known: set[str] = set()
         with _display(out) as display:
@@ -75,19 +77,21 @@ async def _watch(run_id: int) -> RunReport:
                 known.update(failure.mailbox for failure in fresh)
                 display.update(report.run)
                 if report.run.state.is_final:
-                    return await _patiently(database, run_id, out, most=None)
+                    return await _patiently(principal, resources, run_id, out, most=None)
                 await asyncio.sleep(_POLL_SECONDS)
                 # Not all of them at every look: there may be 100,000.
-                report = await _patiently(database, run_id, out, most=_FAILURES_SHOWN)
+                report = await _patiently(principal, resources, run_id, out, most=_FAILURES_SHOWN)
 
 
-async def _patiently(database: Database, run_id: int, out: Console, *, most: int | None) -> RunReport:
+async def _patiently(
+    principal: Principal, resources: Resources, run_id: int, out: Console, *, most: int | None
+) -> RunReport:
     """Ask for the run, and go on asking for a while when the database is away: it may be restarting."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     announced = False
     while True:
         try:
-            return await show_run(database, run_id, most=most)
+            return await show_run(principal, resources, run_id, most=most)
         except Transient as error:
             if time.monotonic() > deadline:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.cli.kit.connect import with_database, with_resources
+from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.output import console, print_json, print_table, print_warnings
 from muniment.cli.runs.follow import watch
@@ -36,7 +36,7 @@ def run() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
     """List the newest runs."""
-    runs = with_database(lambda database: list_runs(database, limit))
+    runs = call_with_database_only(list_runs, limit)
     if as_json:
         print_json([run_shape(found) for found in runs])
     elif runs:
@@ -52,7 +52,7 @@ def list_(limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
     """Show the run ID: counts, the mailboxes that failed, and what to do about them."""
-    report = watch(run_id) if follow else with_database(lambda database: show_run(database, run_id))
+    report = watch(run_id) if follow else call_with_database_only(show_run, run_id)
     if report is None:
         return ExitCode.INTERRUPTED
     if as_json:
@@ -66,5 +66,5 @@ def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
 @click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
 def cancel(run_id: int) -> None:
     """Stop the run ID; what it archived stays, and the next run goes on from there."""
-    found = with_resources(lambda resources: cancel_run(resources, run_id))
+    found = call(cancel_run, run_id)
     click.echo(f"run {found.id} of {found.profile}: {found.state} ({mailboxes_text(found.mailboxes)})")

@@ -9,6 +9,7 @@ from muniment.db import jobs
 from muniment.errors import MailboxBusy
 from muniment.model.run import LeasedJob
 from muniment.process import process_name
+from muniment.services.access.principal import Principal, Right
 from muniment.services.archiving.run_slice import SliceEnd, run_slice
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.resources import Resources
@@ -20,13 +21,14 @@ _log = log.get(__name__)
 BUSY_SECONDS = 15.0
 
 
-async def run_turn(resources: Resources, run_id: int, job_id: int) -> SliceEnd:
+async def run_turn(principal: Principal, resources: Resources, run_id: int, job_id: int) -> SliceEnd:
     """Run a slice of a job, go on with the run's next jobs for `turn_seconds`, and pump the run.
 
     Going on costs one statement; another task costs the broker, Celery, its events and the pump. A job that is not
     to be had (done, cancelled, leased by another, sent twice) is no error. Returns how the last slice ended. Only
     DatabaseUnavailable leaves this function: leases then run out by themselves.
     """
+    principal.require(Right.PROCESS)
     job = await _lease(resources, job_id)
     if job is None:
         return SliceEnd.NOT_LEASED

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from muniment.db import deletions, runs
-from muniment.db.database import Database
 from muniment.model.deletion import Deletion
+from muniment.services.access.principal import Principal, Right
+from muniment.services.resources import Resources
 
 
 async def show_deletions(
-    database: Database, *, run_id: int | None, address: str | None, limit: int | None
+    principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
 ) -> list[Deletion]:
     """Return the newest rows, of a run or a mailbox or of everything (None: all); NotFound when there is no such run."""
-    async with database.session() as session:
+    principal.require(Right.OPERATE)
+    async with resources.database.session() as session:
         if run_id is not None:
             await runs.get(session, run_id)
         return await deletions.ledger(session, run_id=run_id, address=address, limit=limit)

@@ -15,6 +15,7 @@ from muniment.model.finding import Verdict
 from muniment.model.folder import messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
+from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.credentials import open_logins, own_login
 from muniment.services.mailboxes.mail_session import open_session
@@ -52,12 +53,13 @@ class _Target:
 
 
 def check_rows(
-    resources: Resources, server: Server, rows: Sequence[CsvMailbox], at_once: int
+    principal: Principal, resources: Resources, server: Server, rows: Sequence[CsvMailbox], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once.
 
     ServerUnavailable when nothing gets through to the server.
     """
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
     return _check(resources, server, None, targets, at_once)
 
@@ -66,8 +68,9 @@ def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
     return lambda: own_login(row.login_user, row.password)
 
 
-async def check_profile(resources: Resources, name: str) -> AsyncGenerator[LoginCheck, None]:
+async def check_profile(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[LoginCheck, None]:
     """Yield how the login to each mailbox of a profile went, as soon as it is known; NotFound when there is no profile."""
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)

@@ -12,6 +12,7 @@ from muniment.model.finding import Finding, Verdict, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
+from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
 from muniment.services.mailboxes.credentials import Logins, open_logins
@@ -40,12 +41,13 @@ class Probe:
         return [f"{one.step}: {one.found}" for one in self.findings if one.verdict is not Verdict.OK]
 
 
-async def probe_profile(resources: Resources, name: str, mailbox: str | None = None) -> Probe:
+async def probe_profile(principal: Principal, resources: Resources, name: str, mailbox: str | None = None) -> Probe:
     """Try one mailbox of the profile (the first, unless named), and say what works and what to change.
 
     What the server does wrong is in the result. NotFound when profile or mailbox do not exist, Misconfigured when a
     password cannot be decrypted.
     """
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as db:
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.try_mailbox import tried_mailbox
 from muniment.services.mailboxes.effective_folders import EffectiveFolder, effective_folders, unused_patterns
 from muniment.services.resources import Resources
@@ -19,11 +20,14 @@ class MailboxFolders:
     unused: list[str]
 
 
-async def show_folders(resources: Resources, name: str, mailbox: str | None = None) -> MailboxFolders:
+async def show_folders(
+    principal: Principal, resources: Resources, name: str, mailbox: str | None = None
+) -> MailboxFolders:
     """Log in to one mailbox of the profile (the first, unless named) and decide about each of its folders.
 
     Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
     """
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with tried_mailbox(resources, name, mailbox) as tried:
         profile, listed = tried.profile, tried.listed
     folders = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)

@@ -18,6 +18,7 @@ from muniment.db.runs import Pace
 from muniment.errors import CommandRefused, MunimentError
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
+from muniment.services.access.principal import Principal, Right
 from muniment.services.deleting.choose_doomed import choose_doomed, may_delete
 from muniment.services.deleting.delete_archived import NO_UIDPLUS
 from muniment.services.mailboxes.credentials import Logins, open_logins
@@ -61,8 +62,9 @@ class Forecast:
     hint: str = ""
 
 
-async def what_if(resources: Resources, name: str) -> AsyncGenerator[Forecast, None]:
+async def what_if(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[Forecast, None]:
     """Yield what a run of the profile would do with each mailbox, as soon as it is known; NotFound: no such profile."""
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)
@@ -75,8 +77,9 @@ async def what_if(resources: Resources, name: str) -> AsyncGenerator[Forecast, N
             yield forecast
 
 
-async def known_pace(resources: Resources, name: str) -> Pace:
+async def known_pace(principal: Principal, resources: Resources, name: str) -> Pace:
     """Return how fast runs of a profile have been, or those of all profiles where it has archived nothing yet."""
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         own = await runs.pace(session, profile.id)

@@ -14,6 +14,7 @@ from muniment.db import index
 from muniment.db.index import Generation
 from muniment.errors import SearchUnavailable
 from muniment.search import Target
+from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import generations
 from muniment.services.resources import Resources
 
@@ -31,8 +32,9 @@ class Begun:
     already: bool
 
 
-async def begin_rebuilds(resources: Resources, store: str | None) -> list[Begun]:
+async def begin_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[Begun]:
     """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
+    principal.require(Right.ADMIN)
     begun = []
     for one in await generations(resources, store):
         async with resources.database.transaction() as session:
@@ -42,8 +44,9 @@ async def begin_rebuilds(resources: Resources, store: str | None) -> list[Begun]
     return begun
 
 
-async def give_up_rebuilds(resources: Resources, store: str | None) -> list[str]:
+async def give_up_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[str]:
     """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
+    principal.require(Right.ADMIN)
     stopped = []
     for one in await generations(resources, store):
         if one.building is None:

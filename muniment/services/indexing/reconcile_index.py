@@ -10,6 +10,8 @@ from muniment.db import index
 from muniment.db.database import Session
 from muniment.db.index import Generation
 from muniment.search import Target
+from muniment.services.access.principal import Principal, Right
+from muniment.services.indexing.index_targets import generations
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -48,6 +50,16 @@ async def reconcile_index(resources: Resources, generation: Generation) -> tuple
     if missing or ghosts:
         _log.warning("index healed", store=generation.store_name, missing=missing, ghosts=ghosts)
     return missing, ghosts
+
+
+async def compare_indexes(principal: Principal, resources: Resources, store: str | None) -> list[tuple[str, int, int]]:
+    """Compare the index of one store, or of all, with the archive.
+
+    Returns, for each store, its name and how many messages are missing in the index and how many only the index has.
+    NotFound when there is no such store.
+    """
+    principal.require(Right.ADMIN)
+    return [(one.store_name, *await reconcile_index(resources, one)) for one in await generations(resources, store)]
 
 
 def is_due(generation: Generation, hours: float) -> bool:

@@ -11,6 +11,7 @@ from muniment.db.index import Coverage, Generation, Pause, Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.index_problem import IndexProblem
 from muniment.search import Target
+from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import generations
 from muniment.services.resources import Resources
 
@@ -88,8 +89,9 @@ class IndexStatus:
         return self.indexed / self.messages if self.messages else 1.0
 
 
-async def show_index(resources: Resources) -> IndexStatus:
+async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
     """Count on both sides."""
+    principal.require(Right.OPERATE, Right.PROCESS)
     async with resources.database.session() as session:
         stores = await index.coverage(session)
         known = {one.store_id: one for one in await index.generations(session, resources.index.backend)}
@@ -108,14 +110,18 @@ async def show_index(resources: Resources) -> IndexStatus:
     return IndexStatus(resources.index.backend, shown, reasons, pause, error)
 
 
-async def list_problems(resources: Resources, store: str | None, limit: int) -> list[IndexProblem]:
+async def list_problems(
+    principal: Principal, resources: Resources, store: str | None, limit: int
+) -> list[IndexProblem]:
     """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
+    principal.require(Right.ADMIN)
     async with resources.database.session() as session:
         return await index.problems(session, await _store_id(resources, store), limit)
 
 
-async def retry_problems(resources: Resources, store: str | None) -> int:
+async def retry_problems(principal: Principal, resources: Resources, store: str | None) -> int:
     """Have every message that is not, or not wholly, indexed looked at again; return how many."""
+    principal.require(Right.ADMIN)
     store_id = await _store_id(resources, store)
     async with resources.database.transaction() as session:
         return await index.retry_all(session, store_id)

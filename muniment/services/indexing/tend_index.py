@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from muniment.db import index, status
 from muniment.jobs import INDEX_DRAIN, Queue
+from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.index_targets import generations
 from muniment.services.indexing.rebuild_index import drive_rebuild
@@ -17,8 +18,9 @@ MAX_INDEX_TASKS = 8
 _RETRIED = 1000
 
 
-async def work_at_index(resources: Resources) -> None:
+async def work_at_index(principal: Principal, resources: Resources) -> None:
     """Do what there is to do at the index, for a bounded time; SearchUnavailable when it takes nothing."""
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         if await index.is_paused(session):
             return
@@ -46,8 +48,9 @@ async def _is_busy(resources: Resources, store_id: int) -> bool:
         return await index.pending_of(session, store_id, MOST_WAITING // 2) >= MOST_WAITING // 2
 
 
-async def dispatch_index(resources: Resources) -> None:
+async def dispatch_index(principal: Principal, resources: Resources) -> None:
     """Send index tasks while there is more to do than the tasks in the broker will take."""
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         if await index.is_paused(session):
             return

@@ -6,37 +6,47 @@ import asyncio
 from pathlib import Path
 
 from muniment.db import dump, installation
-from muniment.db.database import Database
-from muniment.errors import Conflict, NotFound
+from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.secrecy import Secret
+from muniment.services.access.principal import Principal, Right
+from muniment.services.resources import Resources
 
 
-async def back_up(program: Path, url: Secret, file: Path) -> int:
+async def back_up(principal: Principal, resources: Resources, program: Path, file: Path) -> int:
     """Write everything to `file` with pg_dump and return its size in bytes; Conflict when the file exists.
 
     Safe at any time, whatever runs.
     """
+    principal.require(Right.ADMIN)
     if await asyncio.to_thread(file.exists):
         raise Conflict(f"{file} exists already", hint="Choose another name: a backup is never overwritten.")
-    await dump.dump(program, url, file)
+    await dump.dump(program, _url(resources), file)
     return (await asyncio.to_thread(file.stat)).st_size
 
 
-async def restore(program: Path, database: Database, url: Secret, file: Path) -> None:
+async def restore_backup(principal: Principal, resources: Resources, program: Path, file: Path) -> None:
     """Replace an empty installation by the one in `file`, with pg_restore.
 
     Conflict when it is not empty; NotFound when there is no such file. Whatever fails, the empty one stays as it was.
     """
+    principal.require(Right.ADMIN)
     if not await asyncio.to_thread(file.is_file):
         raise NotFound(f"there is no file {file}")
-    async with database.session() as session:
+    async with resources.database.session() as session:
         if await installation.is_bare(session):
-            return await dump.restore(program, url, file)
+            return await dump.restore(program, _url(resources), file)
         if not await installation.is_empty(session):
             raise Conflict(
                 "this installation is not empty",
                 hint="Restore into a new one: an empty database, or a data folder of its own with --data.",
             )
-    async with installation.put_aside(database):
-        await dump.restore(program, url, file)
+    async with installation.put_aside(resources.database):
+        await dump.restore(program, _url(resources), file)
     return None
+
+
+def _url(resources: Resources) -> Secret:
+    url = resources.settings.database_url
+    if url is None:
+        raise Misconfigured("MUNIMENT_DATABASE_URL is not set")
+    return url

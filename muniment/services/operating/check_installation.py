@@ -22,7 +22,7 @@ async def check_installation(database: Database, secrets: SecretBox) -> None:
             f"the database lacks {lacking} of this version's migrations", hint="Run `muniment migrate` first."
         )
     async with database.session() as session:
-        sealed = await installation.key_check(session, secrets.seal(_TEXT, purpose=_PURPOSE))
+        sealed = await installation.key_check(session, sealed_check(secrets))
     try:
         secrets.open(sealed, purpose=_PURPOSE)
     except Misconfigured as error:
@@ -32,9 +32,6 @@ async def check_installation(database: Database, secrets: SecretBox) -> None:
         ) from error
 
 
-async def reset_key(database: Database, secrets: SecretBox) -> None:
-    """Take the present key for the right one from now on, and forget every stored password."""
-    async with database.transaction() as session:
-        sealed = secrets.seal(_TEXT, purpose=_PURPOSE)
-        await installation.key_check(session, sealed)
-        await installation.replace_key(session, sealed)
+def sealed_check(secrets: SecretBox) -> bytes:
+    """Return what the database keeps to recognise the key by."""
+    return secrets.seal(_TEXT, purpose=_PURPOSE)

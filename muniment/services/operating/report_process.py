@@ -11,6 +11,7 @@ from muniment import log
 from muniment.db import status
 from muniment.errors import Transient
 from muniment.process import process_name
+from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -19,8 +20,9 @@ _log = log.get(__name__)
 REPORT_SECONDS = 10.0
 
 
-async def report_process(resources: Resources, kind: str, concurrency: int) -> None:
+async def report_process(principal: Principal, resources: Resources, kind: str, concurrency: int) -> None:
     """Report until cancelled, and then take the report back."""
+    principal.require(Right.PROCESS)
     host, pid = socket.gethostname(), os.getpid()
     name = f"{kind}@{process_name()}"
     try:
@@ -37,7 +39,8 @@ async def report_process(resources: Resources, kind: str, concurrency: int) -> N
                 await status.forget_process(session, name)
 
 
-async def forget_silent_processes(resources: Resources) -> None:
+async def forget_silent_processes(principal: Principal, resources: Resources) -> None:
     """Forget processes that ended without taking their report back."""
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         await status.forget_silent(session)

@@ -9,6 +9,8 @@ from muniment.db.database import Database
 from muniment.errors import NotFound
 from muniment.governor import Memory, Timing
 from muniment.model.server_limits import ServerLimits
+from muniment.services.access.principal import Principal, Right
+from muniment.services.resources import Resources
 from muniment.settings import Settings
 
 
@@ -33,14 +35,16 @@ def server_memory(database: Database, timing: Timing) -> Memory:
     return Memory(limits, is_first)
 
 
-async def limit_server(database: Database, server: str, given: ServerLimits) -> None:
+async def limit_server(principal: Principal, resources: Resources, server: str, given: ServerLimits) -> None:
     """Give a server limits of its own; new connections heed them within seconds."""
-    async with database.session() as session:
+    principal.require(Right.ADMIN)
+    async with resources.database.session() as session:
         await servers.set_limits(session, server, given)
 
 
-async def unlimit_server(database: Database, server: str) -> None:
+async def unlimit_server(principal: Principal, resources: Resources, server: str) -> None:
     """Take a server's own limits away; NotFound when it has none."""
-    async with database.session() as session:
+    principal.require(Right.ADMIN)
+    async with resources.database.session() as session:
         if not await servers.clear_limits(session, server):
             raise NotFound(f"{server} has no limits of its own", hint="`muniment server list` shows all limits.")

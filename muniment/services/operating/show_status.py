@@ -11,6 +11,7 @@ from muniment.governor import ServerState
 from muniment.jobs import Queue
 from muniment.model.process_report import ProcessReport
 from muniment.model.quarantined import Quarantined
+from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
 from muniment.services.resources import Resources
@@ -34,11 +35,12 @@ class Status:
     stale: list[status.StaleMailbox]
 
 
-async def show_status(resources: Resources) -> Status:
+async def show_status(principal: Principal, resources: Resources) -> Status:
     """Look at everything once."""
+    principal.require(Right.OPERATE, Right.PROCESS)
     queues = {queue.value: await _depth(resources, queue) for queue in Queue}
-    servers = await show_governor(resources)
-    index = await show_index(resources)
+    servers = await show_governor(principal, resources)
+    index = await show_index(principal, resources)
     async with resources.database.transaction(snapshot=True) as session:
         return Status(
             processes=await status.processes(session, SILENCE_SECONDS),
@@ -52,6 +54,13 @@ async def show_status(resources: Resources) -> Status:
         )
 
 
+async def show_processes(principal: Principal, resources: Resources) -> list[ProcessReport]:
+    """Return the processes that reported."""
+    principal.require(Right.OPERATE, Right.PROCESS)
+    async with resources.database.session() as session:
+        return await status.processes(session, SILENCE_SECONDS)
+
+
 async def _depth(resources: Resources, queue: Queue) -> int | None:
     try:
         return await resources.queue.depth(queue)
@@ -59,7 +68,8 @@ async def _depth(resources: Resources, queue: Queue) -> int | None:
         return None
 
 
-async def list_quarantine(resources: Resources, limit: int) -> list[Quarantined]:
+async def list_quarantine(principal: Principal, resources: Resources, limit: int) -> list[Quarantined]:
     """Return messages that could not be archived, with their reasons."""
+    principal.require(Right.OPERATE)
     async with resources.database.session() as session:
         return await status.quarantine_list(session, limit)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from muniment.db import fleet
 from muniment.db.fleet import Capacity, LagBucket, LastRun, MailboxLag, OpenRun
+from muniment.services.access.principal import Principal, Right
 from muniment.services.operating.show_status import Status, show_status
 from muniment.services.resources import Resources
 
@@ -38,19 +39,21 @@ class FleetFacts:
     never_proven: int
 
 
-async def watch_fleet(resources: Resources, publish: Callable[[FleetFacts], None]) -> None:
+async def watch_fleet(principal: Principal, resources: Resources, publish: Callable[[FleetFacts], None]) -> None:
     """Gather and publish the facts until cancelled; DatabaseUnavailable when PostgreSQL is away."""
+    principal.require(Right.PROCESS)
     while True:
         began = time.monotonic()
-        publish(await fleet_facts(resources))
+        publish(await fleet_facts(principal, resources))
         rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
         await asyncio.sleep(max(FACTS_SECONDS, rest))
 
 
-async def fleet_facts(resources: Resources) -> FleetFacts:
+async def fleet_facts(principal: Principal, resources: Resources) -> FleetFacts:
     """Gather the facts once; DatabaseUnavailable when PostgreSQL is away."""
+    principal.require(Right.PROCESS)
     taken = time.time()
-    status = await show_status(resources)
+    status = await show_status(principal, resources)
     async with resources.database.transaction(snapshot=True) as session:
         return FleetFacts(
             taken=taken,

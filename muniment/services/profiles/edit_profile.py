@@ -7,38 +7,40 @@ from dataclasses import replace
 import msgspec
 
 from muniment.db import profiles
-from muniment.db.database import Database
 from muniment.errors import Misconfigured
 from muniment.model.folder_scope import FolderScope
 from muniment.model.login import LoginKind, LoginMethod
 from muniment.model.profile import ProfileKind, Server
 from muniment.model.server_kind import ServerKind
-from muniment.secrecy import Secret, SecretBox
+from muniment.secrecy import Secret
+from muniment.services.access.principal import Principal, Right
 from muniment.services.profiles.profile_document import HINT, ProfileDocument, document_of
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.resources import Resources
 
 
-async def export_profile(database: Database, name: str) -> ProfileDocument:
+async def export_profile(principal: Principal, resources: Resources, name: str) -> ProfileDocument:
     """Return a profile without its secrets; NotFound when there is none of this name."""
-    async with database.session() as session:
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
+    async with resources.database.session() as session:
         profile = await profiles.find(session, name)
         return document_of(profile, await profiles.mailboxes(session, profile.id))
 
 
 async def edit_profile(
-    database: Database,
-    secrets: SecretBox,
+    principal: Principal,
+    resources: Resources,
     old: ProfileDocument,
     new: ProfileDocument,
     *,
     password: Secret,
     csv: bytes | None,
-    who: str,
 ) -> ProfileSummary:
     """Store the changed document; an empty password and rows that no CSV file replaces stay as they are.
 
     Misconfigured when a value means nothing or does not fit the others.
     """
+    principal.require(Right.MODIFY_PROFILES)
     if (new.name, new.kind) != (old.name, old.kind):
         raise Misconfigured(
             "a profile keeps its name and its kind", hint="Export it, change the file, and import it as another one."
@@ -52,22 +54,22 @@ async def edit_profile(
         raise Misconfigured(
             "a password is no access token, and the other way round", hint="Give the new one with --password-file."
         )
-    return await submit_profile(database, secrets, request, change=True, keep=True, who=who)
+    return await submit_profile(principal, resources, request, change=True, keep=True)
 
 
 async def import_profile(
-    database: Database,
-    secrets: SecretBox,
+    principal: Principal,
+    resources: Resources,
     document: ProfileDocument,
     *,
     password: Secret,
     csv: bytes | None,
-    who: str,
 ) -> ProfileSummary:
     """Add the profile of a document; Conflict when its name is taken, Misconfigured when something is missing."""
+    principal.require(Right.MODIFY_PROFILES)
     _check_csv(document, csv)
     request = replace(request_of(document), password=password, csv=csv)
-    return await submit_profile(database, secrets, request, who=who)
+    return await submit_profile(principal, resources, request)
 
 
 def _check_csv(document: ProfileDocument, csv: bytes | None) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from muniment.clock import utc_now
-from muniment.db import audit, profiles, users
-from muniment.db.database import Database, Session
+from muniment.db import profiles, users
+from muniment.db.database import Session
 from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.deletion_rule import NO_DELETION, DeletionRule
 from muniment.model.folder_scope import EVERYTHING, USUAL, FolderScope
@@ -18,10 +18,14 @@ from muniment.model.profile import Profile, ProfileKind, Server
 from muniment.model.schedule import BY_HAND, Schedule
 from muniment.model.server_kind import GENERIC, ServerKind
 from muniment.secrecy import Secret, SecretBox
+from muniment.services.access import audit
+from muniment.services.access.audit import Action
+from muniment.services.access.principal import Principal, Right
 from muniment.services.mailboxes.access_token import is_source
 from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.profiles.csv_mailboxes import read_csv
 from muniment.services.profiles.profile_document import document_of, to_builtins
+from muniment.services.resources import Resources
 
 _SHOWN = 10
 
@@ -85,25 +89,29 @@ class ProfileSummary:
 
 
 async def submit_profile(
-    database: Database,
-    secrets: SecretBox,
+    principal: Principal,
+    resources: Resources,
     request: ProfileRequest,
     *,
     change: bool = False,
     keep: bool = False,
-    who: str = "",
 ) -> ProfileSummary:
-    """Store a profile with its mailboxes, all or nothing, and write it down in the audit log as the act of `who`.
+    """Store a profile with its mailboxes, all or nothing, and record it in the audit log.
 
     `change` overwrites the one of this name; with `keep` what the request lacks, a password or a CSV file, stays.
     Users are created for unknown addresses and names. Misconfigured says what is wrong with
     the request, Conflict that the name is taken (or, with `change`, that the kind differs).
     """
-    targets = None if keep and request.kind is ProfileKind.CSV and request.csv is None else _targets(request, secrets)
+    principal.require(Right.MODIFY_PROFILES)
+    targets = (
+        None
+        if keep and request.kind is ProfileKind.CSV and request.csv is None
+        else _targets(request, resources.secrets)
+    )
     profile = _profile(request, is_new=not keep)
     missing = None if keep else b""
-    sealed = secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
-    async with database.transaction() as session:
+    sealed = resources.secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
+    async with resources.database.transaction() as session:
         await _check_users(session, profile)
         await _check_collecting(session, request)
         before = await _document(session, profile.name) if change else None
@@ -113,7 +121,8 @@ async def submit_profile(
         if request.kind is ProfileKind.MULTIDROP:
             await profiles.set_collecting(session, profile_id)
         after = await _document(session, profile.name)
-        await audit.add(session, who, "profile changed" if change else "profile added", profile.name, before, after)
+        action = Action.PROFILE_CHANGED if change else Action.PROFILE_ADDED
+        await audit.act(session, principal, action, profile.name, before=before, after=after)
         count = await profiles.count_mailboxes(session, profile_id)
     return ProfileSummary(replace(profile, id=profile_id), count)
 
@@ -146,9 +155,10 @@ async def _document(session: Session, name: str) -> dict[str, object]:
     return to_builtins(document_of(profile, await profiles.mailboxes(session, profile.id)))
 
 
-async def profile_exists(database: Database, name: str) -> bool:
+async def profile_exists(principal: Principal, resources: Resources, name: str) -> bool:
     """Tell whether there is a profile of this name."""
-    async with database.session() as session:
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
+    async with resources.database.session() as session:
         try:
             await profiles.find(session, name)
         except NotFound:
@@ -156,21 +166,24 @@ async def profile_exists(database: Database, name: str) -> bool:
     return True
 
 
-async def summarize_profile(database: Database, name: str) -> ProfileSummary:
+async def summarize_profile(principal: Principal, resources: Resources, name: str) -> ProfileSummary:
     """Return one profile; NotFound when there is none of this name."""
-    async with database.session() as session:
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
+    async with resources.database.session() as session:
         return await _summary(session, await profiles.find(session, name))
 
 
-async def list_profiles(database: Database) -> list[ProfileSummary]:
+async def list_profiles(principal: Principal, resources: Resources) -> list[ProfileSummary]:
     """Return every profile, by name."""
-    async with database.session() as session:
+    principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
+    async with resources.database.session() as session:
         return [await _summary(session, profile) for profile in await profiles.list_all(session)]
 
 
-async def remove_profile(database: Database, name: str, *, who: str = "") -> None:
+async def remove_profile(principal: Principal, resources: Resources, name: str) -> None:
     """Delete a profile; archives and runs stay. Conflict while it runs."""
-    async with database.transaction() as session:
+    principal.require(Right.MODIFY_PROFILES)
+    async with resources.database.transaction() as session:
         profile = await profiles.find(session, name)
         await profiles.lock(session, profile.id)
         run_id = await profiles.open_run(session, profile.id)
@@ -178,7 +191,7 @@ async def remove_profile(database: Database, name: str, *, who: str = "") -> Non
             raise Conflict(
                 f"profile {profile.name} is running (run {run_id})", hint=f"`muniment run cancel {run_id}` stops it."
             )
-        await audit.add(session, who, "profile removed", profile.name, await _document(session, name), None)
+        await audit.act(session, principal, Action.PROFILE_REMOVED, profile.name, before=await _document(session, name))
         await profiles.remove(session, profile.id)
 
 

@@ -13,14 +13,16 @@ from typing import IO
 from muniment.clock import utc_now
 from muniment.contents.codec import EncodedPart, checked_stream
 from muniment.db import folders, messages, users
-from muniment.db.database import Database, Session
+from muniment.db.database import Session
 from muniment.db.folders import ArchiveFolder
 from muniment.db.messages import Entry
 from muniment.errors import Damaged, NotFound
+from muniment.services.access.principal import Principal, Right
 from muniment.services.reading.formats.eml import EmlTree
 from muniment.services.reading.formats.manifest import MailTree, ManifestEntry
 from muniment.services.reading.formats.mbox import MboxTree
 from muniment.services.reading.read_message import with_parts
+from muniment.services.resources import Resources
 
 #: A message waits in memory up to this size (bytes) until its hash is proven, then in a file.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -49,7 +51,8 @@ Progress = Callable[[int, int], None]
 
 
 async def export_archive(
-    database: Database,
+    principal: Principal,
+    resources: Resources,
     user: str,
     *,
     folder: str | None = None,
@@ -65,15 +68,16 @@ async def export_archive(
     are damaged is left out and reported. NotFound: no such user or folder; Conflict: the directory
     is not empty.
     """
+    principal.require(Right.EXPORT)
     tree_of: dict[ExportFormat, type[MailTree]] = {ExportFormat.EML: EmlTree, ExportFormat.MBOX: MboxTree}
     report = ExportReport()
-    async with database.session() as session:
+    async with resources.database.session() as session:
         user_id = await users.find_id(session, user)
         wanted = _below(await folders.of_user(session, user_id), folder)
     with tree_of[format](directory, user=user, created=utc_now()) as tree:
         for found in wanted:
             # A folder as it is at one moment; one transaction for all could last for hours.
-            async with database.transaction(snapshot=True) as session:
+            async with resources.database.transaction(snapshot=True) as session:
                 await _export_folder(session, tree, found, report, progress, former=former)
             report.folders += 1
     return report

@@ -10,7 +10,9 @@ from muniment.db import folders, messages
 from muniment.db.database import Database, Session
 from muniment.db.messages import Filed, StoredMessage
 from muniment.errors import Damaged
+from muniment.services.access.principal import Principal, Right
 from muniment.services.reading.read_message import with_parts
+from muniment.services.resources import Resources
 
 _WINDOW_MESSAGES = 2000
 _WINDOW_FOLDERS = 500
@@ -35,23 +37,24 @@ class VerifyReport:
 
 
 async def verify_archive(
-    database: Database, progress: Callable[[int, int], None] = lambda _messages, _bytes: None
+    principal: Principal, resources: Resources, progress: Callable[[int, int], None] = lambda _messages, _bytes: None
 ) -> VerifyReport:
     """Read every stored message; a damaged one is named at every place where it is filed.
 
     It takes a transaction for each window, not one for hours, which would keep PostgreSQL from tidying up. What is
     archived meanwhile may be read, or not.
     """
+    principal.require(Right.OPERATE)
     report = VerifyReport()
     last: StoredMessage | None = None
     while True:
-        async with database.transaction(snapshot=True) as session:
+        async with resources.database.transaction(snapshot=True) as session:
             window = await messages.messages_after(session, last, _WINDOW_MESSAGES)
             await _verify(session, window, report, progress)
         if not window:
             break
         last = window[-1]
-    await _look_for_missing(database, report)
+    await _look_for_missing(resources.database, report)
     return report
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from muniment import log
 from muniment.db import profiles, runs
-from muniment.db.database import Database, Session
+from muniment.db.database import Session
 from muniment.db.profiles import DueProfile
 from muniment.errors import Conflict, Misconfigured, Permanent
 from muniment.model.profile import Profile
 from muniment.model.run import Failure, Notice, Run
+from muniment.services.access.principal import Principal, Right
 from muniment.services.directories.sync import sync_directory
 from muniment.services.resources import Resources
 from muniment.services.runs.pump import pump
@@ -27,12 +28,13 @@ class RunReport:
     notices: list[Notice]
 
 
-async def start_run(resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
+async def start_run(principal: Principal, resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
     """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
 
     `any_time`: also outside of the profile's windows. Conflict when the profile is running already; Misconfigured when
     it has no mailbox.
     """
+    principal.require(Right.ARCHIVE)
     async with resources.database.transaction() as session:
         profile = await profiles.find(session, profile_name)
         await profiles.lock(session, profile.id)  # who starts it at the same time waits, and then finds this run
@@ -41,12 +43,13 @@ async def start_run(resources: Resources, profile_name: str, *, any_time: bool =
     return run_id
 
 
-async def start_due_runs(resources: Resources) -> None:
+async def start_due_runs(principal: Principal, resources: Resources) -> None:
     """Start the profiles that are due by their schedules.
 
     A time that was missed, because nobody was up, no window was open or the last run went on, is made up for once. Two
     schedulers do not start a profile twice.
     """
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         due = await profiles.due(session)
     for one in due:
@@ -90,24 +93,27 @@ async def _open_run(session: Session, profile: Profile, *, scheduled: bool = Fal
     return run_id
 
 
-async def show_run(database: Database, run_id: int, *, most: int | None = None) -> RunReport:
+async def show_run(principal: Principal, resources: Resources, run_id: int, *, most: int | None = None) -> RunReport:
     """Return a run with its failures and notices, at most so many of each (None: all); NotFound when there is none."""
-    async with database.transaction(snapshot=True) as session:
+    principal.require(Right.ARCHIVE, Right.OPERATE)
+    async with resources.database.transaction(snapshot=True) as session:
         run = await runs.get(session, run_id)
         return RunReport(run, await runs.failures(session, run_id, most), await runs.notices(session, run_id, most))
 
 
-async def list_runs(database: Database, limit: int) -> list[Run]:
+async def list_runs(principal: Principal, resources: Resources, limit: int) -> list[Run]:
     """Return the newest runs, newest first."""
-    async with database.session() as session:
+    principal.require(Right.ARCHIVE, Right.OPERATE)
+    async with resources.database.session() as session:
         return await runs.latest(session, limit)
 
 
-async def cancel_run(resources: Resources, run_id: int) -> Run:
+async def cancel_run(principal: Principal, resources: Resources, run_id: int) -> Run:
     """Ask a run to stop and return how it stands: waiting jobs end now, running ones at their next heartbeat.
 
     What was archived stays; a later run goes on from there. Conflict when the run is over.
     """
+    principal.require(Right.ARCHIVE)
     async with resources.database.transaction() as session:
         run = await runs.get(session, run_id)
         if run.state.is_final:

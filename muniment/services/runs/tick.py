@@ -6,6 +6,7 @@ from muniment import log, metrics
 from muniment.db import jobs, runs
 from muniment.errors import BrokerUnavailable
 from muniment.jobs import Queue
+from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 from muniment.services.runs.pump import pump
 
@@ -15,8 +16,9 @@ _log = log.get(__name__)
 MAX_LOSSES = 20
 
 
-async def pump_runs(resources: Resources) -> None:
+async def pump_runs(principal: Principal, resources: Resources) -> None:
     """Recover what was lost, then pump every open run."""
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         run_ids = await runs.open_ids(session)
     if run_ids:

@@ -10,7 +10,7 @@ from muniment.db import saved_searches, users
 from muniment.errors import MunimentError, SearchUnavailable, Transient
 from muniment.model.saved_search import SavedSearch
 from muniment.search import parse
-from muniment.services.access.viewer import Viewer
+from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 from muniment.services.searching.search_messages import count_matches
 
@@ -20,51 +20,57 @@ _log = log.get(__name__)
 _ROUND = 5
 
 
-async def save_search(resources: Resources, user: str, name: str, query: str) -> None:
+async def save_search(principal: Principal, resources: Resources, user: str, name: str, query: str) -> None:
     """Keep a query under a name; BadQuery when it is none, NotFound for the user, Conflict for the name."""
+    principal.require_access_to(user)
     parse(query, now=utc_now(), zone=get_localzone())
     async with resources.database.session() as session:
         await saved_searches.add(session, await users.find_id(session, user), name, query)
 
 
-async def remove_search(resources: Resources, user: str, name: str) -> None:
+async def remove_search(principal: Principal, resources: Resources, user: str, name: str) -> None:
     """Forget a saved search; NotFound for the user or the name."""
+    principal.require_access_to(user)
     async with resources.database.session() as session:
         await saved_searches.remove(session, await users.find_id(session, user), name)
 
 
-async def list_searches(resources: Resources, user: str | None) -> list[SavedSearch]:
+async def list_searches(principal: Principal, resources: Resources, user: str | None) -> list[SavedSearch]:
     """Return the saved searches of a user, or of everybody; NotFound for the user."""
+    principal.require_access_to(user)
     async with resources.database.session() as session:
         return await saved_searches.list_all(session, None if user is None else await users.find_id(session, user))
 
 
-async def find_search(resources: Resources, user: str, name: str) -> SavedSearch:
+async def find_search(principal: Principal, resources: Resources, user: str, name: str) -> SavedSearch:
     """Return a saved search; NotFound for the user or the name."""
+    principal.require_access_to(user)
     async with resources.database.session() as session:
         return await saved_searches.find(session, await users.find_id(session, user), name)
 
 
-async def request_search(resources: Resources, user: str, name: str) -> SavedSearch:
+async def request_search(principal: Principal, resources: Resources, user: str, name: str) -> SavedSearch:
     """Have the scheduler run a saved search; return it as it was."""
-    found = await find_search(resources, user, name)
+    found = await find_search(principal, resources, user, name)
     async with resources.database.session() as session:
         await saved_searches.request(session, found.id)
     return found
 
 
-async def run_requested_searches(resources: Resources) -> None:
+async def run_requested_searches(principal: Principal, resources: Resources) -> None:
     """Run what was asked for, each as the user whose search it is, and keep the count.
 
     An index that does not answer leaves it to a later round; other errors are kept with the search.
     """
+    principal.require(Right.PROCESS)
     for _ in range(_ROUND):
         async with resources.database.transaction() as session:
             search = await saved_searches.take(session)
             if search is None:
                 return
             try:
-                results, error = await count_matches(resources, search.query, Viewer(search.user_name)), None
+                user = Principal.archive_user(search.user_name)
+                results, error = await count_matches(user, resources, search.query), None
             except SearchUnavailable as away:
                 _log.warning("a saved search waits for the index", search=search.id, error=str(away))
                 return

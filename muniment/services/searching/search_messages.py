@@ -14,14 +14,17 @@ from tzlocal import get_localzone
 from muniment.attachments.limits import READERS_VERSION
 from muniment.clock import utc_now
 from muniment.contents.codec import decode_part
-from muniment.db import audit, index
+from muniment.db import index
 from muniment.db.database import Session
 from muniment.db.index import FiledRow
 from muniment.errors import Damaged, Misconfigured
 from muniment.mail.bodies import read_text
 from muniment.search import Facet, Match, Matches, Request, Sort, parse
 from muniment.search.query import Field, Query
-from muniment.services.access.viewer import Viewer, readable_archives
+from muniment.services.access import audit
+from muniment.services.access.audit import Action
+from muniment.services.access.principal import Principal
+from muniment.services.access.readable_archives import readable_archives
 from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 from muniment.services.searching.mark_matches import Snippet, snippet
@@ -88,18 +91,18 @@ class Search:
     zone: tzinfo | None = None
 
 
-async def search_messages(resources: Resources, search: Search, viewer: Viewer) -> Found:
-    """Return a page of messages in archives that the viewer may read.
+async def search_messages(principal: Principal, resources: Resources, search: Search) -> Found:
+    """Return a page of messages in archives that the principal may read.
 
     BadQuery when the query is none, NotFound and Forbidden as `readable_archives` says, SearchUnavailable when the
     index does not answer.
     """
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
-        archives = await readable_archives(session, resources.settings, viewer)
-        if viewer.operator is not None:
-            subject = viewer.user or "all archives"
-            await audit.add(session, viewer.operator, "archive searched", subject, None, {"query": search.query})
+        archives = await readable_archives(session, resources.settings, principal)
+        if not principal.is_user:
+            subject = principal.user or "all archives"
+            await audit.act(session, principal, Action.ARCHIVE_SEARCHED, subject, after={"query": search.query})
         resolved = await resolve_names(session, query, archives)
         folders = await index.folders_of(session, archives) if search.facets else []
         request = Request(
@@ -127,9 +130,9 @@ async def search_messages(resources: Resources, search: Search, viewer: Viewer) 
         )
 
 
-async def count_matches(resources: Resources, query: str, viewer: Viewer) -> int:
-    """Return how many messages match in archives that the viewer may read."""
-    found = await search_messages(resources, Search(query, limit=1), viewer)
+async def count_matches(principal: Principal, resources: Resources, query: str) -> int:
+    """Return how many messages match in archives that the principal may read."""
+    found = await search_messages(principal, resources, Search(query, limit=1))
     return found.total
 
 

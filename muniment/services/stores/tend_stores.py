@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from muniment import log
 from muniment.db import stores
+from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
 
-async def tend_stores(resources: Resources) -> None:
+async def tend_stores(principal: Principal, resources: Resources) -> None:
     """Sum up what the stores hold, and begin a new one in time; may run twice, and at two places at once."""
+    principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         await stores.sum_up(session)
     async with resources.database.transaction() as session:

@@ -11,6 +11,7 @@ from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Folder
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven, source
 
 
@@ -21,7 +22,7 @@ async def test_message_that_breaks_the_connection_is_given_up(harness: Harness) 
     patient = harness.with_settings(batch_messages=1, job_attempts=3)
     async with ImapServer(script) as server:
         report = await archive(patient, server)
-        [row] = await list_quarantine(harness.resources, 10)
+        [row] = await list_quarantine(ADMIN, harness.resources, 10)
 
     assert report.run.state == RunState.SUCCEEDED
     assert (report.run.messages.archived, report.run.messages.quarantined) == (10, 1)
@@ -44,7 +45,7 @@ async def test_batch_before_the_break_is_kept(harness: Harness) -> None:
 async def test_failures_weigh_what_they_say(harness: Harness, port: int) -> None:
     """Failures add up by their weight, whatever came in between: what is nobody's fault never ends a job."""
     await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
-    await start_run(harness.resources, "one")
+    await start_run(ADMIN, harness.resources, "one")
     ((_, (_, job_id)),) = harness.queue.tasks
     ends = []
     async with harness.database.session() as session:
@@ -109,6 +110,6 @@ async def test_bytes_in_quarantine_outlive_the_server(harness: Harness) -> None:
             )
         script.mailboxes[TARGET][b"INBOX"].messages = [*mails("a", 3), *mails("b", 1, first=4)]
         await harness.archive("all")
-        rows = await list_quarantine(harness.resources, 10)
+        rows = await list_quarantine(ADMIN, harness.resources, 10)
 
     assert [row.uid for row in rows] == [90]

@@ -32,6 +32,7 @@ from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     TARGET,
     mailbox,
@@ -74,9 +75,9 @@ async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: p
     monkeypatch.setattr(messages, "add_entries", add_entries)
     async with ImapServer(script) as server:
         await submit(tiny, server)
-        run_id = await start_run(tiny.resources, "all")
+        run_id = await start_run(ADMIN, tiny.resources, "all")
         ends = await tiny.work()
-        report = await show_run(harness.database, run_id)
+        report = await show_run(ADMIN, harness.resources, run_id)
 
     assert ends == [SliceEnd.LEASE_LOST]
     assert report.run.messages.archived == 10
@@ -91,7 +92,7 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await start_run(harness.resources, "all")
+        await start_run(ADMIN, harness.resources, "all")
     async with harness.database.session() as session:
         job = await jobs.lease(session, 1, "somebody", 60)
         assert job is not None
@@ -120,7 +121,7 @@ async def test_expired_lease_is_taken_over(harness: Harness) -> None:
     quick = harness.with_settings(lease_seconds=1.5, batch_messages=5)
     async with ImapServer(script) as server:
         await submit(quick, server)
-        run_id = await start_run(quick.resources, "all")
+        run_id = await start_run(ADMIN, quick.resources, "all")
         silent = asyncio.create_task(quick.work())
         await wait_until_async(lambda: _answer(server.sent("UID FETCH")), "the worker fetches")
         async with harness.database.session() as session:
@@ -154,9 +155,11 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
     cuts = 0
     async with ImapServer(script) as server:
         await submit(hurried, server)
-        run_id = await start_run(hurried.resources, "all")
+        run_id = await start_run(ADMIN, hurried.resources, "all")
         while cuts < 60 and not (await hurried.run(run_id)).state.is_final:
-            slices = [run_turn(hurried.resources, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE]
+            slices = [
+                run_turn(ADMIN, hurried.resources, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE
+            ]
             hurried.queue.lose()
             working = [asyncio.create_task(each) for each in slices]
             if working:
@@ -167,7 +170,7 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
             await asyncio.gather(*working, return_exceptions=True)
             await assert_sound(harness)
             await assert_cursors_below_stored(harness, script)
-            await pump_runs(hurried.resources)
+            await pump_runs(ADMIN, hurried.resources)
         report = await hurried.finish(run_id)
 
     assert cuts >= 30

@@ -21,6 +21,7 @@ from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.mailgen import digests
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, mailbox, neighbourhood, submit
 
 _ROWS, _WRONG, _UNREACHABLE, _ELSEWHERE = 100, 5, 2, 1
@@ -50,8 +51,8 @@ async def test_wrong_passwords_and_unreachable_hosts(
             folders=EVERYTHING,
             max_jobs=8,
         )
-        await submit_profile(harness.database, harness.resources.secrets, request)
-        checks = {check.mailbox: check async for check in check_profile(harness.resources, "staff")}
+        await submit_profile(ADMIN, harness.resources, request)
+        checks = {check.mailbox: check async for check in check_profile(ADMIN, harness.resources, "staff")}
         quick = harness.with_settings(job_attempts=2)
         report = await quick.archive("staff")
 
@@ -84,14 +85,14 @@ def test_the_fifth_column() -> None:
 
 async def test_new_users_and_a_directory_that_is_not_there(harness: Harness) -> None:
     """Who is created may log in and read his own archive; a run that should ask a directory says that there is none."""
-    await add_user(harness.database, "target", [TARGET])
+    await add_user(ADMIN, harness.resources, "target", [TARGET])
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, mailboxes=None, sync_directory=True)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         report = await harness.finish(run_id)
 
     assert report.run.warnings == [NO_DIRECTORY]
     assert report.run.messages.archived == 18
-    assert [(user.privileges, user.own_archive) for user in await list_users(harness.database)] == [
+    assert [(user.privileges, user.own_archive) for user in await list_users(ADMIN, harness.resources)] == [
         (["login"], ["read"])
     ]

@@ -16,6 +16,7 @@ from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Folder, Mail
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import NEIGHBOURS, TARGET, archive, mailbox, message, neighbourhood, source
 
 LARGE = message("large", b"0123456789" * 1_000_000)
@@ -66,12 +67,13 @@ async def test_damage_is_named_and_left_out(harness: Harness, tmp_path: Path, ki
         there.messages = [*there.messages, Mail(70 if user == TARGET else 71, LARGE)]
     async with ImapServer(script) as server:
         await archive(harness, server)
-    clean = await verify_archive(harness.database)
+    clean = await verify_archive(ADMIN, harness.resources)
     await damage(harness, statements)
 
-    report = await verify_archive(harness.database)
+    report = await verify_archive(ADMIN, harness.resources)
     exports = [
-        await export_archive(harness.database, TARGET, format=form, directory=tmp_path / form) for form in ExportFormat
+        await export_archive(ADMIN, harness.resources, TARGET, format=form, directory=tmp_path / form)
+        for form in ExportFormat
     ]
 
     assert clean.damage == []
@@ -103,7 +105,7 @@ async def test_progress_counts_everything(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await archive(harness, server)
     steps: list[tuple[int, int]] = []
-    report = await verify_archive(harness.database, lambda messages, size: steps.append((messages, size)))
+    report = await verify_archive(ADMIN, harness.resources, lambda messages, size: steps.append((messages, size)))
 
     assert [n + 1 for n in range(72)] == [messages for messages, _ in steps]
     assert (72, steps[-1][1]) == (report.messages, report.bytes)

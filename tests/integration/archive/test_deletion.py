@@ -32,6 +32,7 @@ from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Fault, Folder, Mail, Script
 from tests.support.imap_server import ImapServer
 from tests.support.mailgen import append
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, mails, message, submit
 
 _NOW = datetime.now(UTC).replace(microsecond=0)
@@ -80,7 +81,7 @@ def _left(server: Dovecot | Cyrus, address: str, folder: str = "INBOX") -> set[i
 
 
 async def _ledger(harness: Harness) -> list[Deletion]:
-    return await show_deletions(harness.database, run_id=None, address=None, limit=None)
+    return await show_deletions(ADMIN, harness.resources, run_id=None, address=None, limit=None)
 
 
 async def _archived(harness: Harness, address: str, name: str = "end") -> Counter[str]:
@@ -323,7 +324,7 @@ class _Blows:
 
     async def run(self, harness: Harness) -> None:
         """Run the profile to its end; in half of the rounds a worker is stopped in the middle."""
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         if self.rng.random() < 0.5:
             working = asyncio.ensure_future(harness.work())
             await asyncio.wait({working}, timeout=self.rng.uniform(0, 0.15))

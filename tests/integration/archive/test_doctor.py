@@ -23,6 +23,7 @@ from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Harness
 from tests.support.imap_script import PLAIN_CAPABILITIES, Fault, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import NEIGHBOURS, TARGET, mailbox, neighbourhood, submit
 
 
@@ -36,7 +37,7 @@ async def _dovecot(
     request: dict[str, Any] = {"user": MASTER, "password": Secret(MASTER_PASSWORD), "login": None, **changes}
     kind = ServerKind.parse("dovecot")
     await harness.submit("all", dovecot.host, port, mailboxes=[address], server=server, server_kind=kind, **request)
-    return await probe_profile(harness.resources, "all")
+    return await probe_profile(ADMIN, harness.resources, "all")
 
 
 def _steps(probe: Probe) -> dict[str, Verdict]:
@@ -75,7 +76,7 @@ async def test_a_certificate_that_nobody_trusts(
 
     async with harness.database.session() as session:
         await session.execute("UPDATE profiles SET accept_all_certificates = true")
-    accepted = await probe_profile(harness.resources, "all")
+    accepted = await probe_profile(ADMIN, harness.resources, "all")
     assert accepted.error is None
     assert _steps(accepted)["TLS"] is Verdict.WARNING
 
@@ -85,18 +86,18 @@ async def test_no_way_to_the_server(harness: Harness, port: int) -> None:
     await harness.submit("dns", "host.invalid", 993, mailboxes=[TARGET])
     await harness.submit("tcp", "127.0.0.1", port, mailboxes=[TARGET])
     for name, step in (("dns", "DNS"), ("tcp", "TCP")):
-        probe = await probe_profile(harness.resources, name)
+        probe = await probe_profile(ADMIN, harness.resources, name)
         assert isinstance(probe.error, ServerUnavailable)
         assert (probe.findings[-1].step, probe.findings[-1].verdict) == (step, Verdict.FAILED)
         assert probe.findings[-1].advice
         with pytest.raises(ServerUnavailable, match=f"{step}: "):
-            [check async for check in check_profile(harness.resources, name)]
+            [check async for check in check_profile(ADMIN, harness.resources, name)]
 
 
 async def _scripted(harness: Harness, script: Script, **changes: Any) -> Probe:
     async with ImapServer(script) as server:
         await submit(harness, server, mailboxes=[TARGET], **changes)
-        return await probe_profile(harness.resources, "all")
+        return await probe_profile(ADMIN, harness.resources, "all")
 
 
 def _found(probe: Probe, step: str) -> tuple[Verdict, str]:
@@ -165,7 +166,7 @@ async def test_each_mailbox_of_a_profile(harness: Harness) -> None:
     script.faults = [Fault("EXAMINE", reply="NO you may not", mailbox=NEIGHBOURS[0])]
     async with ImapServer(script) as server:
         await submit(harness, server)
-        checks = {check.mailbox: check async for check in check_profile(harness.resources, "all")}
+        checks = {check.mailbox: check async for check in check_profile(ADMIN, harness.resources, "all")}
 
     assert checks[TARGET].warnings == ["SEARCH: INBOX counts 6 messages and lists 5"]
     assert not checks[TARGET].error
@@ -193,7 +194,7 @@ async def test_one_connection_is_enough(harness: Harness) -> None:
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         kind = ServerKind.parse("dovecot")
         await submit(harness, server, mailboxes=[TARGET], login=None, server_kind=kind)
-        probe = await probe_profile(one, "all")
+        probe = await probe_profile(ADMIN, one, "all")
 
     assert probe.error is None
     assert probe.messages == 18

@@ -17,6 +17,7 @@ from tests.support.dovecot import MASTER, MASTER_PASSWORD, running_dovecot
 from tests.support.harness import Harness
 from tests.support.imap_script import Mail
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, archive, mailbox, message, neighbourhood, proven, source
 
 _BODY = b"From: a@example.com\r\nSubject: %b\r\n\r\nhello\r\n"
@@ -47,7 +48,7 @@ async def test_a_scope_that_leaves_nothing_is_warned_about(harness: Harness) -> 
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         report = await archive(harness, server, folders=FolderScope(include=(FolderPattern.parse("INBOXES"),)))
-        shown = await show_folders(harness.resources, "all")
+        shown = await show_folders(ADMIN, harness.resources, "all")
 
     assert report.run.state == RunState.SUCCEEDED
     [notice] = report.notices
@@ -100,7 +101,7 @@ namespace public {
         login = {"user": MASTER, "password": Secret(MASTER_PASSWORD), "mailboxes": [address], "login": None}
         await harness.submit("all", dovecot.host, dovecot.port, folders=USUAL, **login)
         await harness.archive("all")
-        shown = await show_folders(harness.resources, "all")
+        shown = await show_folders(ADMIN, harness.resources, "all")
         shared = {
             "kind": ProfileKind.SINGLE,
             "user": address,
@@ -136,7 +137,7 @@ async def test_cyrus_shows_other_users(harness: Harness, cyrus: Cyrus, new_addre
     login = {"user": PROXY, "password": Secret(PROXY_PASSWORD), "mailboxes": [alice], "server": server}
     await harness.submit("all", cyrus.host, cyrus.port, folders=USUAL, **login)
     await harness.archive("all")
-    shown = await show_folders(harness.resources, "all", alice)
+    shown = await show_folders(ADMIN, harness.resources, "all", alice)
 
     reasons = {one.reason for one in shown.folders if one.folder.path[0] == "Other Users"}
     assert reasons == {"it is another user's"}

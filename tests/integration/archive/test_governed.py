@@ -15,6 +15,7 @@ from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, mailbox, source, submit
 
 
@@ -46,7 +47,7 @@ async def test_a_job_without_a_connection_is_handed_back_unharmed(
         await submit(harness, server)
         governor = Closed(error)
         closed = Harness(replace(harness.resources, governor=governor), harness.folder)
-        run_id = await start_run(closed.resources, "all")
+        run_id = await start_run(ADMIN, closed.resources, "all")
         ends = [await closed.work() for _ in range(3)]
         assert server.max_connections == 0
         assert governor.asked == 3

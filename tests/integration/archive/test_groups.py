@@ -16,6 +16,7 @@ from muniment.services.archiving.run_slice import SliceEnd
 from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     TARGET,
     archive,
@@ -99,7 +100,7 @@ async def test_overtaken_worker_proves_nothing(harness: Harness, monkeypatch: py
         await harness.archive("all")
         async with harness.database.session() as session:
             await session.execute("UPDATE folders SET missing = 1, proven = '2000-01-01'")  # so that they are visited
-        await start_run(harness.resources, "all")
+        await start_run(ADMIN, harness.resources, "all")
         monkeypatch.setattr(writer_module, "commit_group", overtaken)
         ends = await harness.work()
         async with harness.database.session() as session:

@@ -15,6 +15,7 @@ from muniment.services.operating.show_status import list_quarantine
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, PLAIN_CAPABILITIES, Fault, Folder
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     NEIGHBOURS,
     TARGET,
@@ -277,10 +278,10 @@ async def test_refused_message_waits_in_quarantine(harness: Harness, how: str, u
     getattr(target[b"INBOX"], how).add(uid)
     async with ImapServer(script) as server:
         report = await archive(harness, server)
-        quarantine = await list_quarantine(harness.resources, 10)
+        quarantine = await list_quarantine(ADMIN, harness.resources, 10)
         was_proven = await proven(harness)
         again = await harness.archive("all")
-        attempts = [q.attempts for q in await list_quarantine(harness.resources, 10)]
+        attempts = [q.attempts for q in await list_quarantine(ADMIN, harness.resources, 10)]
         getattr(target[b"INBOX"], how).clear()
         healed = await harness.archive("all")
 
@@ -289,7 +290,7 @@ async def test_refused_message_waits_in_quarantine(harness: Harness, how: str, u
     assert quarantine[0].reason
     assert not was_proven
     assert (again.run.messages.archived, again.run.messages.quarantined, attempts) == (0, 1, [2])
-    assert (healed.run.messages.archived, await list_quarantine(harness.resources, 10)) == (1, [])
+    assert (healed.run.messages.archived, await list_quarantine(ADMIN, harness.resources, 10)) == (1, [])
     assert source(target) == await harness.exported(TARGET)
     assert await proven(harness)
     await assert_neighbours_exact(harness, script)
@@ -320,7 +321,7 @@ async def test_bad_message_alone_in_its_folder(impatient: Harness) -> None:
     target[b"Archive"].refused.add(1)
     async with ImapServer(script) as server:
         report = await archive(impatient, server)
-        [row] = await list_quarantine(impatient.resources, 10)
+        [row] = await list_quarantine(ADMIN, impatient.resources, 10)
         target[b"Archive"].refused.clear()
         healed = await impatient.archive("all")
 
@@ -328,7 +329,7 @@ async def test_bad_message_alone_in_its_folder(impatient: Harness) -> None:
     assert (row.path, row.uid) == (["Archive"], 1)
     assert re.search(r"each of 2 tries .*\[SERVERBUG\] that one is broken", row.reason)
     assert report.run.messages.archived == 2 * 6 + 3 * 18
-    assert (healed.run.messages.archived, await list_quarantine(impatient.resources, 10)) == (1, [])
+    assert (healed.run.messages.archived, await list_quarantine(ADMIN, impatient.resources, 10)) == (1, [])
     assert source(target) == await impatient.exported(TARGET)
     await assert_neighbours_exact(impatient, script)
 
@@ -358,7 +359,7 @@ async def test_messages_that_break_the_connection(impatient: Harness, uids: set[
     target[b"INBOX"].deadly.update(uids)
     async with ImapServer(script) as server:
         report = await archive(impatient, server)
-        rows = await list_quarantine(impatient.resources, 10)
+        rows = await list_quarantine(ADMIN, impatient.resources, 10)
         target[b"INBOX"].deadly.clear()
         healed = await impatient.archive("all")
 
@@ -366,7 +367,7 @@ async def test_messages_that_break_the_connection(impatient: Harness, uids: set[
     assert [(row.path, row.uid) for row in rows] == [(["INBOX"], uid) for uid in sorted(uids)]
     assert all("the connection broke at each of 2 tries" in row.reason for row in rows)
     assert report.run.messages.archived == 4 * 18 - len(uids)
-    assert (healed.run.messages.archived, await list_quarantine(impatient.resources, 10)) == (len(uids), [])
+    assert (healed.run.messages.archived, await list_quarantine(ADMIN, impatient.resources, 10)) == (len(uids), [])
     assert source(target) == await impatient.exported(TARGET)
     await assert_neighbours_exact(impatient, script)
 

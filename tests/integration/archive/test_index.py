@@ -21,6 +21,7 @@ from muniment.services.operating.show_status import show_status
 from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, archive, mailbox, neighbourhood, submit
 
 
@@ -29,7 +30,7 @@ async def archived(harness: Harness) -> list[str]:
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await harness.finish(await start_run(harness.resources, "all"))
+        await harness.finish(await start_run(ADMIN, harness.resources, "all"))
     return [
         f"{address.partition('@')[0]}-{name.decode()}-{mail.uid}"
         for address, folders in script.mailboxes.items()
@@ -49,7 +50,7 @@ async def test_every_message_is_found(harness: Harness) -> None:
     subjects = await archived(harness)
     before = await harness.found(f'"about {subjects[0]}"')
     await drain_outbox(harness.with_settings(index_batch=7).resources)
-    status = (await show_status(harness.resources)).index
+    status = (await show_status(ADMIN, harness.resources)).index
 
     assert (before.hits, before.lacking) == ([], 72)
     assert subjects == await found(harness, subjects)
@@ -72,7 +73,7 @@ async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
     dying = Harness(replace(harness.resources, index=Dying()), harness.folder)
     with pytest.raises(DatabaseUnavailable):
         await drain_outbox(dying.resources)
-    half = (await show_status(harness.resources)).index
+    half = (await show_status(ADMIN, harness.resources)).index
     await drain_outbox(harness.resources)
 
     assert (half.indexed, half.outbox) == (0, 72)
@@ -95,7 +96,7 @@ async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harne
         await drain_outbox(away.resources)
     paused = await drain_outbox(harness.resources)
     page = await harness.found("about")
-    await dispatch_index(harness.resources)
+    await dispatch_index(ADMIN, harness.resources)
     sent = [task for task, _ in harness.queue.tasks if task == INDEX_DRAIN]
     async with harness.database.session() as session:
         await session.execute("UPDATE index_pause SET not_before = now()")
@@ -105,7 +106,7 @@ async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harne
     assert sent == []
     assert (page.lacking, page.paused) == (72, "OpenSearch: 429 too many requests")
     assert subjects == await found(harness, subjects)
-    assert (await show_status(harness.resources)).index.pause is None
+    assert (await show_status(ADMIN, harness.resources)).index.pause is None
 
 
 async def test_refused_document_stays_alone(harness: Harness) -> None:
@@ -122,11 +123,11 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
 
     picky = Harness(replace(harness.resources, index=Picky()), harness.folder)
     await drain_outbox(picky.resources)
-    status = (await show_status(harness.resources)).index
+    status = (await show_status(ADMIN, harness.resources)).index
     await tend_index(harness.resources)
     at_once = await drain_outbox(harness.resources)
-    (problem,) = await list_problems(harness.resources, None, 10)
-    assert await retry_problems(harness.resources, None) == 1
+    (problem,) = await list_problems(ADMIN, harness.resources, None, 10)
+    assert await retry_problems(ADMIN, harness.resources, None) == 1
     await drain_outbox(harness.resources)
 
     assert (status.indexed, status.failed) == (71, 1)
@@ -134,7 +135,7 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
     assert (problem.subject, problem.indexed, problem.attempts) == (f"about {subjects[3]}", False, 1)
     assert at_once == 0
     assert subjects == await found(harness, subjects)
-    assert await list_problems(harness.resources, None, 10) == []
+    assert await list_problems(ADMIN, harness.resources, None, 10) == []
 
 
 async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> None:
@@ -146,7 +147,7 @@ async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> Non
             f" CHECK (NOT document @@ phraseto_tsquery('simple', 'about {subjects[5].lower().replace('-', ' ')}'))"
         )
     await drain_outbox(harness.resources)
-    status = (await show_status(harness.resources)).index
+    status = (await show_status(ADMIN, harness.resources)).index
 
     assert (status.indexed, status.failed) == (71, 1)
     assert "picky" in status.reasons[0].reason
@@ -164,7 +165,7 @@ async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch
 
     monkeypatch.setattr(make_documents, "read_text", read_text)
     await drain_outbox(harness.resources)
-    status = (await show_status(harness.resources)).index
+    status = (await show_status(ADMIN, harness.resources)).index
 
     assert (status.indexed, status.failed, status.stores[0].partly) == (72, 0, 1)
     assert [(one.reason, one.indexed) for one in status.reasons] == [("the parser failed: RecursionError", True)]
@@ -180,7 +181,7 @@ async def test_damaged_content_is_found_by_its_headers(harness: Harness) -> None
             f"about {subjects[0]}",
         )
     await drain_outbox(harness.resources)
-    (problem,) = await list_problems(harness.resources, None, 10)
+    (problem,) = await list_problems(ADMIN, harness.resources, None, 10)
 
     assert "content ends after 0 of" in problem.reasons[0]
     assert len(await harness.search(f'subject:"about {subjects[0]}"')) == 1
@@ -202,6 +203,6 @@ async def test_second_run_sends_nothing_to_the_index(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-        await harness.finish(await start_run(harness.resources, "all"))
+        await harness.finish(await start_run(ADMIN, harness.resources, "all"))
 
     assert await drain_outbox(harness.resources) == 0

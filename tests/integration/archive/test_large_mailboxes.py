@@ -22,6 +22,7 @@ from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Fault, Folder, HugeContent, Mail, ManyMails
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, assert_neighbours_exact, mails, message, neighbourhood, source, submit
 
 MIB = 1024 * 1024
@@ -64,11 +65,11 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
     async with ImapServer(script) as server:
         await submit(harness, server)
         async with growth() as archiving:
-            report = await harness.finish(await start_run(harness.resources, "all"))
+            report = await harness.finish(await start_run(ADMIN, harness.resources, "all"))
     async with growth() as indexing:
         await drain_outbox(harness.resources)
     async with growth() as exporting:
-        await export_archive(harness.database, TARGET, directory=tmp_path / "out")
+        await export_archive(ADMIN, harness.resources, TARGET, directory=tmp_path / "out")
 
     assert (report.run.state, report.notices) == (RunState.SUCCEEDED, [])
     [file] = [file for file in (tmp_path / "out").rglob("*.eml") if file.stat().st_size == huge.size]
@@ -109,7 +110,7 @@ async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) 
     async with ImapServer(script) as server:
         await submit(counting, server)
         async with growth() as archiving:
-            report = await counting.finish(await start_run(counting.resources, "all"))
+            report = await counting.finish(await start_run(ADMIN, counting.resources, "all"))
 
     assert (report.run.state, report.run.messages.archived) == (RunState.SUCCEEDED, 100)
     assert archiving.peak < BOUND
@@ -128,7 +129,7 @@ async def test_5000_folders(harness: Harness) -> None:
     script = neighbourhood(folders)
     async with ImapServer(script) as server:
         await submit(harness, server)
-        report = await harness.finish(await start_run(harness.resources, "all"), seconds=110)
+        report = await harness.finish(await start_run(ADMIN, harness.resources, "all"), seconds=110)
         opened = len(server.sent("EXAMINE"))
         second = await harness.archive("all")
 
@@ -149,7 +150,7 @@ async def test_200000_messages_in_one_folder(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(patient, server)
         async with growth() as archiving:
-            report = await patient.finish(await start_run(patient.resources, "all"), seconds=200)
+            report = await patient.finish(await start_run(ADMIN, patient.resources, "all"), seconds=200)
 
     assert (report.run.state, report.run.messages.archived) == (RunState.SUCCEEDED, 200_000 + 54)
     assert archiving.peak < BOUND

@@ -18,6 +18,7 @@ from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Folder, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import NEIGHBOURS, TARGET, archive, mailbox, mails, message, neighbourhood, source
 
 AWKWARD = {
@@ -54,12 +55,12 @@ async def test_awkward_bytes_come_back(harness: Harness) -> None:
 
     assert (report.run.state, report.run.messages.quarantined) == (RunState.SUCCEEDED, 0)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
-    assert (await verify_archive(harness.database)).damage == []
-    status = await show_status(harness.resources)
+    assert (await verify_archive(ADMIN, harness.resources)).damage == []
+    status = await show_status(ADMIN, harness.resources)
     assert (len(AWKWARD), 0) == (status.index.indexed, status.index.outbox)
     cut = [
         one.subject
-        for one in await list_problems(harness.resources, None, 100)
+        for one in await list_problems(ADMIN, harness.resources, None, 100)
         if "different words" in str(one.reasons)
     ]
     assert cut == ["many words"]
@@ -107,7 +108,7 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
         await change(harness, f"ALTER TABLE messages ADD CONSTRAINT picky CHECK (size <> {len(bad)})")
         report = await archive(harness, server)
         again = await harness.archive("all")
-        [row] = await list_quarantine(harness.resources, 10)
+        [row] = await list_quarantine(ADMIN, harness.resources, 10)
         async with harness.database.session() as session:
             kept = await quarantined_bytes(session, bad)
         await change(harness, "ALTER TABLE messages DROP CONSTRAINT picky")
@@ -118,7 +119,7 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
     assert "picky" in row.reason
     assert kept == bad
     assert (again.run.messages.archived, again.run.messages.quarantined) == (0, 1)
-    assert (healed.run.messages.archived, await list_quarantine(harness.resources, 10)) == (1, [])
+    assert (healed.run.messages.archived, await list_quarantine(ADMIN, harness.resources, 10)) == (1, [])
     for address, folders in script.mailboxes.items():
         assert source(folders) == await harness.exported(address)
 
@@ -155,7 +156,7 @@ async def test_too_large_message_is_left_and_said(harness: Harness) -> None:
     small = harness.with_settings(max_message_bytes=50_000, spool_bytes=10_000)
     async with ImapServer(script) as server:
         report = await archive(small, server)
-        [row] = await list_quarantine(harness.resources, 10)
+        [row] = await list_quarantine(ADMIN, harness.resources, 10)
         healed = await harness.archive("all")
 
     assert (report.run.messages.archived, report.run.messages.quarantined) == (4, 1)
@@ -211,7 +212,7 @@ async def test_folder_names_of_any_script_and_delimiter(harness: Harness, tmp_pa
     async with ImapServer(script) as server:
         report = await archive(harness, server)
         again = await harness.archive("all")
-    exported = await export_archive(harness.database, TARGET, directory=tmp_path / "out")
+    exported = await export_archive(ADMIN, harness.resources, TARGET, directory=tmp_path / "out")
 
     assert (RunState.SUCCEEDED, [], len(names)) == (report.run.state, report.notices, report.run.messages.archived)
     assert again.run.messages.seen == 0

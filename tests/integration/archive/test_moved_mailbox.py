@@ -17,6 +17,7 @@ from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Contents, Harness
 from tests.support.imap_script import Folder
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven, source
 
 
@@ -88,10 +89,10 @@ async def test_moving_in_the_middle_of_a_run(harness: Harness) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(ImapServer(script)) for script in scripts]
         await tiny.submit("p", servers[0].host, servers[0].port, mailboxes=[TARGET])
-        run_id = await start_run(tiny.resources, "p")
+        run_id = await start_run(ADMIN, tiny.resources, "p")
         for server in servers[1:]:
             await tiny.work()
-            await pump_runs(tiny.resources)
+            await pump_runs(ADMIN, tiny.resources)
             await resubmit(tiny, "p", server.port)
         report = await tiny.finish(run_id)
 
@@ -112,7 +113,7 @@ async def resubmit(harness: Harness, name: str, port: int) -> None:
         mailboxes=[TARGET],
         folders=EVERYTHING,
     )
-    await submit_profile(harness.database, harness.resources.secrets, request, change=True)
+    await submit_profile(ADMIN, harness.resources, request, change=True)
 
 
 async def test_folder_without_uidvalidity_is_not_cut(harness: Harness) -> None:

@@ -17,6 +17,7 @@ from tests.support.cyrus import PROXY, PROXY_PASSWORD, Cyrus
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Contents, Harness, hashes
 from tests.support.mailgen import append
+from tests.support.principal import ADMIN
 from tests.support.scripted import proven
 
 _MAILS = [mail for mails in generate_mailbox(77, 40).values() for mail in mails][:12]
@@ -188,7 +189,7 @@ async def test_what_is_found_is_where_it_stands(
         subject = await session.value("SELECT subject FROM messages WHERE sha256 = $1", sha256)
     hits = await harness.search(f'"{subject}"')
     assert [place.folder[1:] for hit in hits if hit.sha256 == sha256 for place in hit.places] == [_WORK]
-    places = await show_message(harness.database, sha256.hex())
+    places = await show_message(ADMIN, harness.resources, sha256.hex())
     assert [(tuple(place.path), place.former, place.gone is not None) for place in places] == [
         (_INBOX, True, True),
         (_WORK, False, False),

@@ -28,6 +28,7 @@ from tests.support.cyrus import Cyrus
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Folder, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 
 _COLLECTOR = "collect@mail.example"
 _INBOX, _SENT = ("INBOX",), ("Sent Items",)
@@ -70,12 +71,12 @@ async def _submit(harness: Harness, host: str, port: int, **changes: Any) -> Non
         "folders": EVERYTHING,
         **changes,
     }
-    await submit_profile(harness.database, harness.resources.secrets, ProfileRequest(**request))
+    await submit_profile(ADMIN, harness.resources, ProfileRequest(**request))
 
 
 async def _users(harness: Harness) -> None:
-    await add_user(harness.database, "ann", ["ann@example.com", "a.smith@example.com"])
-    await add_user(harness.database, "bob", ["bob@example.com"])
+    await add_user(ADMIN, harness.resources, "ann", ["ann@example.com", "a.smith@example.com"])
+    await add_user(ADMIN, harness.resources, "bob", ["bob@example.com"])
 
 
 def _digest(raw: bytes) -> str:
@@ -180,7 +181,7 @@ async def test_what_is_nobodys_can_stay_on_the_server(harness: Harness) -> None:
         second = await harness.archive("collect")
         assert not [line for line in server.lines if "BODY.PEEK[]" in line]
 
-        await add_user(harness.database, "carl", ["whoever@other.org"])
+        await add_user(ADMIN, harness.resources, "carl", ["whoever@other.org"])
         third = await harness.archive("collect")
 
     counts = [(run.run.messages.archived, run.run.messages.filtered) for run in (first, second, third)]
@@ -222,7 +223,7 @@ def _report(inner: bytes, *lines: str, boundary: str = "_000_x_") -> bytes:
 async def test_journal_reports(harness: Harness) -> None:
     """The message within is archived as it is; two reports of one message are one; what goes is what was proven."""
     await _users(harness)
-    await add_user(harness.database, "carl", ["carl@example.com"])
+    await add_user(ADMIN, harness.resources, "carl", ["carl@example.com"])
     inner = _mail(9, "From: Ann <ann@example.com>", "To: team@example.com")
     broken = _report(inner, "Sender: ann@example.com", "To: bob@example.com").replace(b"message/rfc822", b"text/html")
     script = _script(
@@ -279,8 +280,8 @@ async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
     script.mailboxes["ann@example.com"] = {b"INBOX": Folder([Mail(1, both)], uidvalidity=3)}
     async with ImapServer(script) as server:
         await submit_profile(
-            harness.database,
-            harness.resources.secrets,
+            ADMIN,
+            harness.resources,
             ProfileRequest(
                 name="own",
                 kind=ProfileKind.SINGLE,
@@ -297,7 +298,7 @@ async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
         await harness.archive("own")
 
     await _stands(harness, "ann", {_INBOX: {both, once}})
-    report = await export_archive(harness.database, "ann", directory=harness.folder / "again")
+    report = await export_archive(ADMIN, harness.resources, "ann", directory=harness.folder / "again")
     assert report.messages == 2
 
 

@@ -29,6 +29,7 @@ from muniment.services.runs.lifecycle import RunReport
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness
 from tests.support.pop3_server import Pop3Script, Pop3Server
+from tests.support.principal import ADMIN
 from tests.support.scripted import message, proven
 
 _USER = "user@example.com"
@@ -74,7 +75,7 @@ async def _submit(harness: Harness, host: str, port: int, access: Access = Acces
         "password": Secret("secret"),
         **changes,
     }
-    await submit_profile(harness.database, harness.resources.secrets, ProfileRequest(**request))
+    await submit_profile(ADMIN, harness.resources, ProfileRequest(**request))
 
 
 async def _scripted(harness: Harness, script: Pop3Script, **changes: Any) -> RunReport:
@@ -128,7 +129,7 @@ async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: C
     await _submit(harness, pop3.host, pop3.ports[Access.POP3], user=address, deletion=old)
     by_age = await harness.archive("pop")
     await _submit(harness, pop3.host, pop3.ports[Access.POP3], user=address, deletion=at_once, name="now")
-    [forecast] = [one async for one in what_if(harness.resources, "now")]
+    [forecast] = [one async for one in what_if(ADMIN, harness.resources, "now")]
     now = await harness.archive("now")
 
     assert (by_age.run.messages.deleted, now.run.messages.deleted) == (0, len(mails))
@@ -138,7 +139,7 @@ async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: C
     client.pass_("secret")
     assert client.stat() == (0, 0)
     client.quit()
-    ledger = await show_deletions(harness.database, run_id=now.run.id, address=None, limit=None)
+    ledger = await show_deletions(ADMIN, harness.resources, run_id=now.run.id, address=None, limit=None)
     assert len(ledger) == len(mails)
     assert all(row.deleted for row in ledger)
     assert (await _archived(harness, address)).total() == len(mails)
@@ -152,7 +153,7 @@ async def test_a_collecting_mailbox(harness: Harness, pop3: _Pop3, new_address: 
     with imaplib.IMAP4(pop3.host, pop3.port) as user:
         user.login(address, "secret")
         user.append("INBOX", "", "", raw)
-    await add_user(harness.database, "ann", ["ann@example.com"])
+    await add_user(ADMIN, harness.resources, "ann", ["ann@example.com"])
     await _submit(harness, pop3.host, pop3.ports[Access.POP3], kind=ProfileKind.MULTIDROP, user=address)
     await harness.archive("pop")
     assert await _archived(harness, "ann") == _hashes(raw)
@@ -271,7 +272,7 @@ async def test_deletions_that_fail(harness: Harness) -> None:
 
     assert script.messages == [raws[1]]
     assert report.run.messages.deleted == 3
-    ledger = await show_deletions(harness.database, run_id=None, address=None, limit=None)
+    ledger = await show_deletions(ADMIN, harness.resources, run_id=None, address=None, limit=None)
     assert sorted(bool(row.deleted) for row in ledger) == [False, True, True, True]
     assert "you may not" in report.notices[0].warnings[0]
 
@@ -284,7 +285,7 @@ async def test_a_quit_that_is_cut_off(harness: Harness) -> None:
 
     assert report.run.state == RunState.SUCCEEDED
     assert not script.messages
-    ledger = await show_deletions(harness.database, run_id=None, address=None, limit=None)
+    ledger = await show_deletions(ADMIN, harness.resources, run_id=None, address=None, limit=None)
     assert all(row.deleted for row in ledger)
     assert await _archived(harness) == _hashes(*raws)
 

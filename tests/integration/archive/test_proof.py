@@ -8,6 +8,7 @@ from muniment.services.profiles.submit_profile import remove_profile
 from tests.support.harness import Harness, hashes
 from tests.support.imap_script import Mail
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     TARGET,
     archive,
@@ -84,12 +85,12 @@ async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
     async with harness.database.session() as session:
         await session.execute("UPDATE mailboxes SET proven = now() - interval '3 days' WHERE address LIKE 'ben@%'")
         missing = await session.values("SELECT missing FROM folders WHERE missing > 0")
-    status = await show_status(harness.resources)
+    status = await show_status(ADMIN, harness.resources)
 
     assert missing == [1]
     assert [mailbox.address for mailbox in status.stale] == [TARGET, "ben@example.com"]
     assert (status.stale_count, status.stale[0].proven) == (2, None)
 
-    await remove_profile(harness.database, "all")
+    await remove_profile(ADMIN, harness.resources, "all")
 
-    assert (await show_status(harness.resources)).stale_count == 0
+    assert (await show_status(ADMIN, harness.resources)).stale_count == 0

@@ -13,6 +13,7 @@ from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness
 from tests.support.imap_script import Folder, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, archive, message, source
 
 MIB = 1024 * 1024
@@ -44,7 +45,7 @@ async def test_windows_do_not_mix(harness: Harness, monkeypatch: pytest.MonkeyPa
         report = await archive(harness, server)
 
     exported = await harness.exported(TARGET)
-    verified = await verify_archive(harness.database)
+    verified = await verify_archive(ADMIN, harness.resources)
 
     assert report.run.state == RunState.SUCCEEDED
     assert source(script.mailboxes[TARGET]) == exported
@@ -61,7 +62,7 @@ async def test_damage_stays_with_its_message(harness: Harness, tmp_path: Path) -
             "DELETE FROM contents WHERE message_id = (SELECT message_id FROM entries WHERE uid = $1)", 3
         )
 
-    report = await export_archive(harness.database, TARGET, directory=tmp_path / "export")
+    report = await export_archive(ADMIN, harness.resources, TARGET, directory=tmp_path / "export")
 
     assert report.messages == 16
     assert [f"{TARGET}/INBOX UID 3"] == [text.partition(":")[0] for text in report.damaged]

@@ -15,6 +15,7 @@ from muniment.services.reading.verify_archive import verify_archive
 from tests.support.corpus import corpus_archive, corpus_mailboxes
 from tests.support.dovecot import MASTER_PASSWORD
 from tests.support.harness import Contents, Harness, hashes
+from tests.support.principal import ADMIN
 
 MAILBOXES = 24
 
@@ -51,7 +52,7 @@ async def test_every_real_message_comes_back(
 
     first = await everyday.archive("all")
     second = await everyday.archive("all")
-    verified = await verify_archive(harness.database)
+    verified = await verify_archive(ADMIN, harness.resources)
 
     assert (RunState.SUCCEEDED, count) == (first.run.state, first.run.messages.archived)
     assert (second.run.state, second.run.messages.seen) == (RunState.SUCCEEDED, 0)

@@ -13,6 +13,7 @@ from muniment.process import process_name
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
+from tests.support.principal import ADMIN
 
 LEASE_SECONDS = 0.1
 AFTER_IT = "SELECT pg_sleep(0.15)"
@@ -21,7 +22,7 @@ AFTER_IT = "SELECT pg_sleep(0.15)"
 async def start(harness: Harness, port: int) -> int:
     """Start a run of one mailbox and return its job."""
     await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
-    await start_run(harness.resources, "one")
+    await start_run(ADMIN, harness.resources, "one")
     ((_, (_, job_id)),) = harness.queue.tasks
     return job_id
 
@@ -60,13 +61,13 @@ async def test_stuck_transaction_of_a_silent_worker_is_ended(
             await lease(harness, job_id)
             await hold(stuck, job_id)
             await stuck.execute(AFTER_IT)
-            await pump_runs(harness.resources)
+            await pump_runs(ADMIN, harness.resources)
             await stuck.execute("SELECT 1")
 
     with pytest.raises(DatabaseUnavailable):
         await stop_within_a_transaction()
 
-    await pump_runs(harness.resources)
+    await pump_runs(ADMIN, harness.resources)
     assert await state(harness, job_id) == "sent"
 
 
@@ -79,7 +80,7 @@ async def test_transaction_begun_after_the_lease_is_left_alone(harness: Harness,
 
     async with harness.database.transaction() as later:
         await write(later, job_id)
-        await pump_runs(harness.resources)
+        await pump_runs(ADMIN, harness.resources)
         await later.execute("SELECT 1")
 
     assert await state(harness, job_id) == "sent"

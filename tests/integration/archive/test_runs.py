@@ -17,6 +17,7 @@ from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     TARGET,
     archive,
@@ -35,7 +36,7 @@ async def test_emptied_broker_is_survived(harness: Harness) -> None:
     quick = harness.with_settings(lease_seconds=0.3)
     async with ImapServer(script) as server:
         await submit(quick, server)
-        run_id = await start_run(quick.resources, "all")
+        run_id = await start_run(ADMIN, quick.resources, "all")
         assert len(quick.queue.tasks) == 4
         quick.queue.lose()
         report = await quick.finish(run_id, seconds=20)
@@ -51,8 +52,8 @@ async def test_broker_that_is_away_is_survived(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(quick, server)
         quick.queue.is_away = True
-        run_id = await start_run(quick.resources, "all")
-        await pump_runs(quick.resources)
+        run_id = await start_run(ADMIN, quick.resources, "all")
+        await pump_runs(ADMIN, quick.resources)
         quick.queue.is_away = False
         report = await quick.finish(run_id, seconds=20)
 
@@ -65,12 +66,12 @@ async def test_long_queue_is_no_loss(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await start_run(harness.resources, "all")
+        await start_run(ADMIN, harness.resources, "all")
         sent = list(harness.queue.tasks)
         for _ in range(3):
             async with harness.database.session() as session:
                 await session.execute("UPDATE jobs SET lease_until = now() - interval '1 hour'")
-            await pump_runs(harness.resources)
+            await pump_runs(ADMIN, harness.resources)
 
     assert sent == list(harness.queue.tasks)
 
@@ -80,10 +81,10 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         harness.queue.tasks.extend([harness.queue.tasks[0]] * 3)
         ends = Counter(await harness.work())
-        late = await run_turn(harness.resources, run_id, 1)
+        late = await run_turn(ADMIN, harness.resources, run_id, 1)
 
     assert ends == {SliceEnd.DONE: 1, SliceEnd.NOT_LEASED: 3}
     assert late is SliceEnd.NOT_LEASED
@@ -98,7 +99,7 @@ async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch:
     async with ImapServer(script) as server:
         for name in ("first", "second"):
             await submit(tiny, server, name)
-        ids = [await start_run(tiny.resources, name) for name in ("first", "second")]
+        ids = [await start_run(ADMIN, tiny.resources, name) for name in ("first", "second")]
         reports = [await tiny.finish(run_id) for run_id in ids]
 
     assert [report.run.state for report in reports] == [RunState.SUCCEEDED] * 2
@@ -117,7 +118,7 @@ async def test_two_names_of_one_server_do_not_undo_each_other(
     async with ImapServer(script) as server:
         await tiny.submit("by number", "127.0.0.1", server.port, mailboxes=[TARGET])
         await tiny.submit("by name", "localhost", server.port, mailboxes=[TARGET])
-        ids = [await start_run(tiny.resources, name) for name in ("by number", "by name")]
+        ids = [await start_run(ADMIN, tiny.resources, name) for name in ("by number", "by name")]
         reports = [await tiny.finish(run_id, seconds=30) for run_id in ids]
 
     assert [report.run.state for report in reports] == [RunState.SUCCEEDED] * 2
@@ -130,7 +131,9 @@ async def test_profile_started_twice_at_once_runs_once(harness: Harness) -> None
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
-        answers = await asyncio.gather(*(start_run(harness.resources, "all") for _ in range(4)), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(start_run(ADMIN, harness.resources, "all") for _ in range(4)), return_exceptions=True
+        )
 
     (run_id,) = [answer for answer in answers if isinstance(answer, int)]
     refusals = [answer for answer in answers if isinstance(answer, Conflict)]
@@ -144,12 +147,12 @@ async def test_cancelled_run_stops_and_the_next_completes(harness: Harness) -> N
     quick = harness.with_settings(lease_seconds=0.6)
     async with ImapServer(script) as server:
         await submit(quick, server, max_jobs=1)
-        run_id = await start_run(quick.resources, "all")
+        run_id = await start_run(ADMIN, quick.resources, "all")
         working = asyncio.create_task(_work_until_final(quick, run_id))
         await wait_until_async(lambda: _answer(server.sent("UID FETCH")), "the worker fetches")
-        await cancel_run(quick.resources, run_id)
+        await cancel_run(ADMIN, quick.resources, run_id)
         await asyncio.wait_for(working, 10)
-        cancelled = await show_run(harness.database, run_id)
+        cancelled = await show_run(ADMIN, harness.resources, run_id)
         script.faults = []
         again = await quick.archive("all")
 
@@ -163,7 +166,7 @@ async def test_cancelled_run_stops_and_the_next_completes(harness: Harness) -> N
 async def _work_until_final(harness: Harness, run_id: int) -> None:
     while not (await harness.run(run_id)).state.is_final:
         await harness.work()
-        await pump_runs(harness.resources)
+        await pump_runs(ADMIN, harness.resources)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
@@ -188,12 +191,12 @@ async def test_many_mailboxes_cost_the_broker_little(harness: Harness) -> None:
     depths = []
     async with ImapServer(Script()) as server:  # it knows nobody: each job ends at its login
         await submit(harness, server, mailboxes=addresses, max_jobs=20)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         for _ in range(15):
             depths.append(len(harness.queue.tasks))
             await harness.work()
-            await pump_runs(harness.resources)
-        report = await show_run(harness.database, run_id)
+            await pump_runs(ADMIN, harness.resources)
+        report = await show_run(ADMIN, harness.resources, run_id)
 
     assert depths == [20] * 15
     assert (report.run.mailboxes.total, report.run.mailboxes.failed) == (2000, 300)
@@ -206,11 +209,11 @@ async def test_slices_are_fair_and_exact(harness: Harness) -> None:
     order: list[int] = []
     async with ImapServer(script) as server:
         await submit(tiny, server, max_jobs=1)
-        run_id = await start_run(tiny.resources, "all")
+        run_id = await start_run(ADMIN, tiny.resources, "all")
         while not (await tiny.run(run_id)).state.is_final:
             order += [ids[1] for _, ids in tiny.queue.tasks]
             await tiny.work()
-            await pump_runs(tiny.resources)
+            await pump_runs(ADMIN, tiny.resources)
 
     rounds = [order[start : start + 4] for start in range(0, 40, 4)]
     assert all(len(set(mailboxes)) == 4 for mailboxes in rounds)

@@ -17,13 +17,14 @@ from muniment.services.runs.lifecycle import list_runs, start_due_runs, start_ru
 from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, mailbox, neighbourhood, proven, source, submit
 
 _DAILY = Schedule(run="daily 22:00")
 
 
 async def _profile(harness: Harness) -> Profile:
-    [summary] = await list_profiles(harness.database)
+    [summary] = await list_profiles(ADMIN, harness.resources)
     return summary.profile
 
 
@@ -34,7 +35,7 @@ async def _is_due(harness: Harness, *, hours: int = 0) -> None:
 
 
 async def _runs(harness: Harness) -> list[Run]:
-    return await list_runs(harness.database, 100)
+    return await list_runs(ADMIN, harness.resources, 100)
 
 
 def _closed() -> Schedule:
@@ -55,14 +56,14 @@ async def test_a_missed_time_is_made_up_for_once(harness: Harness) -> None:
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
         first_due = (await _profile(harness)).due
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
         assert not await _runs(harness)
 
         await _is_due(harness, hours=72)
-        await asyncio.gather(*(start_due_runs(harness.resources) for _ in range(4)))
+        await asyncio.gather(*(start_due_runs(ADMIN, harness.resources) for _ in range(4)))
         [run] = await _runs(harness)
         await harness.finish(run.id)
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
 
     assert await proven(harness)
     [run] = await _runs(harness)
@@ -75,12 +76,12 @@ async def test_no_overlapping_runs(harness: Harness) -> None:
     """A profile that is due while it runs runs again when that run is over, and not beside it."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         await _is_due(harness)
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
         assert len(await _runs(harness)) == 1
         await harness.finish(run_id)
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
         second, _ = await _runs(harness)
         report = await harness.finish(second.id)
 
@@ -93,7 +94,7 @@ async def test_what_cannot_run_is_seen(harness: Harness) -> None:
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY, mailboxes=None)
         await _is_due(harness)
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
 
     profile = await _profile(harness)
     assert not await _runs(harness)
@@ -107,10 +108,10 @@ async def test_a_run_waits_for_its_window(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=_closed())
         await _is_due(harness)
-        await start_due_runs(harness.resources)
+        await start_due_runs(ADMIN, harness.resources)
         assert not await _runs(harness)
-        run_id = await start_run(harness.resources, "all")
-        await pump_runs(harness.resources)
+        run_id = await start_run(ADMIN, harness.resources, "all")
+        await pump_runs(ADMIN, harness.resources)
         waiting = await harness.run(run_id)
         assert not harness.queue.tasks
         assert not server.lines
@@ -128,7 +129,7 @@ async def test_at_any_time(harness: Harness) -> None:
     """Whoever says so archives outside of the windows."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_closed())
-        run_id = await start_run(harness.resources, "all", any_time=True)
+        run_id = await start_run(ADMIN, harness.resources, "all", any_time=True)
         report = await harness.finish(run_id)
 
     assert report.run.state == RunState.SUCCEEDED
@@ -146,7 +147,7 @@ async def test_a_window_closes_in_the_middle(harness: Harness, monkeypatch: pyte
 
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=schedule, max_jobs=1)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         with monkeypatch.context() as patch:
             patch.setattr(run_access, "utc_now", lambda: next(moments, closes))
             ends = await harness.work()

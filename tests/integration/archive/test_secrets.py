@@ -26,6 +26,7 @@ from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import NEIGHBOURS, TARGET, mailbox, neighbourhood, submit
 
 PASSWORD = 'hunter2-Zwölf\\"quoted" {13}'
@@ -95,13 +96,13 @@ async def test_password_is_nowhere(harness: Harness, caplog: pytest.LogCaptureFi
     published = []
     async with ImapServer(script) as server, capturing_events() as events:
         await submit(harness, server, timeout_seconds=0.3, **request)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         while not (await harness.run(run_id)).state.is_final:
             published += list(harness.queue.tasks)
             await harness.work()
-            await pump_runs(harness.resources)
-        report = await show_run(harness.database, run_id)
-        probe = await probe_profile(harness.resources, "all", TARGET)
+            await pump_runs(ADMIN, harness.resources)
+        report = await show_run(ADMIN, harness.resources, run_id)
+        probe = await probe_profile(ADMIN, harness.resources, "all", TARGET)
     async with harness.database.session() as session:
         rows = await rows_as_text(session)
         sealed = await session.values("SELECT password FROM profiles UNION ALL SELECT password FROM profile_mailboxes")
@@ -131,7 +132,7 @@ async def test_other_key_is_a_misconfiguration(harness: Harness, tmp_path: Path)
         await submit(harness, server)
         report = await other.archive("all")
         with pytest.raises(Misconfigured):
-            await probe_profile(other.resources, "all")
+            await probe_profile(ADMIN, other.resources, "all")
 
     assert report.run.state == RunState.FAILED
     assert "cannot be decrypted" in report.failures[0].error

@@ -11,6 +11,7 @@ from muniment.services.runs.lifecycle import start_run
 from muniment.services.stores.tend_stores import tend_stores
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.proof import assert_settled
 from tests.support.scripted import TARGET, archive, assert_neighbours_exact, mailbox, neighbourhood, source, submit
 
@@ -21,12 +22,12 @@ async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harnes
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000, store_messages=20)
     async with ImapServer(script) as server:
         await submit(tiny, server)
-        run_id = await start_run(tiny.resources, "all")
+        run_id = await start_run(ADMIN, tiny.resources, "all")
         while not (await tiny.run(run_id)).state.is_final:
-            await asyncio.gather(tiny.work(), tend_stores(tiny.resources), tend_stores(tiny.resources))
+            await asyncio.gather(tiny.work(), tend_stores(ADMIN, tiny.resources), tend_stores(ADMIN, tiny.resources))
         run = await tiny.run(run_id)
     await drain_outbox(tiny.resources)
-    status = await show_status(tiny.resources)
+    status = await show_status(ADMIN, tiny.resources)
 
     assert run.state == RunState.SUCCEEDED
     assert [store.state for store in status.stores] == [*["normal"] * (len(status.stores) - 1), "current"]
@@ -44,11 +45,11 @@ async def test_store_with_room_stays(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-    before = (await show_status(harness.resources)).stores
+    before = (await show_status(ADMIN, harness.resources)).stores
 
-    await asyncio.gather(*(tend_stores(harness.resources) for _ in range(4)))
+    await asyncio.gather(*(tend_stores(ADMIN, harness.resources) for _ in range(4)))
 
-    assert before == (await show_status(harness.resources)).stores
+    assert before == (await show_status(ADMIN, harness.resources)).stores
     assert [store.messages for store in before] == [18]
 
 
@@ -57,13 +58,13 @@ async def test_commit_waits_for_a_store_that_is_just_beginning(harness: Harness)
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await start_run(harness.resources, "all")
+        await start_run(ADMIN, harness.resources, "all")
         async with harness.database.transaction() as session:
             await session.value("SELECT create_store('next')")
             working = asyncio.create_task(harness.work())
             while not await session.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
                 await session.execute("SELECT pg_sleep(0.01), pg_stat_clear_snapshot()")
         await working
-    status = await show_status(harness.resources)
+    status = await show_status(ADMIN, harness.resources)
 
     assert [store.messages for store in status.stores] == [0, 18]

@@ -13,6 +13,7 @@ from muniment.model.run import JobState, LeasedJob, RunState
 from muniment.services.runs.lifecycle import cancel_run, show_run, start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import TARGET, assert_neighbours_exact, mailbox, neighbourhood, source, submit
 
 DONE = Completion([], proven=True, unmoved=[], fingerprint=None)
@@ -23,10 +24,10 @@ async def test_one_task_serves_all_mailboxes(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         sent = len(harness.queue.tasks)
         await harness.work()
-        report = await show_run(harness.database, run_id)
+        report = await show_run(ADMIN, harness.resources, run_id)
 
     assert (sent, len(harness.queue.tasks)) == (1, 0)
     assert (report.run.state, report.run.mailboxes.done) == (RunState.SUCCEEDED, 4)
@@ -52,7 +53,7 @@ async def test_own_mailbox_with_the_same_numbers_is_noticed(harness: Harness) ->
 async def test_cancelled_run_gives_no_next_job(harness: Harness) -> None:
     """Who ends a mailbox of a cancelled run gets no other one."""
     job = await _leased(harness, max_jobs=1)
-    await cancel_run(harness.resources, job.run_id)
+    await cancel_run(ADMIN, harness.resources, job.run_id)
 
     assert await _complete(harness, job) is None
 
@@ -99,7 +100,7 @@ async def test_worker_that_stops_while_it_goes_on_holds_nothing(
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         working = asyncio.create_task(harness.work())
         await leased.wait()
         working.cancel()
@@ -122,7 +123,7 @@ async def _leased(harness: Harness, *, max_jobs: int) -> LeasedJob:
     """Start a run of four mailboxes and lease the first job."""
     async with ImapServer(neighbourhood(mailbox("target"))) as server:
         await submit(harness, server, max_jobs=max_jobs)
-        await start_run(harness.resources, "all")
+        await start_run(ADMIN, harness.resources, "all")
     async with harness.database.session() as session:
         job = await jobs.lease(session, harness.queue.tasks[0][1][1], "somebody", 60)
     assert job is not None

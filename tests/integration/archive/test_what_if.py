@@ -10,11 +10,12 @@ from muniment.services.doctor.what_if import Forecast, estimate_seconds, known_p
 from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Mail
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import NEIGHBOURS, TARGET, mailbox, mails, message, neighbourhood, submit
 
 
 async def _forecasts(harness: Harness) -> dict[str, Forecast]:
-    return {one.mailbox: one async for one in what_if(harness.resources, "all")}
+    return {one.mailbox: one async for one in what_if(ADMIN, harness.resources, "all")}
 
 
 async def _rows(harness: Harness) -> dict[str, int]:
@@ -39,7 +40,7 @@ async def test_it_tells_what_a_run_then_does(harness: Harness) -> None:
 
         inbox.messages = [*inbox.messages, *mails("new", 3, first=40)]
         second = await _forecasts(harness)
-        pace = await known_pace(harness.resources, "all")
+        pace = await known_pace(ADMIN, harness.resources, "all")
         again = await harness.archive("all")
 
     expected = sum(one.messages for one in first.values())

@@ -13,6 +13,7 @@ from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_script import Fault, Folder, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import (
     NEIGHBOURS,
     TARGET,
@@ -137,7 +138,7 @@ async def test_same_mailbox_is_noticed_while_it_grows(harness: Harness) -> None:
     script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
-        run_id = await start_run(harness.resources, "all")
+        run_id = await start_run(ADMIN, harness.resources, "all")
         await harness.work()
         script.mailboxes[TARGET][b"INBOX"].messages = mails("caught", 2)
         report = await harness.finish(run_id)

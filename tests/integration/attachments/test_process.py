@@ -21,6 +21,7 @@ from tests.support.corpus import corpus_folder
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import archive
 from tests.unit.attachments import documents
 
@@ -169,8 +170,8 @@ async def test_a_kind_can_be_switched_off(harness: Harness) -> None:
 async def test_a_poisoned_attachment_stops_no_message(harness: Harness) -> None:
     """A message whose attachment cannot be read is found by all else, and listed with the reason."""
     await index(harness, ("cut.pdf", documents.pdf(TEXT)[:50]), ("good.pdf", documents.pdf(TEXT)))
-    (problem,) = await list_problems(harness.resources, None, 10)
-    status = await show_index(harness.resources)
+    (problem,) = await list_problems(ADMIN, harness.resources, None, 10)
+    status = await show_index(ADMIN, harness.resources)
 
     assert len(await harness.search("attachment")) == 2
     assert (problem.subject, problem.indexed) == ("Letter 0", True)

@@ -9,7 +9,7 @@ import pytest
 from muniment.errors import BadQuery, Forbidden, NotFound
 from muniment.model.run import RunState
 from muniment.search import Sort
-from muniment.services.access.viewer import Viewer
+from muniment.services.access.principal import Principal
 from muniment.services.searching.search_messages import Search, search_messages
 from tests.integration.search.library import ANNA, BEN, Letter
 from tests.integration.search.test_queries import library
@@ -17,6 +17,8 @@ from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer
 from tests.support.scripted import archive
+
+ROOT = Principal.administrator("root@here")
 
 SHARED = Letter("shared", "For everybody", "the canteen is closed", folder=b"INBOX")
 SECRET = Letter(
@@ -117,11 +119,11 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
     await read_in(searching)
     closed = searching.with_settings(administrators_search=False)
     with pytest.raises(Forbidden, match="may not search everybody"):
-        await search_messages(closed.resources, Search("northwind"), Viewer(operator="root@here"))
+        await search_messages(ROOT, closed.resources, Search("northwind"))
     await searching.found("soup")
-    everything = await search_messages(searching.resources, Search("northwind"), Viewer(operator="root@here"))
-    await search_messages(closed.resources, Search("soup"), Viewer(ANNA, operator="root@here"))
-    await search_messages(closed.resources, Search("my own"), Viewer(ANNA))
+    everything = await search_messages(ROOT, searching.resources, Search("northwind"))
+    await search_messages(ROOT.on_behalf_of(ANNA), closed.resources, Search("soup"))
+    await search_messages(Principal.archive_user(ANNA), closed.resources, Search("my own"))
     async with searching.database.session() as session:
         rows = await session.values(
             "SELECT who || ' ' || subject || ' ' || (after ->> 'query') FROM audit"
@@ -129,6 +131,7 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
         )
 
     assert rows == [
+        "admin@test all archives soup",
         "root@here all archives northwind",
         f"root@here {ANNA} soup",
     ]

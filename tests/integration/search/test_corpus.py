@@ -18,6 +18,7 @@ from muniment.services.indexing.show_index import list_problems, show_index
 from tests.support.corpus import corpus_folder, corpus_messages
 from tests.support.harness import Harness
 from tests.support.opensearch import OpenSearchNode
+from tests.support.principal import ADMIN
 from tests.support.stored import READER, store
 
 REAL = 2_000
@@ -61,7 +62,7 @@ async def test_both_indexes_know_the_same_and_all_of_it(harness: Harness, opense
     await drained(other)
 
     for one in (harness, other):
-        status = await show_index(one.resources)
+        status = await show_index(ADMIN, one.resources)
         assert (status.indexed, status.outbox, status.failed, status.coverage) == (count, 0, 0, 1.0)
     lost = [
         (one.resources.index.backend, truth["path"], word)
@@ -78,7 +79,7 @@ async def test_both_indexes_know_the_same_and_all_of_it(harness: Harness, opense
                 h.sha256 for h in pages[1].hits
             ]:
                 different.append((query, sort, [page.total for page in pages]))
-    problems = await list_problems(harness.resources, None, 1000)
+    problems = await list_problems(ADMIN, harness.resources, None, 1000)
     await away.close()
 
     assert lost == []

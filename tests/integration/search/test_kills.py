@@ -21,6 +21,7 @@ from tests.integration.search.test_upkeep import settled
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.opensearch import OpenSearchNode, running_opensearch
+from tests.support.principal import ADMIN
 from tests.support.scripted import mailbox, neighbourhood, submit
 from tests.support.waiting import wait_until_async
 
@@ -84,7 +85,7 @@ async def assert_exact(harness: Harness, messages: int) -> None:
             "SELECT live FROM index_generations WHERE backend = $1", harness.resources.index.backend
         )
         held = await harness.resources.index.ids(session, Target(1, generation), 0, 10_000)
-    status = await show_index(harness.resources)
+    status = await show_index(ADMIN, harness.resources)
     found = await harness.found("about")
 
     assert held == stored
@@ -99,11 +100,11 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
     rng = random.Random(5)
     async with ImapServer(script) as server:
         await submit(harness, server)
-        await harness.finish(await start_run(harness.resources, "all"))
+        await harness.finish(await start_run(ADMIN, harness.resources, "all"))
     worker = Worker(harness, database_url, {})
     for kills in range(8):
         if kills == 4:
-            await begin_rebuilds(harness.resources, None)
+            await begin_rebuilds(ADMIN, harness.resources, None)
         worker.start()
         await progress(harness, rng.randrange(1, 40))
         worker.kill()
@@ -125,12 +126,12 @@ async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: s
     mortal.kill()  # archiving begins while it is away
     async with ImapServer(script) as server:
         await submit(searching, server)
-        report = await searching.finish(await start_run(searching.resources, "all"))
+        report = await searching.finish(await start_run(ADMIN, searching.resources, "all"))
     mortal.start()
     for kills in range(4):
         await progress(searching, rng.randrange(5, 40))
         if kills == 1:
-            await begin_rebuilds(searching.resources, None)
+            await begin_rebuilds(ADMIN, searching.resources, None)
         worker.kill()
         mortal.kill()
         mortal.start()

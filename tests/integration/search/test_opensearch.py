@@ -24,6 +24,7 @@ from muniment.services.indexing.show_index import show_index
 from tests.integration.search.test_queries import read_in
 from tests.support.certificates import Certificate, self_signed
 from tests.support.harness import Harness
+from tests.support.principal import ADMIN
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TARGETS = [Target(1, 1)]
@@ -245,7 +246,7 @@ async def test_an_hour_without_opensearch_costs_only_delay(harness: Harness, por
     with pytest.raises(SearchUnavailable):
         await read_in(without)
     paused = await drain_outbox(without.resources)
-    status = await show_index(without.resources)
+    status = await show_index(ADMIN, without.resources)
     await away.close()
 
     assert paused == 0

@@ -21,6 +21,7 @@ from tests.integration.search.library import ANNA, BEN, LETTERS, QUERIES, Letter
 from tests.support.harness import Harness
 from tests.support.imap_script import Folder, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import archive, mailbox
 
 
@@ -172,25 +173,25 @@ async def test_long_texts_are_found_to_their_end(searching: Harness) -> None:
 async def test_saved_searches_are_run_by_the_scheduler(searching: Harness) -> None:
     """A saved search is run when it was asked for, as its user, and its count is kept; a broken one says why."""
     await read_in(searching)
-    await save_search(searching.resources, ANNA, "bills", "invoice OR rechnung")
-    await save_search(searching.resources, BEN, "bills", "invoice OR rechnung")
+    await save_search(ADMIN, searching.resources, ANNA, "bills", "invoice OR rechnung")
+    await save_search(ADMIN, searching.resources, BEN, "bills", "invoice OR rechnung")
     with pytest.raises(Conflict):
-        await save_search(searching.resources, ANNA, "Bills", "other")
+        await save_search(ADMIN, searching.resources, ANNA, "Bills", "other")
     with pytest.raises(BadQuery):
-        await save_search(searching.resources, ANNA, "broken", "(")
-    await run_requested_searches(searching.resources)
-    before = await list_searches(searching.resources, ANNA)
+        await save_search(ADMIN, searching.resources, ANNA, "broken", "(")
+    await run_requested_searches(ADMIN, searching.resources)
+    before = await list_searches(ADMIN, searching.resources, ANNA)
     for user in (ANNA, BEN):
-        await request_search(searching.resources, user, "BILLS")
+        await request_search(ADMIN, searching.resources, user, "BILLS")
     if isinstance(searching.resources.index, OpenSearchIndex):
         await searching.resources.index.refresh()
-    await run_requested_searches(searching.resources)
-    after = await list_searches(searching.resources, None)
-    await remove_search(searching.resources, BEN, "bills")
+    await run_requested_searches(ADMIN, searching.resources)
+    after = await list_searches(ADMIN, searching.resources, None)
+    await remove_search(ADMIN, searching.resources, BEN, "bills")
 
     assert [(one.results, one.last_run) for one in before] == [(None, None)]
     assert {(one.user_name, one.results, one.error, one.requested) for one in after} == {
         (ANNA, 4, None, None),
         (BEN, 0, None, None),
     }
-    assert [one.user_name for one in await list_searches(searching.resources, None)] == [ANNA]
+    assert [one.user_name for one in await list_searches(ADMIN, searching.resources, None)] == [ANNA]

@@ -22,6 +22,7 @@ from tests.integration.search.test_queries import library, read_in
 from tests.support.harness import Harness
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer
+from tests.support.principal import ADMIN
 from tests.support.scripted import submit
 
 MESSAGES = len(LETTERS) + 18
@@ -29,10 +30,10 @@ MESSAGES = len(LETTERS) + 18
 
 async def settled(harness: Harness) -> None:
     """Work at the index until nothing is left."""
-    status = await show_index(harness.resources)
+    status = await show_index(ADMIN, harness.resources)
     for _ in range(100):
-        await work_at_index(harness.resources)
-        status = await show_index(harness.resources)
+        await work_at_index(ADMIN, harness.resources)
+        status = await show_index(ADMIN, harness.resources)
         if not status.outbox and all(store.rebuild is None and store.reconciled for store in status.stores):
             return
     raise AssertionError(status)
@@ -62,7 +63,7 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
     healed = await reconcile_index(searching.resources, generation)
     await drain_outbox(searching.resources)
     again = await reconcile_index(searching.resources, generation)
-    status = (await show_index(searching.resources)).stores[0]
+    status = (await show_index(ADMIN, searching.resources)).stores[0]
 
     assert (healed, again) == ((5, 1), (0, 0))
     assert (status.indexed, status.outbox, status.missing, status.ghosts) == (MESSAGES - 1, 0, 0, 0)
@@ -72,8 +73,8 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
     """While the index is built anew searches find everything, new mail comes into both, and in the end the old is gone."""
     await read_in(searching)
     await settled(searching)
-    (begun,) = await begin_rebuilds(searching.resources, None)
-    (twice,) = await begin_rebuilds(searching.resources, None)
+    (begun,) = await begin_rebuilds(ADMIN, searching.resources, None)
+    (twice,) = await begin_rebuilds(ADMIN, searching.resources, None)
     await lose(searching, 3)  # the living one is not made whole by a rebuild, but replaced
     before = await searching.found("-nonesuch", ANNA)
     letters = [*LETTERS, Letter("late", "A latecomer", "arrived in the midst of it")]
@@ -99,17 +100,17 @@ async def test_rebuild_is_given_up(searching: Harness) -> None:
     """A rebuild that is stopped leaves what is searched as it was, and nothing behind."""
     await read_in(searching)
     await settled(searching)
-    await begin_rebuilds(searching.resources, None)
-    await work_at_index(searching.with_settings(index_batch=5).resources)
-    (store,) = (await show_index(searching.resources)).stores
-    stopped = await give_up_rebuilds(searching.resources, store.name)
-    status = await show_index(searching.resources)
+    await begin_rebuilds(ADMIN, searching.resources, None)
+    await work_at_index(ADMIN, searching.with_settings(index_batch=5).resources)
+    (store,) = (await show_index(ADMIN, searching.resources)).stores
+    stopped = await give_up_rebuilds(ADMIN, searching.resources, store.name)
+    status = await show_index(ADMIN, searching.resources)
 
     assert stopped == [store.name]
     assert status.stores[0].rebuild is None
     assert (await searching.found("-nonesuch", ANNA)).total == len(LETTERS)
     with pytest.raises(NotFound):
-        await begin_rebuilds(searching.resources, "nope")
+        await begin_rebuilds(ADMIN, searching.resources, "nope")
 
 
 async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
@@ -121,7 +122,7 @@ async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
             await session.execute("INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages")
     small = searching.with_settings(index_batch=7)
     await asyncio.gather(*(drain_outbox(small.resources) for _ in range(4)))
-    status = await show_index(searching.resources)
+    status = await show_index(ADMIN, searching.resources)
 
     assert (status.indexed, status.outbox) == (MESSAGES, 0)
 

@@ -1,0 +1,18 @@
+"""Replace a lost key."""
+
+from __future__ import annotations
+
+from muniment.db import installation
+from muniment.secrecy import SecretBox
+from muniment.services.access.principal import Principal, Right
+from muniment.services.operating.check_installation import sealed_check
+from muniment.services.resources import Resources
+
+
+async def reset_key(principal: Principal, resources: Resources, secrets: SecretBox) -> None:
+    """Accept the key of `secrets` as the installation's key from now on, and forget every stored password."""
+    principal.require(Right.ADMIN)
+    async with resources.database.transaction() as session:
+        sealed = sealed_check(secrets)
+        await installation.key_check(session, sealed)
+        await installation.replace_key(session, sealed)

@@ -1,0 +1,7 @@
+"""Who acts in tests."""
+
+from __future__ import annotations
+
+from muniment.services.access.principal import Principal
+
+ADMIN = Principal.administrator("admin@test")
