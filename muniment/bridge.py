@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from muniment import log
-from muniment.errors import MunimentError, Transient
+from muniment.errors import MunimentError, NotBegun, Transient
 from muniment.resources import open_resources
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
@@ -57,10 +57,6 @@ def wait_for_resources(settings: Callable[[], Settings]) -> None:
 async def _open_once(settings: Settings) -> None:
     async with open_resources(settings, connections=1):
         pass
-
-
-class NotBegun(CancelledError):
-    """The process is shutting down and the service was not even begun."""
 
 
 class Bridge:

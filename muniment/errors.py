@@ -5,6 +5,7 @@ What a caller may do about an error is its *type*, never a string to look into::
     MunimentError
     ├── Transient                 the same call may succeed later
     │   ├── ServerUnavailable     no connection, cut off, timed out, BYE
+    │   │   └── GaveUp            the same, and what the connection broke at is skipped from now on
     │   ├── ServerThrottled       the mail server asks for less (RFC 5530, RFC 9051 codes)
     │   ├── ProtocolViolation     the mail server broke the rules of IMAP
     │   ├── DatabaseUnavailable   PostgreSQL is away
@@ -12,6 +13,7 @@ What a caller may do about an error is its *type*, never a string to look into::
     │   ├── MailboxBusy           another job is archiving this mailbox
     │   ├── ServerBusy            the mail server gets no more connections from us now
     │   └── SearchUnavailable     OpenSearch is away, or asks for less
+    │       └── RequestTooLarge   OpenSearch refuses a request of this size; parts of it may pass
     ├── Permanent                 the same call will fail again until somebody acts
     │   ├── LoginRefused          user name, password or privilege is wrong
     │   ├── LoginUnsupported      the server does not offer this way of logging in
@@ -24,15 +26,21 @@ What a caller may do about an error is its *type*, never a string to look into::
     │   ├── NotFound              no such profile, run, user, folder
     │   └── Conflict              exists already, or is in use
     ├── Misconfigured             a setting, a file or an argument is wrong
-    │   └── BadQuery              what is searched for breaks the query language
+    │   ├── BadQuery              what is searched for breaks the query language
+    │   └── BadRow                a row of a CSV file describes no mailbox
     └── Interrupted               control flow: the slice must stop, nothing is wrong
         ├── LeaseLost             another worker owns the job now
-        └── RunCancelled          the administrator cancelled the run
+        ├── RunCancelled          the administrator cancelled the run
+        └── BudgetSpent           no room or no time is left to read an attachment
+
+`NotBegun` stands outside of the tree: it is a `CancelledError`, because a caller treats it as one.
 
 The docstring of a class is its default message; `hint` says what a person can do.
 """
 
 from __future__ import annotations
+
+from concurrent.futures import CancelledError
 
 
 class MunimentError(Exception):
@@ -54,6 +62,10 @@ class ServerUnavailable(Transient):
     """The mail server cannot be reached or closed the connection."""
 
     default_hint = "Check host, port and that the mail server is running; Muniment tries again by itself."
+
+
+class GaveUp(ServerUnavailable):
+    """The connection broke at a message or folder, which is skipped from now on: the next attempt goes past it."""
 
 
 class ServerThrottled(Transient):
@@ -101,6 +113,10 @@ class SearchUnavailable(Transient):
     """OpenSearch cannot be reached, or takes no more at present."""
 
     default_hint = "Check MUNIMENT_OPENSEARCH_URL and that OpenSearch runs; archiving goes on, the index catches up."
+
+
+class RequestTooLarge(SearchUnavailable):
+    """OpenSearch refuses a request of this size."""
 
 
 class Permanent(MunimentError):
@@ -176,6 +192,10 @@ class BadQuery(Misconfigured):
         self.position = position
 
 
+class BadRow(Misconfigured):
+    """A row of a CSV file describes no mailbox; the message never quotes a value that could be a password."""
+
+
 class Interrupted(MunimentError):
     """The work must stop here; nothing is wrong."""
 
@@ -186,3 +206,11 @@ class LeaseLost(Interrupted):
 
 class RunCancelled(Interrupted):
     """The run was cancelled."""
+
+
+class BudgetSpent(Interrupted):
+    """No room or no time is left to read this attachment."""
+
+
+class NotBegun(CancelledError):
+    """The process is shutting down, and the service never started."""

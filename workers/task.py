@@ -9,8 +9,8 @@ from celery import Task
 from celery.exceptions import Reject
 
 from muniment import log
-from muniment.bridge import NotBegun, Service
-from muniment.errors import MunimentError
+from muniment.bridge import Service
+from muniment.errors import MunimentError, NotBegun
 from workers.lifecycle import bridge
 
 _log = log.get(__name__)

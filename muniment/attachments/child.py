@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from muniment.attachments.limits import KILL_SECONDS, MEMORY_BYTES, Budget, Full
+from muniment.attachments.limits import KILL_SECONDS, MEMORY_BYTES, Budget
 from muniment.attachments.readers import read
+from muniment.errors import BudgetSpent
 from muniment.mail.charsets import clean
 
 _LENGTH_BYTES = 4
@@ -40,7 +41,7 @@ def answer(order: Order) -> Answer:
     budget = Budget()
     try:
         read(order.name, order.type, order.data, budget)
-    except Full:
+    except BudgetSpent:
         pass
     except MemoryError:
         budget.trouble(f"reading it takes more than {MEMORY_BYTES >> 20} MiB of memory")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from muniment.errors import BudgetSpent
+
 #: Grows when a reader learns to read more: what was read before is read again when it is indexed anew.
 READERS_VERSION = 1
 
@@ -22,10 +24,6 @@ KILL_SECONDS = 20.0
 MEMORY_BYTES = 1536 * 1024 * 1024
 
 
-class Full(Exception):
-    """There is no room for more text, or no time."""
-
-
 @dataclass
 class Budget:
     """Gathers text of one attachment, and says why when not all of it."""
@@ -38,28 +36,28 @@ class Budget:
     problems: list[str] = field(default_factory=list)
 
     def add(self, text: str) -> None:
-        """Take a piece of text; Full when it is the last."""
+        """Take a piece of text; BudgetSpent when it is the last."""
         if len(text) > self.characters:
             self.texts.append(text[: self.characters])
             self.characters = 0
             self.trouble(f"text beyond {TEXT_CHARACTERS:,} characters was left out")
-            raise Full
+            raise BudgetSpent
         self.texts.append(text)
         self.characters -= len(text)
         self.check_time()
 
     def check_time(self) -> None:
-        """Full when the time is over."""
+        """BudgetSpent when the time is over."""
         if time.monotonic() > self.until:
             self.trouble(f"reading was stopped after {READ_SECONDS:.0f} s")
-            raise Full
+            raise BudgetSpent
 
     def unpack(self, size: int) -> None:
-        """Note that so many bytes were unpacked; Full when that is too much."""
+        """Note that so many bytes were unpacked; BudgetSpent when that is too much."""
         self.unpacked -= size
         if self.unpacked < 0:
             self.trouble(f"it unpacks to more than {UNPACKED_BYTES >> 20} MiB")
-            raise Full
+            raise BudgetSpent
 
     def trouble(self, problem: str) -> None:
         """Note why text is missing."""

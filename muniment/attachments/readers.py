@@ -20,8 +20,9 @@ from striprtf.striprtf import rtf_to_text
 from tnefparse import TNEF
 
 from muniment.attachments.kinds import ZIP, Kind, kind_of
-from muniment.attachments.limits import DEPTH, Budget, Full
+from muniment.attachments.limits import DEPTH, Budget
 from muniment.attachments.xml import open_document_text, presentation_text, word_text
+from muniment.errors import BudgetSpent
 from muniment.mail.bodies import read_text
 from muniment.mail.charsets import decode
 from muniment.mail.headers import read_headers
@@ -175,7 +176,7 @@ def _within(name: str, type_: str, data: bytes, budget: Budget, depth: int) -> N
     """Read what is within an attachment; damage there leaves the rest alone."""
     try:
         read(name, type_, data, budget, depth + 1)
-    except (MemoryError, Full):
+    except (MemoryError, BudgetSpent):
         raise
     except Exception as error:  # noqa: BLE001 - libraries raise what they like at damaged files
         budget.trouble(f"something within it is damaged: {type(error).__name__}")

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
 
 from muniment.db.database import Session
-from muniment.errors import Misconfigured, SearchUnavailable
+from muniment.errors import Misconfigured, RequestTooLarge, SearchUnavailable
 from muniment.search.dsl import Json, body
 from muniment.search.mapping import fields, template
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
@@ -199,7 +199,7 @@ class OpenSearchIndex:
         try:
             with _translated():
                 answer = await self._client.bulk(body=b"".join(lines for _, lines in bulk))
-        except _TooLarge as error:
+        except RequestTooLarge as error:
             if len(bulk) == 1:
                 return [_failure(bulk[0][0], str(error))]
             middle = len(bulk) // 2
@@ -219,10 +219,6 @@ class OpenSearchIndex:
                 raise SearchUnavailable(f"OpenSearch: {reason}")
             failures.append(_failure(change, reason))
         return failures
-
-
-class _TooLarge(SearchUnavailable):
-    """OpenSearch takes no request of this size."""
 
 
 @contextmanager
@@ -246,7 +242,7 @@ def _translated() -> Iterator[None]:
                 f"OpenSearch refuses us: {status}", hint="Check user and password in MUNIMENT_OPENSEARCH_URL."
             ) from error
         if status == 413:
-            raise _TooLarge(f"OpenSearch: {reason}") from error
+            raise RequestTooLarge(f"OpenSearch: {reason}") from error
         if status in _LATER or status == _NOT_FOUND:
             raise SearchUnavailable(f"OpenSearch: {reason}") from error
         raise Misconfigured(f"OpenSearch: {status}: {reason}") from error

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from muniment.bridge import Bridge, NotBegun
-from muniment.errors import NotFound
+from muniment.bridge import Bridge
+from muniment.errors import NotBegun, NotFound
 from muniment.secrecy import Secret, create_key_file
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources

@@ -8,13 +8,13 @@ from functools import partial
 from itertools import chain
 
 from muniment import log
-from muniment.errors import CommandRefused, Transient
+from muniment.errors import CommandRefused, GaveUp, Transient
 from muniment.imap import batches, unknown_size
 from muniment.mailserver import ByteBudget
 from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage
 from muniment.services.archiving.batch import Batch
-from muniment.services.archiving.folder_work import FolderWork, GaveUp, give_up_folder_if_last, is_last_try
+from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last, is_last_try
 from muniment.services.archiving.writer import Writer
 from muniment.services.mailboxes.still_there import still_there
 from muniment.services.resources import Resources

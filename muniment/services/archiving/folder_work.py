@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from muniment.db import folders, jobs
 from muniment.db.jobs import Progress
-from muniment.errors import ServerThrottled, ServerUnavailable, Transient
+from muniment.errors import GaveUp, ServerThrottled, Transient
 from muniment.mail.envelope import Envelope, owner_by_path
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile, ProfileKind
@@ -20,10 +20,6 @@ MAX_BREAKS = 3
 
 #: Stands for a message where the connection broke at the folder itself, before one was fetched.
 _NO_UID = 0
-
-
-class GaveUp(ServerUnavailable):
-    """The connection broke, and what it broke at was given up: the next try goes on without it."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from muniment.errors import (
     BrokerUnavailable,
     Conflict,
     DatabaseUnavailable,
+    GaveUp,
     Interrupted,
     LeaseLost,
     MunimentError,
@@ -28,7 +29,6 @@ from muniment.model.run import JobState, LeasedJob, RunState
 from muniment.process import process_name
 from muniment.retry import Backoff
 from muniment.services.archiving.archive_mailbox import Outcome, archive_mailbox
-from muniment.services.archiving.folder_work import GaveUp
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.resources import Resources
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from muniment.errors import Misconfigured
+from muniment.errors import BadRow, Misconfigured
 from muniment.secrecy import Secret
 
 _DELIMITERS = ";,|\t"
@@ -40,10 +40,6 @@ class CsvMailbox:
     server: str = ""  # `host` or `host:port`
 
 
-class _BadRow(Exception):
-    """A row that is no mailbox; its text never quotes a value that could be a password."""
-
-
 def read_csv(data: bytes) -> list[CsvMailbox]:
     """Return the mailboxes in a CSV file in UTF-8 (with or without BOM), UTF-16 with BOM or Windows-1252.
 
@@ -66,7 +62,7 @@ def read_csv(data: bytes) -> list[CsvMailbox]:
             mailbox = _mailbox(number, list(split(line, delimiter)), columns)
             _check_new(mailbox, seen)
             mailboxes.append(mailbox)
-        except _BadRow as problem:
+        except BadRow as problem:
             problems.append(f"line {number}: {problem}")
     if problems:
         raise Misconfigured(_report(problems), hint=_HINT)
@@ -78,14 +74,14 @@ def read_csv(data: bytes) -> list[CsvMailbox]:
 def split(line: str, delimiter: str) -> Iterator[str]:
     """Yield the values of a line; unquoted ones exactly as they stand, blanks included.
 
-    Raises _BadRow when a quote is not closed or not followed by the delimiter.
+    Raises BadRow when a quote is not closed or not followed by the delimiter.
     """
     position = 0
     while True:
         if line[position : position + 1] in tuple(_QUOTES):
             value, position = _quoted(line, position)
             if position < len(line) and line[position] != delimiter:
-                raise _BadRow("text after a closing quote; double a quote that belongs to the value")
+                raise BadRow("text after a closing quote; double a quote that belongs to the value")
         else:
             end = line.find(delimiter, position)
             end = len(line) if end < 0 else end
@@ -107,7 +103,7 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
             behind = line[end + 1 :]
             return quote.join(pieces), len(line) - len(behind.lstrip(" "))
         position = end + 2
-    raise _BadRow("a quote is not closed; put a value that begins with a quote into quotes and double it there")
+    raise BadRow("a quote is not closed; put a value that begins with a quote into quotes and double it there")
 
 
 def _text(data: bytes) -> str:
@@ -138,7 +134,7 @@ def _check_header(number: int, header: str, delimiter: str) -> list[str]:
     """Return the names of the columns; Misconfigured if the line looks like a mailbox."""
     try:
         columns = list(split(header, delimiter))
-    except _BadRow as problem:
+    except BadRow as problem:
         raise Misconfigured(f"line {number} (the header): {problem}", hint=_HINT) from problem
     # Without this check a file without header would lose its first mailbox in silence.
     if "@" in columns[0] or any("@" in column for column in columns[2:4]):
@@ -149,29 +145,29 @@ def _check_header(number: int, header: str, delimiter: str) -> list[str]:
 def _mailbox(number: int, values: list[str], columns: list[str]) -> CsvMailbox:
     width = len(columns)
     if len(values) > max(width, 4) and any(value.strip() for value in values[max(width, 4) :]):
-        raise _BadRow("more values than the header has columns; quote values that hold the delimiter")
+        raise BadRow("more values than the header has columns; quote values that hold the delimiter")
     if len(values) < 2:
-        raise _BadRow("only one value, the password is missing")
+        raise BadRow("only one value, the password is missing")
     login_user, password, address, user = (*values, "", "")[:4]
     login_user, address, user = login_user.strip(), address.strip(), user.strip()
     if not login_user:
-        raise _BadRow("the IMAP user (column 1) is empty")
+        raise BadRow("the IMAP user (column 1) is empty")
     if not password:
-        raise _BadRow("the password (column 2) is empty")
+        raise BadRow("the password (column 2) is empty")
     for column, value in enumerate((login_user, password, address, user), start=1):
         if _CONTROL.search(value):
-            raise _BadRow(f"column {column} holds a control character")
+            raise BadRow(f"column {column} holds a control character")
     has_server = width > 4 and columns[4].strip().lower() in _SERVER_COLUMNS and len(values) > 4
     server = values[4].strip() if has_server else ""
     if server and not _PLACE.fullmatch(server):
-        raise _BadRow("the mail server (column 5) is no host name, or host:port")
+        raise BadRow("the mail server (column 5) is no host name, or host:port")
     return CsvMailbox(number, login_user, Secret(password), address or login_user, user or login_user, server)
 
 
 def _check_new(mailbox: CsvMailbox, seen: dict[tuple[str, str], int]) -> None:
     first = seen.setdefault((mailbox.address.casefold(), mailbox.user.casefold()), mailbox.line)
     if first != mailbox.line:
-        raise _BadRow(f"mailbox {mailbox.address} of user {mailbox.user} stands in line {first} already")
+        raise BadRow(f"mailbox {mailbox.address} of user {mailbox.user} stands in line {first} already")
 
 
 def _report(problems: list[str]) -> str:
