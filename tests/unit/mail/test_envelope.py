@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from muniment.mail.addresses import addresses_in, forms_of
@@ -121,6 +121,8 @@ def _report(inner: bytes, envelope: bytes, boundary: bytes, newline: bytes = b"\
 )
 def test_a_report_is_taken_apart_to_the_byte(inner: bytes, name: str, newline: bytes) -> None:
     """What was put in comes out, whatever it is, and with what stood around it makes the whole again."""
+    # Before a boundary, CR and LF together are the line end: such a CR cannot belong to the report's message.
+    assume(newline == b"\r\n" or not inner.endswith(b"\r"))
     raw = _report(
         inner, f"Sender: a@x.org\nSubject: to: no@x.org\n{name}: b@x.org, Forwarded: c@x.org".encode(), b"_b_", newline
     )
