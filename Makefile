@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format bench bench-search scale fuzz chaos soak lock servers
+.PHONY: help setup demo test test-python lint format bench bench-search scale fuzz chaos soak lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -12,7 +12,7 @@ CODE := muniment workers scheduler tests bench
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## virtual environment with the locked dependencies
+setup:  ## the virtual environment, with the locked dependencies
 	@tools/setup.sh python
 
 demo: setup  ## archive a generated mail server, search it, export it, verify it
@@ -21,6 +21,9 @@ demo: setup  ## archive a generated mail server, search it, export it, verify it
 
 test: setup servers  ## all tests; PYTEST_ARGS="-k words" narrows them down
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-python: setup  ## unit and contract tests on Python 3.12, 3.13 and 3.14; PYTHONS="3.14" for one of them
+	tools/test_python.sh $(PYTHONS)
 
 lint: setup  ## style, formatting, types, import contracts
 	$(BIN)/ruff check .
@@ -54,7 +57,7 @@ chaos: setup servers  ## break everything while mail is archived; CHAOS_ARGS="--
 soak: setup servers  ## an hour of runs over changing mailboxes: does anything grow? SOAK_ARGS="--minutes 5"
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
-servers:  ## what the tests run against: Dovecot, Cyrus, OpenSearch, Prometheus, and the peers of the benchmark
+servers:  ## the servers of the tests (Dovecot, Cyrus, OpenSearch, Prometheus), and the peers of the benchmark
 	@tools/setup.sh packages dovecot-imapd dovecot-pop3d prometheus openjdk-17-jre-headless curl $(PEERS)
 	@tools/setup.sh cyrus
 	@tools/setup.sh opensearch
