@@ -1,6 +1,6 @@
 -- candidates --
--- Archived messages of a folder that left it by no account of ours, received before $3 (NULL: ever; what has no date counts
--- from its archiving), above UID $4
+-- Archived messages of a folder, above UID $4, that we have not seen leave it, received before $3 (NULL: at any time; a
+-- message without a date counts from its archiving)
 SELECT uid, messages.store_id, messages.id AS message_id, sha256, size, wrapper_begin,
        entries.archived
 FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
@@ -9,22 +9,23 @@ WHERE folder_id = $1 AND uidvalidity = $2 AND gone IS NULL AND uid > $4
 ORDER BY uid LIMIT $5;
 
 -- archived --
--- Those of these UIDs that are archived
+-- Which of these UIDs are archived
 SELECT uid FROM entries WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]);
 
 -- plan --
--- Write down what the server will be told to delete; the guard is the lease
+-- Record what the server is about to be told to delete; only for the holder of the lease
 WITH own AS (SELECT run_id, mailbox_id FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE),
      rows AS (
          INSERT INTO deletions (run_id, mailbox_id, folder_id, uidvalidity, uid, sha256)
          SELECT run_id, mailbox_id, $3, $4, uid, sha256
          FROM own CROSS JOIN unnest($5::bigint[], $6::bytea[]) AS given (uid, sha256)
-         ON CONFLICT (folder_id, uidvalidity, uid, sha256) DO UPDATE SET run_id = excluded.run_id, planned = excluded.planned
+         ON CONFLICT (folder_id, uidvalidity, uid, sha256) DO UPDATE
+         SET run_id = excluded.run_id, planned = excluded.planned
          WHERE deletions.deleted IS NULL)
 SELECT run_id FROM own;
 
 -- confirm --
--- The server does not list these messages any more
+-- Record that the server no longer lists these messages
 WITH gone AS (
     UPDATE deletions SET deleted = now()
     WHERE folder_id = $3 AND uidvalidity = $4 AND uid = ANY ($5::bigint[]) AND deleted IS NULL RETURNING uid),
@@ -34,13 +35,13 @@ WITH gone AS (
 UPDATE jobs SET deleted = jobs.deleted + (SELECT count(*) FROM gone) WHERE id = $1 AND fence = $2 RETURNING id;
 
 -- confirm_earlier --
--- Whoever deleted these died before he could write it down; the archive part has seen that they are gone
+-- Confirm deletions whose worker died before it could: the archive part has since seen that the messages are gone
 UPDATE deletions SET deleted = now() FROM entries
 WHERE deletions.folder_id = ANY ($1::bigint[]) AND deleted IS NULL AND entries.folder_id = deletions.folder_id
   AND entries.uidvalidity = deletions.uidvalidity AND entries.uid = deletions.uid AND entries.gone IS NOT NULL;
 
 -- ledger --
--- Newest first; $1: only of a run, $2: only of a mailbox
+-- The newest deletions first; $1: only those of one run, $2: only those of one mailbox
 SELECT deletions.id, run_id, address, path, deletions.uidvalidity, uid, sha256, planned, deleted
 FROM deletions JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = deletions.mailbox_id
 WHERE ($1::bigint IS NULL OR run_id = $1) AND ($2::text IS NULL OR lower(address) = lower($2))

@@ -1,4 +1,5 @@
 -- put_documents --
+-- Write documents, unless the index already has a newer version of them
 INSERT INTO search_documents (store_id, message_id, version, generation, document, is_long, date, size, header_id,
                               sender, archives, folders, flags, is_filed, has_attachment, types)
 SELECT store_id, message_id, version, generation, document::tsvector, is_long, date, size, header_id, sender,
@@ -18,27 +19,31 @@ SET version = excluded.version, generation = excluded.generation, document = exc
 WHERE search_documents.version < excluded.version;
 
 -- drop_passages --
+-- Delete the passages of these messages
 DELETE FROM search_passages USING unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
 WHERE search_passages.message_id = given.message_id AND search_passages.store_id = given.store_id;
 
 -- put_passages --
+-- Write the passages of long messages
 INSERT INTO search_passages (store_id, message_id, passage, words)
 SELECT store_id, message_id, passage, words::tsvector
 FROM unnest($1::smallint[], $2::bigint[], $3::integer[], $4::text[]) AS given (store_id, message_id, passage, words)
 ON CONFLICT (message_id, passage, store_id) DO UPDATE SET words = excluded.words;
 
 -- drop_documents --
+-- Delete the documents of these messages
 DELETE FROM search_documents USING unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
 WHERE search_documents.message_id = given.message_id AND search_documents.store_id = given.store_id;
 
 -- count_documents --
--- As added up by a trigger: counting millions of rows takes too long
+-- How many documents a store has, from the running totals: counting millions of rows takes too long
 SELECT coalesce(sum(documents), 0)::bigint FROM store_counts WHERE store_id = $1;
 
 -- document_ids --
+-- The next messages of a store that have a document, in order: a page for comparing index and store
 SELECT message_id FROM search_documents WHERE store_id = $1 AND message_id > $2 ORDER BY message_id LIMIT $3;
 
 -- drop_older --
--- What a rebuild did not find in the store any more
+-- Delete documents of earlier generations with their passages: a rebuild did not find their messages in the store
 WITH old AS (DELETE FROM search_documents WHERE store_id = $1 AND generation < $2 RETURNING message_id)
 DELETE FROM search_passages WHERE store_id = $1 AND message_id IN (SELECT message_id FROM old);

@@ -1,12 +1,13 @@
 -- answer --
+-- Prove that PostgreSQL answers
 SELECT 1;
 
 -- open_runs --
--- Runs that go on, with their mailboxes by state and what came until now
+-- Open runs, with their mailboxes by state and what they have archived so far
 SELECT runs.id, runs.profile_name AS profile, extract(epoch FROM now() - runs.started)::float8 AS age_seconds,
-       -- of a run that pauses nobody is waited for
-       count(*) FILTER (WHERE jobs.state IN ('waiting', 'sent') AND (runs.paused_until IS NULL OR runs.paused_until < now()))
-         AS queued,
+       -- nothing is overdue in a run that is paused
+       count(*) FILTER (WHERE jobs.state IN ('waiting', 'sent')
+                          AND (runs.paused_until IS NULL OR runs.paused_until < now())) AS queued,
        count(*) FILTER (WHERE jobs.state = 'running') AS running,
        count(*) FILTER (WHERE jobs.state = 'done') AS done,
        count(*) FILTER (WHERE jobs.state = 'failed') AS failed,
@@ -15,7 +16,7 @@ FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id
 WHERE runs.state IN ('running', 'cancelling') GROUP BY runs.id ORDER BY runs.id;
 
 -- last_runs --
--- The last run of each profile that came to its end. Jobs are counted only where there is one that failed
+-- The last run of each profile that came to its end. Jobs are counted only if one of them failed.
 SELECT last.profile, extract(epoch FROM last.finished)::float8 AS finished, last.state = 'succeeded' AS succeeded,
        CASE WHEN last.state = 'failed'
             THEN (SELECT count(*) FROM jobs WHERE run_id = last.id AND state = 'failed') ELSE 0 END AS failed
@@ -25,26 +26,28 @@ FROM profiles CROSS JOIN LATERAL (
 ORDER BY last.profile;
 
 -- lags --
--- How long ago each archived mailbox was proven complete, counted by upper bounds in seconds ($1, ascending); bucket 0
--- lies within the first bound. The last one are those beyond all bounds; those never proven are not among them
+-- How long ago each archived mailbox was proven complete, counted by upper bounds in seconds ($1, ascending). Bucket 0
+-- is within the first bound, the last bucket is beyond all of them. Mailboxes that were never proven are left out.
 SELECT width_bucket(extract(epoch FROM now() - proven)::float8, $1::float8[]) AS bucket, count(*) AS mailboxes,
        coalesce(sum(extract(epoch FROM now() - proven)), 0)::float8 AS seconds
 FROM mailboxes WHERE proven IS NOT NULL AND is_archived(mailboxes) GROUP BY 1 ORDER BY 1;
 
 -- longest_lags --
--- The mailboxes that wait longest for a proof; NULL: never had one, although a run has tried
+-- The mailboxes that have waited longest for a proof; NULL: a run has tried, but there was never a proof
 SELECT users.name AS user_name, address AS mailbox, extract(epoch FROM now() - proven)::float8 AS seconds
 FROM mailboxes JOIN users ON users.id = user_id
 WHERE (proven IS NOT NULL OR EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)) AND is_archived(mailboxes)
 ORDER BY proven NULLS FIRST, mailboxes.id LIMIT $1;
 
 -- never_proven --
+-- How many archived mailboxes have been tried by a run but were never proven complete
 SELECT count(*) FROM mailboxes
 WHERE proven IS NULL AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes);
 
 -- capacity --
--- What PostgreSQL holds and may hold; the age of what waits longest for the index
+-- The size and limits of PostgreSQL, and how long the oldest row has waited for the index
 SELECT pg_database_size(current_database()) AS database_bytes,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        current_setting('max_connections')::int AS max_connections,
-       greatest(0, extract(epoch FROM now() - (SELECT added FROM index_outbox ORDER BY id LIMIT 1)))::float8 AS outbox_seconds;
+       greatest(0, extract(epoch FROM now() - (SELECT added FROM index_outbox ORDER BY id LIMIT 1)))::float8
+         AS outbox_seconds;

@@ -4,7 +4,7 @@ SELECT sha256 FROM messages
 WHERE store_id = (SELECT id FROM stores WHERE state = 'current') AND sha256 = ANY ($1::bytea[]);
 
 -- add --
--- Messages that the store lacks; sorted by hash, so that two workers never wait for each other in a circle
+-- Store messages that the store lacks; sorted by hash, so that two workers cannot deadlock
 INSERT INTO messages (store_id, sha256, size, message_id, subject, sender, recipients, date, raw_headers)
 SELECT $1, given.* FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                                $8::timestamptz[], $9::jsonb[])
@@ -13,11 +13,12 @@ ORDER BY given.sha256
 ON CONFLICT DO NOTHING RETURNING id, sha256;
 
 -- ids --
+-- The ids of the messages with these hashes in a store
 SELECT id, sha256 FROM messages WHERE store_id = $1 AND sha256 = ANY ($2::bytea[]);
 
 -- claim_renumbered --
--- After a change of UIDVALIDITY: entries of older numberings whose content is the same get the new number, each at
--- most once, those given up last (the lowest) first; returns the UIDs that were recognised
+-- After a change of UIDVALIDITY, give entries of older numberings with the same content the new number, each at most
+-- once and the most recently abandoned ones (the lowest) first; returns the UIDs that were recognised
 WITH given AS (
     SELECT uid, sha256, row_number() OVER (PARTITION BY sha256 ORDER BY uid) AS nth
     FROM unnest($3::bigint[], $4::bytea[]) AS given (uid, sha256)
@@ -33,7 +34,7 @@ WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
 RETURNING given.uid;
 
 -- add_entries --
--- File messages, of which $8 are new to the store, with $9 bytes, and count all; the index hears of them by a trigger
+-- File messages, of which $8 with $9 bytes are new to the store, and add them to the totals; a trigger tells the index
 WITH counts AS (
     INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
     VALUES ($1, $8, $9, cardinality($4::bigint[]), 0)
@@ -44,7 +45,7 @@ FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestam
   AS given (folder_id, uidvalidity, uid, message_id, internal_date, flags);
 
 -- file_copies --
--- File messages for their owners, each once in a folder, and not where the same content came from that mailbox itself
+-- File messages for their owners: once in each folder, and not if the same content came from that mailbox itself
 WITH filed AS (
     INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
     SELECT $1, folder_id, 0, nextval('distributed_uids'), message_id, internal_date, string_to_array(flags, ' ')
@@ -62,68 +63,72 @@ WITH filed AS (
 INSERT INTO store_counts (store_id, messages, bytes, entries, documents) SELECT $1, 0, 0, count(*), 0 FROM filed;
 
 -- wrap --
--- What stood around messages that came in journal reports
+-- Keep what stood around messages that arrived in journal reports
 UPDATE entries SET wrapper_begin = given.begin, wrapper_end = given.end_
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])
   AS given (folder_id, uidvalidity, uid, begin, end_)
 WHERE entries.folder_id = given.folder_id AND entries.uidvalidity = given.uidvalidity AND entries.uid = given.uid;
 
 -- leave_unowned --
+-- Record that messages have no owner, and when that was last found out
 INSERT INTO unowned (folder_id, uidvalidity, uid)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
 ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE SET last_tried = now();
 
 -- quarantine --
+-- Quarantine a message, or count another failed attempt; returns whether it is the first
 INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)
 ON CONFLICT (folder_id, uidvalidity, uid)
 DO UPDATE SET reason = excluded.reason, last_tried = now(), attempts = quarantine.attempts + 1
 RETURNING id, attempts = 1 AS first;
 
 -- forget_quarantine --
--- What was archived leaves the quarantine
+-- Remove messages from the quarantine that are archived now
 DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]);
 
 -- forget_gone --
--- What left the server leaves the quarantine, unless its bytes are here: the only copy stays
+-- Remove messages from the quarantine that left the server, unless we have their bytes: the only copy stays
 DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[])
   AND NOT EXISTS (SELECT FROM quarantine_parts WHERE quarantine_id = quarantine.id);
 
 -- forget_old_numberings --
--- A UID of a numbering that the server gave up will never come again; the only copy stays here, too
+-- Remove messages of abandoned numberings from the quarantine, because their UIDs never come back; the only copy stays
 DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity <> $2
   AND NOT EXISTS (SELECT FROM quarantine_parts WHERE quarantine_id = quarantine.id);
 
 -- drop_quarantine_parts --
+-- Delete the bytes of a message in quarantine, before newer ones replace them
 DELETE FROM quarantine_parts WHERE quarantine_id = $1;
 
 -- entries_of_folder --
--- An entry whose message is missing comes without its hash. Former places only with $2.
+-- The entries of a folder; an entry whose message is missing has no hash. $2: with former places.
 SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date, flags, sha256, coalesce(size, 0) AS size
 FROM entries LEFT JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND ($2 OR entries.gone IS NULL OR NOT is_former(entries)) ORDER BY uidvalidity, uid;
 
 -- parts --
+-- The next parts of a message, from part $3 on
 SELECT part, codec, data FROM contents WHERE message_id = $2 AND store_id = $1 AND part >= $3 ORDER BY part LIMIT $4;
 
 -- parts_of --
--- Everything that is stored of several messages of one store
+-- All parts of several messages of a store
 SELECT message_id, part, codec, data FROM contents
 WHERE store_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id, part;
 
 -- messages_after --
--- In the order of the primary keys: the stores are merged, nothing is sorted
+-- The next messages of the archive, in the order of the primary keys, so that stores are merged without sorting
 SELECT store_id, id AS message_id, sha256, size FROM messages
 WHERE (id, store_id) > ($1::bigint, $2::smallint) ORDER BY id, store_id LIMIT $3;
 
 -- where_filed --
--- Everywhere that a message stands: user, mailbox, folder, UID
+-- Every place of a message: user, mailbox, folder, UID
 SELECT users.name AS user_name, mailboxes.address, path, uid
 FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id
 WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
 
 -- places --
--- Everywhere that messages with this hash stand and stood, in the order in which they came there
+-- Every present and former place of the messages with this hash, in the order in which they got there
 SELECT messages.store_id, messages.id AS message_id, size, subject, sender, messages.date,
        users.name AS user_name, mailboxes.address, path, entries.uidvalidity, entries.uid,
        internal_date, flags, wrapper_begin, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
@@ -136,6 +141,7 @@ JOIN users ON users.id = mailboxes.user_id
 WHERE sha256 = $1 ORDER BY users.name, mailboxes.address, entries.archived, path, entries.uid;
 
 -- entries_without_message --
+-- Entries of these folders whose message is missing
 SELECT users.name AS user_name, mailboxes.address, path, uid
 FROM entries JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id

@@ -1,4 +1,5 @@
 -- add --
+-- Store a new profile
 INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
                       login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
                       server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop, due,
@@ -7,6 +8,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 RETURNING id;
 
 -- replace --
+-- Change a profile; a NULL password keeps the present one, and an unchanged schedule keeps its next run
 UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
                     login = $7, login_user = $8, password = coalesce($9, password), all_mailboxes = $10, max_jobs = $11,
                     allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16,
@@ -16,76 +18,86 @@ UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates =
 WHERE id = $1;
 
 -- find --
+-- A profile by its name, without the password
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
-       filter, deletion, schedule, multidrop, due, schedule_error
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
+-- A profile by its id, with the encrypted password: for those who log in
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
-       filter, deletion, schedule, multidrop, due, schedule_error, password
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error, password
 FROM profiles WHERE id = $1;
 
 -- list_all --
+-- All profiles, by name, without passwords
 SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users, sync_directory,
-       filter, deletion, schedule, multidrop, due, schedule_error
+       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
+       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error
 FROM profiles ORDER BY lower(name);
 
 -- due --
--- Profiles that should run by themselves now
+-- Profiles whose schedule starts a run now
 SELECT id, name, schedule, now() AS now FROM profiles WHERE due <= now() ORDER BY due, id;
 
 -- claim_due --
--- Keep other schedulers from starting it; nothing when one has
+-- Keep other schedulers from starting this profile; returns nothing if one already has
 SELECT id FROM profiles WHERE id = $1 AND due <= now() FOR UPDATE SKIP LOCKED;
 
 -- set_due --
+-- Store when a profile runs next, and why its schedule failed the last time
 UPDATE profiles SET due = $2, schedule_error = $3 WHERE id = $1;
 
 -- lock --
--- Whoever starts a run of the profile waits, or is waited for
+-- Let only one transaction at a time start a run of this profile
 SELECT id FROM profiles WHERE id = $1 FOR UPDATE;
 
 -- remove --
+-- Delete a profile; what it archived stays
 DELETE FROM profiles WHERE id = $1;
 
 -- open_run --
+-- The open run of a profile, if there is one
 SELECT id FROM runs WHERE profile_id = $1 AND state IN ('running', 'cancelling');
 
 -- ensure_mailboxes --
--- The mailboxes of these users and addresses, created where missing
+-- Create the mailboxes of these users and addresses that do not exist yet
 INSERT INTO mailboxes (user_id, address)
 SELECT DISTINCT ON (user_id, lower(address)) user_id, address
 FROM unnest($1::bigint[], $2::text[]) AS given (user_id, address)
 ON CONFLICT DO NOTHING;
 
 -- mailbox_ids --
+-- The mailboxes of these users and addresses
 SELECT given.user_id, given.address, id FROM mailboxes
 JOIN unnest($1::bigint[], $2::text[]) AS given (user_id, address)
   ON mailboxes.user_id = given.user_id AND lower(mailboxes.address) = lower(given.address);
 
 -- clear_mailboxes --
+-- Detach all mailboxes from a profile, before its new list is stored
 DELETE FROM profile_mailboxes WHERE profile_id = $1;
 
 -- set_collecting --
+-- Mark the mailboxes of a profile as collecting the mail of many users
 UPDATE mailboxes SET collecting = true FROM profile_mailboxes WHERE profile_id = $1 AND mailboxes.id = mailbox_id;
 
 -- count_mailboxes --
--- Mailboxes that a run of the profile would have now
+-- How many mailboxes a run of the profile would have if it started now
 SELECT CASE WHEN all_mailboxes
             THEN (SELECT count(*) FROM everybody WHERE profile_id = profiles.id)
             ELSE (SELECT count(*) FROM profile_mailboxes WHERE profile_id = profiles.id) END
 FROM profiles WHERE id = $1;
 
 -- mailboxes --
+-- The mailboxes of a profile with their logins, without passwords
 SELECT users.name AS user_name, address, login_user, server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
 WHERE profile_id = $1 ORDER BY lower(address), lower(users.name);
 
 -- first_mailbox --
--- A mailbox to test the profile with: the named one, else the first
+-- A mailbox to test the profile with: the named one, or else the first
 SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
        profile_mailboxes.login_user, profile_mailboxes.password, profile_mailboxes.server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
@@ -93,12 +105,13 @@ WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2))
 ORDER BY mailboxes.id LIMIT 1;
 
 -- first_primary_address --
+-- A user's address to test a profile of all users with: the named one, or else the first
 SELECT 0::bigint AS mailbox_id, address, name AS user_name, NULL AS login_user, NULL::bytea AS password,
        '' AS server
 FROM everybody WHERE profile_id = $1 AND ($2::text IS NULL OR lower(address) = lower($2)) ORDER BY user_id LIMIT 1;
 
 -- all_mailboxes --
--- Every mailbox that a run of the profile would have now; 0: it has never had one
+-- Every mailbox that a run of the profile would have if it started now; id 0: not archived before
 SELECT mailboxes.id AS mailbox_id, mailboxes.address, users.name AS user_name,
        profile_mailboxes.login_user, profile_mailboxes.password, profile_mailboxes.server
 FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id JOIN users ON users.id = user_id
@@ -110,7 +123,7 @@ FROM everybody LEFT JOIN mailboxes
 WHERE profile_id = $1 ORDER BY 2, 3;
 
 -- unknown_users --
--- Those of these names and addresses, in lower case, that no user has
+-- Which of these names and addresses, in lower case, belong to no user
 SELECT given FROM unnest($1::text[]) AS given
 WHERE NOT EXISTS (SELECT FROM users WHERE lower(name) = given)
   AND NOT EXISTS (SELECT FROM user_addresses WHERE lower(address) = given) ORDER BY given;

@@ -1,42 +1,48 @@
 -- report_process --
+-- Report that a process is alive; another pid under its name means that it was restarted
 INSERT INTO processes (name, kind, host, pid, concurrency) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE SET seen = now(), concurrency = excluded.concurrency, pid = excluded.pid,
     started = CASE WHEN processes.pid = excluded.pid THEN processes.started ELSE now() END;
 
 -- forget_process --
+-- Remove a process that ended
 DELETE FROM processes WHERE name = $1;
 
 -- forget_silent --
+-- Remove processes that have been silent for a day
 DELETE FROM processes WHERE seen < now() - interval '1 day';
 
 -- processes --
+-- All processes; they are alive if they reported within $1 seconds
 SELECT name, kind, host, pid, concurrency, started, seen, now() - seen < make_interval(secs => $1) AS alive
 FROM processes ORDER BY kind, name;
 
 -- stale_mailboxes --
--- Mailboxes that a profile archives and a run has tried, whose last completeness proof is older than so many hours,
--- or that have none
+-- Archived mailboxes that a run has tried and whose last proof is older than $1 hours, or that have none
 SELECT users.name AS user_name, address, proven FROM mailboxes JOIN users ON users.id = user_id
 WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
   AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes)
 ORDER BY proven NULLS FIRST, address LIMIT $2;
 
 -- count_stale --
+-- How many mailboxes `stale_mailboxes` has to list
 SELECT count(*) FROM mailboxes
 WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
   AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes);
 
 -- totals --
--- Counted is only what should be few; the rest every transaction has added up
+-- What the archive holds, from running totals; only the quarantine, which is small, is counted
 SELECT coalesce(sum(messages), 0)::bigint AS messages,
        coalesce(sum(entries), 0)::bigint AS entries, (SELECT count(*) FROM quarantine) AS quarantined,
        coalesce(sum(bytes), 0)::bigint AS bytes
 FROM store_counts;
 
 -- outbox_depth --
+-- How many rows wait for the index, counted up to 10,000
 SELECT count(*) FROM (SELECT FROM index_outbox LIMIT 10000) AS due;
 
 -- quarantine_list --
+-- Messages in quarantine with the reason, the oldest first
 SELECT users.name AS user_name, address, path, uid, reason, first_seen, last_tried, attempts
 FROM quarantine JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id ORDER BY quarantine.id LIMIT $1;
