@@ -12,7 +12,7 @@ from muniment import metrics
 from muniment.bridge import Bridge
 from muniment.db.fleet import Capacity
 from muniment.db.status import Totals
-from muniment.exporter import Budget, FleetCollector, Volume
+from muniment.exporter import Budget, Build, FleetCollector, Volume
 from muniment.services.indexing.show_index import IndexStatus
 from muniment.services.operating.show_status import Status
 from muniment.services.operating.watch_fleet import FleetFacts
@@ -34,7 +34,8 @@ Counters end in `_total`, histograms in `_bucket`, `_sum` and `_count`.
 def own() -> list[Metric]:
     """Return what a process counts of its own work."""
     more: list[Budget | Volume] = [Budget(Bridge(Settings), 0), Volume(Path("/"))]
-    return [*metrics.REGISTRY.collect(), *(family for collector in more for family in collector.describe())]
+    described = (family for collector in more for family in collector.describe())
+    return [*metrics.REGISTRY.collect(), *described, *Build("").collect()]
 
 
 def fleet() -> list[Metric]:
@@ -68,13 +69,15 @@ def _table(families: Iterable[Metric]) -> str:
 
 
 def _labels(family: Metric) -> str:
+    if family.type == "info":
+        return ", ".join(family.samples[0].labels)
     # The library has no public way to ask for them.
     declared = {metric._name: metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)}  # noqa: SLF001
     return ", ".join(declared.get(family.name, family)._labelnames)  # type: ignore[union-attr]  # noqa: SLF001
 
 
 def _name(family: Metric) -> str:
-    return f"{family.name}_total" if family.type == "counter" else family.name
+    return family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ A thread of its own serves them, so that they answer, and say so, when the event
 from __future__ import annotations
 
 from muniment.exporter.children import forget_former_children
-from muniment.exporter.exporter import Exporter
+from muniment.exporter.exporter import Build, Exporter
 from muniment.exporter.fleet import FleetCollector
 from muniment.exporter.process import Budget, Volume
 
-__all__ = ["Budget", "Exporter", "FleetCollector", "Volume", "forget_former_children"]
+__all__ = ["Budget", "Build", "Exporter", "FleetCollector", "Volume", "forget_former_children"]

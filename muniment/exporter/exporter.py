@@ -88,7 +88,7 @@ def _registry(kind: str, settings: Settings, more: Sequence[Collector]) -> Colle
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    registry.register(_Build(kind))
+    registry.register(Build(kind))
     registry.register(Volume(settings.data))
     for collector in more:
         registry.register(collector)
@@ -99,11 +99,12 @@ def _registry(kind: str, settings: Settings, more: Sequence[Collector]) -> Colle
     return registry
 
 
-class _Build(Collector):
+class Build(Collector):
     """Which process of which version this is."""
 
     def __init__(self, kind: str) -> None:
         self._labels = {"kind": kind, "version": version("muniment")}
 
     def collect(self) -> list[InfoMetricFamily]:
-        return [InfoMetricFamily("muniment_process", "This process.", value=self._labels)]
+        """Return the one metric, which is always 1."""
+        return [InfoMetricFamily("muniment_process", "The kind and the version of the process.", value=self._labels)]

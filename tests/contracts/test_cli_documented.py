@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 
+from muniment.cli.kit.exit_codes import ExitCode
 from tools import cli_doc
 
 
@@ -31,3 +34,18 @@ def test_every_command_with_json_lists_its_keys() -> None:
     }
 
     assert offering == set(cli_doc.SHAPES)
+
+
+@pytest.mark.parametrize("code", list(ExitCode), ids=lambda code: code.name)
+def test_every_exit_code_is_documented(code: ExitCode) -> None:
+    """Each code has a sentence of its own and a row on the page."""
+    assert re.fullmatch(r"[A-Z].*\.", code.meaning)
+    assert [other for other in ExitCode if other.meaning == code.meaning] == [code]
+    assert f"| {int(code)} | `{code.name}` | {code.meaning} |\n" in cli_doc.PAGE.read_text()
+
+
+def test_every_command_is_on_the_page() -> None:
+    """Each command has a section of its own."""
+    sections = re.findall(r"^### (.+)$", cli_doc.PAGE.read_text(), re.MULTILINE)
+
+    assert [path for path, _ in cli_doc.commands()] == sections
