@@ -25,11 +25,12 @@ test: setup servers  ## all tests; PYTEST_ARGS="-k words" narrows them down
 test-python: setup  ## unit and contract tests on Python 3.12, 3.13 and 3.14; PYTHONS="3.14" for one of them
 	tools/test_python.sh $(PYTHONS)
 
-lint: setup  ## style, formatting, types, import contracts
+lint: setup  ## style, formatting, types, import contracts, commit messages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.commit_check
 
 format: setup  ## format the code, mend what ruff can mend
 	$(BIN)/ruff format .

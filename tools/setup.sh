@@ -180,6 +180,12 @@ find_python() {
     return 1
 }
 
+# In a git checkout, `git commit` opens with the template, unless another one is configured.
+use_commit_template() {
+    [ "$(git rev-parse --is-inside-work-tree 2>/dev/null)" = true ] || return 0
+    [ -n "$(git config commit.template)" ] || git config commit.template .gitmessage || true
+}
+
 setup_python() {
     local stamp python
     stamp=$({ pwd && cat requirements.lock pyproject.toml tools/setup.sh tools/steps.sh; } | sha256sum | cut -d' ' -f1)
@@ -200,6 +206,7 @@ setup_python() {
     step "installing the locked dependencies" \
         "${pip[@]}" install --progress-bar off --require-hashes --only-binary :all: -r requirements.lock
     step "installing Muniment into .venv" "${pip[@]}" install --no-deps --no-build-isolation --editable .
+    use_commit_template
     printf '%s\n' "$stamp" >.venv/.muniment-setup
 }
 

@@ -141,6 +141,26 @@ def test_who_cannot_install_is_told_how(machine: Machine) -> None:
     )
 
 
+def test_git_opens_with_the_template(machine: Machine) -> None:
+    """In a checkout git is told of .gitmessage, unless it has a template already."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    python = machine.program("python", PYTHON)
+
+    def template() -> str:
+        configured = ["git", "config", "--local", "commit.template"]
+        return subprocess.run(configured, cwd=machine.tree, capture_output=True, text=True).stdout.strip()
+
+    subprocess.run(["git", "init", "--quiet", str(machine.tree)], check=True)
+    machine.setup("python", PYTHON=str(python))
+    assert template() == ".gitmessage"
+
+    subprocess.run(["git", "config", "commit.template", "mine"], cwd=machine.tree, check=True)
+    (machine.tree / "requirements.lock").write_text("changed")
+    machine.setup("python", PYTHON=str(python))
+    assert template() == "mine"
+
+
 def test_log_does_not_grow_for_ever(machine: Machine) -> None:
     """A log above 1 MiB is put aside before the next step."""
     python = machine.program("python", PYTHON)
