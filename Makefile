@@ -7,6 +7,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
 PEERS := isync getmail6 offlineimap3
+# Tests wait more than they compute: twice as many processes as the machine that this was measured on has cores.
+PARALLEL := -n 4
 CODE := muniment workers scheduler tests bench
 
 help:  ## this list
@@ -20,7 +22,7 @@ demo: setup  ## archive a generated mail server, search it, export it, verify it
 	$(BIN)/muniment demo
 
 test: setup servers  ## all tests; PYTEST_ARGS="-k words" narrows them down
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-python: setup  ## unit and contract tests on Python 3.12, 3.13 and 3.14; PYTHONS="3.14" for one of them
 	tools/test_python.sh $(PYTHONS)

@@ -28,7 +28,7 @@ def make_source(dovecot: Dovecot, new_address: Callable[[], str], request: pytes
     """Return a function that gives so many mailboxes with so much mail, always the same for the same test."""
 
     def make(mailboxes: int, messages: int, *, changes_numbers: bool = False) -> Source:
-        seed = zlib.crc32(request.node.nodeid.encode())
+        seed = zlib.crc32(f"{request.node.path.name}::{request.node.name}".encode())
         addresses = [new_address() for _ in range(mailboxes)]
         source = Source(dovecot, addresses, seed, changes_numbers=changes_numbers)
         if messages:

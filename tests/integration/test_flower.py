@@ -20,6 +20,7 @@ from muniment import jobs
 from muniment.embedded.endpoints import redis_py_url
 from muniment.queue import CeleryQueue
 from muniment.secrecy import Secret
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,19 +60,13 @@ class Process:
 @pytest.fixture
 def port() -> int:
     """Return a port that was free a moment ago."""
-    return _free_port()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[str]:
     """Start a Valkey of this test's own, on a socket as the embedded one, and return its URL."""
-    server = ValkeyServer(port=_free_port(), unix_socket_path=tmp_path / "s")
+    server = ValkeyServer(port=free_port(), unix_socket_path=tmp_path / "s")
     server.start()
     yield f"redis+socket://{tmp_path}/s"
     server.stop()
@@ -215,7 +210,7 @@ def any_broker(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
     if request.param == "socket":
         yield broker
         return
-    server = ValkeyServer(port=_free_port())
+    server = ValkeyServer(port=free_port())
     server.start()
     yield f"redis://127.0.0.1:{server.port}/0"
     server.stop()

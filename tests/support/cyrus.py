@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Self
 
 from muniment.demo.account import Account
-from muniment.demo.ports import free_port
 from muniment.demo.server import ServerProcess
 from muniment.errors import Misconfigured
 from tests.support.missing import missing
+from tests.support.ports import free_port
 
 PROXY = "archiver"  # may open every mailbox by authorization identity
 ADMIN = "cyradmin"  # may do so, too, and sees all mailboxes when logged in as himself

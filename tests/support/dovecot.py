@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from muniment.demo.dovecot import Dovecot, find_dovecot
 from muniment.errors import Misconfigured
 from tests.support.missing import missing
+from tests.support.ports import free_port
 
 MASTER = "archiver"
 MASTER_PASSWORD = "master: p*ss wörd"
@@ -20,5 +21,7 @@ def running_dovecot(*, separator: str = "/", settings: str = "") -> Iterator[Dov
         find_dovecot()
     except Misconfigured as error:
         missing(f"{error}. {error.hint}")
-    with Dovecot(masters={MASTER: MASTER_PASSWORD}, separator=separator, settings=settings) as server:
+    server = Dovecot(masters={MASTER: MASTER_PASSWORD}, separator=separator, settings=settings)
+    server.port, server.tls_port = free_port(), free_port()
+    with server:
         yield server

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,13 +16,12 @@ from urllib.error import URLError
 
 from muniment.secrecy import Secret
 from tests.support.missing import missing
+from tests.support.ports import free_port
 
 _RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 #: As OpenSearch's own jvm.options: with another collector its circuit breaker takes garbage for a full heap.
 _JAVA_OPTIONS = ("-XX:+UseG1GC", "-XX:G1ReservePercent=25", "-XX:InitiatingHeapOccupancyPercent=30")
 _START_SECONDS = 90.0
-#: The runner takes the first free port of these.
-_PORTS = range(9202, 9299)
 
 
 class OpenSearchNode:
@@ -100,15 +98,10 @@ def running_opensearch(heap: str = "512m") -> Iterator[OpenSearchNode]:
     if shutil.which("java") is None:
         missing("OpenSearch needs Java: apt-get install openjdk-17-jre-headless")
     folder = Path(tempfile.mkdtemp(prefix="opensearch."))
-    node = OpenSearchNode(folder, jars, next(port for port in _PORTS if _is_free(port)), heap)
+    node = OpenSearchNode(folder, jars, free_port(), heap)
     try:
         node.start()
         yield node
     finally:
         node.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from muniment.demo.ports import free_port
 from tests.support.missing import missing
+from tests.support.ports import free_port
 from tests.support.processes import Running
 from tests.support.waiting import wait_until
 

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import asyncpg
 
+from muniment.db.database import Database
+from muniment.db.migrate import migrate
 from muniment.embedded.endpoints import redis_py_url
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
 from muniment.embedded.valkey import EmbeddedValkey
+from muniment.secrecy import Secret
 
 #: A test cluster lives for a session and need not survive a power cut.
 FAST = {
@@ -71,6 +74,16 @@ async def fresh_database(server: EmbeddedPostgres, template: str = "template1") 
         yield server.url_of(name)
     finally:
         await execute_as_administrator(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def create_template(server: EmbeddedPostgres, name: str) -> None:
+    """Create a database that holds the migrated schema, to be copied by `fresh_database`."""
+    await execute_as_administrator(server, f'CREATE DATABASE "{name}" OWNER muniment')
+    database = await Database.open(Secret(server.url_of(name)))
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
 
 
 async def execute_as_administrator(server: EmbeddedPostgres, statement: str) -> None:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _LOOK_AGAIN_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 15.0) -> T:
+def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 60.0) -> T:
     """Return the first true answer of `condition`; AssertionError naming `what` when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -22,7 +22,7 @@ def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 15.0) 
     return answer
 
 
-async def wait_until_async(condition: Callable[[], Awaitable[T]], what: str, *, seconds: float = 15.0) -> T:
+async def wait_until_async(condition: Callable[[], Awaitable[T]], what: str, *, seconds: float = 60.0) -> T:
     """Do as `wait_until` with a coroutine function, leaving the event loop free in between."""
     deadline = time.monotonic() + seconds
     while not (answer := await condition()):

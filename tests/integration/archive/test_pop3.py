@@ -14,7 +14,6 @@ import pytest
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
 from muniment.demo.maildir import served_bytes
-from muniment.demo.ports import free_port
 from muniment.errors import Misconfigured
 from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.mail_filter import MailFilter
@@ -29,6 +28,7 @@ from muniment.services.runs.lifecycle import RunReport
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness
 from tests.support.pop3_server import Pop3Script, Pop3Server
+from tests.support.ports import free_port
 from tests.support.principal import ADMIN
 from tests.support.scripted import message, proven
 

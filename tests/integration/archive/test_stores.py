@@ -62,7 +62,10 @@ async def test_commit_waits_for_a_store_that_is_just_beginning(harness: Harness)
         async with harness.database.transaction() as session:
             await session.value("SELECT create_store('next')")
             working = asyncio.create_task(harness.work())
-            while not await session.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            while not await session.value(waiting):
                 await session.execute("SELECT pg_sleep(0.01), pg_stat_clear_snapshot()")
         await working
     status = await show_status(ADMIN, harness.resources)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -11,17 +10,15 @@ import pytest
 from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
 from tests.support.harness import Harness
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(params=["postgresql", "opensearch"])
-async def index(request: pytest.FixtureRequest) -> AsyncIterator[SearchIndex]:
+async def index(request: pytest.FixtureRequest, new_prefix: Callable[[], str]) -> AsyncIterator[SearchIndex]:
     """Each of the indexes in turn, empty."""
     if request.param == "postgresql":
         yield PostgresIndex()
         return
     node = request.getfixturevalue("opensearch")
-    opened = OpenSearchIndex.open(node.url, prefix=f"test{next(_numbers)}")
+    opened = OpenSearchIndex.open(node.url, prefix=new_prefix())
     yield opened
     await opened.close()
 

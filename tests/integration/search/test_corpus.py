@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,11 @@ async def drained(harness: Harness) -> None:
         pass
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(400)
-async def test_both_indexes_know_the_same_and_all_of_it(harness: Harness, opensearch: OpenSearchNode) -> None:
+async def test_both_indexes_know_the_same_and_all_of_it(
+    harness: Harness, opensearch: OpenSearchNode, new_prefix: Callable[[], str]
+) -> None:
     """Every word that a made message is known to have finds it; real mail is found alike by both, edge cases stop nothing."""
     folder = corpus_folder()
     made = truths(folder)
@@ -54,7 +57,7 @@ async def test_both_indexes_know_the_same_and_all_of_it(harness: Harness, opense
     raws += [path.read_bytes() for path in sorted((folder / "edge").rglob("*.eml")) if "made" not in path.parts]
     real = [message.raw for message in corpus_messages(REAL)]
     count = await store(harness.database, [*raws, *real])
-    away = OpenSearchIndex.open(opensearch.url, prefix="corpus")
+    away = OpenSearchIndex.open(opensearch.url, prefix=new_prefix())
     other = Harness(replace(harness.resources, index=away), harness.folder)
     await drained(harness)
     async with harness.database.session() as session:

@@ -19,30 +19,31 @@ MESSAGE = (
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "type_", "data", "kind", "words"),
-    [
-        ("a.pdf", "application/pdf", documents.pdf(TEXT), Kind.PDF, TEXT),
-        ("named.txt", "text/plain", documents.pdf(TEXT), Kind.PDF, TEXT),
-        ("a.docx", "", documents.word(TEXT), Kind.WORD, f"{TEXT}|tablecell|footnoted"),
-        ("old.doc", "application/msword", documents.word(TEXT), Kind.WORD, TEXT),
-        ("a.pptx", "", documents.presentation(TEXT), Kind.PRESENTATION, f"{TEXT}|speakernotes"),
-        ("a.xlsx", "", documents.spreadsheet(TEXT), Kind.SPREADSHEET, f"{TEXT}|Sheetname|4711"),
-        ("a.odt", "", documents.open_text(TEXT), Kind.WORD, f"{TEXT} behind"),
-        ("a.odp", "", documents.open_text(TEXT, "presentation"), Kind.PRESENTATION, TEXT),
-        ("a.rtf", "application/rtf", documents.rtf(TEXT), Kind.RTF, TEXT),
-        ("a.html", "text/html", b"<p>zebra <b>cross</b>ing<script>hidden", Kind.HTML, TEXT),
-        ("a.csv", "", b"zebra crossing;1\n", Kind.TEXT, TEXT),
-        ("a.txt", "", "\ufeffzebra crossing".encode("utf-16"), Kind.TEXT, TEXT),
-        ("a.eml", "application/octet-stream", MESSAGE, Kind.MESSAGE, f"inner|{TEXT}"),
-        ("a.zip", "", zipped({"in.txt": TEXT, "d/in.pdf": documents.pdf("giraffe")}), Kind.ARCHIVE, f"{TEXT}|giraffe|in.pdf"),
-        ("a.txt.gz", "", documents.gzipped(TEXT.encode()), Kind.ARCHIVE, TEXT),
-        ("winmail.dat", "application/ms-tnef", documents.tnef(TEXT, "in.txt", b"giraffe"), Kind.TNEF, f"{TEXT}|in.txt|giraffe"),
-        ("smime.p7m", "application/pkcs7-mime", documents.signed(TEXT), Kind.SMIME, TEXT),
-        ("a.jpg", "image/jpeg", b"\xff\xd8\xff\xe0zebra", Kind.IMAGE, ""),
-        ("a.bin", "application/octet-stream", b"zebra", Kind.OTHER, ""),
-    ],
-)  # fmt: skip
+_FILES = [
+    ("a.pdf", "application/pdf", documents.pdf(TEXT), Kind.PDF, TEXT),
+    ("named.txt", "text/plain", documents.pdf(TEXT), Kind.PDF, TEXT),
+    ("a.docx", "", documents.word(TEXT), Kind.WORD, f"{TEXT}|tablecell|footnoted"),
+    ("old.doc", "application/msword", documents.word(TEXT), Kind.WORD, TEXT),
+    ("a.pptx", "", documents.presentation(TEXT), Kind.PRESENTATION, f"{TEXT}|speakernotes"),
+    ("a.xlsx", "", documents.spreadsheet(TEXT), Kind.SPREADSHEET, f"{TEXT}|Sheetname|4711"),
+    ("a.odt", "", documents.open_text(TEXT), Kind.WORD, f"{TEXT} behind"),
+    ("a.odp", "", documents.open_text(TEXT, "presentation"), Kind.PRESENTATION, TEXT),
+    ("a.rtf", "application/rtf", documents.rtf(TEXT), Kind.RTF, TEXT),
+    ("a.html", "text/html", b"<p>zebra <b>cross</b>ing<script>hidden", Kind.HTML, TEXT),
+    ("a.csv", "", b"zebra crossing;1\n", Kind.TEXT, TEXT),
+    ("a.txt", "", "\ufeffzebra crossing".encode("utf-16"), Kind.TEXT, TEXT),
+    ("a.eml", "application/octet-stream", MESSAGE, Kind.MESSAGE, f"inner|{TEXT}"),
+    ("a.zip", "", zipped({"in.txt": TEXT, "d/in.pdf": documents.pdf("giraffe")}), Kind.ARCHIVE, f"{TEXT}|giraffe|in.pdf"),
+    ("a.txt.gz", "", documents.gzipped(TEXT.encode()), Kind.ARCHIVE, TEXT),
+    ("winmail.dat", "application/ms-tnef", documents.tnef(TEXT, "in.txt", b"giraffe"), Kind.TNEF, f"{TEXT}|in.txt|giraffe"),
+    ("smime.p7m", "application/pkcs7-mime", documents.signed(TEXT), Kind.SMIME, TEXT),
+    ("a.jpg", "image/jpeg", b"\xff\xd8\xff\xe0zebra", Kind.IMAGE, ""),
+    ("a.bin", "application/octet-stream", b"zebra", Kind.OTHER, ""),
+]  # fmt: skip
+
+
+# Names as ids: the bytes are others with every collection, and workers of pytest-xdist must collect the same.
+@pytest.mark.parametrize(("name", "type_", "data", "kind", "words"), _FILES, ids=[file[0] for file in _FILES])
 def test_every_kind_is_read(name: str, type_: str, data: bytes, kind: Kind, words: str) -> None:
     """Each kind is known by its bytes or its name, and its text is found, phrases in one piece."""
     found = answer(Order(name, type_, data))

@@ -1,0 +1,50 @@
+"""TCP ports for servers of tests: no two processes of a test session are given the same one."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+
+# Below the ports that the product draws from (`muniment.demo.ports`): child processes of tests use that.
+_FIRST, _LAST = 10_000, 20_000
+_PROCESSES = 20
+_SHARE = (_LAST - _FIRST) // _PROCESSES
+
+
+def free_port(count: int = 1) -> int:
+    """Return the first of `count` ports in a row of 127.0.0.1 that nobody listens on."""
+    row: list[int] = []
+    for port in _ports:
+        row = [] if not _is_free(port) else [*row, port] if row and port == row[-1] + 1 else [port]
+        if len(row) == count:
+            break
+    return row[0]
+
+
+def worker_number() -> int:
+    """Return the number of this process among those of the test session; 0: the controller, or the only one."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
+
+
+def _endless() -> Iterator[int]:
+    """Yield the ports of this process over and over, from a random one on, for the sake of other sessions."""
+    first = _FIRST + worker_number() % _PROCESSES * _SHARE
+    number = random.randrange(_SHARE)
+    while True:
+        yield first + number % _SHARE
+        number += 1
+
+
+_ports = _endless()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
