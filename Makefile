@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-python lint format bench bench-search scale fuzz chaos soak lock servers
+.PHONY: help setup demo test proof test-python lint format bench bench-search scale fuzz chaos soak lock servers
 
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
@@ -21,8 +21,11 @@ demo: setup  ## archive a generated mail server, search it, export it, verify it
 	@tools/setup.sh packages dovecot-imapd
 	$(BIN)/muniment demo
 
-test: setup servers  ## all tests; PYTEST_ARGS="-k words" narrows them down
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+test: setup servers  ## all tests but the proofs, in ten minutes; PYTEST_ARGS="-k words" narrows them down
+	$(BIN)/python -m pytest $(PARALLEL) -m "not proof" $(PYTEST_ARGS)
+
+proof: setup servers  ## the statistical tests: storms, kills in a loop, whole corpora, benchmarks; PYTEST_ARGS as for test
+	$(BIN)/python -m pytest $(PARALLEL) -m proof $(PYTEST_ARGS)
 
 test-python: setup  ## unit and contract tests on Python 3.12, 3.13 and 3.14; PYTHONS="3.14" for one of them
 	tools/test_python.sh $(PYTHONS)

@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
@@ -24,7 +22,6 @@ def shell(up: System) -> Shell:
     return lambda *arguments: run(*map(str, arguments), environ=up.client)
 
 
-@pytest.mark.slow
 async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: MakeSource, tmp_path: Path) -> None:
     """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"

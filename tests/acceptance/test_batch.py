@@ -14,8 +14,6 @@ from muniment.demo.dovecot import Dovecot
 from tests.support.shell import NewAddress, Shell
 from tests.support.system import system
 
-pytestmark = pytest.mark.slow
-
 _ROWS = 60
 _WRONG = 3
 

@@ -19,7 +19,7 @@ from tests.support.processes import child_environment
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
     """On little mail every peer archives, Muniment exactly, and the numbers stand in a file."""
     try:
@@ -52,7 +52,7 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
     assert [name for name, one in peers.items() if one["left_out"] > 1] == []  # mbsync takes no broken header
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_scale_measures_every_part(tmp_path: Path) -> None:
     """On little of everything each part of `python -m bench.scale` works, and its numbers stand in a file."""
     try:

@@ -34,7 +34,7 @@ def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
     assert toll.at_rest < toll.faults.total() / 2, "most of the time there was nothing at risk"
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_everything_breaks_once_and_nothing_is_lost() -> None:
     """Each fault strikes, up to three at a time, while run after run archives mailboxes that grow and change."""
@@ -43,7 +43,7 @@ async def test_everything_breaks_once_and_nothing_is_lost() -> None:
     assert_struck(toll, EVERYTHING, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(600)
 async def test_killing_everything_again_and_again_loses_nothing() -> None:
     """Each process is killed several times at random moments of runs."""

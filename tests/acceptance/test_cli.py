@@ -20,8 +20,6 @@ from tests.support.dovecot import MASTER_PASSWORD
 from tests.support.shell import NewAddress, Shell
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 
 def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """From a profile to an archive that is searched, exported and verified, with the commands of the documentation."""

@@ -15,7 +15,7 @@ from tests.support import processes
 from tests.support.missing import missing
 from tests.support.processes import Running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

@@ -68,7 +68,6 @@ async def strikes(resources: Resources) -> int:
         return int(await session.value("SELECT sum(strikes) + sum(losses) FROM jobs"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_configured_limit_is_never_exceeded() -> None:
     """8 workers with 32 jobs on a server that allows 10 connections: never an 11th, and everything is archived."""
@@ -85,7 +84,6 @@ async def test_a_configured_limit_is_never_exceeded() -> None:
     assert failures == 0
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_limit_is_learned_from_refusals() -> None:
     """Nobody said what the server allows: after a few refusals the fleet knows, and no mailbox pays for them."""

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until, wait_until_async
 SEED = 20260
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSource) -> None:
     """`up` is killed at random moments of a run and started again on the same data; the same run is finished."""
     rng = Random(SEED)
@@ -39,7 +39,6 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
         await assert_exact(resources, source)
 
 
-@pytest.mark.slow
 async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> None:
     """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
     source = make_source(8, 250)

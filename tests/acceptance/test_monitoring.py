@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from muniment.demo.ports import free_port
 from muniment.services.operating.show_status import show_status
 from muniment.services.profiles.submit_profile import submit_profile
 from tests.acceptance.conftest import MakeSource
+from tests.support.ports import free_port
 from tests.support.principal import ADMIN
 from tests.support.processes import frozen
 from tests.support.prometheus import Prometheus, running_prometheus
@@ -36,7 +36,7 @@ def get(port: int, page: str) -> tuple[int, str]:
 @pytest.fixture
 def watched() -> Iterator[System]:
     """A system that shows metrics, ready: scheduler, archive worker and index worker on three ports in a row."""
-    with system(MUNIMENT_METRICS_PORT=str(free_port()), MUNIMENT_LOG_JSON="true") as started:
+    with system(MUNIMENT_METRICS_PORT=str(free_port(3)), MUNIMENT_LOG_JSON="true") as started:
         started.start()
         yield started
 
@@ -47,7 +47,6 @@ def ports(up: System) -> list[int]:
     return [first, first + 1, first + 2]
 
 
-@pytest.mark.slow
 async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource, tmp_path: Path) -> None:
     """A real Prometheus scrapes every process: its numbers are the archive's, every rule and every panel works."""
     source = make_source(4, 50)
@@ -84,7 +83,6 @@ def assert_rules_and_panels_work(prometheus: Prometheus) -> None:
                 prometheus.ask("query", query=query.replace("$__rate_interval", "1m"))
 
 
-@pytest.mark.slow
 async def test_health_tells_waiting_from_hanging(watched: System) -> None:
     """Without PostgreSQL a process lives and is not ready; one that is stopped does not answer; both recover."""
     scheduler, archive, index = ports(watched)
@@ -100,7 +98,6 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
     wait_until(lambda: get(archive, "/readyz")[0] == 200, "the archive worker to be ready again", seconds=30)
 
 
-@pytest.mark.slow
 async def test_log_lines_are_json_with_run_and_job(watched: System, make_source: MakeSource) -> None:
     """Each line of a worker is an object; those of a slice name run, job, mailbox and task."""
     source = make_source(2, 20)

@@ -102,7 +102,6 @@ def patient_up() -> Iterator[System]:
         yield made
 
 
-@pytest.mark.slow
 async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, make_source: MakeSource) -> None:
     """SIGTERM and SIGINT end `up` within 40 s, leave no process and no job in its hands; the next start goes on."""
     up, source = patient_up, make_source(12, 200)
@@ -175,7 +174,6 @@ def test_second_up_is_refused(up: System) -> None:
     assert run("status", environ=up.client).code == 0
 
 
-@pytest.mark.slow
 async def test_processes_started_one_by_one(operator: Operator, make_source: MakeSource, port: int) -> None:
     """The operator's commands, with two schedulers, do a run; Flower shows it to who knows the password.
 
@@ -250,7 +248,6 @@ def get(port: int, path: str, credentials: str | None) -> tuple[int, str]:
         connection.close()
 
 
-@pytest.mark.slow
 async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_source: MakeSource) -> None:
     """SIGTERM ends a worker within seconds in the middle of its slices, and another one goes on at once."""
     source = make_source(12, 200)
@@ -272,7 +269,6 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
     assert "[error" not in first.stderr
 
 
-@pytest.mark.slow
 async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_source: MakeSource) -> None:
     """SIGQUIT ends a worker in the middle of its slices within seconds, and leaves no lease."""
     source = make_source(12, 200)
@@ -292,7 +288,6 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
     assert "reason=SIGQUIT" in first.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("silent", ["postgres", "valkey"])
 async def test_worker_ends_in_time_though_nobody_answers(
@@ -315,7 +310,6 @@ async def test_worker_ends_in_time_though_nobody_answers(
         await assert_exact(resources, source)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_rolling_restart_fails_no_job(operator: Operator, make_source: MakeSource) -> None:
     """All processes are replaced one after the other in the middle of a run: it succeeds, and nothing is done twice."""
@@ -345,7 +339,6 @@ async def test_rolling_restart_fails_no_job(operator: Operator, make_source: Mak
         await assert_exact(resources, source)
 
 
-@pytest.mark.slow
 async def test_a_worker_whose_broker_cut_its_connections_hears_again(
     operator: Operator, make_source: MakeSource
 ) -> None:
@@ -377,7 +370,6 @@ def test_process_without_the_key_does_not_start(operator: Operator, arguments: t
     assert " ready." not in process.stdout + process.stderr
 
 
-@pytest.mark.slow
 async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make_source: MakeSource) -> None:
     """During a run Redis holds a few ids and no mail, name or password; emptied again and again, the run completes."""
     operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_SLICE_SECONDS": "0.5"}

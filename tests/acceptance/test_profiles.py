@@ -7,13 +7,9 @@ import imaplib
 import json
 from pathlib import Path
 
-import pytest
-
 from muniment.cli.kit.exit_codes import ExitCode
 from tests.support.shell import NewAddress, Shell
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.slow
 
 
 def _uids(shell: Shell, address: str, folder: str = "INBOX") -> list[str]:

@@ -119,7 +119,6 @@ async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) 
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
 
 
-@pytest.mark.slow
 async def test_5000_folders(harness: Harness) -> None:
     """A mailbox of 5,000 folders is archived completely, and the next run opens none of them again."""
     folders = {
@@ -140,7 +139,7 @@ async def test_5000_folders(harness: Harness) -> None:
     await assert_neighbours_exact(harness, script)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(240)
 async def test_200000_messages_in_one_folder(harness: Harness) -> None:
     """A folder of 200,000 messages is archived in many slices without the memory growing with it."""

@@ -34,7 +34,7 @@ def source(mailbox: dict[tuple[str, ...], list[GeneratedMessage]]) -> Contents:
     return {path: hashes([served_bytes(mail.raw) for mail in mails]) for path, mails in mailbox.items() if mails}
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(400)
 async def test_every_real_message_comes_back(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]

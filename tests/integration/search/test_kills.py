@@ -93,6 +93,7 @@ async def assert_exact(harness: Harness, messages: int) -> None:
     assert found.total == messages
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) -> None:
     """Workers of the embedded index are killed in the middle of batches and of a rebuild."""
@@ -113,6 +114,7 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
     await assert_exact(harness, 180 + 54)
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(400)
 async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: str, mortal: OpenSearchNode) -> None:
     """OpenSearch and workers are killed while mail is indexed and the index is built anew; archiving never notices."""
