@@ -17,6 +17,9 @@ from muniment.cli.kit.exit_codes import ExitCode
 from muniment.services.resources import Resources
 from tests.support import processes
 from tests.support.dovecot import MASTER_PASSWORD
+from tests.support.imap_script import Fault, Script
+from tests.support.imap_server import running_imap_server
+from tests.support.scripted import mailbox
 from tests.support.shell import NewAddress, Shell
 from tests.support.waiting import wait_until
 
@@ -134,16 +137,20 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(shell: Shell, new_address: New
 
 def test_cancel(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """A cancelled run ends as such; who follows it learns so from the exit code, and it cannot be cancelled twice."""
-    addresses = [new_address() for _ in range(6)]
-    for address in addresses:
-        shell.mailbox(address, 80)
-    shell.master("stopped", tmp_path, *addresses, options=("--max-jobs", "1"))
-    run_id = shell.ok("profile", "run", "stopped").strip()
+    addresses = [new_address() for _ in range(3)]
+    script = Script(mailboxes={address: mailbox(address) for address in addresses})
+    script.faults = [Fault("UID FETCH", containing="BODY", hang=True)]  # the run ends only because it is cancelled
+    with running_imap_server(script) as server:
+        there = ("--host", server.host, "--port", str(server.port), "--max-jobs", "1")
+        added = shell.master("stopped", tmp_path, *addresses, options=there)
+        assert added.code == ExitCode.OK, added.stderr
+        run_id = shell.ok("profile", "run", "stopped").strip()
+        wait_until(lambda: server.sent("UID FETCH"), "the run to be in the middle of a mailbox")
 
-    shell.ok("run", "cancel", run_id)
+        shell.ok("run", "cancel", run_id)
 
-    assert shell.run("run", "show", run_id, "--follow").code == ExitCode.CANCELLED
-    assert shell.run("run", "cancel", run_id).code == ExitCode.CONFLICT
+        assert shell.run("run", "show", run_id, "--follow").code == ExitCode.CANCELLED
+        assert shell.run("run", "cancel", run_id).code == ExitCode.CONFLICT
 
 
 def test_csv_and_single_profiles(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
