@@ -17,7 +17,6 @@ import psutil
 import pytest
 import redis
 
-from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.run import RunState
@@ -34,7 +33,7 @@ from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.principal import ADMIN
 from tests.support.processes import Running, frozen, run
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
-from tests.support.services import postgres_server, redis_url, valkey_server
+from tests.support.services import create_template, postgres_server, redis_url, valkey_server
 from tests.support.source import Source
 from tests.support.system import HASTY, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
@@ -291,23 +290,27 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("silent", ["postgres", "valkey"])
 async def test_worker_ends_in_time_though_nobody_answers(
-    operator: Operator, postgres: EmbeddedPostgres, make_source: MakeSource, silent: str, number: signal.Signals
+    operator: Operator, make_source: MakeSource, silent: str, number: signal.Signals
 ) -> None:
     """PostgreSQL or Redis hang: a worker that is told to stop ends all the same, and its leases run out."""
     operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_STOP_SECONDS": "4"}
     source = make_source(12, 200)
-    operator.start(*SCHEDULER)
-    first = operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.resources() as resources:
-        run_id = await run_under_way(resources, source)
-    with frozen(postgres._folder if silent == "postgres" else operator.valkey._folder):
-        first.stop(number, timeout=10)
-    first.assert_no_orphans()
-    operator.start_worker(*ARCHIVE_WORKER)
-    async with operator.resources() as resources:
-        finished = await finish(resources, run_id, seconds=60)
-        assert finished.messages.archived == source.messages
-        await assert_exact(resources, source)
+    with postgres_server() as postgres:  # other tests need the shared one
+        await create_template(postgres, "archive")
+        operator.environ["MUNIMENT_DATABASE_URL"] = postgres.url_of("archive")
+        operator.start(*SCHEDULER)
+        first = operator.start_worker(*ARCHIVE_WORKER)
+        async with operator.resources() as resources:
+            run_id = await run_under_way(resources, source)
+        with frozen(postgres._folder if silent == "postgres" else operator.valkey._folder):
+            first.stop(number, timeout=10)
+        first.assert_no_orphans()
+        operator.start_worker(*ARCHIVE_WORKER)
+        async with operator.resources() as resources:
+            finished = await finish(resources, run_id, seconds=60)
+            assert finished.messages.archived == source.messages
+            await assert_exact(resources, source)
+        operator.end()
 
 
 @pytest.mark.timeout(240)
