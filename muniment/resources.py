@@ -44,7 +44,11 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         raise Misconfigured("MUNIMENT_DATABASE_URL and MUNIMENT_REDIS_URL are needed")
     secrets = SecretBox.from_key_file(settings.key_file)
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url, connections=connections)
+        database = await Database.open(
+            settings.database_url,
+            connections=connections,
+            idle_transaction_seconds=settings.idle_transaction_seconds,
+        )
         stack.push_async_callback(database.close)
         await check_installation(database, secrets)
         queue = CeleryQueue(settings.redis_url)

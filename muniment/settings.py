@@ -139,6 +139,9 @@ class Settings:
     )
     server_commands_per_second: float | None = _setting(None, _amount, "… commands per second. Unset: no limit.")
     server_bytes_per_second: float | None = _setting(None, _amount, "… message bytes per second. Unset: no limit.")
+    idle_transaction_seconds: float = _setting(
+        60.0, _amount, "PostgreSQL ends a transaction, and frees its locks, when its process is silent for so long."
+    )
     stop_seconds: float = _setting(
         25.0, _amount, "After SIGTERM a worker ends within this time; what it cannot hand back by then, its leases do."
     )

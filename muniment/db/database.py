@@ -167,7 +167,7 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: Secret, *, connections: int = 10) -> Database:
+    async def open(cls, url: Secret, *, connections: int = 10, idle_transaction_seconds: float = 60.0) -> Database:
         """Connect; DatabaseUnavailable when PostgreSQL does not answer, Misconfigured when it does not let us in."""
         check_url(url, "MUNIMENT_DATABASE_URL", _SCHEMES)
         with database_errors():
@@ -182,7 +182,7 @@ class Database:
                 server_settings={
                     "application_name": process_name(),  # `db.jobs.end_stuck` looks for it
                     # A process that was stopped within a transaction must not keep its locks for ever.
-                    "idle_in_transaction_session_timeout": "60s",
+                    "idle_in_transaction_session_timeout": f"{round(idle_transaction_seconds * 1000)}ms",
                 },
             )
             database = cls(pool)

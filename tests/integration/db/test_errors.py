@@ -21,6 +21,7 @@ from muniment.errors import (
     Unstorable,
 )
 from muniment.secrecy import Secret
+from tests.support.waiting import wait_until_async
 
 #: Families that stand for a mistake in our own SQL or in asyncpg's use of the protocol: they must crash
 #: loudly, with a traceback, and no administrator can do anything about them.
@@ -146,6 +147,29 @@ async def test_server_that_is_not_there(port: int) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+async def test_silent_transaction_is_ended(database: Database, database_url: str) -> None:
+    """A process that says nothing within a transaction loses it, and its locks, after the time of the setting."""
+    hasty = await Database.open(Secret(database_url), idle_transaction_seconds=0.05)
+
+    async def silent() -> None:
+        async with hasty.transaction() as session:
+            await session.execute("INSERT INTO users (name) VALUES ('x')")
+            pid = await session.value("SELECT pg_backend_pid()")
+            await wait_until_async(lambda: gone(pid), "the end of the transaction")
+            await session.value("SELECT 1")
+
+    async def gone(pid: int) -> bool:
+        async with database.session() as session:
+            return not await session.value("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid)
+
+    with pytest.raises(DatabaseUnavailable):
+        await silent()
+
+    async with hasty.session() as session:
+        assert await session.value("SELECT count(*) FROM users") == 0
+    await hasty.close()
+
+
 async def test_cancelled_transactions_leave_nothing_open(database: Database) -> None:
     """Wherever a transaction is cancelled, in BEGIN or COMMIT too, it is rolled back and nobody complains."""
     complaints: list[object] = []
@@ -162,7 +186,14 @@ async def test_cancelled_transactions_leave_nothing_open(database: Database) -> 
         task.cancel()
         await asyncio.wait({task})
 
-    async with database.session() as session:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
-        assert await session.value(query) == 0
+    async def open_transactions() -> int:
+        async with database.session() as session:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+            count: int = await session.value(query)
+            return count
+
+    async def settled() -> bool:
+        return await open_transactions() == 0
+
+    await wait_until_async(settled, "no transaction left open")
     assert complaints == []
