@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from muniment import search
 from muniment.db.database import Database
 from muniment.embedded import endpoints
 from muniment.errors import Misconfigured
 from muniment.governor import RedisGovernor, Script, Timing
 from muniment.mailserver import ByteBudget
 from muniment.queue import CeleryQueue
-from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
+from muniment.search import PostgresIndex, SearchIndex
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.operating.check_installation import check_installation
 from muniment.services.operating.server_limits import default_limits, server_memory
@@ -74,7 +75,7 @@ def open_index(settings: Settings) -> SearchIndex:
     """Return the index that the settings choose; it connects when it is used."""
     if settings.opensearch_url is None:
         return PostgresIndex()
-    return OpenSearchIndex.open(
+    return search.OpenSearchIndex.open(
         settings.opensearch_url,
         prefix=settings.opensearch_prefix,
         ca_file=settings.opensearch_ca_file,

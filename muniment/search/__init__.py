@@ -1,9 +1,15 @@
 """Full-text search: a port, and an index in PostgreSQL and one at OpenSearch behind it."""
 
-from muniment.search.opensearch import OpenSearchIndex
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from muniment.search.parser import parse
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, SearchIndex, Sort, Target
 from muniment.search.postgres import PostgresIndex
+
+if TYPE_CHECKING:
+    from muniment.search.opensearch import OpenSearchIndex
 
 __all__ = [
     "Change",
@@ -19,3 +25,12 @@ __all__ = [
     "Target",
     "parse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import OpenSearch's client when it is used: it takes a quarter of a process's start, and few have an OpenSearch."""
+    if name == "OpenSearchIndex":
+        from muniment.search.opensearch import OpenSearchIndex  # noqa: PLC0415 - see above
+
+        return OpenSearchIndex
+    raise AttributeError(name)
