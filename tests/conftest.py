@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,10 @@ from tests.support.spreading import SPLIT, scheduler
 # Settings of whoever runs the tests are none of theirs.
 for _name in [name for name in os.environ if name.startswith("MUNIMENT_")]:
     del os.environ[_name]
+
+# Without compiled modules in files each of the hundreds of processes that tests start compiles all of Muniment.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell starts what it puts into the background with SIGINT ignored, and every child would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

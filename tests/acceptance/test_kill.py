@@ -49,7 +49,7 @@ async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> No
         slices = await freeze(up, resources)
         command = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "4")
         with celery(*command, environ=up.client):
-            run = await finish(resources, run_id)  # PostgreSQL ends such a transaction after a minute
+            run = await finish(resources, run_id)  # PostgreSQL ends such a transaction
         assert run.messages.archived == source.messages
         before = await rows(resources)
         log = up.data / "log" / "archive-worker.log"
