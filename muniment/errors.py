@@ -182,7 +182,9 @@ class Misconfigured(MunimentError):
 class BadQuery(Misconfigured):
     """A query breaks the rules of the query language; `position`: where, in characters from the start."""
 
-    default_hint = "docs/search.md has the query language; what stands in quotes is searched for as it is."
+    default_hint = (
+        "docs/reference/query-language.md has the query language; what stands in quotes is searched for as it is."
+    )
 
     def __init__(
         self, message: str | None = None, query: str = "", position: int = 0, *, hint: str | None = None

@@ -1,7 +1,7 @@
 """What each process counts of its own work, in Prometheus' terms; `muniment.exporter` shows it.
 
 Counted per batch, command or slice, never per message: counting must cost nothing. The whole list, with what the
-scheduler adds about the fleet, is in docs/operations.md.
+scheduler adds about the fleet, is in docs/reference/metrics.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Stage(StrEnum):
-    """A part of a message's journey (docs/architecture.md)."""
+    """A part of a message's journey (docs/explanation/architecture.md)."""
 
     OPEN = "open"  # connect, log in, list the folders
     ROOM = "room"  # waiting for a share of the memory budget

@@ -8,7 +8,7 @@ import socket
 
 #: For glibc, before a worker begins (an operator's own values win). Each of its threads would keep freed memory to
 #: itself; with few arenas, and with large blocks given back to the system, a worker over a hundred mailboxes takes a
-#: quarter less (docs/performance.md).
+#: quarter less (docs/explanation/performance.md).
 FRUGAL_ALLOCATOR = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
@@ -24,7 +24,7 @@ def process_name() -> str:
 def collect_garbage_seldom() -> None:
     """Have Python look for garbage in circles less often: who makes many small objects spends half of his time on it.
 
-    What is in no circle is freed at once as ever. Measured for indexing: docs/performance.md.
+    What is in no circle is freed at once as ever. Measured for indexing: docs/explanation/performance.md.
     """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential back-off with full jitter and a cap.
+    """Capped exponential backoff with equal jitter.
 
-    `first_seconds` doubles with every attempt up to `cap_seconds`; the wait is
-    drawn evenly from its upper half, so that mailboxes which failed together
-    (a server restart) do not come back together.
+    The ceiling starts at `first_seconds` and doubles with every attempt, up to `cap_seconds`. The wait is drawn
+    uniformly from the upper half of the ceiling ("equal jitter" in the AWS Architecture Blog's terms; "full jitter"
+    would draw from zero), so that mailboxes that failed together, as in a server restart, do not all return together.
     """
 
     first_seconds: float = 2.0

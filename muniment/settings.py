@@ -1,7 +1,7 @@
 """Settings: read once from the environment into one frozen value.
 
 Every field is one environment variable, `MUNIMENT_` + its name in capitals,
-and carries its own documentation; docs/settings.md is generated from here.
+and carries its own documentation; docs/reference/settings.md is generated from here.
 A secret may be given as a file instead: `MUNIMENT_REDIS_URL_FILE` names the
 file that holds what would be in `MUNIMENT_REDIS_URL`.
 """
@@ -168,7 +168,7 @@ class Settings:
         None,
         _port,
         "Port of /metrics, /healthz and /readyz. Unset: none. `muniment up` uses this one and the next ones, see"
-        " docs/operations.md.",
+        " docs/how-to/monitor.md.",
     )
     metrics_address: str = _setting("127.0.0.1", str, "Address that they listen on; they ask nobody for a password.")
     metrics_mailboxes: int = _setting(
@@ -182,7 +182,7 @@ class Settings:
         """Read every `MUNIMENT_*` variable; Misconfigured names one that is unknown or malformed."""
         known = {variable(f) for f in fields(cls)} | {file_variable(f) for f in fields(cls)}
         for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
-            raise Misconfigured(f"unknown setting {name}", hint="docs/settings.md lists every setting.")
+            raise Misconfigured(f"unknown setting {name}", hint="docs/reference/settings.md lists every setting.")
         return cls(**{f.name: _parse(f, text) for f in fields(cls) if (text := _text(f, environ))})
 
     @property

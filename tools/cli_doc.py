@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the command line itself: `python -m tools.cli_doc`."""
+"""Writes docs/reference/cli.md from the command line itself: `python -m tools.cli_doc`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import root
 from muniment.shapes import archives, audit, doctor, index, messages, profiles, runs, searches, servers, status
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 
 _WIDTH = 100
 
@@ -45,22 +45,22 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
 }
 
 _HEAD = """\
-# The command line
+# Command line
 
-*Generated from muniment/cli by `python -m tools.cli_doc`; a test compares.*
+*Generated from muniment/cli by `python -m tools.cli_doc`. A test compares this page with the code.*
 
-`muniment` talks to the `muniment up` that runs on the same data folder (`--data` or `MUNIMENT_DATA`),
-or to the servers named by `MUNIMENT_DATABASE_URL` and `MUNIMENT_REDIS_URL`. All settings are in
-[settings.md](settings.md).
+`muniment` talks to the `muniment up` that runs on the same data folder (`--data` or `MUNIMENT_DATA`), or to the
+servers that `MUNIMENT_DATABASE_URL` and `MUNIMENT_REDIS_URL` name. [Settings](settings.md) lists every environment
+variable.
 
-Results go to standard output; progress, warnings and errors to standard error. An error is a line
-`error: …`, often followed by `hint: …` with what to do.
+Results go to standard output. Progress, warnings and errors go to standard error. An error is a line `error: …`,
+usually followed by `hint: …`, which says what to do.
 
-**Passwords** are never given on the command line: `--password-file FILE`, `--password-stdin`, or a
-prompt that does not echo. One line break at the end is not part of the password.
+**Passwords** are never given on the command line. Use `--password-file FILE`, `--password-stdin`, or the prompt, which
+does not echo. One line break at the end is not part of the password.
 
-**Completion** for bash: `eval "$(_MUNIMENT_COMPLETE=bash_source muniment)"`; `zsh_source` and
-`fish_source` do the same for those shells.
+**Completion** for bash: `eval "$(_MUNIMENT_COMPLETE=bash_source muniment)"`. For zsh and fish, use `zsh_source` and
+`fish_source`.
 
 ## Exit codes
 
@@ -70,10 +70,10 @@ prompt that does not echo. One line break at the end is not part of the password
 
 _JSON = """\
 
-## JSON
+## JSON output
 
-`--json` prints one JSON value on standard output and nothing else there. Keys stay; new ones may come.
-Times are ISO 8601 in UTC, ids and sizes (in bytes) are numbers, `[]` marks a list.
+With `--json`, standard output holds one JSON value and nothing else. Existing keys keep their names and meaning; new
+keys may be added. Times are ISO 8601 in UTC. Ids and sizes (in bytes) are numbers. `[]` marks a list.
 
 | command | prints | keys |
 |---|---|---|

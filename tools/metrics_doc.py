@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from what the processes can show: `python -m tools.metrics_doc`."""
+"""Writes docs/reference/metrics.md from what the processes can show: `python -m tools.metrics_doc`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from muniment.services.operating.show_status import Status
 from muniment.services.operating.watch_fleet import FleetFacts
 from muniment.settings import Settings
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "metrics.md"
 
 _HEAD = """\
 # Metrics
 
-*Generated from muniment/metrics.py and muniment/exporter/ by `python -m tools.metrics_doc`; a test compares.*
+*Generated from muniment/metrics.py and muniment/exporter/ by `python -m tools.metrics_doc`. A test compares this page
+with the code.*
 
-What `/metrics` of each process shows, in Prometheus' terms; [operations.md](operations.md) says how to have it, and
-deploy/monitoring/ holds alert rules and a dashboard made of it. Beside these come the usual `process_*` and `python_*`.
-Counters end in `_total`, histograms in `_bucket`, `_sum` and `_count`.
+These are the metrics that each process exposes at `/metrics`, in Prometheus' terms. [Monitor with
+Prometheus](../how-to/monitor.md) explains how to enable them; `deploy/monitoring/` has alert rules and a dashboard that
+use them. The usual `process_*` and `python_*` metrics are exposed as well. Names of counters end in `_total`; histograms
+have `_bucket`, `_sum` and `_count`.
 """
 
 
@@ -52,9 +54,10 @@ def render() -> str:
     return "\n".join(
         [
             _HEAD,
-            "## Of every process\n\nA process shows those that its work needs.\n",
+            "## Per process\n\nEach process exposes the metrics that apply to its work.\n",
             _table(own()),
-            "\n## Of the fleet\n\nEvery scheduler shows the same facts, a quarter of a minute old or, with very many mailboxes, a minute: ask for `max by (…)` of them.\n",
+            "\n## Per fleet\n\nEvery scheduler exposes the same facts, refreshed every 15 seconds (less often with very many"
+            " mailboxes).\nAggregate them with `max by (…)`, never with `sum`.\n",
             _table(fleet()),
             "",
         ]
@@ -65,7 +68,7 @@ def _table(families: Iterable[Metric]) -> str:
     rows = [
         f"| `{_name(family)}` | {family.type} | {_labels(family)} | {family.documentation} |" for family in families
     ]
-    return "\n".join(["| name | type | labels | what it is |", "|---|---|---|---|", *rows])
+    return "\n".join(["| name | type | labels | meaning |", "|---|---|---|---|", *rows])
 
 
 def _labels(family: Metric) -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/servers.md from what Muniment knows of kinds of mail servers: `python -m tools.servers_doc`."""
+"""Writes docs/reference/servers.md from what Muniment knows of kinds of mail servers: `python -m tools.servers_doc`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from pathlib import Path
 
 from muniment.model.server_kind import SERVER_KINDS, ServerKind
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "servers.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "servers.md"
 
 _HEAD = """\
-# Kinds of mail servers
+# Mail server kinds
 
-*Generated from muniment/model/server_kind.py by `python -m tools.servers_doc`; a test compares.*
+*Generated from muniment/model/server_kind.py by `python -m tools.servers_doc`. A test compares this page with the
+code.*
 
-`muniment profile add … --server-kind KIND` says what a mail server is. It decides how a privileged user opens the
-mailboxes of others: the first of these ways that the server offers is used, unless `--login` names another. A login
-that the server refuses is never tried in another way: servers lock out who fails again and again.
+`muniment profile add … --server-kind KIND` says which product the mail server is. The kind decides how a privileged
+user opens other users' mailboxes: Muniment uses the first login in the list that the server offers, unless `--login`
+names one. If the server refuses a login, Muniment does not try another, because servers lock out clients that fail
+repeatedly.
 
-*Looks first*: before anything is archived the privileged user's own mailbox is looked at, because such a server may open
-that one when it does not understand the login; the run then fails instead of archiving it in everybody's archive.
-`--no-master-mailbox` leaves it out.
+*Checks own mailbox*: before archiving, Muniment looks at the privileged user's own mailbox. Some servers open that
+mailbox when they do not understand the login; the run then fails instead of filing that mail in every archive.
+`--no-master-mailbox` skips this check.
 
-| `--server-kind` | server | logins, in this order | mailboxes called by | looks first |
+| `--server-kind` | server | logins, in this order | mailboxes named by | checks own mailbox |
 |---|---|---|---|---|
 """
 
@@ -30,7 +32,7 @@ def render() -> str:
     """Return the whole page."""
     rows = "\n".join(map(_row, SERVER_KINDS))
     sources = "\n".join(f"- **{kind.title}**: {kind.source}" for kind in SERVER_KINDS)
-    return f"{_HEAD}{rows}\n\n## How sure this is\n\n{sources}\n"
+    return f"{_HEAD}{rows}\n\n## Sources\n\n{sources}\n"
 
 
 def _row(kind: ServerKind) -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from muniment/settings.py: `python -m tools.settings_doc`."""
+"""Writes docs/reference/settings.md from muniment/settings.py: `python -m tools.settings_doc`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from muniment.settings import Settings, file_variable, variable
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 
 _HEAD = """\
 # Settings
 
-*Generated from muniment/settings.py by `python -m tools.settings_doc`; a test compares.*
+*Generated from muniment/settings.py by `python -m tools.settings_doc`. A test compares this page with the code.*
 
-Muniment reads its settings once, when a process starts, from environment variables. All of them
-begin with `MUNIMENT_`; an unknown one stops the process, so a typing mistake cannot go unnoticed.
-An empty variable counts as not set. Flags take `true` or `false`.
+Each process reads its settings from environment variables once, when it starts. All of them begin with `MUNIMENT_`. An
+unknown `MUNIMENT_` variable stops the process, so that a typing error cannot go unnoticed. An empty variable counts as
+unset. Flags take `true` or `false`.
 
-A setting marked *secret* may be given as a file instead, for Docker, Kubernetes or systemd: the
-variable with `_FILE` at its end names a file with the value in UTF-8 (blanks around it are
-ignored). Set one of the two, not both.
+A *secret* setting can come from a file instead, as Docker, Kubernetes and systemd provide it: the variable with the
+suffix `_FILE` names a UTF-8 file that holds the value. Surrounding white space is ignored. Set one of the two, not
+both.
 
-| variable | default | what it is |
+| variable | default | meaning |
 |---|---|---|
 """
 

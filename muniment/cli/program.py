@@ -20,7 +20,7 @@ from muniment.errors import MunimentError
 DATA = "muniment.data"
 
 _PROGRAM = "muniment"
-_COMPLETION = "_MUNIMENT_COMPLETE"  # set by the shell's completion script, see docs/cli.md
+_COMPLETION = "_MUNIMENT_COMPLETE"  # set by the shell's completion script, see docs/reference/cli.md
 
 COMMANDS = {
     "up": Entry("muniment.cli.up:up", "Run everything on this machine, in the foreground."),

@@ -71,8 +71,8 @@ def search(
 
     "Quoted words" stand side by side; `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc:
     body: attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread
-    type: messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/search.md has it all. Write `--`
-    before a query that begins with `-`.
+    type: messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md has
+    it all. Write `--` before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
     found = call(_search, user, wanted)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """The searchable facts and texts of one message; docs/search.md describes each field.
+    """The searchable facts and texts of one message; docs/reference/opensearch-index.md describes each field.
 
     `version`: of two documents of a message the one with the higher version counts. `archives`: ids of the users who
     have it, the access list; `folders`: ids of the folders it stands in; `flags`: `user id/flag`, lower case without

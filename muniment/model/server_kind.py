@@ -1,4 +1,4 @@
-"""Kinds of mail servers: what is known of each, as data; docs/servers.md shows it.
+"""Kinds of mail servers: what is known of each, as data; docs/reference/servers.md shows it.
 
 How sure each line is stands in `source`: *tried* on that server, *documented* by its maker, *reported* by people who
 use it so, or a *guess*. A guess is a default that a profile's own settings replace.

@@ -14,7 +14,7 @@ _SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
 #: A task that a worker took and never acknowledged comes back after this time (seconds).
 #: It only matters when a whole worker is lost together with PostgreSQL's leases, so it may be long;
-#: it must be far above a slice's length (FIELD_NOTES §1: redelivery ran jobs twice elsewhere).
+#: it must be far above a slice's length, or Redis delivers tasks again that are still running.
 VISIBILITY_TIMEOUT_SECONDS = 3600
 
 

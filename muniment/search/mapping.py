@@ -24,7 +24,7 @@ _TEXT = {"type": "text", "analyzer": "whitespace", "similarity": "boolean", "nor
 _KEYWORD = {"type": "keyword"}
 _DATE = {"type": "date", "format": "epoch_millis"}
 
-#: docs/search.md describes each of them.
+#: docs/reference/opensearch-index.md describes each of them.
 PROPERTIES: dict[str, dict[str, Any]] = {
     "store": {"type": "integer"},
     "id": {"type": "long"},

@@ -1,4 +1,4 @@
-"""The query language: text to a tree. docs/search.md describes it for people."""
+"""The query language: text to a tree. docs/reference/query-language.md describes it for people."""
 
 from __future__ import annotations
 

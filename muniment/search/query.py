@@ -1,4 +1,4 @@
-"""What is looked for, as a tree: the query language of docs/search.md, understood.
+"""What is looked for, as a tree: the query language of docs/reference/query-language.md, understood.
 
 Its leaves hold words as the index has them (`muniment.search.words`), so that an index only has to find them.
 """

@@ -1,8 +1,9 @@
 """Text to the words that the index holds, and what people type to the words that are looked for.
 
 Done here and not by the search engines: both indexes get the same words, so that a query means the same on both. The
-rules are those of docs/search.md: case and accents are folded, words of European languages are known by their stems,
-too (Snowball), and scripts without blanks between words are cut into pairs of characters, as Lucene's CJK analyzer does.
+rules are those of docs/reference/query-language.md: case and accents are folded, words of European languages are known
+by their stems, too (Snowball), and scripts without blanks between words are cut into pairs of characters, as Lucene's
+CJK analyzer does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/cli.md says what the command line does."""
+"""docs/reference/cli.md says what the command line does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools import cli_doc
 
 
 def test_page_is_up_to_date() -> None:
-    """docs/cli.md is what tools/cli_doc.py makes of the command line."""
+    """docs/reference/cli.md is what tools/cli_doc.py makes of the command line."""
     assert cli_doc.render() == cli_doc.PAGE.read_text(), "run: python -m tools.cli_doc"
 
 

@@ -7,7 +7,7 @@ from tools import servers_doc
 
 
 def test_the_page_is_up_to_date() -> None:
-    """docs/servers.md is what tools/servers_doc.py makes of the kinds."""
+    """docs/reference/servers.md is what tools/servers_doc.py makes of the kinds."""
     assert servers_doc.render() == servers_doc.PAGE.read_text(), "run: python -m tools.servers_doc"
 
 

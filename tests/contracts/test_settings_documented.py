@@ -22,7 +22,7 @@ NAMING = [
 
 
 def test_settings_page_is_up_to_date() -> None:
-    """docs/settings.md is what tools/settings_doc.py makes of muniment/settings.py."""
+    """docs/reference/settings.md is what tools/settings_doc.py makes of muniment/settings.py."""
     expected = settings_doc.render()
 
     assert expected == settings_doc.PAGE.read_text(), "run: python -m tools.settings_doc"

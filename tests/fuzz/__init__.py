@@ -1,1 +1,1 @@
-"""Hostile servers: a fuzzer for the IMAP client and for the readers of mail; see docs/hostile-servers.md."""
+"""Hostile servers: a fuzzer for the IMAP client and for the readers of mail."""

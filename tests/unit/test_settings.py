@@ -62,7 +62,7 @@ def test_an_unknown_variable_stops_the_process(name: str) -> None:
     with pytest.raises(Misconfigured, match=f"unknown setting {name}$") as caught:
         Settings.from_environment({name: "x"})
 
-    assert "docs/settings.md" in caught.value.hint
+    assert "docs/reference/settings.md" in caught.value.hint
 
 
 @pytest.mark.parametrize(

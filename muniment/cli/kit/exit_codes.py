@@ -1,4 +1,4 @@
-"""What the exit code of `muniment` says; docs/cli.md has this table."""
+"""What the exit code of `muniment` says; docs/reference/cli.md has this table."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ _SERVER = [
         type=click.Choice([kind.name for kind in SERVER_KINDS]),
         default=GENERIC.name,
         show_default=True,
-        help="What the mail server is; docs/servers.md says what follows from it.",
+        help="What the mail server is; docs/reference/servers.md says what follows from it.",
     ),
     click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server."),
     click.option(

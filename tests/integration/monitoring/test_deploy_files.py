@@ -37,9 +37,9 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 
 
 def test_every_alert_is_tested_and_explained() -> None:
-    """Each alert fires in a test and has a section in docs/operations.md, with a link to it."""
+    """Each alert fires in a test and has a section in docs/how-to/respond-to-alerts.md, with a link to it."""
     tests = Path(__file__).with_name("alerts.test.yml").read_text()
-    manual = (ROOT / "docs" / "operations.md").read_text()
+    manual = (ROOT / "docs" / "how-to" / "respond-to-alerts.md").read_text()
     names = [rule["alert"] for rule in rules()]
 
     assert len(names) == len(set(names)) >= 20

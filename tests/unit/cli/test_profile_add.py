@@ -25,7 +25,7 @@ def parse(tmp_path: Path) -> Parse:
     def request(*arguments: str) -> ProfileRequest:
         words = [str(tmp_path / word) if word in contents else word for word in arguments]
         arguments_of_add = ["office", "--host", "mail.example.com", *words]
-        # click keeps the help option that the first context asked for, and docs/cli.md shows it.
+        # click keeps the help option that the first context asked for, and docs/reference/cli.md shows it.
         context = add.make_context("add", arguments_of_add, help_option_names=["-h", "--help"])
         return request_from(Options(**context.params))
 

@@ -285,7 +285,7 @@ async def test_the_password_is_seen_nowhere(
 
 
 async def test_the_server_opens_whatever_it_likes(opened: OpenSession) -> None:
-    """A server may say OK and open another mailbox: only its content can tell (PROTOCOLS §6.4)."""
+    """A server may say OK and open another mailbox: only its content can tell."""
     script = Script({ALICE: mailbox(1), "admin": {b"INBOX": Folder([Mail(3, b"Message-ID: <adm@x>\r\n\r\n")])}})
     script.always_opens = "admin"
     async with opened(script) as (session, _):
