@@ -36,49 +36,58 @@ class Stage(StrEnum):
 
 STAGES = Histogram(
     "muniment_stage_seconds",
-    "How long one step took, by stage: open, room, prepare, compress, commit, index; for one batch.",
+    "Duration of one stage of a batch: open, room, prepare, compress, commit or index.",
     ["stage"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )
 MESSAGES = Counter(
     "muniment_messages",
-    "Messages committed: archived (filed anew), known (recognised by content), quarantined.",
+    "Messages committed: archived (newly filed), known (recognised by content), quarantined.",
     ["outcome"],
     registry=REGISTRY,
 )
 DELETED = Counter(
-    "muniment_deleted_messages", "Messages deleted on mail servers, as profiles' rules say.", registry=REGISTRY
+    "muniment_deleted_messages", "Messages deleted on mail servers by rules of profiles.", registry=REGISTRY
 )
 BYTES = Counter("muniment_message_bytes", "Bytes of the messages archived.", registry=REGISTRY)
-SLICES = Counter("muniment_slices", "Slices of jobs by their end.", ["end"], registry=REGISTRY)
-SETBACKS = Counter("muniment_setbacks", "Slices that failed, by the kind of error.", ["kind"], registry=REGISTRY)
+SLICES = Counter("muniment_slices", "Slices of jobs, by how they ended.", ["end"], registry=REGISTRY)
+SETBACKS = Counter("muniment_setbacks", "Slices that failed, by kind of error.", ["kind"], registry=REGISTRY)
 SLICE_SECONDS = Histogram(
-    "muniment_slice_seconds", "How long slices took.", buckets=(*_SECONDS, 300, 600), registry=REGISTRY
+    "muniment_slice_seconds", "Duration of slices.", buckets=(*_SECONDS, 300, 600), registry=REGISTRY
 )
-SLICES_RUNNING = Gauge("muniment_slices_running", "Mailboxes in work.", multiprocess_mode="livesum", registry=REGISTRY)
+SLICES_RUNNING = Gauge(
+    "muniment_slices_running", "Mailboxes that are being archived.", multiprocess_mode="livesum", registry=REGISTRY
+)
 CONNECTIONS = Gauge(
     "muniment_imap_connections", "Connections to mail servers.", multiprocess_mode="livesum", registry=REGISTRY
 )
 COMMANDS = Histogram(
     "muniment_imap_command_seconds",
-    "IMAP commands until their answer.",
+    "Time from an IMAP command to its answer.",
     ["command"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )
-INDEXED = Counter("muniment_indexed_messages", "Messages taken out of the outbox.", ["outcome"], registry=REGISTRY)
+INDEXED = Counter(
+    "muniment_indexed_messages",
+    "Messages processed from the outbox: indexed or failed.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 LOOP_LAG = Histogram(
     "muniment_event_loop_lag_seconds",
-    "How much later than wanted the event loop ran a timer, every second.",
+    "How late the event loop ran a timer of one second.",
     buckets=_SECONDS,
     registry=REGISTRY,
 )
-TICKS = Histogram("muniment_tick_seconds", "Entries of the schedule.", ["entry"], buckets=_SECONDS, registry=REGISTRY)
-TICK_FAILURES = Counter("muniment_tick_failures", "Entries of the schedule that failed.", ["entry"], registry=REGISTRY)
+TICKS = Histogram(
+    "muniment_tick_seconds", "Duration of the scheduler's entries.", ["entry"], buckets=_SECONDS, registry=REGISTRY
+)
+TICK_FAILURES = Counter("muniment_tick_failures", "Entries of the scheduler that failed.", ["entry"], registry=REGISTRY)
 RECOVERED = Counter(
     "muniment_recovered_jobs",
-    "Jobs that had to be given to somebody else: silent (of a worker), lost (by the broker).",
+    "Jobs that were recovered: silent (the worker stopped responding) or lost (by the broker).",
     ["reason"],
     registry=REGISTRY,
 )

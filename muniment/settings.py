@@ -107,75 +107,103 @@ class Settings:
         None, Secret, "OpenSearch, `https://user:password@host:9200`. Unset: search runs in PostgreSQL."
     )
     opensearch_ca_file: Path | None = _setting(
-        None, Path, "CA that OpenSearch's certificate is of. Unset: the system's."
+        None, Path, "CA certificate that signed OpenSearch's certificate. Unset: the system's CAs."
     )
-    opensearch_certificate_file: Path | None = _setting(None, Path, "Certificate that is shown to OpenSearch, PEM.")
-    opensearch_key_file: Path | None = _setting(None, Path, "Its key, PEM. Unset: in the same file.")
-    opensearch_prefix: str = _setting(
-        "muniment", _index_name, "Alias that is searched; names of indexes begin with it."
+    opensearch_certificate_file: Path | None = _setting(None, Path, "Client certificate for OpenSearch, PEM.")
+    opensearch_key_file: Path | None = _setting(
+        None, Path, "Key of the client certificate, PEM. Unset: it is in the same file."
     )
+    opensearch_prefix: str = _setting("muniment", _index_name, "Alias that is searched, and prefix of index names.")
     secret_key_file: Path | None = _setting(
         None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
     )
-    archive_processes: int = _setting(1, _count, "Archive workers of `muniment up`; each uses one core at most.")
-    archive_concurrency: int = _setting(20, _count, "Mailboxes archived at once by an archive worker.")
+    archive_processes: int = _setting(1, _count, "Archive workers of `muniment up`; each uses at most one core.")
+    archive_concurrency: int = _setting(20, _count, "Mailboxes that an archive worker archives at once.")
     index_concurrency: int = _setting(1, _count, "Processes of an index worker.")
-    tick_seconds: float = _setting(1.0, _amount, "Seconds between two rounds of the scheduler.")
-    lease_seconds: float = _setting(60.0, _amount, "A job whose worker is silent for so long is given to another.")
-    slice_seconds: float = _setting(120.0, _amount, "A job hands its worker back after this time.")
-    slice_bytes: int = _setting(1024 * _MIB, _count, "… or after archiving so many bytes.")
+    tick_seconds: float = _setting(1.0, _amount, "Seconds between two ticks of the scheduler.")
+    lease_seconds: float = _setting(
+        60.0, _amount, "A job whose worker has been silent this long is given to another worker."
+    )
+    slice_seconds: float = _setting(120.0, _amount, "Longest slice: after this time a job lets others have its worker.")
+    slice_bytes: int = _setting(1024 * _MIB, _count, "Largest slice: the same after this many bytes.")
     turn_seconds: float = _setting(
         10.0,
         _at_least_zero,
-        "A worker goes on with mailboxes of the same run for so long; 0: each is a task of its own.",
+        "A task continues with mailboxes of the same run for this long; 0: each mailbox is a task of its own.",
     )
-    batch_messages: int = _setting(500, _count, "Messages per FETCH and per transaction, at most.")
-    batch_bytes: int = _setting(8 * _MIB, _count, "Bytes per FETCH and per transaction; one larger message goes alone.")
+    batch_messages: int = _setting(500, _count, "Maximum number of messages per FETCH and per transaction.")
+    batch_bytes: int = _setting(
+        8 * _MIB, _count, "Maximum bytes per FETCH and per transaction; a larger message goes alone."
+    )
     memory_budget_bytes: int = _setting(128 * _MIB, _count, "Message bytes in flight in one worker process.")
-    spool_bytes: int = _setting(4 * _MIB, _count, "A message above this size waits in a file, not in memory.")
-    max_message_bytes: int = _setting(2048 * _MIB, _count, "A message above this size goes to quarantine unread.")
+    spool_bytes: int = _setting(4 * _MIB, _count, "A message larger than this waits in a file, not in memory.")
+    max_message_bytes: int = _setting(2048 * _MIB, _count, "A message larger than this goes to quarantine unread.")
     server_connections: int | None = _setting(
-        None, _count, "Connections to one mail server, of all workers together. Unset: what it turns out to allow."
+        None,
+        _count,
+        "Maximum connections to one mail server, over all workers. Unset: learned from the server's refusals.",
     )
-    server_commands_per_second: float | None = _setting(None, _amount, "… commands per second. Unset: no limit.")
-    server_bytes_per_second: float | None = _setting(None, _amount, "… message bytes per second. Unset: no limit.")
+    server_commands_per_second: float | None = _setting(
+        None, _amount, "Maximum IMAP commands per second to one mail server, over all workers. Unset: no limit."
+    )
+    server_bytes_per_second: float | None = _setting(
+        None, _amount, "Maximum message bytes per second from one mail server, over all workers. Unset: no limit."
+    )
     idle_transaction_seconds: float = _setting(
-        60.0, _amount, "PostgreSQL ends a transaction, and frees its locks, when its process is silent for so long."
+        60.0,
+        _amount,
+        "PostgreSQL ends a transaction, and releases its locks, if its process has been silent this long.",
     )
     stop_seconds: float = _setting(
-        25.0, _amount, "After SIGTERM a worker ends within this time; what it cannot hand back by then, its leases do."
+        25.0,
+        _amount,
+        "After SIGTERM a worker exits within this time. Jobs that it cannot hand back by then wait for their leases to expire.",
     )
     job_attempts: int = _setting(10, _count, "Attempts at a mailbox without progress before its job fails.")
-    retry_first_seconds: float = _setting(2.0, _amount, "Wait before the second attempt; doubles with each.")
-    retry_cap_seconds: float = _setting(300.0, _amount, "Longest wait between two attempts.")
-    stale_hours: float = _setting(48.0, _amount, "A mailbox whose last completeness proof is older shows as stale.")
-    store_messages: int = _setting(5_000_000, _count, "A new archive store is begun when the current one has so many.")
+    retry_first_seconds: float = _setting(
+        2.0,
+        _amount,
+        "Longest wait before the second attempt; doubles with each attempt. The actual wait is random, between half of it and all of it.",
+    )
+    retry_cap_seconds: float = _setting(300.0, _amount, "Limit for that wait.")
+    stale_hours: float = _setting(
+        48.0, _amount, "A mailbox whose last completeness proof is older than this shows as stale."
+    )
+    store_messages: int = _setting(
+        5_000_000, _count, "A new archive store is started when the current one has this many messages."
+    )
     index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
     index_attachments: frozenset[str] = _setting(
         READ_KINDS, _kinds, "Kinds of attachments whose text is indexed, separated by spaces, or `none`."
     )
-    reconcile_hours: float = _setting(24.0, _amount, "The index is compared with the archive so often.")
+    reconcile_hours: float = _setting(24.0, _amount, "Hours between two comparisons of the index with the archive.")
     administrators_search: bool = _setting(
-        False, _flag, "Administrators may search everybody's archives; each search is written into the audit log."
+        False, _flag, "Administrators may search everybody's archives; the audit log records each search."
     )
-    flower_port: int = _setting(5555, _port, "Port of Flower on 127.0.0.1.")
+    flower_port: int = _setting(5555, _port, "Port that Flower listens on.")
     flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")
     flower_user: str = _setting("admin", str, "User name for Flower.")
     flower_password_file: Path | None = _setting(
-        None, Path, "Password for Flower. Unset: `flower.password` in the data folder, made on first use."
+        None,
+        Path,
+        "File with the password for Flower. Unset: `flower.password` in the data folder, created on first use.",
     )
     metrics_port: int | None = _setting(
         None,
         _port,
-        "Port of /metrics, /healthz and /readyz. Unset: none. `muniment up` uses this one and the next ones, see"
+        "Port of /metrics, /healthz and /readyz. Unset: none. `muniment up` uses this port and the following ones: see"
         " docs/how-to/monitor.md.",
     )
-    metrics_address: str = _setting("127.0.0.1", str, "Address that they listen on; they ask nobody for a password.")
+    metrics_address: str = _setting(
+        "127.0.0.1", str, "Address that these endpoints listen on. They require no password."
+    )
     metrics_mailboxes: int = _setting(
-        100, _count, "So many mailboxes, those proven longest ago, have a metric of their own, with their address."
+        100,
+        _count,
+        "This many mailboxes, those proven longest ago, have a metric of their own, labelled with their address.",
     )
     log_level: str = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR.")
-    log_json: bool = _setting(False, _flag, "Log lines as JSON.")
+    log_json: bool = _setting(False, _flag, "Write log lines as JSON.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -35,7 +35,7 @@ class FleetCollector(Collector):
         if facts is None:
             return
         yield _one(
-            "muniment_fleet_facts_timestamp_seconds", "When the facts of muniment_fleet_* were taken.", facts.taken
+            "muniment_fleet_facts_timestamp_seconds", "When the facts in muniment_fleet_* were collected.", facts.taken
         )
         yield from _archive(facts)
         yield from _processes(facts)
@@ -47,18 +47,22 @@ class FleetCollector(Collector):
 def _archive(facts: FleetFacts) -> Iterator[Metric]:
     totals, capacity, index = facts.status.totals, facts.capacity, facts.status.index
     yield _one("muniment_fleet_messages", "Messages in the archive.", totals.messages)
-    yield _one("muniment_fleet_entries", "Messages filed in folders.", totals.entries)
-    yield _one("muniment_fleet_message_bytes", "Bytes of the messages in the archive.", totals.bytes)
+    yield _one("muniment_fleet_entries", "Entries: messages filed in folders.", totals.entries)
+    yield _one("muniment_fleet_message_bytes", "Uncompressed bytes of the messages in the archive.", totals.bytes)
     yield _one("muniment_fleet_quarantined_messages", "Messages in quarantine.", totals.quarantined)
     if index.indexed is not None and index.coverage is not None:  # it answers
         yield _one("muniment_fleet_indexed_messages", "Messages in the index.", index.indexed)
         yield _one("muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", index.coverage)
-    yield _one("muniment_fleet_outbox_messages", "Messages that wait for the index.", index.outbox)
+    yield _one("muniment_fleet_outbox_messages", "Messages that wait to be indexed.", index.outbox)
     yield _one("muniment_fleet_outbox_failed_messages", "Messages that the index refused.", index.failed)
-    yield _one("muniment_fleet_outbox_seconds", "How long the oldest due one waits.", capacity.outbox_seconds)
+    yield _one("muniment_fleet_outbox_seconds", "How long the oldest of them has waited.", capacity.outbox_seconds)
     yield _one("muniment_fleet_database_bytes", "Size of the database.", capacity.database_bytes)
     yield _one("muniment_fleet_database_connections", "Connections to PostgreSQL.", capacity.connections)
-    yield _one("muniment_fleet_database_max_connections", "… that it allows.", capacity.max_connections)
+    yield _one(
+        "muniment_fleet_database_max_connections",
+        "Connections that PostgreSQL allows (max_connections).",
+        capacity.max_connections,
+    )
 
 
 def _processes(facts: FleetFacts) -> Iterator[Metric]:
@@ -66,10 +70,14 @@ def _processes(facts: FleetFacts) -> Iterator[Metric]:
     for process in facts.status.processes:
         key = process.kind, "alive" if process.alive else "silent"
         alive[key] = alive.get(key, 0) + 1
-    yield _many("muniment_fleet_processes", "Processes that report.", ["kind", "state"], alive.items())
+    yield _many(
+        "muniment_fleet_processes", "Processes by kind and state: alive or silent.", ["kind", "state"], alive.items()
+    )
     depths = {(name,): depth for name, depth in facts.status.queues.items() if depth is not None}
     yield _many("muniment_fleet_queue_tasks", "Tasks that wait in the broker.", ["queue"], depths.items())
-    yield _one("muniment_fleet_broker_up", "Whether Redis answered.", float(len(depths) == len(facts.status.queues)))
+    yield _one(
+        "muniment_fleet_broker_up", "1 if Redis answers, otherwise 0.", float(len(depths) == len(facts.status.queues))
+    )
 
 
 def _runs(facts: FleetFacts) -> Iterator[Metric]:
@@ -84,12 +92,19 @@ def _runs(facts: FleetFacts) -> Iterator[Metric]:
     yield _many("muniment_fleet_run_mailboxes", "Mailboxes of open runs.", [*labels, "state"], mailboxes.items())
     yield _many("muniment_fleet_run_messages", "Messages that open runs have seen.", labels, messages.items())
     yield _many("muniment_fleet_run_bytes", "Bytes that open runs have archived.", labels, bytes_.items())
-    yield _many("muniment_fleet_run_age_seconds", "How long open runs have been going on.", labels, ages.items())
+    yield _many("muniment_fleet_run_age_seconds", "Age of open runs.", labels, ages.items())
     last = [((run.profile,), run) for run in facts.last_runs]
     finished = {key: run.finished for key, run in last}
     failed = {key: run.failed for key, run in last}
-    yield _many("muniment_fleet_last_run_timestamp_seconds", "When the last run ended.", ["profile"], finished.items())
-    yield _many("muniment_fleet_last_run_failed_mailboxes", "Mailboxes that failed in it.", ["profile"], failed.items())
+    yield _many(
+        "muniment_fleet_last_run_timestamp_seconds", "When the profile's last run ended.", ["profile"], finished.items()
+    )
+    yield _many(
+        "muniment_fleet_last_run_failed_mailboxes",
+        "Mailboxes that failed in the profile's last run.",
+        ["profile"],
+        failed.items(),
+    )
 
 
 def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
@@ -102,14 +117,14 @@ def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
         buckets.append(("+Inf" if math.isinf(bound) else str(bound), total))
     yield GaugeHistogramMetricFamily(
         "muniment_fleet_mailboxes_lag_seconds",
-        "How long ago mailboxes were proven complete.",
+        "Time since mailboxes were last proven complete.",
         buckets=buckets,
         gsum_value=sum(bucket.seconds for bucket in facts.lags),
     )
     longest = {(one.user_name, one.mailbox): one.seconds for one in facts.longest_lags if one.seconds is not None}
     yield _many(
         "muniment_fleet_mailbox_lag_seconds",
-        "How long ago a mailbox was proven complete; the longest ones (MUNIMENT_METRICS_MAILBOXES).",
+        "Time since a mailbox was last proven complete; only the longest (MUNIMENT_METRICS_MAILBOXES).",
         ["user", "mailbox"],
         longest.items(),
     )
@@ -121,13 +136,21 @@ def _servers(servers: Iterable[ServerState] | None) -> Iterator[Metric]:
     waiting = {key: server.waiting for key, server in known}
     limits = {key: server.limit for key, server in known if server.limit is not None}
     pauses = {key: server.pause_seconds for key, server in known}
-    yield _many("muniment_fleet_server_connections", "Connections to a mail server.", ["server"], opened.items())
-    yield _many("muniment_fleet_server_waiting", "Mailboxes that wait for one.", ["server"], waiting.items())
+    yield _many("muniment_fleet_server_connections", "Open connections to a mail server.", ["server"], opened.items())
     yield _many(
-        "muniment_fleet_server_limit", "How many there may be, where that is known.", ["server"], limits.items()
+        "muniment_fleet_server_waiting",
+        "Mailboxes that wait for a connection slot of the server.",
+        ["server"],
+        waiting.items(),
     )
     yield _many(
-        "muniment_fleet_server_pause_seconds", "How long it is left alone; 0: it is not.", ["server"], pauses.items()
+        "muniment_fleet_server_limit", "Connection limit of the server, if one is known.", ["server"], limits.items()
+    )
+    yield _many(
+        "muniment_fleet_server_pause_seconds",
+        "Remaining pause before the server is used again; 0 if there is none.",
+        ["server"],
+        pauses.items(),
     )
 
 

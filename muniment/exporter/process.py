@@ -37,7 +37,11 @@ class Budget(Collector):
     def describe(self) -> Iterable[Metric]:
         """Return what can be told, without values."""
         return [
-            GaugeMetricFamily("muniment_memory_budget_bytes", "Message bytes in flight: limit, used.", labels=["what"])
+            GaugeMetricFamily(
+                "muniment_memory_budget_bytes",
+                "Memory budget for message bytes in flight: limit and used.",
+                labels=["what"],
+            )
         ]
 
     def collect(self) -> Iterable[Metric]:

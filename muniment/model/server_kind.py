@@ -52,59 +52,61 @@ class ServerKind:
 
 
 SERVER_KINDS = (
-    ServerKind("generic", "any IMAP server", "SASL PLAIN is the only standard for it (RFC 4616)."),
+    ServerKind("generic", "any IMAP server", "SASL PLAIN (RFC 4616) is the only standard way."),
     ServerKind(
         "dovecot",
         "Dovecot",
-        "Tried on 2.3.19: an unknown mailbox is refused, and so is a user without the right.",
+        "Tried on 2.3.19: it refuses an unknown mailbox, and a user who is no master user.",
         logins=(_PLAIN, _template("{user}*{master}")),
         may_open_own=False,
     ),
     ServerKind(
         "cyrus",
         "Cyrus IMAP",
-        "Tried on 3.6.1, with `proxyservers`. An unknown address is no error there: with autocreate an empty mailbox "
-        "comes into being.",
+        "Tried on 3.6.1, with `proxyservers`. It accepts an unknown address: with autocreate, it creates an empty "
+        "mailbox.",
         may_open_own=False,
     ),
     ServerKind(
         "mdaemon",
         "MDaemon",
-        "The login is a guess; the roots are those of its manual.",
+        "The login is a guess; the root folders are those in its manual.",
         shared_roots=("Public Folders",),
         other_users_roots=("Shared Folders",),
     ),
     ServerKind(
         "icewarp",
         "IceWarp",
-        "Reported. Without the rights of an administrator the login succeeds and opens the user's own mailbox; "
-        "its SEARCH is not to be relied on.",
+        "Reported. Without administrator rights, the login succeeds but opens the user's own mailbox. Its SEARCH is not "
+        "reliable.",
         searches_well=False,
         names_owners=True,
     ),
     ServerKind(
         "kerio",
         "Kerio Connect",
-        "Documented by its maker: a master password, which no user has; `--user` is not needed.",
+        "Documented by its vendor: a master password, which belongs to no user; `--user` is not needed.",
         logins=(LoginMethod(LoginKind.X_MASTERAUTH),),
         may_open_own=False,
     ),
-    ServerKind("zimbra", "Zimbra", "Reported, with an administrator's account."),
+    ServerKind("zimbra", "Zimbra", "Reported, with an administrator account."),
     ServerKind(
         "exchange",
         "Microsoft Exchange 2007 to 2019",
-        "Reported: mailboxes by alias, full access for a user who has a mailbox himself; give him as DOMAIN\\user.",
+        "Reported: mailboxes by alias, and full access for a user with a mailbox of its own; write it as DOMAIN\\user.",
         logins=(_PLAIN, _template("{master}\\{user}")),
         identity=Identity.LOCAL_PART,
     ),
     ServerKind(
         "stalwart",
         "Stalwart",
-        "Documented by its maker, with the permission `impersonate`.",
+        "Documented by its vendor, with the permission `impersonate`.",
         logins=(_template("{user}%{master}"),),
     ),
     ServerKind(
-        "hmailserver", "hMailServer 5.7", "Read in its source; needs the settings for a master user and SASL PLAIN."
+        "hmailserver",
+        "hMailServer 5.7",
+        "Read in its source: requires the settings for a master user and for SASL PLAIN.",
     ),
     ServerKind(
         "james",

@@ -17,19 +17,19 @@ class ExitCode(IntEnum):
         member.meaning = meaning
         return member
 
-    OK = 0, "All went well."
-    INTERNAL = 1, "A fault in Muniment itself; MUNIMENT_LOG_LEVEL=DEBUG shows where."
+    OK = 0, "Success."
+    INTERNAL = 1, "A bug in Muniment; MUNIMENT_LOG_LEVEL=DEBUG shows where."
     USAGE = 2, "The command line is wrong; nothing was done."
-    MAILBOXES_FAILED = 3, "The run ended, and at least one of its mailboxes failed."
+    MAILBOXES_FAILED = 3, "The run ended, and at least one mailbox failed."
     DAMAGED = 4, "Something in the archive is damaged."
     NOT_FOUND = 5, "There is no such user, profile, run or folder."
-    CONFLICT = 6, "It exists already, or something is in use."
-    MISCONFIGURED = 7, "A setting, a file or a program that is needed is missing or wrong."
+    CONFLICT = 6, "It already exists, or is in use."
+    MISCONFIGURED = 7, "A required setting, file or program is missing or wrong."
     UNAVAILABLE = (
         8,
         "Muniment is not running, or PostgreSQL, Redis or the mail server does not answer; try again later.",
     )
-    REFUSED = 9, "The mail server or the database refused; it will do so again until somebody acts."
+    REFUSED = 9, "The mail server or the database refused, and will refuse again until you change something."
     CANCELLED = 10, "The run was cancelled."
     INTERRUPTED = 130, "Ctrl-C (128 + SIGINT)."
-    BROKEN_PIPE = 141, "Who read the output went away (128 + SIGPIPE)."
+    BROKEN_PIPE = 141, "The reader of the output has gone (128 + SIGPIPE)."
