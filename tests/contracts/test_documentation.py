@@ -14,6 +14,7 @@ from muniment.cli.program import root
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "index.md"
+THIS = Path(__file__).resolve()
 KINDS = {"tutorial", "how-to", "reference", "explanation", "decisions"}
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 
@@ -26,6 +27,9 @@ _PATH = re.compile(r"`((?:muniment|workers|scheduler|deploy|docs|tests|tools|ben
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 #: A command line, perhaps by its full path, with variables before it, or in a container.
 _COMMAND = re.compile(r"\s*(?:docker compose run .* cli|(?:.*/bin/|(?:[A-Z_]+=\S+ )*)muniment)\s+(.+)$")
+#: A page, as code names it; decision records often by their number alone.
+_PAGE = re.compile(r"docs/(?:[\w-]+/)*[\w-]+(?:\.md)?")
+_CODE_SUFFIXES = {".py", ".sql", ".lua", ".yml", ".sh", ".service", ".env", ".example"}
 #: What comes into being at the user's.
 _MADE = ("bench/results/", "deploy/secrets/")
 
@@ -62,6 +66,16 @@ def test_every_named_file_exists(page: Path) -> None:
     assert [path for path in named if not path_exists(path)] == []
 
 
+@pytest.mark.parametrize("folder", ["muniment", "workers", "scheduler", "deploy", "tests", "tools", "bench"])
+def test_every_page_that_code_names_exists(folder: str) -> None:
+    """A comment, a hint or an option's help that names a page, or the number of a decision record, names a real one."""
+    files = [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in _CODE_SUFFIXES and path != THIS]
+    named = {(path.name, page) for path in files for page in _PAGE.findall(path.read_text())}
+
+    assert files
+    assert [(name, page) for name, page in sorted(named) if not page_exists(page)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_example_is_a_command_that_exists(page: Path) -> None:
     """Each `muniment` command in an example is one, and has the options that it is given."""
@@ -79,6 +93,8 @@ def test_the_checks_look_at_something() -> None:
     assert unknown_in("muniment no-such-command")
     assert not unknown_in("muniment profile run office --wait")
     assert not path_exists("muniment/no_such_module.py")
+    assert not page_exists("docs/search.md")
+    assert page_exists("docs/decisions/0003")
 
 
 def links(page: Path) -> list[str]:
@@ -108,6 +124,11 @@ def anchors(page: Path) -> set[str]:
 def path_exists(path: str) -> bool:
     """Tell whether the repository has this file or folder, or makes it."""
     return path.startswith(_MADE) or (ROOT / path).exists()
+
+
+def page_exists(page: str) -> bool:
+    """Tell whether there is such a page, or one whose name begins with it, as for numbers of decision records."""
+    return (ROOT / page).exists() or any((ROOT / page).parent.glob(f"{Path(page).name}-*.md"))
 
 
 def examples(page: Path) -> Iterator[str]:
