@@ -118,8 +118,9 @@ def _workload(workload: Workload, wish: _Wish, scratch: Path) -> dict[str, objec
         source = load(server, workload, wish.mailboxes or workload.mailboxes, wish.messages)
         warm(server, source)
         print(
-            f"\n{workload}: {source.messages:,} messages, {source.bytes / 1e6:,.1f} MB, {len(source.addresses)} mailboxes,"
-            f" {source.folders} folders; {jobs} jobs; load {os.getloadavg()[0]:.2f}",
+            f"\n{workload}: {source.messages:,} messages, {source.bytes / 1e6:,.1f} MB,"
+            f" {len(source.addresses)} mailboxes, {source.folders} folders;"
+            f" {jobs} jobs; load {os.getloadavg()[0]:.2f}",
             flush=True,
         )
         found = [_round(number, peers, server, source, scratch) for number in range(rounds)]

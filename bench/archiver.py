@@ -49,8 +49,8 @@ _SUPERVISOR = "supervisor"
 class Muniment:
     """The real system, started anew on an empty data folder for every measurement.
 
-    `jobs`: mailboxes at once, in all. `processes`: archive workers. `index_later`: the index worker stands still until everything is archived. mbsync has no index,
-    so this is the like-for-like comparison of the archiving alone.
+    `jobs`: mailboxes at once, in all. `processes`: archive workers. `index_later`: the index worker is stopped until
+    everything is archived. mbsync has no index, so this compares archiving alone.
     """
 
     def __init__(self, jobs: int, *, processes: int = 1, index_later: bool = False) -> None:

@@ -48,7 +48,7 @@ def wire(server: Dovecot, source: Source) -> Limit:
 
 
 def copy(server: Dovecot, source: Source, folder: Path) -> Limit:
-    """COPY contents, messages and entries (a trigger adds outbox rows) that were made ready before, durably, a few writers at once."""
+    """COPY prepared contents, messages and entries (a trigger adds outbox rows), durably, by a few writers at once."""
     batches = list(_batches(server, source))
     database_folder, sockets = folder / "database", folder / "sockets"
     database_folder.mkdir()

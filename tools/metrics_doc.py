@@ -28,8 +28,8 @@ with the code.*
 
 These are the metrics that each process exposes at `/metrics`, in Prometheus' terms. [Monitor with
 Prometheus](../how-to/monitor.md) explains how to enable them; `deploy/monitoring/` has alert rules and a dashboard that
-use them. The usual `process_*` and `python_*` metrics are exposed as well. Names of counters end in `_total`; histograms
-have `_bucket`, `_sum` and `_count`.
+use them. The usual `process_*` and `python_*` metrics are exposed as well. Names of counters end in `_total`;
+histograms have `_bucket`, `_sum` and `_count`.
 """
 
 
@@ -56,8 +56,8 @@ def render() -> str:
             _HEAD,
             "## Per process\n\nEach process exposes the metrics that apply to its work.\n",
             _table(own()),
-            "\n## Per fleet\n\nEvery scheduler exposes the same facts, refreshed every 15 seconds (less often with very many"
-            " mailboxes).\nAggregate them with `max by (…)`, never with `sum`.\n",
+            "\n## Per fleet\n\nEvery scheduler exposes the same facts, refreshed every 15 seconds (less often with very"
+            " many mailboxes).\nAggregate them with `max by (…)`, never with `sum`.\n",
             _table(fleet()),
             "",
         ]

@@ -75,7 +75,8 @@ def many(mailboxes: int, large: int, large_mib: int) -> Held:
 def _letters(seed: int, large_mib: int) -> Iterator[_Letter]:
     rng = Random(seed)
     for number in range(50):
-        head = f"From: a@example.com\r\nTo: b{seed}@example.com\r\nMessage-ID: <{seed}.{number}@x>\r\nSubject: {number}\r\n\r\n"
+        names = f"From: a@example.com\r\nTo: b{seed}@example.com\r\n"
+        head = f"{names}Message-ID: <{seed}.{number}@x>\r\nSubject: {number}\r\n\r\n"
         yield _Letter(head.encode() + base64.encodebytes(rng.randbytes(30_000)))
     if large_mib:
         head = (
@@ -120,7 +121,7 @@ async def idle(connections: int) -> Held:
         began = time.monotonic()
         with _peak(process) as peak:
             before = peak[0]
-            # The first one alone: Dovecot may drop others while it makes the files of a mailbox that nobody has opened yet.
+            # The first one alone: Dovecot may drop others while it creates the files of a mailbox that is new to it.
             sessions = [await _open(there, who, limits)]
             for start in range(1, connections, 20):
                 some = range(start, min(start + 20, connections))

@@ -38,7 +38,8 @@ _FILL_AT_ONCE = 250_000
 
 _MESSAGES = """
 INSERT INTO messages (store_id, id, sha256, size, message_id, subject, sender, recipients, date)
-SELECT $1, n, sha256(int8send(n)), 2500, '<' || n || '@example.com>', 'Subject number ' || n, 'Somebody <a@example.com>',
+SELECT $1, n, sha256(int8send(n)), 2500, '<' || n || '@example.com>', 'Subject number ' || n,
+       'Somebody <a@example.com>',
        'Somebody Else <b@example.com>', timestamptz '2020-01-01' + n * interval '1 second'
 FROM generate_series($2::bigint, $3::bigint) AS n
 """
@@ -58,7 +59,7 @@ FROM generate_series($2::bigint, $3::bigint) AS n
 class Point:
     """At so many rows of messages: milliseconds for each new one, and what it took in the small archive meanwhile.
 
-    Both are the middle of several groups that were committed in turn, so that whatever else the machine does is in both.
+    Both are medians of several groups that were committed in turn, so that other load on the machine affects both.
     """
 
     rows: int

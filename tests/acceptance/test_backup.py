@@ -1,4 +1,4 @@
-"""Backup and restore, as docs/how-to/back-up-and-restore.md tells it: the archive comes back whole on a fresh machine, and goes on."""
+"""Backup and restore, as docs/how-to/back-up-and-restore.md describes: a fresh machine gets the whole archive back."""
 
 from __future__ import annotations
 

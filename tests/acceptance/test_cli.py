@@ -53,7 +53,7 @@ def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> 
 
 
 def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """What was archived is searched, page by page; the index is looked at, compared and built anew; a search is kept."""
+    """The archive is searched page by page; the index is shown, compared and rebuilt; a search is saved."""
     address = new_address()
     shell.mailbox(address, 20)
     shell.master("searching", tmp_path, address)
@@ -100,7 +100,7 @@ def test_second_run_archives_nothing(shell: Shell, new_address: NewAddress, tmp_
 
 
 def test_failed_mailboxes_make_the_run_fail(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """One address that the server does not know: exit code 3, the mailbox, the reason and a hint; the others are done."""
+    """One address that the server does not know: exit code 3, mailbox, reason and hint; the others are archived."""
     good, bad = new_address(), new_address()
     shell.mailbox(good, 10)
     shell.master("partly", tmp_path, good, bad)
@@ -179,7 +179,7 @@ def test_csv_and_single_profiles(shell: Shell, new_address: NewAddress, tmp_path
 
 
 def test_profiles_are_changed_exported_and_imported(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """`edit` changes what is named and keeps the rest, `export` and `import` make a second one, `audit` tells of all."""
+    """`edit` changes only the named fields, `export` and `import` copy a profile, `audit` lists all of it."""
     addresses = [new_address() for _ in range(2)]
     for address in addresses:
         shell.mailbox(address, 3)

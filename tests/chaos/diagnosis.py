@@ -11,14 +11,17 @@ from tests.support.source import Source
 
 _FOLDERS = """
 SELECT concat_ws(' ', 'uidvalidity', uidvalidity, 'uidnext', uidnext, 'messages', messages, 'modseq', highestmodseq,
-                 'cursor', last_uid, 'on server', on_server, 'missing', missing, 'proven', folders.proven, 'renumbered', renumbered,
+                 'cursor', last_uid, 'on server', on_server, 'missing', missing, 'proven', folders.proven,
+                 'renumbered', renumbered,
                  'entries', (SELECT string_agg(concat(e.uidvalidity, '/', uid), ',' ORDER BY e.uidvalidity, uid)
                              FROM entries AS e WHERE folder_id = folders.id))
 FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id WHERE address = $1 AND path = $2
 """
 _JOBS = """
-SELECT string_agg(concat_ws(' ', 'run', run_id, state, 'fence', fence, 'seen', seen, started, finished), '; ' ORDER BY jobs.id)
-FROM (SELECT jobs.* FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id WHERE address = $1 ORDER BY id DESC LIMIT 2) AS jobs
+SELECT string_agg(concat_ws(' ', 'run', run_id, state, 'fence', fence, 'seen', seen, started, finished),
+                  '; ' ORDER BY jobs.id)
+FROM (SELECT jobs.* FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
+      WHERE address = $1 ORDER BY id DESC LIMIT 2) AS jobs
 """
 
 

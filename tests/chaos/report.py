@@ -16,7 +16,8 @@ def table(toll: Toll) -> str:
     return "\n".join(
         [
             *lines,
-            f"{toll.faults.total()} faults ({toll.at_rest} while nothing moved, {toll.broken_lines} connections broken);"
+            f"{toll.faults.total()} faults ({toll.at_rest} while nothing moved,"
+            f" {toll.broken_lines} connections broken);"
             f" {toll.rounds} rounds, {toll.runs} runs, {toll.messages} messages archived exactly"
             f" in {toll.seconds:.0f} s; seed {toll.seed}",
         ]

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.soak`: run after run over mailboxes that change, and whether anything grows that should not."""
+"""`python -m tests.chaos.soak`: run after run over changing mailboxes, to find anything that grows and should not."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def docker_compose() -> str:
 
 
 def test_docker_compose_accepts_the_monitoring(tmp_path: Path) -> None:
-    """With the file of deploy/monitoring it adds Prometheus and Grafana, whose files exist, and publishes only Grafana."""
+    """The file of deploy/monitoring adds Prometheus and Grafana, whose files exist, and publishes only Grafana."""
     files = ["--file", str(compose.COMPOSE), "--file", str(ROOT / "deploy/monitoring/compose.yml")]
     command = [docker_compose(), "--project-directory", str(ROOT), *files, "config", "--format", "json"]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}

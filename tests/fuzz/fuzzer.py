@@ -27,7 +27,7 @@ def inputs(seed: int) -> Iterator[bytes]:
 
 
 class Fuzzer:
-    """Runs inputs on one virtual loop and adds up what they did; a Finding, or anything else that is raised, is a defect."""
+    """Runs inputs on one virtual loop and adds up what they did; whatever an input raises is a defect."""
 
     def __init__(self) -> None:
         self.tally = Tally()

@@ -17,35 +17,42 @@ _NUMBERS = [
 ]  # fmt: skip
 _SIZES = [b"0", b"1", b"3", b"10", b"100", b"5000", b"7000", b"20000000", b"1099511627776", b"1099511627777", b"9" * 25]
 _PIECES = [
-    b"(", b")", b'"', b"\\", b"\0", b"\r", b"\n", b"\r\n", b"{3}\r\n", b"{0}\r\n", b"{99999999999}\r\n", b"\xff", b"[", b"]",
-    b"NIL", b" ", b"{", b"}", b"BODY[] ", b"UID 1 ", b"UID 2", b"* ", b"~", b"<0>", b"(" * 70, b"(" * 3000, b")" * 70,
-    b'"' * 9, b" " * 2000, b"\\" * 500, b"BODY[" * 40, b"FETCH", b"BODY[] {4}\r\nevil", b"1:4294967295", b"1,2,3,", b"\t",
-    b"A" * 3000, b"[x" * 50, b"BODY[] NIL", b'BODY[] "q"', b"BODY[] (a)", b"FLAGS NIL ", b"INTERNALDATE NIL ", b"* BYE x",
+    b"(", b")", b'"', b"\\", b"\0", b"\r", b"\n", b"\r\n", b"{3}\r\n", b"{0}\r\n", b"{99999999999}\r\n", b"\xff", b"[",
+    b"]", b"NIL", b" ", b"{", b"}", b"BODY[] ", b"UID 1 ", b"UID 2", b"* ", b"~", b"<0>", b"(" * 70, b"(" * 3000,
+    b")" * 70, b'"' * 9, b" " * 2000, b"\\" * 500, b"BODY[" * 40, b"FETCH", b"BODY[] {4}\r\nevil", b"1:4294967295",
+    b"1,2,3,", b"\t", b"A" * 3000, b"[x" * 50, b"BODY[] NIL", b'BODY[] "q"', b"BODY[] (a)", b"FLAGS NIL ",
+    b"INTERNALDATE NIL ", b"* BYE x",
 ]  # fmt: skip
 _JUNK = [
-    b"* BYE [UNAVAILABLE] tired\r\n", b"* BYE\r\n", b"+ go on\r\n", b"+\r\n", b"* PREAUTH hi\r\n", b"* BAD what\r\n", b"*\r\n",
-    b"* \r\n", b"\r\n\r\n\r\n", b"\n", b"hello\r\n", b"A1 OK\r\n", b"* 4294967295 EXISTS\r\n", b"* 0 EXISTS\r\n", b"* 5 EXPUNGE\r\n",
-    b"* 99999999999999999999999 EXISTS\r\n", b"* -1 EXISTS\r\n", b"* 1 FETCH\r\n", b"* 1 FETCH (\r\n", b"* 1 FETCH ()\r\n",
-    b"* 1 FETCH (UID)\r\n", b"* 1 FETCH (UID 1 BODY[] NIL)\r\n", b'* 1 FETCH (UID 1 BODY[] "")\r\n', b"* SEARCH x\r\n",
-    b"* 1 FETCH (UID 1 BODY[] {4}\r\nevil)\r\n", b"* 2 FETCH (BODY[] {4}\r\nevil UID 2)\r\n", b"* SEARCH 0\r\n", b"* SEARCH\r\n",
-    b"* 1 FETCH (UID 1 BODY[] {4}\r\nevil BODY[] {4}\r\nmore)\r\n", b"* 1 FETCH (BODY[] {4}\r\nevil)\r\n", b"* ESEARCH\r\n",
-    b"* ESEARCH UID ALL 1:4294967295\r\n", b"* ESEARCH UID ALL 1,,2\r\n", b"* ESEARCH UID ALL *\r\n", b"* ESEARCH (\r\n",
-    b"* ESEARCH UID ALL 1:2000000\r\n", b"* LIST\r\n", b"* LIST () NIL NIL\r\n", b'* LIST () "" ""\r\n', b"* LIST () / {1}\r\n/\r\n",
-    b"* STATUS\r\n", b"* STATUS INBOX (UIDNEXT x)\r\n", b'* LIST () "//" a//b\r\n', b"* LIST (((((()))))) NIL x\r\n", b"* STATUS (a) (b)\r\n",
-    b"* OK [UIDVALIDITY 99999999999999999999] x\r\n", b"* OK [UIDNEXT 0] x\r\n", b"* CAPABILITY\r\n", b"* CAPABILITY LOGINDISABLED\r\n",
-    b"* OK [CAPABILITY \xff\xfe ESEARCH] x\r\n", b"* OK [\r\n", b"* OK " + b"[x" * 300 + b"\r\n", b"* 1 FETCH (UID 1 FLAGS (\0\x07 \\Seen))\r\n",
-    b"* 1 FETCH (UID 1 UID 2 BODY[] {4}\r\nevil)\r\n", b'* 1 FETCH (UID "1" BODY[] {4}\r\nevil)\r\n', b"* 1 FETCH (UID (1) BODY[] {4}\r\nevil)\r\n",
-    b"* 1 FETCH (UID 01 BODY[] {4}\r\nevil)\r\n", b"* 1 FETCH (UID {1}\r\n1 BODY[] {4}\r\nevil)\r\n", b"* 1 FETCH (UID 1 BODY[]<0> {4}\r\nevil)\r\n",
-    b"* 1 FETCH (UID 1 RFC822 {4}\r\nevil)\r\n", b'* 1 FETCH (UID 1 X "BODY[] {4}\r\nevil)\r\n', b"* 1 FETCH (UID 1 X (BODY[] {4}\r\nevil))\r\n",
-    b"* 1 FETCH (UID 1 BODY[] {1099511627776}\r\n", b"* 1 FETCH (UID 1 BODY[] {99999999999999}\r\n", b"* X {20000000}\r\n",
-    b"* LIST BODY[] {3}\r\nabc\r\n", b"* SEARCH BODY[] {4}\r\nevil\r\n", b"* STATUS x BODY[] {4000}\r\n" + b"s" * 4000 + b"\r\n",
-    b"* OK BODY[] {3}\r\n", b"A1 OK BODY[] {3}\r\n", b"+ {3}\r\n", b"* LIST () NIL {0}\r\n\r\n", b"* 1 2 3 FETCH (UID 1)\r\n",
+    b"* BYE [UNAVAILABLE] tired\r\n", b"* BYE\r\n", b"+ go on\r\n", b"+\r\n", b"* PREAUTH hi\r\n", b"* BAD what\r\n",
+    b"*\r\n", b"* \r\n", b"\r\n\r\n\r\n", b"\n", b"hello\r\n", b"A1 OK\r\n", b"* 4294967295 EXISTS\r\n",
+    b"* 0 EXISTS\r\n", b"* 5 EXPUNGE\r\n", b"* 99999999999999999999999 EXISTS\r\n", b"* -1 EXISTS\r\n",
+    b"* 1 FETCH\r\n", b"* 1 FETCH (\r\n", b"* 1 FETCH ()\r\n", b"* 1 FETCH (UID)\r\n",
+    b"* 1 FETCH (UID 1 BODY[] NIL)\r\n", b'* 1 FETCH (UID 1 BODY[] "")\r\n', b"* SEARCH x\r\n",
+    b"* 1 FETCH (UID 1 BODY[] {4}\r\nevil)\r\n", b"* 2 FETCH (BODY[] {4}\r\nevil UID 2)\r\n", b"* SEARCH 0\r\n",
+    b"* SEARCH\r\n", b"* 1 FETCH (UID 1 BODY[] {4}\r\nevil BODY[] {4}\r\nmore)\r\n",
+    b"* 1 FETCH (BODY[] {4}\r\nevil)\r\n", b"* ESEARCH\r\n", b"* ESEARCH UID ALL 1:4294967295\r\n",
+    b"* ESEARCH UID ALL 1,,2\r\n", b"* ESEARCH UID ALL *\r\n", b"* ESEARCH (\r\n", b"* ESEARCH UID ALL 1:2000000\r\n",
+    b"* LIST\r\n", b"* LIST () NIL NIL\r\n", b'* LIST () "" ""\r\n', b"* LIST () / {1}\r\n/\r\n", b"* STATUS\r\n",
+    b"* STATUS INBOX (UIDNEXT x)\r\n", b'* LIST () "//" a//b\r\n', b"* LIST (((((()))))) NIL x\r\n",
+    b"* STATUS (a) (b)\r\n", b"* OK [UIDVALIDITY 99999999999999999999] x\r\n", b"* OK [UIDNEXT 0] x\r\n",
+    b"* CAPABILITY\r\n", b"* CAPABILITY LOGINDISABLED\r\n", b"* OK [CAPABILITY \xff\xfe ESEARCH] x\r\n", b"* OK [\r\n",
+    b"* OK " + b"[x" * 300 + b"\r\n", b"* 1 FETCH (UID 1 FLAGS (\0\x07 \\Seen))\r\n",
+    b"* 1 FETCH (UID 1 UID 2 BODY[] {4}\r\nevil)\r\n", b'* 1 FETCH (UID "1" BODY[] {4}\r\nevil)\r\n',
+    b"* 1 FETCH (UID (1) BODY[] {4}\r\nevil)\r\n", b"* 1 FETCH (UID 01 BODY[] {4}\r\nevil)\r\n",
+    b"* 1 FETCH (UID {1}\r\n1 BODY[] {4}\r\nevil)\r\n", b"* 1 FETCH (UID 1 BODY[]<0> {4}\r\nevil)\r\n",
+    b"* 1 FETCH (UID 1 RFC822 {4}\r\nevil)\r\n", b'* 1 FETCH (UID 1 X "BODY[] {4}\r\nevil)\r\n',
+    b"* 1 FETCH (UID 1 X (BODY[] {4}\r\nevil))\r\n", b"* 1 FETCH (UID 1 BODY[] {1099511627776}\r\n",
+    b"* 1 FETCH (UID 1 BODY[] {99999999999999}\r\n", b"* X {20000000}\r\n", b"* LIST BODY[] {3}\r\nabc\r\n",
+    b"* SEARCH BODY[] {4}\r\nevil\r\n", b"* STATUS x BODY[] {4000}\r\n" + b"s" * 4000 + b"\r\n", b"* OK BODY[] {3}\r\n",
+    b"A1 OK BODY[] {3}\r\n", b"+ {3}\r\n", b"* LIST () NIL {0}\r\n\r\n", b"* 1 2 3 FETCH (UID 1)\r\n",
 ]  # fmt: skip
 _TAGGED = [
-    b"NO sorry", b"BAD what", b"NO [LIMIT] slower", b"NO [UNAVAILABLE] try again later", b"NO [SERVERBUG] x", b"BAD [INUSE] busy",
-    b"NO [EXPUNGEISSUED] gone", b"NO [AUTHENTICATIONFAILED] no", b"NO [PRIVACYREQUIRED] tls", b"NO too many connections",
-    b"OK [CAPABILITY] nothing", b"OK [CAPABILITY LOGINDISABLED AUTH=X] x", b"NO [\xff\xfe] \xff", b"OKAY fine", b"", b"PREAUTH x",
-    b"NO" + b" x" * 9000, b"BAD {4}", b"NO [ALERT] rate limit", b"NO Temporary failure", b"ok", b"NO [x" * 200,
+    b"NO sorry", b"BAD what", b"NO [LIMIT] slower", b"NO [UNAVAILABLE] try again later", b"NO [SERVERBUG] x",
+    b"BAD [INUSE] busy", b"NO [EXPUNGEISSUED] gone", b"NO [AUTHENTICATIONFAILED] no", b"NO [PRIVACYREQUIRED] tls",
+    b"NO too many connections", b"OK [CAPABILITY] nothing", b"OK [CAPABILITY LOGINDISABLED AUTH=X] x",
+    b"NO [\xff\xfe] \xff", b"OKAY fine", b"", b"PREAUTH x", b"NO" + b" x" * 9000, b"BAD {4}", b"NO [ALERT] rate limit",
+    b"NO Temporary failure", b"ok", b"NO [x" * 200,
 ]  # fmt: skip
 _FLOOD = 64 * 1024
 
@@ -234,8 +241,9 @@ _Way = Callable[[Hostility, list[bytes], bytes], None]
 _WAYS: list[tuple[str, _Way]] = [
     (way.__name__.replace("_", " "), way)
     for way in (
-        Hostility.junk, Hostility.junk, Hostility.piece, Hostility.piece, Hostility.flip, Hostility.size, Hostility.size,
-        Hostility.uid, Hostility.uid, Hostility.number, Hostility.number, Hostility.drop, Hostility.repeat, Hostility.old,
-        Hostility.cut, Hostility.hole, Hostility.line_end, Hostility.splice, Hostility.refuse, Hostility.early, Hostility.echo,
+        Hostility.junk, Hostility.junk, Hostility.piece, Hostility.piece, Hostility.flip, Hostility.size,
+        Hostility.size, Hostility.uid, Hostility.uid, Hostility.number, Hostility.number, Hostility.drop,
+        Hostility.repeat, Hostility.old, Hostility.cut, Hostility.hole, Hostility.line_end, Hostility.splice,
+        Hostility.refuse, Hostility.early, Hostility.echo,
     )
 ]  # fmt: skip

@@ -30,7 +30,7 @@ _RETRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A reader of bytes; `frame` is (what stands before, behind) the interesting bytes, `alphabet` what these are of."""
+    """A reader of bytes; `frames`: (before, behind) the interesting bytes, `alphabet`: what those are made of."""
 
     name: str
     read: Callable[[bytes], object]
@@ -103,37 +103,80 @@ def _storable(*texts: str) -> None:
 
 
 _IMAP = (
-    b"(", b")", b'"', b"\\", b" ", b"NIL", b"UID", b"1", b"0", b"9999", b"BODY[]", b"BODY[", b"]", b"[", b"FLAGS", b"<0>", b"x",
-    b"{1}", b"\0", b"\xff", b":", b",", b"*", b'"a"', b"UID 1 ", b"(a) ", b'\\"', b"RFC822.SIZE 5 ", b"ALL", b"\r", b"\n", b"INBOX",
-    b"INTERNALDATE", b'"17-Jul-2024 02:44:25 +0000"', b"MESSAGES 1 ", b"&", b"-", b"&AGE-", b"&-", b"+", b"/", b".", b"BINARY[", b"~",
+    b"(", b")", b'"', b"\\", b" ", b"NIL", b"UID", b"1", b"0", b"9999", b"BODY[]", b"BODY[", b"]", b"[", b"FLAGS",
+    b"<0>", b"x", b"{1}", b"\0", b"\xff", b":", b",", b"*", b'"a"', b"UID 1 ", b"(a) ", b'\\"', b"RFC822.SIZE 5 ",
+    b"ALL", b"\r", b"\n", b"INBOX", b"INTERNALDATE", b'"17-Jul-2024 02:44:25 +0000"', b"MESSAGES 1 ", b"&", b"-",
+    b"&AGE-", b"&-", b"+", b"/", b".", b"BINARY[", b"~",
 )  # fmt: skip
 _MAIL = (
-    b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b";", b",", b'"', b"\\", b"(", b")", b"<", b">", b"=?", b"?=", b"?q?", b"?b?", b"=00",
-    b"utf-8", b"iso-2022-jp", b"utf-7", b"hz", b"gb18030", b"utf-16", b"idna", b"=?utf-8?q?=C3?=", b"=?utf-16?b?AAA=?=", b"\x1b$B", b"\x1b(",
-    b"Subject:", b"From:", b"To: ", b"Date: ", b"Message-ID: <", b"Content-Type: ", b"multipart/mixed; ", b"boundary=", b"x", b"--x", b"--",
-    b"text/html", b"message/rfc822", b"charset=", b"name*0*=", b"filename*=utf-8''%00", b"Content-Transfer-Encoding: ", b"base64", b"=",
-    b"quoted-printable", b"x-uuencode", b"begin 644 a\n", b"Content-Disposition: attachment; ", b"\0", b"\xff", b"\xe2\x80\xa8", b"AAAA",
-    b"<a ", b"</", b"<!--", b"-->", b"<script", b"</script>", b"&#0;", b"&#xD800;", b"&", b"<![", b"'", b"<meta charset=", b"%", b"*",
-    b"Mon, 1 Jan 2024 00:00:00 +0000", b"-9999", b"99", b"A", b"z", b"\xa0", b"\x85", b"|", b"+AAA-", b"~{", b"\xed\xa0\x80", b"#",
+    b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b";", b",", b'"', b"\\", b"(", b")", b"<", b">", b"=?", b"?=", b"?q?",
+    b"?b?", b"=00", b"utf-8", b"iso-2022-jp", b"utf-7", b"hz", b"gb18030", b"utf-16", b"idna", b"=?utf-8?q?=C3?=",
+    b"=?utf-16?b?AAA=?=", b"\x1b$B", b"\x1b(", b"Subject:", b"From:", b"To: ", b"Date: ", b"Message-ID: <",
+    b"Content-Type: ", b"multipart/mixed; ", b"boundary=", b"x", b"--x", b"--", b"text/html", b"message/rfc822",
+    b"charset=", b"name*0*=", b"filename*=utf-8''%00", b"Content-Transfer-Encoding: ", b"base64", b"=",
+    b"quoted-printable", b"x-uuencode", b"begin 644 a\n", b"Content-Disposition: attachment; ", b"\0", b"\xff",
+    b"\xe2\x80\xa8", b"AAAA", b"<a ", b"</", b"<!--", b"-->", b"<script", b"</script>", b"&#0;", b"&#xD800;", b"&",
+    b"<![", b"'", b"<meta charset=", b"%", b"*", b"Mon, 1 Jan 2024 00:00:00 +0000", b"-9999", b"99", b"A", b"z",
+    b"\xa0", b"\x85", b"|", b"+AAA-", b"~{", b"\xed\xa0\x80", b"#",
 )  # fmt: skip
 
 PIECES = (
     Piece("tokens", lambda data: tokens.parse([data]), ((b"* 1 FETCH (", b")"), (b"", b"")), _IMAP, refuses=True),
-    Piece("fetch", lambda data: read_fetch([data]), ((b"* 1 FETCH (", b")"), (b"* 1 FETCH (UID 1 ", b")")), _IMAP, refuses=True),
+    Piece(
+        "fetch",
+        lambda data: read_fetch([data]),
+        ((b"* 1 FETCH (", b")"), (b"* 1 FETCH (UID 1 ", b")")),
+        _IMAP,
+        refuses=True,
+    ),
     Piece("items", lambda data: fetch_items([data]), ((b"* 1 FETCH (", b")"), (b"* 1 ", b"")), _IMAP, refuses=True),
     Piece("search", _listing(b"SEARCH"), ((b"* SEARCH", b""), (b"* SEARCH ", b" (MODSEQ 3)")), _IMAP, refuses=True),
-    Piece("esearch", _listing(b"ESEARCH"), ((b"* ESEARCH UID ALL ", b""), (b"* ESEARCH (TAG ", b")")), _IMAP, refuses=True),
-    Piece("folder", _folder, ((b'* LIST () "/" ', b""), (b"* LIST (", b") NIL x"), (b'* LIST () "', b'" a/b')), _IMAP, refuses=True),
+    Piece(
+        "esearch", _listing(b"ESEARCH"), ((b"* ESEARCH UID ALL ", b""), (b"* ESEARCH (TAG ", b")")), _IMAP, refuses=True
+    ),
+    Piece(
+        "folder",
+        _folder,
+        ((b'* LIST () "/" ', b""), (b"* LIST (", b") NIL x"), (b'* LIST () "', b'" a/b')),
+        _IMAP,
+        refuses=True,
+    ),
     Piece("path", _path, ((b"", b""), (b"&", b"-")), _IMAP),
-    Piece("internaldate", parse_internaldate, ((b"", b""), (b"17-Jul-", b" 02:44:25 +0000")), (*_IMAP, b"Jul", b"02:44:25", b"2024")),
-    Piece("status", _status, ((b"[", b"] x"), (b"", b"")), (*_IMAP, b"too many", b"exceeded ", b"limit", b"temporar", b"internal ")),
-    Piece("headers", _headers, ((b"Subject: ", b"\r\n\r\n"), (b"From: ", b""), (b"To: ", b"\n\n"), (b"Date: ", b""), (b"", b"")), _MAIL),
-    Piece("body", _body, ((b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b""), (b"Content-Type: text/html\n\n", b""), (b"", b"")), _MAIL),
+    Piece(
+        "internaldate",
+        parse_internaldate,
+        ((b"", b""), (b"17-Jul-", b" 02:44:25 +0000")),
+        (*_IMAP, b"Jul", b"02:44:25", b"2024"),
+    ),
+    Piece(
+        "status",
+        _status,
+        ((b"[", b"] x"), (b"", b"")),
+        (*_IMAP, b"too many", b"exceeded ", b"limit", b"temporar", b"internal "),
+    ),
+    Piece(
+        "headers",
+        _headers,
+        ((b"Subject: ", b"\r\n\r\n"), (b"From: ", b""), (b"To: ", b"\n\n"), (b"Date: ", b""), (b"", b"")),
+        _MAIL,
+    ),
+    Piece(
+        "body",
+        _body,
+        (
+            (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b""),
+            (b"Content-Type: text/html\n\n", b""),
+            (b"", b""),
+        ),
+        _MAIL,
+    ),
     Piece("words", _words, ((b"", b""), (b"=?utf-8?q?", b"?=")), _MAIL),
-    Piece("charset", _charset, ((b"", b""), (b"utf-7|", b""), (b"iso-2022-jp|", b""), (b"hz|", b""), (b"|", b"")), _MAIL),
+    Piece(
+        "charset", _charset, ((b"", b""), (b"utf-7|", b""), (b"iso-2022-jp|", b""), (b"hz|", b""), (b"|", b"")), _MAIL
+    ),
     Piece("markup", lambda data: html_to_text(data.decode("latin-1")), ((b"<p>", b""), (b"", b"")), _MAIL),
     Piece("date", lambda data: read_date(data.decode("latin-1")), ((b"Mon, ", b""), (b"", b"")), _MAIL),
-)  # fmt: skip
+)
 
 
 def read_piece(c: Choices) -> str:

@@ -19,7 +19,8 @@ class Report:
         """Return how far it is."""
         answers = fuzzer.tally.answers
         return (
-            f"{seconds:6.0f} s  {answers:>12,} answers ({answers / seconds:,.0f}/s)  {fuzzer.tally.dialogues:>9,} dialogues"
+            f"{seconds:6.0f} s  {answers:>12,} answers ({answers / seconds:,.0f}/s)"
+            f"  {fuzzer.tally.dialogues:>9,} dialogues"
             f"  {resident_bytes() >> 20} MiB  {findings} findings"
         )
 

@@ -13,8 +13,8 @@ _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*")
 _CAPABILITIES = [b"ESEARCH", b"LIST-STATUS", b"CONDSTORE", b"LITERAL+", b"SASL-IR", b"LITERAL-", b"X-Y", b"UIDPLUS"]
 _OTHERS = [
     b"* OK Still here\r\n", b"* 1 RECENT\r\n", b"* FLAGS (\\Seen)\r\n", b"* OK [ALERT] {5}\r\n", b"* NO hm\r\n",
-    b"* 9 FETCH (FLAGS (\\Seen))\r\n", b'* XTRA (a "b(" {3}\r\n)\r\n NIL)\r\n', b"*  OK wide\r\n", b"\r\n", b"* ok x\r\n",
-    b"* 9 FETCH (UID 4294967295 FLAGS ())\r\n", b"* CAPABILITY_X y\r\n", b"* BAD {9}\r\n",
+    b"* 9 FETCH (FLAGS (\\Seen))\r\n", b'* XTRA (a "b(" {3}\r\n)\r\n NIL)\r\n', b"*  OK wide\r\n", b"\r\n",
+    b"* ok x\r\n", b"* 9 FETCH (UID 4294967295 FLAGS ())\r\n", b"* CAPABILITY_X y\r\n", b"* BAD {9}\r\n",
 ]  # fmt: skip
 _EXTRAS = [
     b"MODSEQ (12345)", b'ENVELOPE ("d" "sad :(" NIL ((NIL NIL "a" "b")) NIL)', b'X-GM-LABELS ("\\\\Inbox" {4}\r\n(a)")',

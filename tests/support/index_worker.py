@@ -1,4 +1,4 @@
-"""An index worker without Celery, to be killed: `python -m tests.support.index_worker`, settings from the environment."""
+"""An index worker without Celery, to be killed: `python -m tests.support.index_worker`, set up by the environment."""
 
 from __future__ import annotations
 

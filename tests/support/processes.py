@@ -44,7 +44,7 @@ def run(
     stdin: str = "",
     timeout: float = 60,
 ) -> Finished:
-    """Run `muniment ARGUMENTS…` to its end; see `Running` for the environment. AssertionError when it takes too long."""
+    """Run `muniment ARGUMENTS…` to its end, in the environment of `Running`. AssertionError when it takes too long."""
     with Running(*arguments, environ=environ, data=data, stdin=stdin) as running:
         code = running.wait(timeout)
         return Finished(code, running.stdout, running.stderr)

@@ -56,7 +56,7 @@ _BINARIES = {Role.VALKEY: "valkey-server", Role.POSTGRES: "postgres"}
 
 
 class System:
-    """`muniment up` in hasty settings; `start`, `stop` and `kill_up` as often as wanted, everything is ended by `end`."""
+    """`muniment up` with short intervals; `start`, `stop` and `kill_up` can be repeated, `end` ends everything."""
 
     def __init__(self, data: Path, **environ: str) -> None:
         self.data = data
@@ -130,7 +130,7 @@ class System:
 
 @contextmanager
 def system(home: Path | None = None, /, **environ: str) -> Iterator[System]:
-    """Give a system, not started, on a data folder in `home` (default: a temporary one); at the end its logs go to standard error."""
+    """Give a system, not started, on a data folder in `home` (default: a temporary one); its logs then go to stderr."""
     # Directly below the system's temporary folder: pytest's own paths are too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="muniment-test-", dir=home))
     made = System(folder / "data", **environ)

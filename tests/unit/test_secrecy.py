@@ -155,7 +155,7 @@ def test_the_box_hides_its_key() -> None:
 
 
 def test_a_made_key_is_private_and_random(tmp_path: Path) -> None:
-    """create_key_file makes missing folders closed to others, mode 0600, 256 bits in base64, and leaves no draft behind."""
+    """create_key_file makes private folders and a file of mode 0600 with 256 bits in base64, and leaves no draft."""
     first, second = tmp_path / "deep/er/key", tmp_path / "key"
     create_key_file(first)
     create_key_file(second)

@@ -48,7 +48,8 @@ async def assert_sound(harness: Harness) -> None:
     """No entry without its message, no message without its content, no cursor above what is stored."""
     async with harness.database.session() as session:
         lonely = await session.value(
-            "SELECT count(*) FROM entries WHERE NOT EXISTS (SELECT FROM messages WHERE messages.id = entries.message_id)"
+            "SELECT count(*) FROM entries"
+            " WHERE NOT EXISTS (SELECT FROM messages WHERE messages.id = entries.message_id)"
         )
         hollow = await session.value(
             "SELECT count(*) FROM messages WHERE size > 0"

@@ -46,7 +46,8 @@ DAMAGE = {
     ),
     "a part too many": (
         [
-            f"INSERT INTO contents SELECT store_id, message_id, {LAST + 1}, codec, data FROM contents {OF} AND part = {LAST}"
+            f"INSERT INTO contents SELECT store_id, message_id, {LAST + 1}, codec, data"
+            f" FROM contents {OF} AND part = {LAST}"
         ],
         "",
     ),

@@ -1,4 +1,4 @@
-"""Deletion on the mail server: exactly what the rule says, only what is archived for certain, all of it in the ledger."""
+"""Deletion on the mail server: exactly what the rule says, only what is surely archived, all of it in the ledger."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ _CASES: list[tuple[dict[str, Any], set[int]]] = [
 
 @pytest.mark.parametrize("number", range(len(_CASES)))
 async def test_the_rule(harness: Harness, server: Dovecot | Cyrus, new_address: Callable[[], str], number: int) -> None:
-    """What is old enough, not flagged and let through goes; nothing else, and nothing in a folder that is not archived."""
+    """Messages that are old enough, not flagged and pass the filter go; no others, and none in folders left out."""
     rules, stays = _CASES[number]
     address = new_address()
     report = await _run(harness, server, address, **rules)
@@ -343,7 +343,7 @@ class _Blows:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_no_message_is_ever_nowhere(harness: Harness, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each blow every message is on the server or in the archive, whole, and what left the server is in the ledger.
+    """After each blow every message is whole on the server or in the archive, and each deletion is in the ledger.
 
     Without blows the rule is carried out in the end.
     """

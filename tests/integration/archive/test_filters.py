@@ -69,7 +69,10 @@ _ALL = {letter.subject for letter in _LETTERS}
 _CASES: list[tuple[MailFilter, set[str]]] = [
     (MailFilter(older_than="1 year"), _names("old", "old and read", "a year")),
     (MailFilter(newer_than="2 weeks"), _names("Weekly NEWSLETTER", "yesterday", "today")),
-    (MailFilter(since=(_NOW - timedelta(days=90)).date(), before=_NOW.date()), {letter.subject for letter in _LETTERS if 0 < letter.days <= 90}),
+    (
+        MailFilter(since=(_NOW - timedelta(days=90)).date(), before=_NOW.date()),
+        {letter.subject for letter in _LETTERS if 0 < letter.days <= 90},
+    ),
     (MailFilter(read=ReadState.READ), _names("old and read", "spring", "Weekly NEWSLETTER")),
     (MailFilter(read=ReadState.UNREAD, older_than="12 months"), _names("old", "a year")),
     (MailFilter(larger_than=100_000), _names("huge")),

@@ -1,4 +1,4 @@
-"""Groups: the messages and proofs of several small folders in one transaction, and never memory that waits for itself."""
+"""Groups: the messages and proofs of several small folders in one transaction, without a deadlock over memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_small_folders_share_a_transaction(harness: Harness, monkeypatch: 
 
 
 async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL refuses a group while the next, with the folder's proof, gathers: the run misses nothing all the same."""
+    """PostgreSQL refuses a group while the next one gathers, with the folder's proof: the run still misses nothing."""
     attempts: list[int] = []
 
     async def failing_at_first(*args: Any) -> dict[int, int]:

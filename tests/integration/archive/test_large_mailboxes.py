@@ -97,7 +97,7 @@ class Ledger(ByteBudget):
 
 @pytest.mark.parametrize("sizes", ["claimed to be 0", "refused"])
 async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) -> None:
-    """Messages whose true sizes nobody tells are handed on in pieces of a batch, and the budget knows what they take."""
+    """Messages of unknown sizes are passed on in pieces of a batch, and the budget knows what they take."""
     body = b"0123456789abcdef" * (MIB // 16)
     inbox = Folder([Mail(uid, message(f"big-{uid}", body)) for uid in range(1, 101)])
     script = neighbourhood({b"INBOX": inbox}, ())

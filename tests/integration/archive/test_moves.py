@@ -122,7 +122,7 @@ async def test_moves(harness: Harness, server: Dovecot | Cyrus, new_address: Cal
 async def test_copies_deletions_and_renamed_folders(
     harness: Harness, server: Dovecot | Cyrus, new_address: Callable[[], str]
 ) -> None:
-    """A copy stands in both folders as long as it does; what was deleted stays where it was last; a folder is renamed."""
+    """A copy is shown in both folders, a deleted message where it was last, and a renamed folder under its new name."""
     address = new_address()
     with _user(server, address, fill=True) as user:
         await _submit(harness, server, address)

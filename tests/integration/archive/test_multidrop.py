@@ -214,8 +214,8 @@ def _report(inner: bytes, *lines: str, boundary: str = "_000_x_") -> bytes:
     envelope = "\r\n".join(lines).encode()
     return (
         b"From: <MicrosoftExchange329e71@example.com>\r\nTo: collect@mail.example\r\nX-MS-Journal-Report:\r\n"
-        b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n\tboundary="%b"\r\n\r\nThis is a multi-part message.\r\n'
-        b"--%b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n%b\r\n\r\n--%b\r\n"
+        b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n\tboundary="%b"\r\n\r\n'
+        b"This is a multi-part message.\r\n--%b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n%b\r\n\r\n--%b\r\n"
         b"Content-Type: message/rfc822\r\n\r\n%b\r\n--%b--\r\n"
     ) % (boundary.encode(), boundary.encode(), envelope, boundary.encode(), inner, boundary.encode())
 
@@ -227,10 +227,15 @@ async def test_journal_reports(harness: Harness) -> None:
     inner = _mail(9, "From: Ann <ann@example.com>", "To: team@example.com")
     broken = _report(inner, "Sender: ann@example.com", "To: bob@example.com").replace(b"message/rfc822", b"text/html")
     script = _script(
-        _report(inner, "Sender: ann@example.com", "Message-ID: <9@example.com>", "To: bob@example.com, Expanded: team@example.com"),
+        _report(
+            inner,
+            "Sender: ann@example.com",
+            "Message-ID: <9@example.com>",
+            "To: bob@example.com, Expanded: team@example.com",
+        ),
         _report(inner, "Sender: ann@example.com", "Bcc: carl@example.com", "To: bob@example.com", boundary="other"),
         broken,
-    )  # fmt: skip
+    )
     outers = [mail.content for mail in script.mailboxes[_COLLECTOR][b"INBOX"].messages]
     report = await _collected(harness, script, deletion=DeletionRule(after=AT_ONCE))
 
@@ -242,7 +247,8 @@ async def test_journal_reports(harness: Harness) -> None:
     async with harness.database.session() as session:
         kept = await messages.places(session, hashlib.sha256(inner).digest())
         wrappers = await session.values(
-            "SELECT wrapper_begin || $1::bytea || wrapper_end FROM entries WHERE wrapper_begin IS NOT NULL ORDER BY uid",
+            "SELECT wrapper_begin || $1::bytea || wrapper_end FROM entries"
+            " WHERE wrapper_begin IS NOT NULL ORDER BY uid",
             inner,
         )
     # The reports can be made again, to the byte.

@@ -77,7 +77,7 @@ async def test_messages_that_are_counted_but_not_listed_are_missing(harness: Har
 
 
 async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
-    """Status names the mailbox that was never proven, and one whose proof is old: not fresh ones, nor what no profile has."""
+    """Status names a mailbox without a proof and one whose proof is old, no fresh one and none without a profile."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes[TARGET][b"INBOX"].refused.add(3)
     async with ImapServer(script) as server:

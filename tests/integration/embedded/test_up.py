@@ -301,7 +301,8 @@ def test_external_servers_are_used_and_not_published(start: Start, home: Path) -
 
 def test_workers_learn_the_urls(start: Start) -> None:
     """A worker finds the URLs of the embedded servers in its environment, and they are those in the endpoints."""
-    code = "import os, time; print(os.environ['MUNIMENT_DATABASE_URL'], os.environ['MUNIMENT_REDIS_URL'], flush=True); time.sleep(600)"
+    urls = "os.environ['MUNIMENT_DATABASE_URL'], os.environ['MUNIMENT_REDIS_URL']"
+    code = f"import os, time; print({urls}, flush=True); time.sleep(600)"
     up = start(children=[("worker", 2, 5.0, code)]).ready()
     found = endpoints.read(up.data)
     assert found is not None

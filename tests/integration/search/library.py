@@ -112,7 +112,8 @@ LETTERS = [
     Letter(
         "de1",
         "Rechnungen für die Häuser",
-        "Sehr geehrte Frau Bell, die Rechnungen für die Häuser in der Straße sind nicht bezahlt. Mit freundlichen Grüßen",
+        "Sehr geehrte Frau Bell, die Rechnungen für die Häuser in der Straße sind nicht bezahlt."
+        " Mit freundlichen Grüßen",
         sender="Jürgen Groß <juergen@haus.example>",
     ),
     Letter(

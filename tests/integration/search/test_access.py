@@ -63,7 +63,7 @@ async def read_in(harness: Harness) -> None:
 
 
 async def test_nobody_finds_what_is_not_his(searching: Harness) -> None:
-    """No query finds, counts, pages, sorts, names or quotes a message of another's; shared mail shows the own place only."""
+    """No query finds, counts, pages, sorts, names or quotes another user's mail; shared mail shows the user's place."""
     await read_in(searching)
     own = {SHARED.subject, OWN.subject}
     told = []

@@ -1,4 +1,4 @@
-"""Thousands of real messages, and every odd one that could be found: both indexes know the same, and what is known is found."""
+"""Thousands of real messages, and every odd one that could be found: both indexes agree, and find what is known."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def drained(harness: Harness) -> None:
 async def test_both_indexes_know_the_same_and_all_of_it(
     harness: Harness, opensearch: OpenSearchNode, new_prefix: Callable[[], str]
 ) -> None:
-    """Every word that a made message is known to have finds it; real mail is found alike by both, edge cases stop nothing."""
+    """Every known word of a generated message finds it; both find real mail alike; edge cases stop nothing."""
     folder = corpus_folder()
     made = truths(folder)
     raws = [(folder / "edge/made" / truth["path"]).read_bytes() for truth in made]

@@ -148,7 +148,7 @@ async def test_refused_requests_are_for_later(pretender: Pretender, index: OpenS
 
 
 async def test_large_bulks_are_cut(pretender: Pretender, index: OpenSearchIndex) -> None:
-    """Bulks are small; one that is still too large for the node is halved, and a document that is by itself is set aside."""
+    """Bulks are small; one that is too large for the node is halved, and a single document that is gets set aside."""
     pretender.answer = lambda operations: (
         web.json_response({"error": "too large"}, status=413) if len(operations) > 1 else accepted(operations)
     )

@@ -70,7 +70,7 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
 
 
 async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness) -> None:
-    """While the index is built anew searches find everything, new mail comes into both, and in the end the old is gone."""
+    """During a rebuild searches find everything, new mail goes into both indexes, and finally the old one is gone."""
     await read_in(searching)
     await settled(searching)
     (begun,) = await begin_rebuilds(ADMIN, searching.resources, None)

@@ -37,7 +37,8 @@ def word(text: str) -> bytes:
             "[Content_Types].xml": "<Types/>",
             "word/document.xml": f"{begin.format('document')}<w:body><w:p>{runs}</w:p>"
             "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>tablecell</w:t></w:r></w:p></w:tc></w:tr></w:tbl></w:body></w:document>",
-            "word/footnotes.xml": f"{begin.format('footnotes')}<w:p><w:r><w:t>footnoted</w:t></w:r></w:p></w:footnotes>",
+            "word/footnotes.xml": f"{begin.format('footnotes')}<w:p><w:r><w:t>footnoted</w:t></w:r></w:p>"
+            "</w:footnotes>",
         }
     )
 
@@ -69,7 +70,8 @@ def spreadsheet(text: str) -> bytes:
             "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1"'
             f' Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
             "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><dimension ref="A1:B1"/><sheetData><row r="1">'
-            f'<c r="A1" t="inlineStr"><is><t>{text}</t></is></c><c r="B1"><v>4711</v></c></row></sheetData></worksheet>',
+            f'<c r="A1" t="inlineStr"><is><t>{text}</t></is></c><c r="B1"><v>4711</v></c></row></sheetData>'
+            "</worksheet>",
         }
     )
 

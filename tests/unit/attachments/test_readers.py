@@ -33,9 +33,15 @@ _FILES = [
     ("a.csv", "", b"zebra crossing;1\n", Kind.TEXT, TEXT),
     ("a.txt", "", "\ufeffzebra crossing".encode("utf-16"), Kind.TEXT, TEXT),
     ("a.eml", "application/octet-stream", MESSAGE, Kind.MESSAGE, f"inner|{TEXT}"),
-    ("a.zip", "", zipped({"in.txt": TEXT, "d/in.pdf": documents.pdf("giraffe")}), Kind.ARCHIVE, f"{TEXT}|giraffe|in.pdf"),
+    (
+        "a.zip", "", zipped({"in.txt": TEXT, "d/in.pdf": documents.pdf("giraffe")}),
+        Kind.ARCHIVE, f"{TEXT}|giraffe|in.pdf",
+    ),
     ("a.txt.gz", "", documents.gzipped(TEXT.encode()), Kind.ARCHIVE, TEXT),
-    ("winmail.dat", "application/ms-tnef", documents.tnef(TEXT, "in.txt", b"giraffe"), Kind.TNEF, f"{TEXT}|in.txt|giraffe"),
+    (
+        "winmail.dat", "application/ms-tnef", documents.tnef(TEXT, "in.txt", b"giraffe"),
+        Kind.TNEF, f"{TEXT}|in.txt|giraffe",
+    ),
     ("smime.p7m", "application/pkcs7-mime", documents.signed(TEXT), Kind.SMIME, TEXT),
     ("a.jpg", "image/jpeg", b"\xff\xd8\xff\xe0zebra", Kind.IMAGE, ""),
     ("a.bin", "application/octet-stream", b"zebra", Kind.OTHER, ""),

@@ -116,7 +116,7 @@ async def test_a_server_that_offers_more_than_it_can(opened: OpenSession) -> Non
 
 @pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, f"{PLAIN} CONDSTORE"], ids=["LIST", "STATUS"])
 async def test_status_without_modseq(opened: OpenSession, capabilities: str) -> None:
-    """A server that offers CONDSTORE and does not know HIGHESTMODSEQ is asked for the rest, and believed from then on."""
+    """A server that offers CONDSTORE but not HIGHESTMODSEQ is asked for the rest, and not for it again."""
     folders = {b"f%d" % n: mails(n + 1) for n in range(40)}
     faults = [Fault(command, "BAD unknown item", containing="HIGHESTMODSEQ") for command in ("LIST", "STATUS")]
     async with opened(Script({ALICE: folders}, capabilities, faults=faults)) as (session, server):

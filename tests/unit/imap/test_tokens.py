@@ -97,8 +97,9 @@ STARTS = [
     (b"LIST", b'* LIST () "," '),
 ]
 PIECES = [
-    b"1", b"1 ", b"11 ", b"1" * 20 + b" ", b"A11 ", b"A", b"A ", b"A1", b"a.1 ", b"UID 1", b"UID 1 ", b" ", b"(", b")", b'"', b"\\", b'\\"', b"BODY[", b'BODY["',
-    b'BODY["x"', b"BODY[]<", b"1,", b"1:", b"&", b"&A", b"&AAAA", b"&A-", b",", b"&-,", b"{", b"NIL ", b"\xff", b"() ",
+    b"1", b"1 ", b"11 ", b"1" * 20 + b" ", b"A11 ", b"A", b"A ", b"A1", b"a.1 ", b"UID 1", b"UID 1 ", b" ", b"(", b")",
+    b'"', b"\\", b'\\"', b"BODY[", b'BODY["', b'BODY["x"', b"BODY[]<", b"1,", b"1:", b"&", b"&A", b"&AAAA", b"&A-",
+    b",", b"&-,", b"{", b"NIL ", b"\xff", b"() ",
 ]  # fmt: skip
 
 

@@ -24,7 +24,8 @@ def test_nested_multiparts(eol: bytes) -> None:
         b"Content-Type: multipart/mixed; boundary=out\n\npreamble\n--out\n"
         b'Content-Type: multipart/alternative;\n boundary="out2"\n\n'
         b"--out2\n\none\n--out2\nContent-Type: text/html\n\ntwo\n--out3\n--out2--\nepilogue\n"
-        b"--out \nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: BASE64\n\nJVBE\n--out--\nepilogue\n"
+        b"--out \nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: BASE64\n\nJVBE\n"
+        b"--out--\nepilogue\n"
     ).replace(b"\n", eol)
 
     expected_html = b"two\r\n--out3" if eol == b"\r\n" else b"two\n--out3"
@@ -69,7 +70,8 @@ def test_nested_message() -> None:
         ('Content-Disposition: attachment; filename="a b.pdf"', "a b.pdf"),
         ("Content-Type: a/b; name=only.pdf", "only.pdf"),
         (
-            "Content-Disposition: attachment;\n filename*0*=utf-8''Pr%C3%BC;\n filename*1*=f%20;\n filename*2=\"x.pdf\"",
+            "Content-Disposition: attachment;\n filename*0*=utf-8''Pr%C3%BC;\n filename*1*=f%20;\n"
+            ' filename*2="x.pdf"',
             "Prüf x.pdf",
         ),
         ("Content-Disposition: attachment; filename*=x-klingon''a%E4", "aä"),

@@ -78,9 +78,12 @@ async def _read(pieces: list[bytes]) -> bytes:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    lines=st.lists(st.sampled_from([b"", b".", b"..", b"x", b".x", b"\r", b"\n.", b"a\nb", b"\x00\xff", b"y" * 70_000]), max_size=12),
+    lines=st.lists(
+        st.sampled_from([b"", b".", b"..", b"x", b".x", b"\r", b"\n.", b"a\nb", b"\x00\xff", b"y" * 70_000]),
+        max_size=12,
+    ),
     cuts=st.lists(st.integers(0, 100), max_size=8),
-)  # fmt: skip
+)
 def test_a_message_comes_back(lines: list[bytes], cuts: list[int]) -> None:
     """Whatever its lines are, and however the network cuts them: what was sent, to the byte."""
     raw = b"".join(line + b"\r\n" for line in lines)

@@ -70,7 +70,7 @@ def test_a_text_that_tells_its_language_gets_its_stems_only() -> None:
 
 @given(st.lists(st.text(max_size=60), max_size=4))
 def test_words_hold_nothing_that_means_something(texts: list[str]) -> None:
-    """Whatever the text, its words are safe in a tsvector and between blanks, and looking for it finds its own words."""
+    """Words of any text are safe in a tsvector and between blanks, and a search for the text finds its own words."""
     found = read_words(texts)
 
     assert all(word == BREAK or SAFE.fullmatch(word) for word in found.words)
