@@ -24,7 +24,7 @@ demo: setup  ## archive a generated mail server, search it, export it, verify it
 test: setup servers  ## all tests but the proofs, in ten minutes; PYTEST_ARGS="-k words" narrows them down
 	$(BIN)/python -m pytest $(PARALLEL) -m "not proof" $(PYTEST_ARGS)
 
-proof: setup servers  ## the statistical tests: storms, kills in a loop, whole corpora, benchmarks; PYTEST_ARGS as for test
+proof: setup servers  ## the statistical tests: storms, kills in a loop, corpora, benchmarks; PYTEST_ARGS as for test
 	$(BIN)/python -m pytest $(PARALLEL) -m proof $(PYTEST_ARGS)
 
 test-python: setup  ## unit and contract tests on Python 3.12, 3.13 and 3.14; PYTHONS="3.14" for one of them
@@ -45,7 +45,7 @@ bench: setup  ## the benchmark against its peers; BENCH_ARGS="--all" for the slo
 	@tools/setup.sh packages dovecot-imapd $(PEERS)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-bench-search: setup servers  ## indexing beside notmuch, and searches among a million messages; SEARCH_ARGS="--documents 0"
+bench-search: setup servers  ## indexing beside notmuch, searches among a million messages; SEARCH_ARGS="--documents 0"
 	@tools/setup.sh packages notmuch
 	$(BIN)/python -m bench.search $(SEARCH_ARGS)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from muniment.model.server_kind import SERVER_KINDS, ServerKind
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "servers.md"
+
+_WIDTH = 120
 
 _HEAD = """\
 # Mail server kinds
@@ -31,8 +34,13 @@ mailbox when they do not understand the login; the run then fails instead of fil
 def render() -> str:
     """Return the whole page."""
     rows = "\n".join(map(_row, SERVER_KINDS))
-    sources = "\n".join(f"- **{kind.title}**: {kind.source}" for kind in SERVER_KINDS)
+    sources = "\n".join(_source(kind) for kind in SERVER_KINDS)
     return f"{_HEAD}{rows}\n\n## Sources\n\n{sources}\n"
+
+
+def _source(kind: ServerKind) -> str:
+    text = f"- **{kind.title}**: {kind.source}"
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _row(kind: ServerKind) -> str:

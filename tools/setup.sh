@@ -33,7 +33,7 @@ apt() {
 updated=
 update_once() {
     # A third-party repository that is down must not stop the setup: the installation decides.
-    [ -n "$updated" ] || step "reading Debian's package lists" apt update || say "continuing with the lists on this machine"
+    [ -n "$updated" ] || step "reading Debian's package lists" apt update || say "continuing with the present lists"
     updated=yes
 }
 

@@ -103,7 +103,7 @@ local function learn(limit, reason, cooling, said)
   call('HDEL', state, 'probing')
 end
 
--- The server let one in: so many at once are proven, and a probe that stood the test raises what was learned: by one, or
+-- The server let one in: so many at once are proven, and a probe that succeeded raises what was learned: by one, or
 -- twofold up to what the server has borne before (it may only have been restarting when it refused).
 local function settle(permit)
   local proven = math.max(call('ZCARD', open), number('proven') or 0)
