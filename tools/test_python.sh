@@ -14,6 +14,7 @@ mirror=http://deb.debian.org/debian
 home="$cache/pythons"
 locked="$(sha256sum requirements.lock | cut -c1-12)"
 pip=(-m pip --disable-pip-version-check --no-input)
+skipped=77
 strata=(tests/unit tests/contracts)
 
 debian_release() {
@@ -54,7 +55,7 @@ fill_root() {
     local version=$1 root=$2
     rm -rf "$root/venv" "$root/wheels"
     .venv/bin/python "${pip[@]}" download --require-hashes --only-binary :all: --python-version "$version" \
-        --dest "$root/wheels" -r requirements.lock &&
+        --progress-bar off --dest "$root/wheels" -r requirements.lock &&
         in_root "$root" "python$version" -m venv /venv &&
         in_root "$root" /venv/bin/python "${pip[@]}" install --no-index --find-links /wheels --require-hashes \
             -r requirements.lock &&
@@ -70,7 +71,7 @@ test_in_root() {
         step "installing Debian $release into $root" make_root "$release" || return $skipped
     fi
     if [ ! -x "$root/usr/bin/python$version" ]; then
-        say "Python $version is skipped: Debian $release has another one; delete $root to fetch it anew"
+        say "Debian $release has no Python $version; delete $root to install it again"
         return $skipped
     fi
     if [ "$(cat "$root/venv/.muniment-setup" 2>/dev/null)" != "$locked $PWD" ]; then
@@ -95,7 +96,8 @@ find_python() {
 fill_venv() {
     local python=$1 venv=$2
     "$python" -m venv --clear "$venv" &&
-        "$venv/bin/python" "${pip[@]}" install --require-hashes --only-binary :all: -r requirements.lock &&
+        "$venv/bin/python" "${pip[@]}" install --progress-bar off --require-hashes --only-binary :all: \
+            -r requirements.lock &&
         "$venv/bin/python" "${pip[@]}" install --no-deps --no-build-isolation --editable . &&
         printf '%s\n' "$locked $PWD" >"$venv/.muniment-setup"
 }
@@ -110,24 +112,25 @@ test_in_venv() {
 
 # --- choosing ----------------------------------------------------------------------------------
 
-skipped=77
-
 can_make_roots() {
-    [ "$(id -u)" = 0 ] && command -v unshare >/dev/null || return 1
+    [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || return 1
     tools/setup.sh packages debootstrap
     PATH=$PATH:/usr/sbin command -v debootstrap >/dev/null
 }
 
 test_version() {
-    local version=$1 release python
+    local version=$1 release python status=$skipped
     if release=$(debian_release "$version") && can_make_roots; then
-        test_in_root "$version" "$release"
-    elif python=$(find_python "$version"); then
-        test_in_venv "$version" "$python"
-    else
-        say "Python $version is skipped: not on PATH, not in pyenv, and no Debian root (needs root and debootstrap)"
-        return $skipped
+        status=0
+        test_in_root "$version" "$release" || status=$?
     fi
+    if [ $status -eq $skipped ] && python=$(find_python "$version"); then
+        status=0
+        test_in_venv "$version" "$python" || status=$?
+    elif [ $status -eq $skipped ]; then
+        say "Python $version is skipped: not on PATH, not in pyenv, and no Debian root (needs root and debootstrap)"
+    fi
+    return $status
 }
 
 [ $# -gt 0 ] || set -- 3.12 3.13 3.14

@@ -1,4 +1,4 @@
-"""tools/setup.sh is quiet: a line for each step, and a log that a failure points to."""
+"""The scripts of set-up are quiet: a line for each step, and a log that a failure points to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Machine:
         self.tree, self.programs, self.cache = (folder / name for name in ("tree", "bin", "cache"))
         (self.tree / "tools").mkdir(parents=True)
         self.programs.mkdir()
-        for name in ("setup.sh", "steps.sh", "opensearch.jars"):
+        for name in ("setup.sh", "steps.sh", "test_python.sh", "opensearch.jars"):
             shutil.copy(ROOT / "tools" / name, self.tree / "tools" / name)
         for name in ("requirements.lock", "pyproject.toml"):
             (self.tree / name).touch()
@@ -48,8 +48,12 @@ class Machine:
 
     def setup(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run tools/setup.sh."""
+        return self.run("setup.sh", *arguments, **environment)
+
+    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of tools/."""
         return subprocess.run(
-            ["bash", self.tree / "tools" / "setup.sh", *arguments],
+            ["bash", self.tree / "tools" / script, *arguments],
             env={
                 "PATH": f"{self.programs}:{os.defpath}",
                 "HOME": str(self.cache.parent),
@@ -159,6 +163,26 @@ def test_git_opens_with_the_template(machine: Machine) -> None:
     (machine.tree / "requirements.lock").write_text("changed")
     machine.setup("python", PYTHON=str(python))
     assert template() == "mine"
+
+
+def test_pythons_that_cannot_be_had_are_skipped(machine: Machine) -> None:
+    """A version that is nowhere is skipped with the reason: no failure."""
+    done = machine.run("test_python.sh", "3.99")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Python 3.99 skipped\n"
+    assert done.stderr.startswith("setup: Python 3.99 is skipped: not on PATH, not in pyenv, and no Debian root")
+
+
+@pytest.mark.parametrize(("fail", "code", "result"), [("", 0, "passed"), ("yes", 1, "failed")])
+def test_pythons_of_the_machine_run_the_tests(machine: Machine, fail: str, code: int, result: str) -> None:
+    """Each version gets an environment of its own; one failure fails the whole, after all had their turn."""
+    machine.program("python3.99", PYTHON.replace(".venv", '"${!#}"').replace("-m pip", "-m pytest"))
+
+    done = machine.run("test_python.sh", "3.99", "3.98", FAIL=fail)
+
+    assert done.stdout.splitlines()[-2:] == [f"Python 3.99 {result}", "Python 3.98 skipped"]
+    assert done.returncode == code
 
 
 def test_log_does_not_grow_for_ever(machine: Machine) -> None:
