@@ -32,7 +32,7 @@ step() {
         printf '%d s\n' $((SECONDS - begin)) >&2
     else
         printf 'failed after %d s\n' $((SECONDS - begin)) >&2
-        tail -n "+$first" "$log" | tail -n $tail_lines | sed 's/^/    /' >&2
+        tail -n "+$first" "$log" | tail -n $tail_lines | cut -c1-240 | sed 's/^/    /' >&2
         say "the whole output is in $log"
     fi
     return $status

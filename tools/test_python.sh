@@ -38,13 +38,14 @@ make_root() {
 in_root() {
     local root=$1
     shift
-    mkdir -p "$root$PWD" "$root$home"
     unshare --mount --propagation private bash -euc '
         root=$1 tree=$2; shift 2
-        mount --bind "$tree" "$root$tree"
         mount --rbind /dev "$root/dev"
         mount -t proc proc "$root/proc"
         mount -t tmpfs tmpfs "$root/tmp"
+        # Last, because the tree may lie in /tmp.
+        mkdir -p "$root$tree"
+        mount --bind "$tree" "$root$tree"
         exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
             PYTHONDONTWRITEBYTECODE=1 bash -c "cd \"\$1\" && shift && exec \"\$@\"" - "$tree" "$@"
     ' - "$root" "$PWD" "$@"
