@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import threading
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -119,20 +120,23 @@ def test_failed_mailboxes_make_the_run_fail(shell: Shell, new_address: NewAddres
 
 def test_ctrl_c_ends_the_watching_and_not_the_run(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """Whoever stops waiting is told that the run goes on and how to stop it, and it does go on."""
-    addresses = [new_address() for _ in range(3)]
-    for address in addresses:
-        shell.mailbox(address, 60)
-    shell.master("watched", tmp_path, *addresses)
+    go_on = threading.Event()
+    script = Script(mailboxes={address: mailbox(address, messages=5) for address in (new_address(), new_address())})
+    script.faults = [Fault("UID FETCH", containing="BODY", until=go_on)]
+    with running_imap_server(script) as server:
+        there = ("--host", server.host, "--port", str(server.port))
+        shell.master("watched", tmp_path, *script.mailboxes, options=there)
 
-    with shell.start("profile", "run", "watched", "--wait") as waiting:
-        waiting.wait_for_line(" running: mailboxes ")
-        code = waiting.interrupt()
-        run_id = waiting.stdout.strip()
+        with shell.start("profile", "run", "watched", "--wait") as waiting:
+            waiting.wait_for_line(" running: mailboxes ")
+            code = waiting.interrupt()
+            run_id = waiting.stdout.strip()
+        go_on.set()
 
-    assert code == ExitCode.INTERRUPTED
-    assert f"muniment run cancel {run_id}" in waiting.stderr
-    assert shell.run("run", "show", run_id, "--follow").code == ExitCode.OK
-    assert shell.json("run", "show", run_id)["messages"]["archived"] == 180
+        assert code == ExitCode.INTERRUPTED
+        assert f"muniment run cancel {run_id}" in waiting.stderr
+        assert shell.run("run", "show", run_id, "--follow").code == ExitCode.OK
+        assert shell.json("run", "show", run_id)["messages"]["archived"] == 2 * 3 * 5
 
 
 def test_cancel(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -104,8 +105,8 @@ class Fault:
 
     `command` is its name ("UID FETCH", "LOGIN", "GREETING"), `containing` narrows it to lines with
     that text, `times` to the first few. One of: `reply` (after the tag, or a whole line when it starts
-    with `*`), `raw` (bytes as they are, then silence), `hang`, `close`, or `cut_after` so many bytes
-    of the true answer. `mailbox`: only connections that opened it.
+    with `*`), `raw` (bytes as they are, then silence), `hang`, `close`, `cut_after` so many bytes
+    of the true answer, or the true answer after `until` is set. `mailbox`: only connections that opened it.
     """
 
     command: str
@@ -114,6 +115,7 @@ class Fault:
     hang: bool = False
     close: bool = False
     cut_after: int | None = None
+    until: threading.Event | None = None
     containing: str = ""
     times: int | None = None
     mailbox: str = ""

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from tests.support.eventually import eventually
 from tests.support.imap_script import Folder, HugeContent, Mail, Script, compressed, header_fields, position
 from tests.support.raw_server import end_connections
 
@@ -186,6 +187,9 @@ class _Connection:
         for fault in self._script.faults:
             if not fault.strikes(command, shown, self._mailbox):
                 continue
+            if fault.until is not None:
+                await eventually(fault.until.is_set, "the test to let the server go on")
+                return False
             if fault.cut_after is not None:
                 self._left = fault.cut_after
                 return False
