@@ -22,24 +22,24 @@ def shell(up: System) -> Shell:
     return lambda *arguments: run(*map(str, arguments), environ=up.client)
 
 
-async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: MakeSource, tmp_path: Path) -> None:
+async def test_backup_is_restored_on_a_fresh_machine(running: System, make_source: MakeSource, tmp_path: Path) -> None:
     """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"
-    async with up.resources() as resources:
+    async with running.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))
         await finish(resources, await begin(resources, "everybody"))
         before = source.messages
         source.grow(60)
         run_id = await begin(resources, "everybody")
-        done = shell(up)("backup", "--to", file)
+        done = shell(running)("backup", "--to", file)
         assert done.code == ExitCode.OK, done.stderr
         await finish(resources, run_id)
     assert file.stat().st_mode & 0o777 == 0o600
-    assert f"keep a copy of {up.settings.key_file} elsewhere" in done.stdout
+    assert f"keep a copy of {running.settings.key_file} elsewhere" in done.stdout
 
     with system() as fresh:
         fresh.data.mkdir(parents=True)
-        shutil.copy(up.settings.key_file, fresh.settings.key_file)
+        shutil.copy(running.settings.key_file, fresh.settings.key_file)
         fresh.start()
         command = shell(fresh)
         restored = command("restore", file)
@@ -61,9 +61,9 @@ async def test_backup_is_restored_on_a_fresh_machine(up: System, make_source: Ma
         assert "this installation is not empty" in again.stderr
 
 
-def test_mistakes_have_an_answer(up: System, tmp_path: Path) -> None:
+def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
     """No backup is overwritten, none is half written, and what is no backup restores nothing."""
-    command, file = shell(up), tmp_path / "muniment.dump"
+    command, file = shell(running), tmp_path / "muniment.dump"
     file.write_text("precious")
 
     assert (command("backup", "--to", file).code, file.read_text()) == (ExitCode.CONFLICT, "precious")

@@ -35,7 +35,7 @@ def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_everything_breaks_once_and_nothing_is_lost() -> None:
     """Each fault strikes, up to three at a time, while run after run archives mailboxes that grow and change."""
     toll = await rage(Plan(EVERYTHING, strikes=2, messages=60))
@@ -44,7 +44,7 @@ async def test_everything_breaks_once_and_nothing_is_lost() -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_killing_everything_again_and_again_loses_nothing() -> None:
     """Each process is killed several times at random moments of runs."""
     toll = await rage(Plan(KILLS, times=2, strikes=3, messages=60))

@@ -15,8 +15,6 @@ from tests.support import processes
 from tests.support.missing import missing
 from tests.support.processes import Running
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
@@ -33,7 +31,7 @@ def temporary() -> Iterator[Path]:
 def test_demo_shows_everything_and_leaves_nothing(temporary: Path) -> None:
     """Every step succeeds and is shown with its command; afterwards no process and no file is left."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
-        code = demo.wait(150)
+        code = demo.wait()
         demo.assert_no_orphans()
 
     assert code == ExitCode.OK, demo.stdout + demo.stderr
@@ -46,8 +44,8 @@ def test_demo_shows_everything_and_leaves_nothing(temporary: Path) -> None:
 def test_interrupted_demo_leaves_nothing(temporary: Path) -> None:
     """Ctrl-C in the middle stops every server and removes every file."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
-        demo.wait_for_line("$ muniment profile run", timeout=90)
-        code = demo.interrupt(timeout=60)
+        demo.wait_for_line("$ muniment profile run")
+        code = demo.interrupt()
         demo.assert_no_orphans()
 
     assert code == ExitCode.INTERRUPTED
@@ -57,10 +55,10 @@ def test_interrupted_demo_leaves_nothing(temporary: Path) -> None:
 def test_killed_demo_leaves_no_process(temporary: Path) -> None:
     """SIGKILL of the demo ends its mail server and its Muniment, too."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
-        demo.wait_for_line("$ muniment profile run", timeout=90)
+        demo.wait_for_line("$ muniment profile run")
         demo.process.kill()
-        demo.process.wait(10)
-        demo.assert_no_orphans(timeout=60)
+        demo.process.wait(60)
+        demo.assert_no_orphans()
 
 
 def test_demo_never_plays_on_somebodys_archive(temporary: Path) -> None:

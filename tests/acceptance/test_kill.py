@@ -57,7 +57,7 @@ async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> No
 
         zombie.resume()
 
-        wait_until(lambda: log.read_text().count("lease lost") - lost == slices, "the end of its slices", seconds=30)
+        wait_until(lambda: log.read_text().count("lease lost") - lost == slices, "the end of its slices")
         assert await rows(resources) == before
         await assert_settled(resources)
         await assert_exact(resources, source)
@@ -75,7 +75,7 @@ async def freeze(up: System, resources: Resources) -> int:
         worker.resume()
         return None
 
-    held = await wait_until_async(frozen, "a moment within a transaction", seconds=30)
+    held = await wait_until_async(frozen, "a moment within a transaction")
     assert held
     return held
 

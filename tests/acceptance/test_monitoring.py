@@ -27,7 +27,7 @@ from tools import dashboard
 def get(port: int, page: str) -> tuple[int, str]:
     """Return status and body of a page."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=20) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=60) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -58,7 +58,7 @@ async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource,
             distinct = (await show_status(ADMIN, resources)).totals.messages
 
         def told(query: str, wanted: int) -> None:
-            wait_until(lambda: prometheus.value(query) == wanted, f"{query} to be {wanted}", seconds=40)
+            wait_until(lambda: prometheus.value(query) == wanted, f"{query} to be {wanted}")
 
         told('sum(muniment_messages_total{outcome="archived"})', source.messages)
         told("max(muniment_fleet_entries)", source.messages)
@@ -95,7 +95,7 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
         status, text = get(archive, "/readyz")
         assert (status, json.loads(text)["checks"]) == (503, {"database": "no answer within 4 s", "broker": "ok"})
         assert get(archive, "/healthz")[0] == 200
-    wait_until(lambda: get(archive, "/readyz")[0] == 200, "the archive worker to be ready again", seconds=30)
+    wait_until(lambda: get(archive, "/readyz")[0] == 200, "the archive worker to be ready again")
 
 
 async def test_log_lines_are_json_with_run_and_job(watched: System, make_source: MakeSource) -> None:

@@ -32,7 +32,7 @@ async def test_a_profile_runs_by_itself(shell: Shell, new_address: NewAddress, t
     def runs() -> list[dict[str, object]]:
         return [run for run in shell.json("run", "list") if run["profile"] == "nightly"]
 
-    wait_until(lambda: [run for run in runs() if run["state"] == "succeeded"], "the run", seconds=60)
+    wait_until(lambda: [run for run in runs() if run["state"] == "succeeded"], "the run")
 
     assert added.code == ExitCode.OK, added.stderr
     [run] = runs()

@@ -139,7 +139,7 @@ def make_secrets(folder: Path) -> Path:
     target = folder / "secrets"
     subprocess.run(
         ["sh", str(ROOT / "deploy/secrets.sh"), str(target)],
-        check=True, capture_output=True, timeout=30, env={"PATH": os.environ["PATH"]},
+        check=True, capture_output=True, timeout=120, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     return target
 

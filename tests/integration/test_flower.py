@@ -41,16 +41,16 @@ class Process:
 
     def listens(self, port: int) -> None:
         """Wait until Flower answers on the port."""
-        wait_until(lambda: self._alive() and _status(port, "/healthcheck") == 200, f"Flower on port {port}", seconds=30)
+        wait_until(lambda: self._alive() and _status(port, "/healthcheck") == 200, f"Flower on port {port}")
 
     def exit_code(self) -> int:
         """Wait for the end."""
-        return self._child.wait(timeout=30)
+        return self._child.wait(timeout=60)
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
         self._child.terminate()
-        self._child.wait(timeout=30)
+        self._child.wait(timeout=60)
 
     def _alive(self) -> bool:
         assert self._child.poll() is None, self.log.read_text()
@@ -97,7 +97,7 @@ def _get(port: int, path: str, credentials: str | None = None) -> tuple[int, str
     headers = {}
     if credentials is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
@@ -221,7 +221,7 @@ async def test_tasks_and_queues_are_readable(start: Start, port: int, any_broker
     start("flower", "--basic_auth=a:b", flower_port=port, redis_url=any_broker).listens(port)
     with redis.Redis.from_url(redis_py_url(any_broker)) as client:
         # Events are published to whoever has subscribed; what comes before is lost.
-        wait_until(client.pubsub_numpat, "Flower listening to events", seconds=30)
+        wait_until(client.pubsub_numpat, "Flower listening to events")
     queue = CeleryQueue(Secret(any_broker))
 
     def both() -> dict[str, dict[str, str]]:
@@ -231,7 +231,7 @@ async def test_tasks_and_queues_are_readable(start: Start, port: int, any_broker
     try:
         for job in (41, 42):
             await queue.publish(jobs.ARCHIVE_SLICE, 7, job)
-        tasks = wait_until(both, "two tasks in Flower", seconds=30)
+        tasks = wait_until(both, "two tasks in Flower")
     finally:
         await queue.close()
 

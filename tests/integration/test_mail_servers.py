@@ -33,7 +33,7 @@ _DATE = datetime(2003, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
 def connect(server: Dovecot | Cyrus) -> imaplib.IMAP4:
-    return imaplib.IMAP4(server.host, server.port, timeout=30)
+    return imaplib.IMAP4(server.host, server.port, timeout=120)
 
 
 def plain(connection: imaplib.IMAP4, authzid: str, authcid: str, password: str) -> str:
@@ -382,7 +382,7 @@ class TestDovecotHandling:
 
 def tls(dovecot: Dovecot, context: ssl.SSLContext, *, implicit: bool) -> imaplib.IMAP4:
     if implicit:
-        return imaplib.IMAP4_SSL(dovecot.host, dovecot.tls_port, ssl_context=context, timeout=30)
+        return imaplib.IMAP4_SSL(dovecot.host, dovecot.tls_port, ssl_context=context, timeout=120)
     connection = connect(dovecot)
     try:
         connection.starttls(context)

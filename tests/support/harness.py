@@ -82,7 +82,7 @@ class Harness:
         await drain_outbox(self.resources)
         return report
 
-    async def finish(self, run_id: int, *, seconds: float = 100.0) -> RunReport:
+    async def finish(self, run_id: int, *, seconds: float = 240.0) -> RunReport:
         """Work until the run is over, as workers and the scheduler would."""
         async with asyncio.timeout(seconds):
             while not (await self.run(run_id)).state.is_final:

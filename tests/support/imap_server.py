@@ -101,12 +101,12 @@ def running_imap_server(
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), name="imap-server")
     thread.start()
-    assert ready.wait(10), "the IMAP server did not start"
+    assert ready.wait(60), "the IMAP server did not start"
     try:
         yield server
     finally:
         stop[0]()
-        thread.join(10)
+        thread.join(60)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 _RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 #: As OpenSearch's own jvm.options: with another collector its circuit breaker takes garbage for a full heap.
 _JAVA_OPTIONS = ("-XX:+UseG1GC", "-XX:G1ReservePercent=25", "-XX:InitiatingHeapOccupancyPercent=30")
-_START_SECONDS = 90.0
+_START_SECONDS = 240.0
 
 
 class OpenSearchNode:

@@ -42,7 +42,7 @@ def run(
     environ: Mapping[str, str] | None = None,
     data: Path | None = None,
     stdin: str = "",
-    timeout: float = 60,
+    timeout: float = 240,
 ) -> Finished:
     """Run `muniment ARGUMENTS…` to its end, in the environment of `Running`. AssertionError when it takes too long."""
     with Running(*arguments, environ=environ, data=data, stdin=stdin) as running:
@@ -116,7 +116,7 @@ class Running:
         """Standard error until now, complete once the process has ended."""
         return "".join(self._output["stderr"])
 
-    def wait_for_line(self, text: str, timeout: float = 60) -> str:
+    def wait_for_line(self, text: str, timeout: float = 240) -> str:
         """Return the first line of output or error that holds `text`; AssertionError when it ends or takes too long."""
 
         def found() -> str | None:
@@ -131,22 +131,22 @@ class Running:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._told()}") from error
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 240) -> int:
         """Return the exit code; AssertionError after `timeout` seconds."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout:g} s: {self.arguments}\n{self._told()}") from None
         for reader in self._readers:
-            reader.join(5)  # a grandchild may hold the pipe open for longer
+            reader.join(30)  # a grandchild may hold the pipe open for longer
         return code
 
-    def stop(self, signal_number: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM, timeout: float = 120) -> int:
         """Send a signal to the command alone, as an operator would, and return its exit code."""
         self.process.send_signal(signal_number)
         return self.wait(timeout)
 
-    def interrupt(self, timeout: float = 30) -> int:
+    def interrupt(self, timeout: float = 120) -> int:
         """Send SIGINT to the whole process group, as Ctrl-C on a terminal does, and return the exit code."""
         os.killpg(self.pid, signal.SIGINT)
         return self.wait(timeout)
@@ -155,7 +155,7 @@ class Running:
         """Return all processes that this command started and that still run, without itself."""
         return [process for process in leftovers(self.mark, self.data) if process.pid != self.pid]
 
-    def assert_no_orphans(self, timeout: float = 10) -> None:
+    def assert_no_orphans(self, timeout: float = 60) -> None:
         """Check that nothing is left of the ended command: no process that it started or that uses its data."""
 
         def told() -> str:
@@ -175,7 +175,7 @@ class Running:
                 pass
         if self.process.poll() is None:
             self.process.kill()
-        self.wait(10)
+        self.wait(60)
 
     @staticmethod
     def _read(stream: IO[str], lines: list[str]) -> None:

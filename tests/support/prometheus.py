@@ -38,7 +38,7 @@ class Prometheus:
         """Return the data of one question to its API (`query`, `rules`, `targets`, …)."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(words)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=60) as response:
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{words or path}: {error.read().decode()}") from error
@@ -71,7 +71,7 @@ def running_prometheus(home: Path, targets: list[str]) -> Iterator[Prometheus]:
     with Running(*arguments, program=[tool("prometheus")]) as running:
         running.wait_for_line("Server is ready to receive web requests")
         made = Prometheus(port)
-        wait_until(lambda: _all_up(made, len(targets)), "all targets to be scraped", seconds=30)
+        wait_until(lambda: _all_up(made, len(targets)), "all targets to be scraped")
         yield made
 
 

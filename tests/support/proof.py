@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until_async
 T = TypeVar("T")
 
 
-async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float = 90.0) -> T:
+async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float = 120.0) -> T:
     """Return what `call` returns as soon as no server is away: PostgreSQL and Redis may be just being killed."""
 
     async def attempt() -> tuple[T] | None:
@@ -53,7 +53,7 @@ async def begin(resources: Resources, profile: str) -> int:
     return await persist(attempt, "a run to start")
 
 
-async def finish(resources: Resources, run_id: int, *, seconds: float = 120.0) -> Run:
+async def finish(resources: Resources, run_id: int, *, seconds: float = 240.0) -> Run:
     """Wait until a run is over and return it; AssertionError with reasons unless it succeeded."""
 
     async def over() -> Run | None:
@@ -81,7 +81,7 @@ async def moved(resources: Resources) -> None:
     async def more() -> bool:
         return await persist(seen, "PostgreSQL") > before
 
-    await wait_until_async(more, "another batch", seconds=60)
+    await wait_until_async(more, "another batch", seconds=120)
 
 
 async def assert_exact(resources: Resources, source: Source, *, folded: bool = False) -> None:
@@ -116,7 +116,7 @@ async def assert_settled(resources: Resources) -> None:
     async def drained() -> bool:
         return (await persist(lambda: show_status(ADMIN, resources), "PostgreSQL")).index.outbox == 0
 
-    await wait_until_async(drained, "an empty outbox", seconds=60)
+    await wait_until_async(drained, "an empty outbox", seconds=240)
     status = await show_status(ADMIN, resources)
     totals, index = status.totals, status.index
     assert (totals.messages, totals.entries, totals.bytes, index.indexed) == await _counted(resources)

@@ -10,8 +10,6 @@ import pytest
 SPLIT = frozenset(
     f"tests/{module}.py"
     for module in (
-        "acceptance/test_backup",
-        "acceptance/test_batch",
         "acceptance/test_bench",
         "acceptance/test_chaos",
         "acceptance/test_demo",

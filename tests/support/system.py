@@ -81,12 +81,12 @@ class System:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
-        return self.up.stop(number, timeout=60)
+        return self.up.stop(number)
 
     def kill_up(self) -> None:
         """Kill `up` itself, and nothing else, with SIGKILL."""
         self.up.process.kill()
-        self.up.wait(10)
+        self.up.wait(60)
 
     @property
     def client(self) -> dict[str, str]:
@@ -117,7 +117,7 @@ class System:
 
     def process(self, role: Role) -> psutil.Process:
         """Return the first process of a role, waiting until there is one."""
-        return wait_until(lambda: self.processes(role), role, seconds=30)[0]
+        return wait_until(lambda: self.processes(role), role)[0]
 
     def told(self) -> str:
         """Return the ends of all logs."""

@@ -77,7 +77,7 @@ async def test_gathered_messages_do_not_keep_memory_from_others(harness: Harness
     """When the byte budget is used up by what gathers, that is committed: nobody waits for himself, or in a circle."""
     script = neighbourhood(mailbox("target", folders=FOLDERS))
     harness.resources.__dict__["budget"] = ByteBudget(1500)  # a few messages
-    async with asyncio.timeout(60), ImapServer(script) as server:
+    async with asyncio.timeout(240), ImapServer(script) as server:
         report = await archive(harness, server)
 
     assert report.run.state == RunState.SUCCEEDED

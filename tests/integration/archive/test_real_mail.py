@@ -35,7 +35,6 @@ def source(mailbox: dict[tuple[str, ...], list[GeneratedMessage]]) -> Contents:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(400)
 async def test_every_real_message_comes_back(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:

@@ -87,7 +87,7 @@ async def test_the_process_ends_with_its_parent(reader: AttachmentReader) -> Non
     assert process.stdin is not None
     process.stdin.close()
 
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_memory_is_bounded(reader: AttachmentReader) -> None:

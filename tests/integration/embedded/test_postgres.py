@@ -144,7 +144,7 @@ os.execv(argv[0], argv)
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as orphan:
         wait_until(lambda: _ready(made), "the orphan to be ready")
         with postgres_server(made) as server:
-            assert orphan.wait(10) == 0  # a clean shutdown
+            assert orphan.wait(60) == 0  # a clean shutdown
             assert await add_row(server) == 2
 
 

@@ -200,7 +200,7 @@ def test_whatever_is_killed_comes_back(start: Start, words: str) -> None:
 
     killed.kill()
 
-    killed.wait(10)
+    killed.wait(60)
     assert up.child(words).pid != killed.pid
     assert up.stop() == 0
     assert up.processes() == []

@@ -47,7 +47,7 @@ def test_celery_and_redis_py_both_connect(home: Path) -> None:
         queue.put({"run": 1})
 
         assert watcher.llen("archive") == 1
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         assert message.payload == {"run": 1}
         message.ack()
 

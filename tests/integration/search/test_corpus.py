@@ -46,7 +46,6 @@ async def drained(harness: Harness) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(400)
 async def test_both_indexes_know_the_same_and_all_of_it(
     harness: Harness, opensearch: OpenSearchNode, new_prefix: Callable[[], str]
 ) -> None:

@@ -74,7 +74,7 @@ async def progress(harness: Harness, done: int) -> None:
     async def moved() -> bool:
         return (left := await waiting()) == 0 or begun - left >= done
 
-    await wait_until_async(moved, "the index workers go on", seconds=90)
+    await wait_until_async(moved, "the index workers go on", seconds=240)
 
 
 async def assert_exact(harness: Harness, messages: int) -> None:
@@ -94,7 +94,6 @@ async def assert_exact(harness: Harness, messages: int) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(300)
 async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) -> None:
     """Workers of the embedded index are killed in the middle of batches and of a rebuild."""
     script = neighbourhood(mailbox("target", messages=60))
@@ -115,7 +114,6 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(400)
 async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: str, mortal: OpenSearchNode) -> None:
     """OpenSearch and workers are killed while mail is indexed and the index is built anew; archiving never notices."""
     index = OpenSearchIndex.open(mortal.url, prefix="mortal")

@@ -39,7 +39,7 @@ def test_no_markup_raises(source: str) -> None:
     assert "<!--" not in html_to_text(source.replace("&", ""))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "piece",
     [
