@@ -17,6 +17,7 @@ from muniment.model.profile import Access, Server
 from tests.support.eventually import eventually
 from tests.support.imap_script import Fault, Folder, HugeContent, Mail, Script
 from tests.support.imap_server import ImapServer
+from tests.support.leaping import in_leaping_time
 from tests.support.raw_server import raw_server
 from tests.unit.imap.conftest import ALICE, LOGIN, server_of
 
@@ -150,7 +151,7 @@ async def test_what_was_complete_before_the_end_comes_first(limits: Limits, endi
     assert all(message.raw is not None and message.raw.head(9) == b"mail" for message in came)
 
 
-async def test_bytes_that_trickle_are_not_silence(limits: Limits) -> None:
+def test_bytes_that_trickle_are_not_silence(limits: Limits) -> None:
     """The timeout counts silence: a slow server that keeps sending may take longer."""
     pieces = 6
 
@@ -158,15 +159,18 @@ async def test_bytes_that_trickle_are_not_silence(limits: Limits) -> None:
         writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
         tag = (await reader.readuntil(b"\r\n")).split()[0]
         for _ in range(pieces):
-            await asyncio.sleep(0.2)  # this is what it is about
+            await asyncio.sleep(20)  # this is what it is about
             writer.write(b"* OK one moment\r\n")
         writer.write(tag + b" OK [CAPABILITY IMAP4rev1] in\r\n")
         await reader.read()
 
-    async with raw_server(trickle) as port:
-        server = Server("127.0.0.1", port, Access.IMAP, timeout_seconds=1.0)
-        session = await ImapSession.open(server, LOGIN, limits)
-        session.abort()
+    async def log_in() -> None:
+        async with raw_server(trickle) as port:
+            server = Server("127.0.0.1", port, Access.IMAP, timeout_seconds=100.0)
+            session = await ImapSession.open(server, LOGIN, limits)
+            session.abort()
+
+    in_leaping_time(log_in())
 
 
 @pytest.mark.parametrize("command", CALLS)

@@ -1,25 +1,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from muniment.errors import ServerUnavailable
 from muniment.imap import ImapSession
-from muniment.imap.login import log_in
-from muniment.imap.protocol import ImapProtocol
 from muniment.imap.receiver import Receiver
 from muniment.mailserver import Limits
 from muniment.mailserver.patience import MIN_BYTES_PER_SECOND, STRETCH, Patience
 from muniment.model.folder import ServerFolder
-from tests.fuzz.virtual import End, Send, VirtualLoop, Wire
+from muniment.model.profile import Access, Server
+from tests.support.leaping import in_leaping_time
+from tests.support.raw_server import raw_server
 from tests.unit.imap.conftest import LOGIN
 
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 BAUD_9600 = 960  # bytes per second
-T = 60
+T = 60.0  # in leaping time
 
 
 def test_silence() -> None:
@@ -107,39 +107,27 @@ DRIPS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-class Dripping:
-    """A server that answers until a FETCH, and then sends one thing again and again."""
-
-    def __init__(self, answer: Sequence[Send]) -> None:
-        self._answer = answer
-        self._answers = [b"OK [CAPABILITY IMAP4rev1] in", b"OK [READ-ONLY] open"]
-
-    def received(self, data: bytes) -> list[Send | End]:
-        """Return what the server sends after a command."""
-        tag = data.split()[0]
-        if self._answers:
-            return [Send(b"%s %s\r\n" % (tag, self._answers.pop(0)))]
-        return [replace(send, data=send.data.replace(b"TAG", tag)) for send in self._answer]
+async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: AsyncIterator[bytes]) -> None:
+    """Let a client log in and open a folder, and then give these answers."""
+    writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+    for rest in (b" OK [CAPABILITY IMAP4rev1] in\r\n", b" OK [READ-ONLY] open\r\n"):
+        writer.write((await reader.readuntil(b"\r\n")).split()[0] + rest)
+    tag = (await reader.readuntil(b"\r\n")).split()[0]
+    async for answer in answers:
+        writer.write(answer.replace(b"TAG", tag))
+        await writer.drain()
 
 
-def fetch_one(limits: Limits, answer: Sequence[Send]) -> list[bytes]:
-    """Return the bytes of UID 1 that a client gets from this answer, in virtual time and without a socket."""
-    loop = VirtualLoop()
-
-    async def fetch() -> list[bytes]:
-        protocol = ImapProtocol("server", T, limits)
-        wire = Wire(loop, protocol, Dripping(answer).received, timeout_seconds=T, memory_bytes=1 << 30)
-        wire.begin([Send(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")])
-        try:
-            await protocol.greeting()
-            session = ImapSession(protocol, limits, await log_in(protocol, LOGIN))
-            await session.examine(INBOX)
-            return [b"".join(m.raw.chunks(4096)) async for m in session.fetch([1]) if m.raw is not None]
-        finally:
-            protocol.abort()
-
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(fetch())
+async def fetch_one(port: int, limits: Limits, timeout_seconds: float) -> list[bytes]:
+    """Return what the message with UID 1 holds."""
+    session = await ImapSession.open(
+        Server("127.0.0.1", port, Access.IMAP, timeout_seconds=timeout_seconds), LOGIN, limits
+    )
+    try:
+        await session.examine(INBOX)
+        return [b"".join(m.raw.chunks(4096)) async for m in session.fetch([1]) if m.raw is not None]
+    finally:
+        session.abort()
 
 
 @pytest.mark.parametrize("drip", DRIPS)
@@ -147,26 +135,51 @@ def test_a_server_that_drips_does_not_keep_us(limits: Limits, drip: str) -> None
     """Whatever a server sends every few moments instead of its answer, the wait ends."""
     start, drop = DRIPS[drip]
 
-    with pytest.raises(ServerUnavailable, match="silent|next to nothing"):
-        fetch_one(limits, [Send(start), Send(drop, delay=T / 4, times=STRETCH * 40)])
+    async def drops() -> AsyncIterator[bytes]:
+        yield start
+        while True:
+            yield drop
+            await asyncio.sleep(T / 4)  # this is what it is about
+
+    async def fetch() -> None:
+        async with raw_server(lambda reader, writer: play(reader, writer, drops())) as port:
+            with pytest.raises(ServerUnavailable, match="silent|next to nothing"):
+                await asyncio.wait_for(fetch_one(port, limits, T), STRETCH * T * 5)
+
+    in_leaping_time(fetch())
 
 
 @pytest.mark.parametrize("drop", [b"* OK Hang in there..\r\n", b"* 5 EXISTS\r\n"])
 def test_a_server_that_says_it_works(limits: Limits, drop: bytes) -> None:
     """A server that keeps the connection alive while it works gets three timeouts and more."""
-    answer = [
-        Send(drop, delay=T / 2, times=6),
-        Send(b"* 1 FETCH (UID 1 FLAGS () BODY[] {4}\r\nmail)\r\nTAG OK done\r\n"),
-    ]
 
-    assert fetch_one(limits, answer) == [b"mail"]
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            await asyncio.sleep(T / 2)  # this is what it is about
+            yield drop
+        yield b"* 1 FETCH (UID 1 FLAGS () BODY[] {4}\r\nmail)\r\nTAG OK done\r\n"
+
+    async def fetch() -> list[bytes]:
+        async with raw_server(lambda reader, writer: play(reader, writer, slowly())) as port:
+            return await fetch_one(port, limits, T)
+
+    assert in_leaping_time(fetch()) == [b"mail"]
 
 
 def test_a_slow_message_comes_whole(limits: Limits) -> None:
     """A message that comes at the pace of a slow line may take longer than ten timeouts."""
-    seconds = 2 * STRETCH * T
-    size = seconds * BAUD_9600
-    head = b"* 1 FETCH (UID 1 FLAGS () BODY[] {%d}\r\n" % size
-    answer = [Send(head), Send(b"x" * BAUD_9600, delay=1.0, times=seconds), Send(b")\r\nTAG OK done\r\n")]
+    timeout, pause = 10.0, 2.5
+    piece = b"x" * round(pause * BAUD_9600)
 
-    assert fetch_one(replace(limits, spool_bytes=size, max_message_bytes=size), answer) == [b"x" * size]
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"* 1 FETCH (UID 1 FLAGS () BODY[] {%d}\r\n" % (60 * len(piece))
+        for _ in range(60):
+            await asyncio.sleep(pause)  # this is what it is about
+            yield piece
+        yield b")\r\nTAG OK done\r\n"
+
+    async def fetch() -> list[bytes]:
+        async with raw_server(lambda reader, writer: play(reader, writer, slowly())) as port:
+            return await fetch_one(port, replace(limits, spool_bytes=1_000_000), timeout)
+
+    assert in_leaping_time(fetch()) == [60 * piece]
