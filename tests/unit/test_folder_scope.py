@@ -61,8 +61,8 @@ def test_what_is_no_pattern(text: str) -> None:
 def test_a_pattern_that_backtracks_stops_nobody() -> None:
     """Users name folders as they like; a careless expression must not hang a worker."""
     pattern = FolderPattern.parse(r"||^(a|aa|b?a)+$")
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Misconfigured, match="takes too long"):
         pattern.matches("a" * 5000 + "!")
 
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
