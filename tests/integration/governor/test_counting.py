@@ -16,8 +16,8 @@ from tests.support.services import redis_url, valkey_server
 from tests.support.waiting import wait_until_async
 
 IMPATIENT = Timing(patience=0.05)
-#: Slots of a dead process run out soon. Nobody else's is renewed in time for sure, so none else is held.
-MORTAL = Timing(slot=0.3, heartbeat=60.0, look=0.1)
+#: Slots of a dead process run out soon, but not before a test has seen them. Nobody renews them.
+MORTAL = Timing(slot=2.0, heartbeat=60.0, look=0.1)
 
 
 async def test_the_limit_holds_over_all_processes(fleet: Fleet) -> None:
@@ -92,7 +92,7 @@ async def test_who_leaves_the_line_holds_nobody_up(fleet: Fleet) -> None:
 
 async def test_slots_and_tickets_of_the_dead_run_out(fleet: Fleet) -> None:
     """A killed process neither keeps its connections nor its place in line."""
-    timing = replace(MORTAL, ticket=0.2)
+    timing = replace(MORTAL, ticket=1.0)
     dead, alive = fleet.member(limit=1, timing=timing), fleet.member(limit=1, timing=timing)
     await let_in(dead)
     asking = asyncio.create_task(dead.enter(SERVER))
@@ -127,7 +127,7 @@ async def test_a_dropped_connection_counts_on_for_a_moment(fleet: Fleet) -> None
 
 async def test_a_redis_without_memory_grants_nothing_until_all_are_counted(fleet: Fleet) -> None:
     """Emptied Redis: live connections are counted again before new ones are granted."""
-    timing = Timing(heartbeat=0.1, quiet=0.5, look=0.1)
+    timing = Timing(heartbeat=0.1, quiet=2.0, look=0.1)  # time enough to be seen
     one, other = fleet.member(limit=2, timing=timing), fleet.member(limit=2, timing=timing)
     await let_in(one, 2)
     fleet.is_first = False
