@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
+from muniment.embedded.child import command as dying_with_us
 from muniment.secrecy import Secret
 from tests.support.missing import missing
 from tests.support.ports import free_port
@@ -44,11 +45,9 @@ class OpenSearchNode:
         classpath = ":".join(str(jar) for jar in sorted(self._jars.rglob("*.jar")))
         options = ["-basePath", str(self._folder), "-numOfNode", "1", "-clusterName", f"muniment-{self.port}"]
         with (self._folder / "out.log").open("ab") as log:
+            java = (_java(), f"-Xms{self._heap}", f"-Xmx{self._heap}", *_JAVA_OPTIONS, "-cp", classpath, _RUNNER)
             self._process = subprocess.Popen(
-                [
-                    *("java", f"-Xms{self._heap}", f"-Xmx{self._heap}", *_JAVA_OPTIONS, "-cp", classpath, _RUNNER),
-                    *(*options, "-baseHttpPort", str(self.port - 1)),
-                ],
+                dying_with_us((*java, *options, "-baseHttpPort", str(self.port - 1)), None),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -88,6 +87,10 @@ class OpenSearchNode:
         return health["timed_out"] is False
 
 
+def _java() -> str:
+    return shutil.which("java") or missing("OpenSearch needs Java: apt-get install openjdk-17-jre-headless")
+
+
 @contextmanager
 def running_opensearch(heap: str = "512m") -> Iterator[OpenSearchNode]:
     """Run a node; the test is skipped (in CI: fails) where its jars or Java are missing."""
@@ -95,8 +98,7 @@ def running_opensearch(heap: str = "512m") -> Iterator[OpenSearchNode]:
     jars = cache / "opensearch"
     if not jars.exists():
         missing("OpenSearch's jars are not there: `make servers` fetches them from Maven Central")
-    if shutil.which("java") is None:
-        missing("OpenSearch needs Java: apt-get install openjdk-17-jre-headless")
+    _java()
     folder = Path(tempfile.mkdtemp(prefix="opensearch."))
     node = OpenSearchNode(folder, jars, free_port(), heap)
     try:
