@@ -1,4 +1,4 @@
-"""Time that leaps: a test about minutes of silence takes moments, and a busy machine does not look like a silent server."""
+"""Time that leaps: a test of minutes of silence takes moments, and a busy machine is no silent server."""
 
 from __future__ import annotations
 
