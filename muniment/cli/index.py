@@ -104,9 +104,9 @@ def compare(store: str | None, as_json: bool) -> None:
     if as_json:
         print_json([comparison_shape(*one) for one in found])
         return
-    rows = [(name, number(missing), number(ghosts)) for name, missing, ghosts in found]
+    rows = [(name, number(missing), number(orphans)) for name, missing, orphans in found]
     print_table([Column("store"), right("missing in the index"), right("only in the index")], rows)
-    if any(missing or ghosts for _, missing, ghosts in found):
+    if any(missing or orphans for _, missing, orphans in found):
         click.echo("handed to the index workers")
 
 
@@ -167,7 +167,7 @@ def _percent(share: float) -> str:
 
 def _row(store: StoreIndex) -> tuple[str, ...]:
     counts = (store.messages, store.indexed, store.outbox, store.failed, store.partly)
-    healed = store.missing + store.ghosts
+    healed = store.missing + store.orphans
     compared = local_minute(store.reconciled) if store.reconciled else "not yet"
     texts = ["?" if count is None else number(count) for count in counts]
     return (store.name, store.state, *texts, f"{compared}, {number(healed)} healed" if healed else compared)

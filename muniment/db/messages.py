@@ -297,3 +297,13 @@ async def places(session: Session, sha256: bytes) -> list[Place]:
 async def entries_without_message(session: Session, folder_ids: Sequence[int]) -> list[Filed]:
     """Return entries of these folders that point at no message: damage."""
     return await session.rows(Filed, _SQL["entries_without_message"], list(folder_ids))
+
+
+async def ids_after(session: Session, store_id: int, after: int, limit: int) -> list[int]:
+    """Return the ids of a store's next messages, in order."""
+    return await session.values(_SQL["ids_after"], store_id, after, limit)
+
+
+async def existing(session: Session, store_id: int, message_ids: Sequence[int]) -> list[int]:
+    """Return the ids of those messages that the store has."""
+    return await session.values(_SQL["existing"], store_id, list(message_ids))

@@ -31,9 +31,9 @@ def index_shape(found: IndexStatus) -> dict[str, object]:
     }
 
 
-def comparison_shape(store: str, missing: int, ghosts: int) -> dict[str, object]:
+def comparison_shape(store: str, missing: int, orphans: int) -> dict[str, object]:
     """`store`, `missing` (messages that the index lacked), `ghosts` (that only the index had); both are mended."""
-    return {"store": store, "missing": missing, "ghosts": ghosts}
+    return {"store": store, "missing": missing, "ghosts": orphans}
 
 
 def problem_shape(problem: IndexProblem) -> dict[str, object]:
@@ -70,5 +70,5 @@ def _store_shape(store: StoreIndex) -> dict[str, object]:
         else {"started": utc(rebuild.started), "done": rebuild.done, "total": rebuild.total, "seconds_left": left},
         "compared": utc(store.reconciled),
         "missing": store.missing,
-        "ghosts": store.ghosts,
+        "ghosts": store.orphans,
     }

@@ -148,3 +148,11 @@ JOIN users ON users.id = mailboxes.user_id
 WHERE entries.folder_id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM messages
                   WHERE messages.id = entries.message_id AND messages.store_id = entries.store_id)
 ORDER BY 1, 2, 3, 4;
+
+-- ids_after --
+-- The next messages of a store, in order: a page for comparing store and index
+SELECT id FROM messages WHERE store_id = $1 AND id > $2 ORDER BY id LIMIT $3;
+
+-- existing --
+-- Which of these messages the store has
+SELECT id FROM messages WHERE store_id = $1 AND id = ANY ($2::bigint[]);

@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 
 from muniment import log, metrics
-from muniment.db import index
+from muniment.db import generations, index_pause, index_problems, message_facts, outbox
 from muniment.db.database import Session
-from muniment.db.index import OutboxRow, Outcome
+from muniment.db.index_problems import Outcome
+from muniment.db.outbox import OutboxRow
 from muniment.errors import SearchUnavailable
 from muniment.metrics import Stage, timed
 from muniment.model.document import Document
@@ -39,7 +40,7 @@ async def drain_outbox(resources: Resources) -> int:
     until = time.monotonic() + DRAIN_SECONDS
     total = 0
     async with resources.database.session() as session:
-        if await index.is_paused(session):
+        if await index_pause.is_paused(session):
             return 0
     while True:
         try:
@@ -47,11 +48,11 @@ async def drain_outbox(resources: Resources) -> int:
                 taken = await _drain_batch(resources, until)
         except SearchUnavailable as error:
             async with resources.database.session() as session:
-                await index.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
+                await index_pause.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
             raise
         if taken and not total:
             async with resources.database.session() as session:
-                await index.resume(session)
+                await index_pause.resume(session)
         total += taken
         if not taken or time.monotonic() >= until:
             return total
@@ -60,21 +61,21 @@ async def drain_outbox(resources: Resources) -> int:
 async def _drain_batch(resources: Resources, until: float) -> int:
     """Index one batch in the transaction that takes it out of the outbox; return how many messages."""
     async with resources.database.transaction() as session:
-        await index.share(session)
-        rows = await index.claim(session, resources.settings.index_batch)
+        await generations.share(session)
+        rows = await outbox.claim(session, resources.settings.index_batch)
         if not rows:
             return 0
-        version = await index.next_version(session)
+        version = await outbox.next_version(session)
         messages = sorted({(row.store_id, row.message_id) for row in rows})
-        facts = await index.facts(session, messages)
+        facts = await message_facts.find(session, messages)
         documents: dict[tuple[int, int], Document | None] = dict.fromkeys(
             set(messages) - {(one.store_id, one.message_id) for one in facts}
         )
         async for document in make_documents(resources, session, facts, version, until):
             documents[document.store_id, document.message_id] = document
         outcomes = await _apply(resources, session, rows, documents, version)
-        await index.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
-        await index.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
+        await index_problems.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
+        await outbox.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
     failed = [one for one in outcomes if not one.indexed]
     metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))
     metrics.INDEXED.labels("failed").inc(len(failed))

@@ -13,9 +13,10 @@ from muniment import log
 from muniment.attachments import Kind, kind_of
 from muniment.attachments.limits import READERS_VERSION
 from muniment.contents.codec import EncodedPart, decode_part
-from muniment.db import index
+from muniment.db import attachment_texts
+from muniment.db.attachment_texts import TextRow
 from muniment.db.database import Session
-from muniment.db.index import Facts, TextRow
+from muniment.db.message_facts import Facts
 from muniment.errors import Damaged
 from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
@@ -141,7 +142,7 @@ async def _attachments(resources: Resources, session: Session, read: _Read) -> l
         for digest, attachment, kind in zip(read.hashes, read.body.attachments, read.kinds, strict=True)
         if kind.is_read and kind.value in allowed
     }
-    texts = await index.texts(session, list(wanted), READERS_VERSION)
+    texts = await attachment_texts.find(session, list(wanted), READERS_VERSION)
     silent_since = time.monotonic()
     for digest, (attachment, kind) in wanted.items():
         if digest in texts:
@@ -149,7 +150,7 @@ async def _attachments(resources: Resources, session: Session, read: _Read) -> l
         row = texts[digest] = await _read_attachment(resources, digest, attachment, kind)
         # By itself: what took long must not be lost with this batch.
         async with resources.database.transaction() as other:
-            await index.keep_texts(other, [row], READERS_VERSION)
+            await attachment_texts.keep(other, [row], READERS_VERSION)
         if time.monotonic() - silent_since > SIGN_OF_LIFE_SECONDS:
             await session.value("SELECT 1")
             silent_since = time.monotonic()

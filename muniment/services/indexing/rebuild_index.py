@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from muniment import log
-from muniment.db import index
-from muniment.db.index import Generation
+from muniment.db import generations, outbox
+from muniment.db.generations import Generation
 from muniment.errors import SearchUnavailable
 from muniment.search import Target
 from muniment.services.access.principal import Principal, Right
-from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.index_targets import list_generations
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -36,10 +36,10 @@ async def begin_rebuilds(principal: Principal, resources: Resources, store: str 
     """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
     principal.require(Right.ADMIN)
     begun = []
-    for one in await generations(resources, store):
+    for one in await list_generations(resources, store):
         async with resources.database.transaction() as session:
-            await index.exclude(session)
-            new = await index.begin_rebuild(session, one.store_id, resources.index.backend)
+            await generations.exclude(session)
+            new = await generations.begin_rebuild(session, one.store_id, resources.index.backend)
         begun.append(Begun(one.store_name, already=not new))
     return begun
 
@@ -48,12 +48,12 @@ async def give_up_rebuilds(principal: Principal, resources: Resources, store: st
     """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
     principal.require(Right.ADMIN)
     stopped = []
-    for one in await generations(resources, store):
+    for one in await list_generations(resources, store):
         if one.building is None:
             continue
         async with resources.database.transaction() as session:
-            await index.exclude(session)
-            await index.give_up_rebuild(session, one.store_id, resources.index.backend)
+            await generations.exclude(session)
+            await generations.give_up_rebuild(session, one.store_id, resources.index.backend)
         await _discard(resources, one.store_id, one.building)
         stopped.append(one.store_name)
     return stopped
@@ -63,15 +63,15 @@ async def drive_rebuild(resources: Resources, generation: Generation) -> None:
     """Take the next step of a rebuild that is under way; does nothing where another process takes it."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
-        if not await index.try_tend(session, store_id):
+        if not await generations.try_tend(session, store_id):
             return
         if generation.upto is None:
-            await index.measure_rebuild(session, store_id, backend)
+            await generations.measure_rebuild(session, store_id, backend)
             return
-        room = SLICE - await index.pending_of(session, store_id, SLICE)
-        if room <= 0 or await index.hand_over_next(session, store_id, backend, room):
+        room = SLICE - await outbox.waiting(session, store_id, SLICE)
+        if room <= 0 or await generations.hand_over_next(session, store_id, backend, room):
             return
-        if await index.is_pending_for_building(session, store_id):
+        if await outbox.is_building_waiting(session, store_id):
             return
     await _end(resources, generation)
 
@@ -80,16 +80,16 @@ async def _end(resources: Resources, generation: Generation) -> None:
     """Let searches see the new index: everything was handed over, and nothing waits."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
-        if not await index.try_tend(session, store_id):
+        if not await generations.try_tend(session, store_id):
             return
-        await index.exclude(session)
-        now = next(one for one in await index.generations(session, backend) if one.store_id == store_id)
+        await generations.exclude(session)
+        now = next(one for one in await generations.list_all(session, backend) if one.store_id == store_id)
         if now.building is None or now.building != generation.building:
             return
         target = Target(store_id, now.live, now.building)
         await resources.index.prepare([target])
         await resources.index.promote(session, target)
-        await index.end_rebuild(session, store_id, backend, now.building)
+        await generations.end_rebuild(session, store_id, backend, now.building)
     _log.info("index built anew", store=now.store_name, messages=now.handed)
     await _discard(resources, store_id, now.live)
 

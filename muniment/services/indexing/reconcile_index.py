@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from muniment import log
 from muniment.clock import utc_now
-from muniment.db import index
+from muniment.db import generations, index_problems, messages, outbox
 from muniment.db.database import Session
-from muniment.db.index import Generation
+from muniment.db.generations import Generation
 from muniment.search import Target
 from muniment.services.access.principal import Principal, Right
-from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.index_targets import list_generations
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -32,24 +32,24 @@ async def reconcile_index(resources: Resources, generation: Generation) -> tuple
     store_id = generation.store_id
     target = Target(store_id, generation.live, generation.building)
     await resources.index.prepare([target])
-    missing = ghosts = after = 0
+    missing = orphans = after = 0
     complete = False
     while not complete:
         async with resources.database.transaction() as session:
-            if not await index.try_tend(session, store_id):
-                return missing, ghosts
+            if not await generations.try_tend(session, store_id):
+                return missing, orphans
             lacking, unknown, after, complete = await _compare(resources, session, target, after)
-            await index.hand_over(session, store_id, sorted(lacking | unknown))
+            await outbox.add(session, store_id, sorted(lacking | unknown))
             missing += len(lacking)
-            ghosts += len(unknown)
-            if missing + ghosts >= MOST_WAITING:
+            orphans += len(unknown)
+            if missing + orphans >= MOST_WAITING:
                 break
     if complete:
         async with resources.database.transaction() as session:
-            await index.reconciled(session, store_id, resources.index.backend, missing, ghosts)
-    if missing or ghosts:
-        _log.warning("index healed", store=generation.store_name, missing=missing, ghosts=ghosts)
-    return missing, ghosts
+            await generations.reconciled(session, store_id, resources.index.backend, missing, orphans)
+    if missing or orphans:
+        _log.warning("index healed", store=generation.store_name, missing=missing, orphans=orphans)
+    return missing, orphans
 
 
 async def compare_indexes(principal: Principal, resources: Resources, store: str | None) -> list[tuple[str, int, int]]:
@@ -59,7 +59,9 @@ async def compare_indexes(principal: Principal, resources: Resources, store: str
     NotFound when there is no such store.
     """
     principal.require(Right.ADMIN)
-    return [(one.store_name, *await reconcile_index(resources, one)) for one in await generations(resources, store)]
+    return [
+        (one.store_name, *await reconcile_index(resources, one)) for one in await list_generations(resources, store)
+    ]
 
 
 def is_due(generation: Generation, hours: float) -> bool:
@@ -77,8 +79,8 @@ async def _compare(
     once more.
     """
     store_id = target.store_id
-    stored = await index.ids_after(session, store_id, after, PAGE)
-    excused = await index.excused(session, store_id, stored)
+    stored = await messages.ids_after(session, store_id, after, PAGE)
+    excused = await index_problems.excused(session, store_id, stored)
     found = await resources.index.ids(session, target, after, PAGE)
     ends = [ids[-1] for ids in (stored, found) if len(ids) == PAGE]
     last = min(ends) if ends else max([*stored, *found], default=after)
@@ -86,6 +88,6 @@ async def _compare(
     in_index = {one for one in found if one <= last}
     unknown = in_index - in_archive
     if unknown:
-        unknown -= set(await index.existing(session, store_id, sorted(unknown)))
-        unknown -= await index.excused(session, store_id, sorted(unknown))
+        unknown -= set(await messages.existing(session, store_id, sorted(unknown)))
+        unknown -= await index_problems.excused(session, store_id, sorted(unknown))
     return in_archive - in_index - excused, unknown, last, not ends

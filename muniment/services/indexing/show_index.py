@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from muniment.clock import utc_now
-from muniment.db import index
-from muniment.db.index import Coverage, Generation, Pause, Reason
+from muniment.db import generations, index_coverage, index_pause, index_problems
+from muniment.db.generations import Generation
+from muniment.db.index_coverage import Coverage
+from muniment.db.index_pause import Pause
+from muniment.db.index_problems import Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.index_problem import IndexProblem
 from muniment.search import Target
 from muniment.services.access.principal import Principal, Right
-from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.index_targets import list_generations
 from muniment.services.resources import Resources
 
 #: Reasons that are shown.
@@ -34,7 +37,7 @@ class StoreIndex:
     """How much of a store the index has; `indexed` is None when the index does not answer.
 
     `failed`: refused by the index. `partly`: with a text or an attachment that could not be read. `reconciled`: the
-    last comparison of ids both ways, which found `missing` and `ghosts`.
+    last comparison of ids both ways, which found `missing` and `orphans`.
     """
 
     name: str
@@ -47,7 +50,7 @@ class StoreIndex:
     rebuild: Rebuild | None
     reconciled: datetime | None
     missing: int
-    ghosts: int
+    orphans: int
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,10 @@ async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
     """Count on both sides."""
     principal.require(Right.OPERATE, Right.PROCESS)
     async with resources.database.session() as session:
-        stores = await index.coverage(session)
-        known = {one.store_id: one for one in await index.generations(session, resources.index.backend)}
-        reasons = await index.reasons(session, _REASONS)
-        pause = await index.paused(session)
+        stores = await index_coverage.coverage(session)
+        known = {one.store_id: one for one in await generations.list_all(session, resources.index.backend)}
+        reasons = await index_problems.reasons(session, _REASONS)
+        pause = await index_pause.find(session)
         counts: dict[int, int | None] = {}
         error = ""
         for store in stores:
@@ -116,7 +119,7 @@ async def list_problems(
     """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
     principal.require(Right.ADMIN)
     async with resources.database.session() as session:
-        return await index.problems(session, await _store_id(resources, store), limit)
+        return await index_problems.list_all(session, await _store_id(resources, store), limit)
 
 
 async def retry_problems(principal: Principal, resources: Resources, store: str | None) -> int:
@@ -124,11 +127,11 @@ async def retry_problems(principal: Principal, resources: Resources, store: str 
     principal.require(Right.ADMIN)
     store_id = await _store_id(resources, store)
     async with resources.database.transaction() as session:
-        return await index.retry_all(session, store_id)
+        return await index_problems.retry_all(session, store_id)
 
 
 async def _store_id(resources: Resources, name: str | None) -> int | None:
-    return None if name is None else (await generations(resources, name))[0].store_id
+    return None if name is None else (await list_generations(resources, name))[0].store_id
 
 
 def _store(store: Coverage, generation: Generation, indexed: int | None) -> StoreIndex:
@@ -143,7 +146,7 @@ def _store(store: Coverage, generation: Generation, indexed: int | None) -> Stor
         rebuild=_rebuild(generation, store.building),
         reconciled=generation.reconciled,
         missing=generation.missing,
-        ghosts=generation.ghosts,
+        orphans=generation.orphans,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from muniment.db import index, status
+from muniment.db import generations, index_pause, index_problems, outbox, status
 from muniment.jobs import INDEX_DRAIN, Queue
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.drain_outbox import drain_outbox
-from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.index_targets import list_generations
 from muniment.services.indexing.rebuild_index import drive_rebuild
 from muniment.services.indexing.reconcile_index import MOST_WAITING, is_due, reconcile_index
 from muniment.services.resources import Resources
@@ -22,7 +22,7 @@ async def work_at_index(principal: Principal, resources: Resources) -> None:
     """Do what there is to do at the index, for a bounded time; SearchUnavailable when it takes nothing."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
-        if await index.is_paused(session):
+        if await index_pause.is_paused(session):
             return
     await tend_index(resources)
     await drain_outbox(resources)
@@ -32,8 +32,8 @@ async def work_at_index(principal: Principal, resources: Resources) -> None:
 async def tend_index(resources: Resources) -> None:
     """Take the next step of every rebuild, and compare what is due."""
     async with resources.database.transaction() as session:
-        await index.retry(session, _RETRIED)
-    for generation in await generations(resources):
+        await index_problems.retry(session, _RETRIED)
+    for generation in await list_generations(resources):
         if generation.building is not None:
             await drive_rebuild(resources, generation)
         elif is_due(generation, resources.settings.reconcile_hours) and not await _is_busy(
@@ -45,18 +45,18 @@ async def tend_index(resources: Resources) -> None:
 async def _is_busy(resources: Resources, store_id: int) -> bool:
     """Whether so much waits that a comparison, which hands over more, can wait, too."""
     async with resources.database.session() as session:
-        return await index.pending_of(session, store_id, MOST_WAITING // 2) >= MOST_WAITING // 2
+        return await outbox.waiting(session, store_id, MOST_WAITING // 2) >= MOST_WAITING // 2
 
 
 async def dispatch_index(principal: Principal, resources: Resources) -> None:
     """Send index tasks while there is more to do than the tasks in the broker will take."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
-        if await index.is_paused(session):
+        if await index_pause.is_paused(session):
             return
         depth = await status.outbox_depth(session)
-        found = await index.generations(session, resources.index.backend)
-        due = await index.is_retry_due(session)
+        found = await generations.list_all(session, resources.index.backend)
+        due = await index_problems.is_retry_due(session)
     tending = due or any(one.building is not None or is_due(one, resources.settings.reconcile_hours) for one in found)
     wanted = min(MAX_INDEX_TASKS, max(-(-depth // resources.settings.index_batch), int(tending)))
     if wanted:

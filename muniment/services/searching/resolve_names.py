@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from muniment.db import index
+from muniment.db import search_scope
 from muniment.db.database import Session
 from muniment.errors import Misconfigured
 from muniment.search.query import All, Any, InArchive, InArchives, InFolder, InFolders, Not, Query
@@ -27,7 +27,7 @@ async def resolve_names(session: Session, query: Query, archives: tuple[int, ...
             return InFolders(_few(await _folders(session, names, archives), "/".join(names)))
         case InArchive(name):
             fits = _pattern(fold(name))
-            users = await index.archives_of(session, archives)
+            users = await search_scope.archives_of(session, archives)
             return InArchives(_few(tuple(one.id for one in users if fits.fullmatch(fold(one.name))), name))
         case _:
             return query
@@ -36,7 +36,7 @@ async def resolve_names(session: Session, query: Query, archives: tuple[int, ...
 async def _folders(session: Session, names: tuple[str, ...], archives: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the folders whose path has these names side by side: one of that name, and those below it."""
     fits = _pattern("/" + "/".join(names) + "/")
-    folders = await index.folders_of(session, archives)
+    folders = await search_scope.folders_of(session, archives)
     return tuple(
         one.id for one in folders if fits.search("/" + "/".join(fold(name) for name in (one.address, *one.path)) + "/")
     )

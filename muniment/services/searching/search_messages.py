@@ -14,9 +14,9 @@ from tzlocal import get_localzone
 from muniment.attachments.limits import READERS_VERSION
 from muniment.clock import utc_now
 from muniment.contents.codec import decode_part
-from muniment.db import index
+from muniment.db import attachment_texts, index_coverage, index_pause, search_scope
 from muniment.db.database import Session
-from muniment.db.index import FiledRow
+from muniment.db.search_scope import FiledRow
 from muniment.errors import Damaged, Misconfigured
 from muniment.mail.bodies import read_text
 from muniment.search import Facet, Match, Matches, Request, Sort, parse
@@ -104,7 +104,7 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
             subject = principal.user or "all archives"
             await audit.act(session, principal, Action.ARCHIVE_SEARCHED, subject, after={"query": search.query})
         resolved = await resolve_names(session, query, archives)
-        folders = await index.folders_of(session, archives) if search.facets else []
+        folders = await search_scope.folders_of(session, archives) if search.facets else []
         request = Request(
             resolved,
             archives,
@@ -115,17 +115,19 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
             facets=search.facets,
         )
         matches = await resources.index.search(session, request)
-        places = await index.filed(session, [(one.store_id, one.message_id) for one in matches.page], archives)
+        places = await search_scope.places_of(
+            session, [(one.store_id, one.message_id) for one in matches.page], archives
+        )
         hits = _hits(matches, places)
         if search.snippets:
             hits = [one async for one in _with_snippets(session, query, hits)]
-        paused = await index.paused(session)
+        paused = await index_pause.find(session)
         return Found(
             hits,
             matches.total,
             facets=_named(matches, {str(one.id): "/".join((one.address, *one.path)) for one in folders}),
             following=_packed(search, matches.page[-1]) if len(matches.page) == search.limit else "",
-            lacking=await index.lacking(session, MOST_COUNTED),
+            lacking=await index_coverage.lacking(session, MOST_COUNTED),
             paused=paused.reason if paused else "",
         )
 
@@ -186,7 +188,7 @@ async def _with_snippet(session: Session, query: Query, hit: Hit, raw: bytes) ->
     found = snippet(query, texts)
     if found is None and body.attachments:
         hashes = [hashlib.sha256(one.data).digest() for one in body.attachments]
-        kept = await index.texts(session, hashes, READERS_VERSION)
+        kept = await attachment_texts.find(session, hashes, READERS_VERSION)
         found = snippet(query, [(Field.ATTACHMENT, one.text) for one in kept.values()])
     found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names])
     return replace(hit, snippet=found)

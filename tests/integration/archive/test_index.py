@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from muniment.db import index
+from muniment.db import outbox
 from muniment.db.database import Session
 from muniment.errors import DatabaseUnavailable, SearchUnavailable
 from muniment.jobs import INDEX_DRAIN
@@ -191,8 +191,8 @@ async def test_two_drains_share_the_work(harness: Harness) -> None:
     """Two index workers at once never take the same row."""
     await archived(harness)
     async with harness.database.transaction() as first, harness.database.transaction() as second:
-        mine = await index.claim(first, 40)
-        yours = await index.claim(second, 40)
+        mine = await outbox.claim(first, 40)
+        yours = await outbox.claim(second, 40)
 
     assert (len(mine), len(yours)) == (40, 32)
     assert not {row.id for row in mine} & {row.id for row in yours}

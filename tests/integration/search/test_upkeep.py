@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from muniment.db import index
+from muniment.db import message_facts
 from muniment.errors import NotFound
 from muniment.search import Change, OpenSearchIndex, Target
 from muniment.services.indexing.drain_outbox import drain_outbox
-from muniment.services.indexing.index_targets import generations
+from muniment.services.indexing.index_targets import list_generations
 from muniment.services.indexing.make_documents import make_documents
 from muniment.services.indexing.rebuild_index import begin_rebuilds, give_up_rebuilds
 from muniment.services.indexing.reconcile_index import reconcile_index
@@ -59,14 +59,14 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
     async with searching.database.session() as session:
         await session.execute("DELETE FROM messages WHERE id IN (SELECT max(id) FROM messages)")
         await session.execute("DELETE FROM index_outbox")
-    (generation,) = await generations(searching.resources)
+    (generation,) = await list_generations(searching.resources)
     healed = await reconcile_index(searching.resources, generation)
     await drain_outbox(searching.resources)
     again = await reconcile_index(searching.resources, generation)
     status = (await show_index(ADMIN, searching.resources)).stores[0]
 
     assert (healed, again) == ((5, 1), (0, 0))
-    assert (status.indexed, status.outbox, status.missing, status.ghosts) == (MESSAGES - 1, 0, 0, 0)
+    assert (status.indexed, status.outbox, status.missing, status.orphans) == (MESSAGES - 1, 0, 0, 0)
 
 
 async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness) -> None:
@@ -83,7 +83,7 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
         await searching.archive("later")
     midst = await searching.search("latecomer", ANNA)
     await settled(searching)
-    (after,) = await generations(searching.resources)
+    (after,) = await list_generations(searching.resources)
     found = await searching.found("-nonesuch", ANNA)
 
     assert (begun.already, twice.already) == (False, True)
@@ -132,7 +132,7 @@ async def test_an_older_version_never_wins(searching: Harness) -> None:
     await read_in(searching)
     async with searching.database.transaction() as session:
         ids = await session.values("SELECT id FROM messages WHERE subject = 'Large thing'")
-        facts = await index.facts(session, [(1, ids[0])])
+        facts = await message_facts.find(session, [(1, ids[0])])
         (document,) = [one async for one in make_documents(searching.resources, session, facts, 0, float("inf"))]
         for version, subject in ((10**9, "newest"), (10**9 - 1, "older")):
             other = replace(document, subject=subject, version=version)

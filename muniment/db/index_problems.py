@@ -1,0 +1,77 @@
+"""Messages that are not indexed, or only in part, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muniment.db.database import Session
+from muniment.db.sql import load
+from muniment.model.index_problem import IndexProblem
+
+_SQL = load("index_problems")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result for one message; `reasons`: why it is not indexed, or only in part."""
+
+    store_id: int
+    message_id: int
+    indexed: bool = True
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason why messages are not indexed, or only in part, and the number of messages."""
+
+    store_id: int
+    indexed: bool
+    reason: str
+    messages: int
+
+
+async def settle(session: Session, outcomes: Sequence[Outcome], first_seconds: float, cap_seconds: float) -> None:
+    """Record what is not indexed, or only in part, and delete former problems of the other messages."""
+    await session.execute(
+        _SQL["settle"],
+        [outcome.store_id for outcome in outcomes],
+        [outcome.message_id for outcome in outcomes],
+        [outcome.indexed for outcome in outcomes],
+        ["\n".join(outcome.reasons) for outcome in outcomes],
+        first_seconds,
+        cap_seconds,
+    )
+
+
+async def retry(session: Session, limit: int) -> None:
+    """Put failures that are due back into the outbox."""
+    await session.execute(_SQL["retry"], limit)
+
+
+async def retry_all(session: Session, store_id: int | None) -> int:
+    """Put every problem of a store, or of all stores, back into the outbox; return how many."""
+    count: int = await session.value(_SQL["retry_all"], store_id)
+    return count
+
+
+async def is_retry_due(session: Session) -> bool:
+    """Whether a failure is due for another attempt."""
+    due: bool = await session.value(_SQL["is_retry_due"])
+    return due
+
+
+async def excused(session: Session, store_id: int, message_ids: Sequence[int]) -> set[int]:
+    """Return the messages that the index may lack: they wait in the outbox, or it refused them."""
+    return set(await session.values(_SQL["excused"], store_id, list(message_ids))) if message_ids else set()
+
+
+async def reasons(session: Session, limit: int) -> list[Reason]:
+    """Return why messages are not indexed, or only in part, the most frequent reasons first."""
+    return await session.rows(Reason, _SQL["reasons"], limit)
+
+
+async def list_all(session: Session, store_id: int | None, limit: int) -> list[IndexProblem]:
+    """Return messages of a store, or of all stores, that are not indexed, then those that are in part."""
+    return await session.rows(IndexProblem, _SQL["list_all"], store_id, limit)
