@@ -12,10 +12,11 @@ from muniment.shapes.values import utc
 
 def index_shape(found: IndexStatus) -> dict[str, object]:
     """`backend`, `messages`, `indexed` (null when the index does not answer), `coverage` (0 to 1, or null), `outbox`,
-    `failed` (refused by the index), `error` (why it does not answer), `paused` (why it takes nothing, or null),
-    `stores[{name, state, messages, indexed, outbox, failed, partly, rebuild, compared, missing, ghosts}]` (partly: a text
-    or attachment could not be read; rebuild: null or {started, done, total, seconds_left}; compared: when ids were, and
-    how many were missing or only in the index), `failures[{reason, messages, indexed}]` (the most frequent reasons).
+    `failed` (refused by the index), `error` (why it does not answer), `paused` (why it accepts no writes, or null),
+    `stores[{name, state, messages, indexed, outbox, failed, partly, rebuild, compared, missing, orphans}]` (partly: a
+    text or attachment could not be read; rebuild: null or {started, done, total, seconds_left}; compared: time of the
+    last comparison, which found that many messages missing and that many orphans in the index),
+    `failures[{reason, messages, indexed}]` (the most frequent reasons).
     """
     return {
         "backend": found.backend,
@@ -32,13 +33,13 @@ def index_shape(found: IndexStatus) -> dict[str, object]:
 
 
 def comparison_shape(store: str, missing: int, orphans: int) -> dict[str, object]:
-    """`store`, `missing` (messages that the index lacked), `ghosts` (that only the index had); both are mended."""
-    return {"store": store, "missing": missing, "ghosts": orphans}
+    """`store`, `missing` (messages that the index lacked), `orphans` (documents without a message); both are repaired."""
+    return {"store": store, "missing": missing, "orphans": orphans}
 
 
 def problem_shape(problem: IndexProblem) -> dict[str, object]:
     """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `attempts`, `since`,
-    `next_try` (null: none by itself).
+    `next_try` (null: no automatic retry).
     """
     return {
         "store": problem.store_name,
@@ -70,5 +71,5 @@ def _store_shape(store: StoreIndex) -> dict[str, object]:
         else {"started": utc(rebuild.started), "done": rebuild.done, "total": rebuild.total, "seconds_left": left},
         "compared": utc(store.reconciled),
         "missing": store.missing,
-        "ghosts": store.orphans,
+        "orphans": store.orphans,
     }

@@ -81,7 +81,7 @@ def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> Non
     assert "messages found" in shown
     assert (wrong.code, "never closed, at character 1:" in wrong.stderr) == (ExitCode.MISCONFIGURED, True)
     assert (everybody.code, "--user NAME" in everybody.stderr) == (ExitCode.REFUSED, True)
-    assert all((one["missing"], one["ghosts"]) == (0, 0) for one in compared)
+    assert all((one["missing"], one["orphans"]) == (0, 0) for one in compared)
     assert rebuilt.endswith("done\n")
     assert "100% of the messages" in status
     assert counted == f"{saved['results']} messages found\n"
