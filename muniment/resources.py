@@ -56,7 +56,7 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         stack.push_async_callback(queue.close)
         governor = _governor(settings, settings.redis_url, database)
         stack.push_async_callback(governor.close)
-        index = open_index(settings)
+        index = open_index(settings, database)
         stack.push_async_callback(index.close)
         resources = Resources(
             settings=settings,
@@ -71,10 +71,10 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
         yield resources
 
 
-def open_index(settings: Settings) -> SearchIndex:
+def open_index(settings: Settings, database: Database) -> SearchIndex:
     """Return the index that the settings choose; it connects when it is used."""
     if settings.opensearch_url is None:
-        return PostgresIndex()
+        return PostgresIndex(database)
     return search.OpenSearchIndex.open(
         settings.opensearch_url,
         prefix=settings.opensearch_prefix,

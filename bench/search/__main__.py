@@ -1,4 +1,4 @@
-"""`python -m bench.search`: index real or generated mail beside notmuch, then search among a million messages."""
+"""`python -m bench.search`: index real or generated mail beside notmuch, then search a million messages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from bench.search.indexing import Rate, index_with_muniment, index_with_notmuch
 from bench.search.latency import Latency, load, measure
 from bench.search.store import new_database
 from muniment import log
+from muniment.db.database import Database
 from muniment.demo.mail import generate_mailbox
 from muniment.mail.bodies import read_text
 from muniment.search import OpenSearchIndex, PostgresIndex
+from muniment.secrecy import Secret
 from tests.support.corpus import corpus_archive, corpus_messages
 from tests.support.opensearch import running_opensearch
 from tests.support.services import postgres_server
 
 
 @click.command()
-@click.option("--messages", default=10_000, show_default=True, help="Messages that are indexed beside notmuch.")
-@click.option("--documents", default=1_000_000, show_default=True, help="Messages that are searched; 0: none.")
+@click.option("--messages", default=10_000, show_default=True, help="Messages to index beside notmuch.")
+@click.option("--documents", default=1_000_000, show_default=True, help="Messages to search; 0: none.")
 def main(messages: int, documents: int) -> None:
     """Print tables in Markdown."""
     log.configure("WARNING", json=False)
@@ -36,7 +38,7 @@ def main(messages: int, documents: int) -> None:
             if messages:
                 raws = _mail(messages)
                 rates = [index_with_notmuch(folder, raws)]
-                warm = folder / "warm"  # Java compiles what is used
+                warm = folder / "warm"  # Java compiles code that is used
                 index_with_muniment("warm up", new_database(server), warm, raws, 2, node.url.reveal())
                 for title, processes, url in (
                     ("postgresql x2", 2, None),
@@ -53,23 +55,31 @@ def main(messages: int, documents: int) -> None:
                 print(f"\nOpenSearch: {documents:,} generated documents in {seconds:.0f} s")
                 node.request("POST", "/million*/_refresh")
                 opened = OpenSearchIndex.open(node.url, prefix="million")
-                _print_latencies(asyncio.run(_measured(opened, million)))
+                _print_latencies(asyncio.run(_at_opensearch(opened)))
                 print(node.request("GET", "/_cat/indices/million*?format=json&h=docs.count,store.size"))
         if documents:
             seconds = load(million, documents)
             print(f"\nPostgreSQL: {documents:,} generated documents in {seconds:.0f} s")
-            _print_latencies(asyncio.run(measure(PostgresIndex(), million)))
+            _print_latencies(asyncio.run(_in_postgres(million)))
 
 
-async def _measured(index: OpenSearchIndex, url: str) -> list[Latency]:
+async def _at_opensearch(index: OpenSearchIndex) -> list[Latency]:
     try:
-        return await measure(index, url)
+        return await measure(index)
     finally:
         await index.close()
 
 
+async def _in_postgres(url: str) -> list[Latency]:
+    database = await Database.open(Secret(url))
+    try:
+        return await measure(PostgresIndex(database))
+    finally:
+        await database.close()
+
+
 def _mail(count: int) -> list[bytes]:
-    """Return real messages without attachments; generated ones where there is no corpus."""
+    """Return real messages without attachments, or generated ones where there is no corpus."""
     if corpus_archive() is not None:
         real = (message.raw for message in corpus_messages())
         return list(islice((raw for raw in real if not read_text(raw, limit=10).has_attachment), count))

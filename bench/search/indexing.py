@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.search.store import opened
-from muniment.resources import open_index
 from muniment.services.indexing.show_index import show_index
 from muniment.settings import Settings
 from tests.support.principal import ADMIN
@@ -51,19 +50,14 @@ def index_with_muniment(
     folder.mkdir(parents=True, exist_ok=True)
 
     async def prepare() -> int:
-        index = open_index(settings)
-        async with opened(database_url, folder, index) as resources:
-            count = await store(resources.database, raws)
-        await index.close()
-        return count
+        async with opened(database_url, folder, settings) as resources:
+            return await store(resources.database, raws)
 
     async def check(count: int) -> None:
-        index = open_index(settings)
-        async with opened(database_url, folder, index) as resources:
+        async with opened(database_url, folder, settings) as resources:
             status = await show_index(ADMIN, resources)
             if (status.indexed, status.outbox) != (count, 0):
                 raise AssertionError(f"{status.indexed} of {count} messages indexed, {status.outbox} wait")
-        await index.close()
 
     count = asyncio.run(prepare())
     command = [sys.executable, "-m", "bench.search.worker", str(folder)]

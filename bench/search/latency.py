@@ -87,16 +87,16 @@ def _apply(url: str, prefix: str | None, opensearch_url: str | None, first: int,
     """Put documents into an index, in a process of its own."""
 
     async def work() -> None:
-        index: SearchIndex = PostgresIndex()
+        database = await Database.open(Secret(url))
+        index: SearchIndex = PostgresIndex(database)
         if opensearch_url is not None and prefix is not None:
             index = OpenSearchIndex.open(Secret(opensearch_url), prefix=prefix)
-        database = await Database.open(Secret(url))
         await index.prepare(TARGET)
         batch: list[Document] = []
         for document in documents(first, last):
             batch.append(document)
             if len(batch) == _BATCH or document.message_id == last - 1:
-                await _put(index, database, [Change(1, one.message_id, one.version, one) for one in batch])
+                await _put(index, [Change(1, one.message_id, one.version, one) for one in batch])
                 batch.clear()
         await index.close()
         await database.close()
@@ -104,13 +104,12 @@ def _apply(url: str, prefix: str | None, opensearch_url: str | None, first: int,
     asyncio.run(work())
 
 
-async def _put(index: SearchIndex, database: Database, changes: list[Change]) -> None:
-    """Apply changes, again and again while the index has no room, as index workers do."""
+async def _put(index: SearchIndex, changes: list[Change]) -> None:
+    """Apply changes, and repeat them while the index accepts no writes, as index workers do."""
     while True:
         try:
-            async with database.transaction() as session:
-                if failures := await index.apply(session, TARGET, changes):
-                    raise AssertionError(failures[0])
+            if failures := await index.apply(TARGET, changes):
+                raise AssertionError(failures[0])
         except SearchUnavailable:
             await asyncio.sleep(2)
         else:
@@ -131,30 +130,32 @@ def load(url: str, count: int, prefix: str | None = None, opensearch_url: str | 
     return time.monotonic() - began
 
 
-async def measure(index: SearchIndex, url: str) -> list[Latency]:
-    """Run every shape many times, one after the other, each time with other words; the first few are not counted."""
-    database = await Database.open(Secret(url))
+async def measure(index: SearchIndex) -> list[Latency]:
+    """Run each shape many times, one after the other, with other words each time; the first runs are not counted."""
     vocabulary = words()
     found = []
-    async with database.session() as session:
-        for shape in SHAPES:
-            rng = random.Random(shape.name)
-            seconds, totals = [], []
-            for repeat in range(_REPEATS + 5):
-                user = rng.randrange(1, USERS + 1)
-                query = parse(shape.text(rng, vocabulary), now=_NOW, zone=UTC)
-                if shape.in_folder:
-                    query = All((query, InFolders((user * FOLDERS + rng.randrange(FOLDERS),))))
-                request = Request(query, None if shape.everybody else (user,), sort=shape.sort, limit=50)
-                if shape.facets:
-                    request = replace(request, facets=True, folders=tuple(range(user * FOLDERS, (user + 1) * FOLDERS)))
-                began = time.perf_counter()
-                matches = await index.search(session, request)
-                if repeat >= 5:
-                    seconds.append(time.perf_counter() - began)
-                    totals.append(matches.total)
-            seconds.sort()
-            p95 = seconds[int(len(seconds) * 0.95)]
-            found.append(Latency(shape.name, statistics.median(seconds), p95, int(statistics.median(totals))))
-    await database.close()
+    for shape in SHAPES:
+        rng = random.Random(shape.name)
+        seconds, totals = [], []
+        for repeat in range(_REPEATS + 5):
+            request = _request(shape, rng, vocabulary)
+            began = time.perf_counter()
+            matches = await index.search(request)
+            if repeat >= 5:
+                seconds.append(time.perf_counter() - began)
+                totals.append(matches.total)
+        seconds.sort()
+        p95 = seconds[int(len(seconds) * 0.95)]
+        found.append(Latency(shape.name, statistics.median(seconds), p95, int(statistics.median(totals))))
     return found
+
+
+def _request(shape: Shape, rng: random.Random, vocabulary: list[str]) -> Request:
+    user = rng.randrange(1, USERS + 1)
+    query = parse(shape.text(rng, vocabulary), now=_NOW, zone=UTC)
+    if shape.in_folder:
+        query = All((query, InFolders((user * FOLDERS + rng.randrange(FOLDERS),))))
+    request = Request(query, None if shape.everybody else (user,), sort=shape.sort, limit=50)
+    if shape.facets:
+        request = replace(request, facets=True, folders=tuple(range(user * FOLDERS, (user + 1) * FOLDERS)))
+    return request

@@ -1,4 +1,4 @@
-"""An archive that is filled without any mail server: what is measured is the index."""
+"""An archive that is filled without a mail server, to measure the index alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Conflict
 from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
-from muniment.search import SearchIndex
+from muniment.resources import open_index
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.resources import Resources
 from muniment.settings import Settings
@@ -24,12 +24,13 @@ _numbers = count(1)
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path, index: SearchIndex) -> AsyncIterator[Resources]:
-    """Open the resources that indexing and searching need; `folder` is there."""
+async def opened(url: str, folder: Path, environment: Settings) -> AsyncIterator[Resources]:
+    """Open the resources that indexing and searching need, with the index that `environment` chooses; `folder` exists."""
     settings = Settings(data=folder, administrators_search=True)
     with suppress(Conflict):
         create_key_file(settings.key_file)
     database = await Database.open(Secret(url))
+    index = open_index(environment, database)
     resources = Resources(
         settings=settings,
         database=database,
@@ -42,6 +43,7 @@ async def opened(url: str, folder: Path, index: SearchIndex) -> AsyncIterator[Re
         yield resources
     finally:
         await resources.attachments.close()
+        await index.close()
         await database.close()
 
 

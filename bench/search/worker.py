@@ -12,7 +12,6 @@ from pathlib import Path
 from bench.search.store import opened
 from muniment import log
 from muniment.process import collect_garbage_seldom
-from muniment.resources import open_index
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.settings import Settings
 
@@ -21,13 +20,11 @@ async def main(folder: Path) -> None:
     """Drain, as an index worker does, until nothing is left."""
     settings = Settings.from_environment()
     assert settings.database_url is not None
-    index = open_index(settings)
-    async with opened(settings.database_url.reveal(), folder, index) as resources:
+    async with opened(settings.database_url.reveal(), folder, settings) as resources:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         while await drain_outbox(resources):
             pass
-    await index.close()
 
 
 if __name__ == "__main__":

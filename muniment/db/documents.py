@@ -1,4 +1,4 @@
-"""The index within PostgreSQL: documents, passages of long ones, and what is found among them."""
+"""The index in PostgreSQL: documents, passages of long ones, and searches in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muniment.db.sql import load
 _SQL = load("documents")
 _DIGITS: dict[str, LiteralString] = {
     digit: digit for digit in ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-}  # typed: numbers that become part of a query are built of these
+}  # numbers in a query are built of these, so that its type stays LiteralString
 
 
 _COUNT: LiteralString = "SELECT count(*) FROM search_documents AS d WHERE "
@@ -37,7 +37,7 @@ _FACETS: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A document as PostgreSQL keeps it; `document` and the passages are tsvectors in their text form."""
+    """A document as PostgreSQL stores it; `document` and the passages are tsvectors in text form."""
 
     store_id: int
     message_id: int
@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on `d`, a search document, or an order of them, in SQL, with the arguments that it numbers."""
+    """An SQL condition on `d`, a search document, or a sort key of it, with the arguments that it numbers."""
 
     sql: LiteralString
     arguments: tuple[object, ...]
@@ -83,8 +83,13 @@ class _Facet:
     count: int
 
 
+async def commit_without_flush(session: Session) -> None:
+    """Do not wait until the commit of this transaction is on disk."""
+    await session.execute(_SQL["commit_without_flush"])
+
+
 async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
-    """Write documents whose version is new; Unstorable when a text is too much for PostgreSQL."""
+    """Write documents that are newer than the stored ones; Unstorable when a text exceeds a limit of PostgreSQL."""
     await session.execute(
         _SQL["put_documents"],
         [row.store_id for row in rows],
@@ -105,7 +110,7 @@ async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
         [" ".join(row.types) for row in rows],
     )
     long = [row for row in rows if row.passages]
-    if long:  # they may have had more of them before
+    if long:  # an older version may have had more passages
         stores, ids = [row.store_id for row in long], [row.message_id for row in long]
         await session.execute(_SQL["drop_passages"], stores, ids)
     passages = [(row, number, words) for row in long for number, words in enumerate(row.passages)]
@@ -120,30 +125,30 @@ async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
 
 
 async def drop(session: Session, messages: Sequence[tuple[int, int]]) -> None:
-    """Remove documents (store, message)."""
-    stores, ids = [one[0] for one in messages], [one[1] for one in messages]
+    """Delete the documents of messages (store, id)."""
+    stores, ids = [store for store, _ in messages], [message for _, message in messages]
     await session.execute(_SQL["drop_documents"], stores, ids)
     await session.execute(_SQL["drop_passages"], stores, ids)
 
 
 async def count(session: Session, store_id: int) -> int:
-    """Count the documents of a store."""
+    """Return the number of a store's documents."""
     found: int = await session.value(_SQL["count_documents"], store_id)
     return found
 
 
 async def ids(session: Session, store_id: int, after: int, limit: int) -> list[int]:
-    """Return the next ids of messages that are indexed."""
+    """Return the next ids of a store's messages that have a document."""
     return await session.values(_SQL["document_ids"], store_id, after, limit)
 
 
 async def drop_older(session: Session, store_id: int, generation: int) -> None:
-    """Remove what generations before this one left."""
+    """Delete the documents of earlier generations."""
     await session.execute(_SQL["drop_older"], store_id, generation)
 
 
 async def count_matches(session: Session, where: Condition) -> int:
-    """Return how many documents match."""
+    """Return the number of documents that match."""
     query = _COUNT + where.sql
     found: int = await session.value(query, *where.arguments)
     return found
@@ -152,19 +157,19 @@ async def count_matches(session: Session, where: Condition) -> int:
 async def find(
     session: Session, where: Condition, score: Condition | None, after: Condition | None, limit: int
 ) -> list[Found]:
-    """Return matches by score, if it is given, and date, behind `after`; the arguments follow one another in this order."""
+    """Return matches behind `after`, by score if one is given, then by date; arguments are numbered in this order."""
     order: LiteralString = "score DESC, " if score else ""
     query = (
         _FIND[0] + (score.sql if score else "0") + _FIND[1] + where.sql + _FIND[2] + (after.sql if after else "true")
     ) + (" ORDER BY " + order + "date DESC, message_id DESC, store_id DESC LIMIT " + _literal(limit))
-    arguments = [value for one in (where, score, after) if one for value in one.arguments]
+    arguments = [value for part in (where, score, after) if part for value in part.arguments]
     return await session.rows(Found, query, *arguments)
 
 
 async def facets(
     session: Session, where: Condition, folders: Sequence[int] | None, limit: int
 ) -> dict[str, dict[str, int]]:
-    """Return how many matches there are by sender, year, folder (its id, one of `folders`) and type, the most frequent first."""
+    """Count matches by sender, year, folder (its id, one of `folders`) and type, the most frequent first."""
     allowed: LiteralString = placeholder(len(where.arguments) + 1) + "::bigint[]"
     query = (
         _FACETS[0] + where.sql + _FACETS[1] + allowed + _FACETS[2] + allowed + _FACETS[3] + _literal(limit) + _FACETS[4]
@@ -176,7 +181,7 @@ async def facets(
 
 
 def placeholder(number: int) -> LiteralString:
-    """Return what stands for an argument in a query: `$1`."""
+    """Return the placeholder of an argument, such as `$1`."""
     return "$" + _literal(number)
 
 

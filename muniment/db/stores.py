@@ -1,4 +1,4 @@
-"""Archive stores: which one takes new messages, and how much each holds."""
+"""Archive stores: which one takes new messages, and the totals of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOCK = 0x4D53544F  # "MSTO"
 
 @dataclass(frozen=True)
 class Store:
-    """An archive store; `bytes` are the originals', `documents` are in the full-text index."""
+    """An archive store and its totals; `bytes`: of the original messages, `documents`: in the full-text index."""
 
     id: int
     name: str
@@ -29,7 +29,7 @@ class Store:
 
 async def current(session: Session) -> int:
     """Return the id of the current store and keep it current until the transaction ends."""
-    # Whoever waited for the lock while another store became current finds none, and at the next look that one.
+    # A wait for the lock while another store becomes current returns no row; the second attempt finds that store.
     for _ in range(2):
         store_id: int | None = await session.value(_SQL["current"])
         if store_id is not None:
@@ -43,15 +43,15 @@ async def list_all(session: Session) -> list[Store]:
 
 
 async def sum_up(session: Session) -> None:
-    """Keep the counts short."""
+    """Replace the many rows of counts by one per store."""
     await session.execute(_SQL["sum_up"])
 
 
 async def begin(session: Session, most_messages: int) -> str | None:
     """Make a new store current if the present one holds `most_messages`, and return its name; needs a transaction.
 
-    None when there is room, or when another process is doing it. DatabaseUnavailable when it would take too long to
-    wait for the commits that are under way.
+    None when there is room, or when another process is doing it. DatabaseUnavailable when commits in progress keep
+    their locks for too long.
     """
     if not await session.value(_SQL["lock"], _LOCK):
         return None

@@ -1,4 +1,4 @@
-"""Full-text search: a port, and an index in PostgreSQL and one at OpenSearch behind it."""
+"""Full-text search: a port, and behind it an index in PostgreSQL and one in OpenSearch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import OpenSearch's client when it is used: it takes a quarter of a process's start, and few have an OpenSearch."""
+    """Import OpenSearch's client only when it is used: it takes a quarter of the start-up time."""
     if name == "OpenSearchIndex":
         from muniment.search.opensearch import OpenSearchIndex  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The index at OpenSearch: its fields, and documents in them.
+"""The index in OpenSearch: its fields, and how documents fill them.
 
 Words come ready (`muniment.search.words`), so every text field is cut at blanks and nothing else. Behind the words of a
 field, as another value, stand their stems, which begin with a tilde.

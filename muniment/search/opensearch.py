@@ -1,4 +1,4 @@
-"""The index at OpenSearch: an index for each archive store and generation, behind one alias that searches use."""
+"""The index in OpenSearch: an index per archive store and generation, behind one alias that searches use."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
 
-from muniment.db.database import Session
 from muniment.errors import Misconfigured, RequestTooLarge, SearchUnavailable
 from muniment.search.dsl import Json, body
 from muniment.search.mapping import fields, template
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.secrecy import Secret, check_url
 
-#: Bytes of one bulk request. OpenSearch takes 100 MB, but while one is sent nothing else is done here.
+#: Bytes of one bulk request. OpenSearch accepts 100 MB, but sending blocks the event loop.
 BULK_BYTES = 1_000_000
 
-# The library tells of every request; what goes wrong comes as an exception anyway.
+# The library logs every request; failures arrive as exceptions anyway.
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)
 
 _SECONDS = 60
 _LATER = {408, 413, 429, 500, 502, 503, 504}
 _NOT_FOUND = 404
-_CONFLICT = 409  # a later version is there
+_CONFLICT = 409  # the index has a later version
 _NOT_ALLOWED = {401, 403}
 
 
@@ -56,9 +55,9 @@ class OpenSearchIndex:
         certificate: Path | None = None,
         key: Path | None = None,
     ) -> OpenSearchIndex:
-        """Make a client, which connects when it is used; user and password may stand in the URL.
+        """Make a client, which connects when it is used; the URL may contain user and password.
 
-        `ca_file`: of the CA that is trusted, None: the system's. `certificate`, `key`: what this client shows.
+        `ca_file`: certificate of the trusted CA, None: the system's CAs. `certificate`, `key`: the client certificate.
         """
         check_url(url, "MUNIMENT_OPENSEARCH_URL", ("http", "https"))
         for file in (ca_file, certificate, key):
@@ -75,7 +74,7 @@ class OpenSearchIndex:
         await self._client.close()
 
     async def prepare(self, targets: Sequence[Target]) -> None:
-        """Make what is missing: the template, an index for each generation, and the alias of living ones."""
+        """Create what is missing: the template, an index per generation, and the alias of the live ones."""
         wanted = {self._name(t.store_id, g) for t in targets for g in (t.live, t.building) if g is not None}
         with _translated():
             await self._client.indices.put_index_template(name=self._prefix, body=template(self._prefix))
@@ -87,7 +86,7 @@ class OpenSearchIndex:
                 await self._client.indices.update_aliases(body={"actions": add})
         self._prepared = wanted
 
-    async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+    async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
         """Send changes in bulk."""
         chosen = {target.store_id: target for target in targets}
         if {self._name(t.store_id, g) for t in targets for g in (t.live, t.building) if g} - self._prepared:
@@ -99,7 +98,7 @@ class OpenSearchIndex:
                 failures[failure.store_id, failure.message_id] = failure
         return list(failures.values())
 
-    async def search(self, session: Session, request: Request) -> Matches:
+    async def search(self, request: Request) -> Matches:
         """Find messages."""
         with _translated():
             found = await self._client.search(
@@ -112,15 +111,15 @@ class OpenSearchIndex:
         page = [_match(hit["sort"], by_score=request.sort is Sort.RELEVANCE) for hit in found["hits"]["hits"]]
         return Matches(page, found["hits"]["total"]["value"], facets)
 
-    async def count(self, session: Session, target: Target) -> int:
-        """Count what searches see of a store."""
+    async def count(self, target: Target) -> int:
+        """Return the number of a store's messages that searches see."""
         name = self._name(target.store_id, target.live)
         with _translated():
             await self._client.indices.refresh(index=name, ignore_unavailable=True)
             found: int = (await self._client.count(index=name, ignore_unavailable=True))["count"]
         return found
 
-    async def ids(self, session: Session, target: Target, after: int, limit: int) -> list[int]:
+    async def ids(self, target: Target, after: int, limit: int) -> list[int]:
         """Return the next ids of a store's messages that searches see."""
         name = self._name(target.store_id, target.live)
         with _translated():
@@ -139,8 +138,8 @@ class OpenSearchIndex:
             )
         return [hit["sort"][0] for hit in found["hits"]["hits"]]
 
-    async def promote(self, session: Session, target: Target) -> None:
-        """Move the alias from the living generation to the new one, in one step."""
+    async def promote(self, target: Target) -> None:
+        """Move the alias from the live generation to the new one, atomically."""
         if target.building is None:
             return
         old, new = self._name(target.store_id, target.live), self._name(target.store_id, target.building)
@@ -152,13 +151,13 @@ class OpenSearchIndex:
                 actions.append({"remove": {"index": old, "alias": self._prefix, "must_exist": False}})
             await self._client.indices.update_aliases(body={"actions": actions})
 
-    async def discard(self, session: Session, store_id: int, generation: int) -> None:
+    async def discard(self, store_id: int, generation: int) -> None:
         """Delete a generation's index."""
         with _translated():
             await self._client.indices.delete(index=self._name(store_id, generation), ignore_unavailable=True)
 
     async def refresh(self) -> None:
-        """Let searches see at once what was indexed; without it they do within a second."""
+        """Make everything indexed so far visible to searches, which otherwise takes up to a second."""
         with _translated():
             await self._client.indices.refresh(index=self._prefix, ignore_unavailable=True)
 
@@ -169,11 +168,11 @@ class OpenSearchIndex:
         try:
             await self._client.indices.create(index=name)
         except TransportError as error:
-            if error.error != "resource_already_exists_exception":  # another worker was faster
+            if error.error != "resource_already_exists_exception":  # another worker created it
                 raise
 
     def _operations(self, targets: dict[int, Target], changes: Sequence[Change]) -> list[tuple[Change, bytes]]:
-        """Return the lines of a bulk request for each change, for each generation that wants it (in a thread: CPU work)."""
+        """Return the lines of a bulk request per change and generation; CPU work, so it runs in a thread."""
         operations = []
         for change in changes:
             target = targets[change.store_id]
@@ -195,7 +194,7 @@ class OpenSearchIndex:
         return operations
 
     async def _send(self, bulk: Sequence[tuple[Change, bytes]]) -> list[IndexFailure]:
-        """Send one bulk request; SearchUnavailable when a part of it may be taken later."""
+        """Send one bulk request; SearchUnavailable when a part of it may succeed later."""
         try:
             with _translated():
                 answer = await self._client.bulk(body=b"".join(lines for _, lines in bulk))
@@ -214,7 +213,7 @@ class OpenSearchIndex:
                 continue
             reason = _reason(result.get("error"))
             if status == _NOT_FOUND:
-                self._prepared.clear()  # somebody deleted an index: look what there is before the next try
+                self._prepared.clear()  # an index was deleted: prepare again before the next attempt
             if status in _LATER or status == _NOT_FOUND:
                 raise SearchUnavailable(f"OpenSearch: {reason}")
             failures.append(_failure(change, reason))
@@ -223,7 +222,7 @@ class OpenSearchIndex:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise Muniment's errors instead of opensearch-py's; none of them holds the URL, which may have a password."""
+    """Raise Muniment's errors instead of opensearch-py's; none contains the URL, which may contain a password."""
     try:
         yield
     except OpenSearchConnectionError as error:

@@ -8,19 +8,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from muniment.db.database import Session
 from muniment.model.document import Document
 from muniment.search.query import Query
 
 
 class Sort(StrEnum):
-    """The order of what is found: by the places where the words stand, or by date; the newest first in both."""
+    """The order of matches: by relevance (where the words stand), or by date; newest first in both."""
 
     RELEVANCE = "relevance"
     DATE = "date"
 
 
-#: Values that a facet has at most.
+#: Maximum number of values of a facet.
 FACET_VALUES = 20
 
 
@@ -35,7 +34,7 @@ class Facet(StrEnum):
 
 @dataclass(frozen=True)
 class IndexFailure:
-    """A message that the index refused, or of which it took only a part (`indexed`), and why."""
+    """A message that the index refused, or indexed only in part (`indexed`), and why."""
 
     store_id: int
     message_id: int
@@ -45,7 +44,7 @@ class IndexFailure:
 
 @dataclass(frozen=True)
 class Match:
-    """A message that matches; `date` and `score` are what it is sorted by."""
+    """A message that matches; `date` and `score` are its sort keys."""
 
     store_id: int
     message_id: int
@@ -57,9 +56,9 @@ class Match:
 class Request:
     """A search.
 
-    `archives`: ids of the users whose archives may be read, None: of everybody's; nothing else is ever
-    found, counted or sorted by. `folders`: those that the facet may name, None: all. `after`: the last match of the page
-    before.
+    `archives`: ids of the users whose archives may be read, None: all archives. Messages outside of them are never
+    found, counted or used for sorting. `folders`: folders that the facet may name, None: all. `after`: the last match
+    of the previous page.
     """
 
     query: Query
@@ -73,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Matches:
-    """A page of matches, how many there are in all, and facets where they were asked for, the most frequent first."""
+    """A page of matches, the total number of matches, and facets if requested, the most frequent values first."""
 
     page: list[Match]
     total: int
@@ -82,7 +81,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a store's documents go: its living generation, and the one that is being built, if any."""
+    """Where the documents of a store go: its live generation, and the one that is being built, if any."""
 
     store_id: int
     live: int
@@ -91,7 +90,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Change:
-    """A document to put into its store's index, or a message to forget; `building`: only where a new one is built."""
+    """A document to put into the index, or a message to remove from it; `building`: only in the one being built."""
 
     store_id: int
     message_id: int
@@ -101,43 +100,46 @@ class Change:
 
 
 class SearchIndex(Protocol):
-    """A derived index: it can be thrown away and made anew from the store."""
+    """A derived index: it can be thrown away and rebuilt from the archive.
+
+    An index opens its own connections; no method takes part in the caller's transaction. Every change can be repeated:
+    the caller repeats it until the method returns, and only then forgets that it is due.
+    """
 
     @property
     def backend(self) -> str:
-        """Its name, under which the database keeps what it knows of this index."""
+        """Its name, under which the database keeps the generations of this index."""
         ...
 
     async def prepare(self, targets: Sequence[Target]) -> None:
-        """Make sure that it can take documents of these stores; SearchUnavailable when it does not answer."""
+        """Make sure that the index can take documents of these stores; SearchUnavailable when it does not answer."""
         ...
 
-    async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Make changes, unless a later version is there already; return those that were refused, or taken in part.
+    async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+        """Apply changes, unless the index has a later version; return what it refused, or indexed only in part.
 
-        `session` is the transaction that takes the messages out of the outbox; an index within PostgreSQL writes in it,
-        another one may ignore it. SearchUnavailable: nothing is known of these changes, make them again.
+        SearchUnavailable: some changes may not have been applied; repeat all of them.
         """
         ...
 
-    async def search(self, session: Session, request: Request) -> Matches:
+    async def search(self, request: Request) -> Matches:
         """Find messages."""
         ...
 
-    async def count(self, session: Session, target: Target) -> int:
-        """Return how many messages of a store it holds."""
+    async def count(self, target: Target) -> int:
+        """Return the number of messages of a store in the index."""
         ...
 
-    async def ids(self, session: Session, target: Target, after: int, limit: int) -> list[int]:
-        """Return the next ids, in their order, of a store's messages that it holds."""
+    async def ids(self, target: Target, after: int, limit: int) -> list[int]:
+        """Return the next ids, in order, of a store's messages in the index."""
         ...
 
-    async def promote(self, session: Session, target: Target) -> None:
-        """Let searches see the generation that was built, instead of the living one; may be repeated."""
+    async def promote(self, target: Target) -> None:
+        """Let searches see the generation that was built instead of the live one; may be repeated."""
         ...
 
-    async def discard(self, session: Session, store_id: int, generation: int) -> None:
-        """Forget a generation that nobody searches; may be repeated."""
+    async def discard(self, store_id: int, generation: int) -> None:
+        """Delete a generation that is not searched; may be repeated."""
         ...
 
     async def close(self) -> None:

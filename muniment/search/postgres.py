@@ -1,4 +1,4 @@
-"""The embedded index: PostgreSQL full-text search."""
+"""The index in PostgreSQL: full-text search over rows beside the messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import LiteralString
 
 from muniment.db import documents
-from muniment.db.database import Session
+from muniment.db.database import Database
 from muniment.db.documents import Condition, DocumentRow, placeholder
 from muniment.errors import Unstorable
 from muniment.model.document import Document
@@ -18,74 +18,87 @@ _CUT = "more different words than PostgreSQL takes: the last ones are not indexe
 
 
 class PostgresIndex:
-    """Documents as rows beside the messages. A rebuild writes over them: each is replaced within a transaction."""
+    """Documents as rows. A rebuild replaces them one by one, each in a transaction, so generations share the rows.
+
+    Each method borrows one connection of `database` and gives it back before it returns.
+    """
 
     backend = "postgresql"
 
-    async def prepare(self, targets: Sequence[Target]) -> None:
-        """Do nothing: migrations and new stores make the tables."""
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Write all documents with one statement; when one is refused, find it by trying each alone."""
+    async def prepare(self, targets: Sequence[Target]) -> None:
+        """Do nothing: migrations and new stores create the tables."""
+
+    async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+        """Write all documents in one transaction; when one is refused, find it by writing each in its own."""
         generations = {target.store_id: target.building or target.live for target in targets}
-        gone = [(one.store_id, one.message_id) for one in changes if one.document is None]
-        if gone:
-            await documents.drop(session, gone)
+        gone = [(change.store_id, change.message_id) for change in changes if change.document is None]
         rows: list[DocumentRow] = []
-        cut: list[IndexFailure] = []
+        failures: list[IndexFailure] = []
         for change in changes:
             if change.document is None:
                 continue
             words = vectors(change.document)
             rows.append(_row(change, change.document, words, generations[change.store_id]))
             if words.is_cut:
-                cut.append(IndexFailure(change.store_id, change.message_id, _CUT, indexed=True))
-        refused = await _put(session, rows) if rows else []
-        return [*cut, *refused]
+                failures.append(IndexFailure(change.store_id, change.message_id, _CUT, indexed=True))
+        try:
+            await self._write(rows, gone)
+        except Unstorable:
+            await self._write([], gone)
+            for row in rows:
+                try:
+                    await self._write([row])
+                except Unstorable as error:
+                    failures.append(IndexFailure(row.store_id, row.message_id, str(error)))
+        return failures
 
-    async def search(self, session: Session, request: Request) -> Matches:
-        """Find messages; a page, the count and the facets are a query each."""
+    async def search(self, request: Request) -> Matches:
+        """Find messages; the page, the total and the facets are a query each."""
         where = condition(request)
         by = score(request, len(where.arguments)) if request.sort is Sort.RELEVANCE else None
         after = _after(request, len(where.arguments) + (len(by.arguments) if by else 0))
-        page = await documents.find(session, where, by, after, request.limit)
-        facets = await documents.facets(session, where, request.folders, FACET_VALUES) if request.facets else {}
+        async with self._database.session() as session:
+            page = await documents.find(session, where, by, after, request.limit)
+            facets = await documents.facets(session, where, request.folders, FACET_VALUES) if request.facets else {}
+            total = await documents.count_matches(session, where)
         return Matches(
-            [Match(one.store_id, one.message_id, one.score, one.date) for one in page],
-            await documents.count_matches(session, where),
+            [Match(found.store_id, found.message_id, found.score, found.date) for found in page],
+            total,
             {Facet(kind): values for kind, values in facets.items()},
         )
 
-    async def count(self, session: Session, target: Target) -> int:
-        """Count the documents of a store."""
-        return await documents.count(session, target.store_id)
+    async def count(self, target: Target) -> int:
+        """Return the number of a store's documents."""
+        async with self._database.session() as session:
+            return await documents.count(session, target.store_id)
 
-    async def ids(self, session: Session, target: Target, after: int, limit: int) -> list[int]:
-        """Return the next ids of a store's messages that are indexed."""
-        return await documents.ids(session, target.store_id, after, limit)
+    async def ids(self, target: Target, after: int, limit: int) -> list[int]:
+        """Return the next ids of a store's messages that have a document."""
+        async with self._database.session() as session:
+            return await documents.ids(session, target.store_id, after, limit)
 
-    async def promote(self, session: Session, target: Target) -> None:
-        """Remove what the rebuild did not write anew."""
+    async def promote(self, target: Target) -> None:
+        """Delete the documents that the rebuild did not replace."""
         if target.building is not None:
-            await documents.drop_older(session, target.store_id, target.building)
+            async with self._database.session() as session:
+                await documents.drop_older(session, target.store_id, target.building)
 
-    async def discard(self, session: Session, store_id: int, generation: int) -> None:
+    async def discard(self, store_id: int, generation: int) -> None:
         """Do nothing: generations share their rows."""
 
     async def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: the database belongs to the caller."""
 
-
-async def _put(session: Session, rows: Sequence[DocumentRow]) -> list[IndexFailure]:
-    try:
-        async with session.transaction():  # a savepoint
-            await documents.put(session, rows)
-    except Unstorable as error:
-        if len(rows) == 1:
-            return [IndexFailure(rows[0].store_id, rows[0].message_id, str(error))]
-        failures = [await _put(session, [row]) for row in rows]
-        return [failure for found in failures for failure in found]
-    return []
+    async def _write(self, rows: Sequence[DocumentRow], gone: Sequence[tuple[int, int]] = ()) -> None:
+        async with self._database.transaction() as session:
+            await documents.commit_without_flush(session)
+            if gone:
+                await documents.drop(session, gone)
+            if rows:
+                await documents.put(session, rows)
 
 
 def _row(change: Change, document: Document, words: Vectors, generation: int) -> DocumentRow:
@@ -111,7 +124,7 @@ def _row(change: Change, document: Document, words: Vectors, generation: int) ->
 
 
 def _after(request: Request, arguments: int) -> Condition | None:
-    """Return the condition that keeps out what the pages before had; its arguments follow those of the search."""
+    """Return the condition that leaves out the previous pages; its arguments follow those of the search."""
     last = request.after
     if last is None:
         return None

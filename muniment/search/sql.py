@@ -1,4 +1,4 @@
-"""Queries as conditions in SQL on the documents within PostgreSQL."""
+"""Queries as SQL conditions on the documents in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _ALWAYS: LiteralString = "true"
 
 
 def condition(request: Request) -> Condition:
-    """Return the condition that documents fulfil which match and may be found."""
+    """Return the condition that is true for documents that match and may be found."""
     writer = _Writer(request.archives)
     allowed = "d.is_filed" if request.archives is None else writer.archives(request.archives)
     return Condition("(" + allowed + " AND " + writer.sql(request.query) + ")", tuple(writer.arguments))
 
 
 def score(request: Request, arguments: int) -> Condition:
-    """Return what a document is sorted by: the sum, over the words, of what the places are worth where they stand.
+    """Return a document's score: for each word, the sum of the worth of the parts in which it stands.
 
-    `arguments`: how many the query has before these.
+    `arguments`: number of the query's arguments that come before these.
     """
     terms: list[LiteralString] = []
     values: list[object] = []
@@ -62,7 +62,7 @@ def score(request: Request, arguments: int) -> Condition:
 
 
 def _weighed(leaf: Word | Phrase | Pattern, weight: str) -> str:
-    """Return a tsquery for a word in the part of documents with this weight."""
+    """Return a tsquery for a word in the parts of documents with this weight."""
     match leaf:
         case Word(_, wanted):
             return " | ".join(_marked(one, weight) for one in (wanted.word, *wanted.stems))
@@ -132,7 +132,7 @@ class _Writer:
         return "(" + " AND ".join(bounds) + ")"
 
     def _flagged(self, flag: str) -> LiteralString:
-        """Count a flag in archives that may be read, and in no other."""
+        """Match a flag only in archives that may be read."""
         if self._archives is None:
             return "EXISTS (SELECT FROM unnest(d.flags) AS flag WHERE split_part(flag, '/', 2) = " + (
                 self._argument(flag) + "::text)"
@@ -140,7 +140,7 @@ class _Writer:
         return "d.flags && " + self._argument([f"{archive}/{flag}" for archive in self._archives]) + "::text[]"
 
     def _pattern(self, pattern: Pattern) -> LiteralString:
-        """Words with the beginning that the pattern has are found by the index; the rest is looked at."""
+        """Find words by the plain beginning of the pattern with the index, then compare each with the whole pattern."""
         beginning, rest = split_pattern(pattern.pattern)
         found = self._fits(_marked(f"{_prefix(pattern.field)}{beginning}", "*" + _weight(pattern.field)))
         if rest == "*":
@@ -164,7 +164,7 @@ class _Writer:
 
 
 def word_query(word: Word) -> str:
-    """Return a tsquery for a word or one with the same stem."""
+    """Return a tsquery for a word, or another word with the same stem."""
     return " | ".join(_word(one, word.field) for one in (word.wanted.word, *word.wanted.stems))
 
 

@@ -148,7 +148,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
         database=database,
         secrets=SecretBox.from_key_file(settings.key_file),
         queue=MemoryQueue(),
-        index=PostgresIndex(),
+        index=PostgresIndex(database),
         budget=ByteBudget(settings.memory_budget_bytes),
     )
     try:

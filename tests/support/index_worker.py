@@ -30,7 +30,7 @@ async def main() -> None:
         budget=ByteBudget(1),
         secrets=secrets,
         queue=MemoryQueue(),
-        index=open_index(settings),
+        index=open_index(settings, database),
     )
     while True:
         with suppress(Transient, Misconfigured):

@@ -1,3 +1,9 @@
+-- commit_without_flush --
+-- Do not wait until this commit is on disk. The transaction that takes the messages out of the outbox commits later, and
+-- its flush of the write-ahead log includes everything before it: after a crash either both are there, or the messages
+-- are still in the outbox.
+SET LOCAL synchronous_commit = off;
+
 -- put_documents --
 -- Write documents, unless the index already has a newer version of them
 INSERT INTO search_documents (store_id, message_id, version, generation, document, is_long, date, size, header_id,

@@ -1,1 +1,1 @@
-"""indexing."""
+"""Keep the search index in step with the archive."""

@@ -16,26 +16,27 @@ from muniment.model.document import Document
 from muniment.retry import Backoff
 from muniment.search import Change, IndexFailure
 from muniment.services.indexing.index_targets import targets_of
+from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.indexing.make_documents import make_documents
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: An index task ends after this time (seconds), so that a worker can stop; the tick sends the next.
+#: An index task ends after this time (seconds), so that a worker can stop; the next tick sends another.
 DRAIN_SECONDS = 10.0
 
-#: What the index refused is tried again after this time, and later and later (seconds).
+#: Delays before a message that the index refused is retried (seconds).
 _FAILED = Backoff(first_seconds=60, cap_seconds=6 * 3600)
 
-#: While it takes nothing, it is tried again after this time, and later and later (seconds).
+#: Delays before an index that accepts no writes is tried again (seconds).
 _PAUSED = Backoff(first_seconds=2, cap_seconds=60)
 
 
 async def drain_outbox(resources: Resources) -> int:
-    """Index what is due until nothing is left or the time is over; return how many messages.
+    """Index messages until the outbox is empty or the time is over; return how many.
 
-    SearchUnavailable when the index takes nothing: everything stays in the outbox, and nobody tries before the pause
-    is over.
+    SearchUnavailable when the index accepts no writes: everything stays in the outbox, and no worker tries again before
+    the pause is over.
     """
     until = time.monotonic() + DRAIN_SECONDS
     total = 0
@@ -59,7 +60,11 @@ async def drain_outbox(resources: Resources) -> int:
 
 
 async def _drain_batch(resources: Resources, until: float) -> int:
-    """Index one batch in the transaction that takes it out of the outbox; return how many messages."""
+    """Index one batch; return the number of messages.
+
+    The transaction claims rows of the outbox, and deletes them after the index has applied the changes. A crash in
+    between leaves the rows, and the next worker applies the same changes again.
+    """
     async with resources.database.transaction() as session:
         await generations.share(session)
         rows = await outbox.claim(session, resources.settings.index_batch)
@@ -68,15 +73,14 @@ async def _drain_batch(resources: Resources, until: float) -> int:
         version = await outbox.next_version(session)
         messages = sorted({(row.store_id, row.message_id) for row in rows})
         facts = await message_facts.find(session, messages)
-        documents: dict[tuple[int, int], Document | None] = dict.fromkeys(
-            set(messages) - {(one.store_id, one.message_id) for one in facts}
-        )
+        existing = {(known.store_id, known.message_id) for known in facts}
+        documents: dict[tuple[int, int], Document | None] = dict.fromkeys(set(messages) - existing)
         async for document in make_documents(resources, session, facts, version, until):
             documents[document.store_id, document.message_id] = document
         outcomes = await _apply(resources, session, rows, documents, version)
         await index_problems.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
         await outbox.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
-    failed = [one for one in outcomes if not one.indexed]
+    failed = [outcome for outcome in outcomes if not outcome.indexed]
     metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))
     metrics.INDEXED.labels("failed").inc(len(failed))
     if failed:
@@ -91,8 +95,8 @@ async def _apply(
     documents: dict[tuple[int, int], Document | None],
     version: int,
 ) -> list[Outcome]:
-    """Give the documents to the index, and return what became of each."""
-    # A message of which only the new index wants to hear; one that changed meanwhile, both do.
+    """Apply the documents to the index, and return the outcome for each message."""
+    # A message that changed during a rebuild has rows of both kinds, and goes to both generations.
     building = {(row.store_id, row.message_id) for row in rows if row.building} - {
         (row.store_id, row.message_id) for row in rows if not row.building
     }
@@ -101,8 +105,9 @@ async def _apply(
         for (store, message), document in documents.items()
     ]
     targets = await targets_of(resources, session)
-    # One that was taken in part may be refused all the same: the later word counts.
-    failures = {(one.store_id, one.message_id): one for one in await resources.index.apply(session, targets, changes)}
+    found = await keep_alive(session, resources.index.apply(targets, changes))
+    # A message may be indexed in part and then refused: the later failure counts.
+    failures = {(failure.store_id, failure.message_id): failure for failure in found}
     return [_outcome(key, document, failures.get(key)) for key, document in documents.items()]
 
 

@@ -11,10 +11,10 @@ from muniment.services.resources import Resources
 
 
 async def list_generations(resources: Resources, store: str | None = None) -> list[Generation]:
-    """Return how the index of every store stands, or that of the store of this name; NotFound when there is none."""
+    """Return the generations of every store, or of the store with this name; NotFound when there is none."""
     async with resources.database.session() as session:
         found = await generations.list_all(session, resources.index.backend)
-    chosen = [one for one in found if store is None or one.store_name == store]
+    chosen = [generation for generation in found if store is None or generation.store_name == store]
     if store is not None and not chosen:
         raise NotFound(f"there is no archive store {store}", hint="`muniment status` shows all stores.")
     return chosen
@@ -22,5 +22,9 @@ async def list_generations(resources: Resources, store: str | None = None) -> li
 
 async def targets_of(resources: Resources, session: Session) -> list[Target]:
     """Return, for every store, the generation that is searched and the one that is being built."""
-    found = await generations.list_all(session, resources.index.backend)
-    return [Target(one.store_id, one.live, one.building) for one in found]
+    return [target_of(found) for found in await generations.list_all(session, resources.index.backend)]
+
+
+def target_of(generation: Generation) -> Target:
+    """Return where the documents of a store go."""
+    return Target(generation.store_id, generation.live, generation.building)

@@ -1,4 +1,4 @@
-"""What the index shall know of stored messages: facts from the database, text from their bytes."""
+"""Make documents for the index: facts from the database, text from the stored bytes."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
 from muniment.mail.headers import read_people
 from muniment.model.document import Document
+from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Characters of text that the index takes of a message itself, and of one with its attachments.
+#: Maximum characters indexed of a message's own text, and of a message with its attachments.
 TEXT_CHARACTERS = 2_000_000
 ALL_CHARACTERS = 5_000_000
-#: Bytes of a message that are parsed; of a larger one its beginning.
+#: Maximum bytes of a message that are parsed; the rest of a larger one is ignored.
 PARSED_BYTES = 48 * 1024 * 1024
-#: So many bytes are read before they are parsed together.
+#: Messages are collected up to this size (bytes) and parsed together.
 READ_BYTES = 4 * 1024 * 1024
-#: A transaction that is silent for longer might be ended by PostgreSQL (`Database.open`).
-SIGN_OF_LIFE_SECONDS = 5.0
 
 _HEAD_BYTES = 256 * 1024
 
@@ -54,31 +53,31 @@ class _Read:
 async def make_documents(
     resources: Resources, session: Session, facts: Sequence[Facts], version: int, until: float
 ) -> AsyncIterator[Document]:
-    """Yield a document for each message, as long as the time (`time.monotonic()`) allows; the first comes in any case.
+    """Yield a document for each message until `until` (`time.monotonic()`), but at least one.
 
-    A message whose bytes are damaged, or cannot be parsed, is known by its header fields, with the reason.
+    The document of a message that is damaged, or cannot be parsed, has only its header fields, and the reason.
     """
     begun = False
     async for read in _parsed(session, facts):
-        for one in read:
+        for message in read:
             if begun and time.monotonic() >= until:
                 return
             begun = True
-            texts = await _attachments(resources, session, one)
-            yield _document(one, version, texts)
+            texts = await _attachments(resources, session, message)
+            yield _document(message, version, texts)
 
 
 async def _parsed(session: Session, facts: Sequence[Facts]) -> AsyncIterator[list[_Read]]:
-    """Yield messages as they are parsed, in a thread, many small ones at once: it is CPU work."""
+    """Yield messages as they are parsed, many small ones together; CPU work, so it runs in a thread."""
     held: list[tuple[Facts, bytes | str]] = []
     size = 0
-    async for one, parts in with_parts(session, _each(facts)):
+    async for known, parts in with_parts(session, _each(facts)):
         raw: bytes | str
         try:
-            raw = await _beginning(one, parts)
+            raw = await _beginning(known, parts)
         except Damaged as error:
             raw = str(error)
-        held.append((one, raw))
+        held.append((known, raw))
         size += len(raw)
         if size >= READ_BYTES:
             yield await asyncio.to_thread(_parse, held)
@@ -88,12 +87,12 @@ async def _parsed(session: Session, facts: Sequence[Facts]) -> AsyncIterator[lis
 
 
 async def _each(facts: Sequence[Facts]) -> AsyncIterator[Facts]:
-    for one in facts:
-        yield one
+    for known in facts:
+        yield known
 
 
 async def _beginning(facts: Facts, parts: AsyncIterable[EncodedPart]) -> bytes:
-    """Return the message's bytes as far as they are parsed."""
+    """Return the bytes of a message that are parsed."""
     chunks: list[bytes] = []
     size = 0
     async for part in parts:
@@ -116,26 +115,26 @@ def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
     try:
         people = read_people(raw[:_HEAD_BYTES])
         body = read_text(raw, limit=TEXT_CHARACTERS)
-    except Exception as error:  # noqa: BLE001 - it would stop the batch, for ever, with all others in it
+    except Exception as error:  # noqa: BLE001 - one message must not stop its batch forever
         _log.exception("message cannot be parsed", store=facts.store_id, message=facts.message_id)
         return _unread(facts, f"the parser failed: {type(error).__name__}")
     return _Read(
         facts,
         body,
         people,
-        [kind_of(one.name, one.type, one.data) for one in body.attachments],
-        [hashlib.sha256(one.data).digest() for one in body.attachments],
+        [kind_of(part.name, part.type, part.data) for part in body.attachments],
+        [hashlib.sha256(part.data).digest() for part in body.attachments],
     )
 
 
 def _unread(facts: Facts, reason: str) -> _Read:
-    """Return what is known of a message without its bytes: the header fields that were kept when it was archived."""
+    """Return a message without its bytes: the header fields that were stored when it was archived."""
     people = {"from": (facts.sender,), "to": tuple(facts.recipients.split("; "))}
     return _Read(facts, BodyText("", (), reason, lost=(reason,)), people, [], [])
 
 
 async def _attachments(resources: Resources, session: Session, read: _Read) -> list[TextRow]:
-    """Return the texts of a message's attachments: from where they were kept, or read now and kept for the next one."""
+    """Return the texts of a message's attachments; those that were not read before are read and kept."""
     allowed = resources.settings.index_attachments
     wanted = {
         digest: (attachment, kind)
@@ -143,18 +142,18 @@ async def _attachments(resources: Resources, session: Session, read: _Read) -> l
         if kind.is_read and kind.value in allowed
     }
     texts = await attachment_texts.find(session, list(wanted), READERS_VERSION)
-    silent_since = time.monotonic()
-    for digest, (attachment, kind) in wanted.items():
-        if digest in texts:
-            continue
-        row = texts[digest] = await _read_attachment(resources, digest, attachment, kind)
-        # By itself: what took long must not be lost with this batch.
-        async with resources.database.transaction() as other:
-            await attachment_texts.keep(other, [row], READERS_VERSION)
-        if time.monotonic() - silent_since > SIGN_OF_LIFE_SECONDS:
-            await session.value("SELECT 1")
-            silent_since = time.monotonic()
-    return list(texts.values())
+    new = {digest: found for digest, found in wanted.items() if digest not in texts}
+    return [*texts.values(), *(await keep_alive(session, _read_new(resources, new)) if new else [])]
+
+
+async def _read_new(resources: Resources, new: dict[bytes, tuple[Attachment, Kind]]) -> list[TextRow]:
+    """Read attachments, and keep each text in its own transaction: it must not be lost with the batch."""
+    rows = []
+    for digest, (attachment, kind) in new.items():
+        rows.append(await _read_attachment(resources, digest, attachment, kind))
+        async with resources.database.transaction() as session:
+            await attachment_texts.keep(session, rows[-1:], READERS_VERSION)
+    return rows
 
 
 async def _read_attachment(resources: Resources, digest: bytes, attachment: Attachment, kind: Kind) -> TextRow:
@@ -165,11 +164,11 @@ async def _read_attachment(resources: Resources, digest: bytes, attachment: Atta
 
 def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
     facts, body = read.facts, read.body
-    problems = [*body.lost, *(one.problem for one in texts if one.problem)]
+    problems = [*body.lost, *(row.problem for row in texts if row.problem)]
     if facts.size > PARSED_BYTES:
         problems.append(f"only the first {PARSED_BYTES >> 20} MiB were read")
     attachments, room = [], ALL_CHARACTERS
-    for text in (*body.attached, *(one.text for one in texts)):
+    for text in (*body.attached, *(row.text for row in texts)):
         attachments.append(text[:room])
         room -= len(attachments[-1])
     if room <= 0:
@@ -214,5 +213,5 @@ def _types(read: _Read) -> tuple[str, ...]:
 
 
 def _to_milliseconds(moment: datetime) -> datetime:
-    """Return a moment as every index can keep it: sorting must not depend on which one does."""
+    """Return a moment in the resolution that every index has, so that all sort alike."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

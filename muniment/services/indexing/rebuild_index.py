@@ -1,8 +1,8 @@
-"""Build a store's index anew beside the living one, while archiving and searching go on.
+"""Rebuild the index of a store beside the live one, while archiving and searching continue.
 
-Everything goes through the outbox: it is handed the store's messages slice by slice, for the new index only, while
-whatever changes meanwhile is written to both. When nothing waits any more, searches see the new one. All that is known
-stands in the database, so that any process can go on where one was killed.
+Everything goes through the outbox. A rebuild hands over the store's messages slice by slice, for the new generation
+only; messages that change meanwhile go to both generations. When the outbox has no more rows for the new generation,
+searches switch to it. All state is in the database, so any process can continue a rebuild.
 """
 
 from __future__ import annotations
@@ -13,54 +13,55 @@ from muniment import log
 from muniment.db import generations, outbox
 from muniment.db.generations import Generation
 from muniment.errors import SearchUnavailable
-from muniment.search import Target
+from muniment.search import SearchIndex, Target
 from muniment.services.access.principal import Principal, Right
-from muniment.services.indexing.index_targets import list_generations
+from muniment.services.indexing.index_targets import list_generations, target_of
+from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Messages that wait in the outbox for a new index at most: news must not wait long behind them.
+#: Maximum number of messages that a rebuild keeps in the outbox: new mail must not wait long behind them.
 SLICE = 5000
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A store whose index is being built anew; `already`: it was before."""
+    """A store whose index is being rebuilt; `already`: the rebuild was in progress before."""
 
     store: str
     already: bool
 
 
 async def begin_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[Begun]:
-    """Begin to build the index of one store, or of all, anew; NotFound when there is no such store."""
+    """Begin to rebuild the index of one store, or of all; NotFound when there is no such store."""
     principal.require(Right.ADMIN)
     begun = []
-    for one in await list_generations(resources, store):
+    for generation in await list_generations(resources, store):
         async with resources.database.transaction() as session:
             await generations.exclude(session)
-            new = await generations.begin_rebuild(session, one.store_id, resources.index.backend)
-        begun.append(Begun(one.store_name, already=not new))
+            new = await generations.begin_rebuild(session, generation.store_id, resources.index.backend)
+        begun.append(Begun(generation.store_name, already=not new))
     return begun
 
 
 async def give_up_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[str]:
-    """Stop building the index of one store, or of all, anew; what was searched stays. Return the stores' names."""
+    """Abandon the rebuild of one store, or of all; the live index stays. Return the names of the stores."""
     principal.require(Right.ADMIN)
     stopped = []
-    for one in await list_generations(resources, store):
-        if one.building is None:
+    for generation in await list_generations(resources, store):
+        if generation.building is None:
             continue
         async with resources.database.transaction() as session:
             await generations.exclude(session)
-            await generations.give_up_rebuild(session, one.store_id, resources.index.backend)
-        await _discard(resources, one.store_id, one.building)
-        stopped.append(one.store_name)
+            await generations.give_up_rebuild(session, generation.store_id, resources.index.backend)
+        await _discard(resources.index, generation.store_id, generation.building)
+        stopped.append(generation.store_name)
     return stopped
 
 
 async def drive_rebuild(resources: Resources, generation: Generation) -> None:
-    """Take the next step of a rebuild that is under way; does nothing where another process takes it."""
+    """Take the next step of a rebuild; do nothing when another process is taking it."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
         if not await generations.try_tend(session, store_id):
@@ -77,27 +78,30 @@ async def drive_rebuild(resources: Resources, generation: Generation) -> None:
 
 
 async def _end(resources: Resources, generation: Generation) -> None:
-    """Let searches see the new index: everything was handed over, and nothing waits."""
+    """Switch searches to the new generation: everything was handed over, and nothing waits in the outbox."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
         if not await generations.try_tend(session, store_id):
             return
         await generations.exclude(session)
-        now = next(one for one in await generations.list_all(session, backend) if one.store_id == store_id)
+        found = await generations.list_all(session, backend)
+        now = next(candidate for candidate in found if candidate.store_id == store_id)
         if now.building is None or now.building != generation.building:
             return
-        target = Target(store_id, now.live, now.building)
-        await resources.index.prepare([target])
-        await resources.index.promote(session, target)
+        await keep_alive(session, _promote(resources.index, target_of(now)))
         await generations.end_rebuild(session, store_id, backend, now.building)
-    _log.info("index built anew", store=now.store_name, messages=now.handed)
-    await _discard(resources, store_id, now.live)
+    _log.info("index rebuilt", store=now.store_name, messages=now.handed)
+    await _discard(resources.index, store_id, now.live)
 
 
-async def _discard(resources: Resources, store_id: int, generation: int) -> None:
-    """Forget an index that nobody uses; one that cannot be deleted now costs only room, and the next comparison does."""
-    async with resources.database.session() as session:
-        try:
-            await resources.index.discard(session, store_id, generation)
-        except SearchUnavailable as error:
-            _log.warning("an old index was not deleted", store=store_id, generation=generation, error=str(error))
+async def _promote(index: SearchIndex, target: Target) -> None:
+    await index.prepare([target])
+    await index.promote(target)
+
+
+async def _discard(index: SearchIndex, store_id: int, generation: int) -> None:
+    """Delete a generation that is not used; if that fails, it only takes up space."""
+    try:
+        await index.discard(store_id, generation)
+    except SearchUnavailable as error:
+        _log.warning("an old index was not deleted", store=store_id, generation=generation, error=str(error))

@@ -1,4 +1,4 @@
-"""How much of the archive the index has, and why not more."""
+"""How much of the archive the index covers, and why not all of it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from muniment.db.index_pause import Pause
 from muniment.db.index_problems import Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.index_problem import IndexProblem
-from muniment.search import Target
 from muniment.services.access.principal import Principal, Right
-from muniment.services.indexing.index_targets import list_generations
+from muniment.services.indexing.index_targets import list_generations, target_of
 from muniment.services.resources import Resources
 
-#: Reasons that are shown.
+#: Maximum number of reasons shown.
 _REASONS = 20
 
 
 @dataclass(frozen=True)
 class Rebuild:
-    """A store's index that is being built anew: `done` of `total` messages, `remaining`: how long it still takes."""
+    """The rebuild of a store's index: `done` of `total` messages, `remaining`: estimated time left."""
 
     started: datetime
     done: int
@@ -34,10 +33,10 @@ class Rebuild:
 
 @dataclass(frozen=True)
 class StoreIndex:
-    """How much of a store the index has; `indexed` is None when the index does not answer.
+    """How much of a store the index covers; `indexed` is None when the index does not answer.
 
-    `failed`: refused by the index. `partly`: with a text or an attachment that could not be read. `reconciled`: the
-    last comparison of ids both ways, which found `missing` and `orphans`.
+    `failed`: messages that the index refused. `partly`: messages with a text or attachment that could not be read.
+    `reconciled`: time of the last comparison, which found `missing` messages and `orphans`.
     """
 
     name: str
@@ -76,7 +75,7 @@ class IndexStatus:
 
     @property
     def outbox(self) -> int:
-        """Messages that the index has to look at."""
+        """Messages that wait for the index."""
         return sum(store.outbox for store in self.stores)
 
     @property
@@ -86,29 +85,28 @@ class IndexStatus:
 
     @property
     def coverage(self) -> float | None:
-        """Share of the messages that the index has, 0 to 1; None when it does not answer."""
+        """Share of the messages in the index, 0 to 1; None when it does not answer."""
         if self.indexed is None:
             return None
         return self.indexed / self.messages if self.messages else 1.0
 
 
 async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
-    """Count on both sides."""
+    """Count messages in the archive and in the index."""
     principal.require(Right.OPERATE, Right.PROCESS)
     async with resources.database.session() as session:
         stores = await index_coverage.coverage(session)
-        known = {one.store_id: one for one in await generations.list_all(session, resources.index.backend)}
+        found = await generations.list_all(session, resources.index.backend)
         reasons = await index_problems.reasons(session, _REASONS)
         pause = await index_pause.find(session)
-        counts: dict[int, int | None] = {}
-        error = ""
-        for store in stores:
-            generation = known[store.store_id]
-            try:
-                target = Target(store.store_id, generation.live, generation.building)
-                counts[store.store_id] = None if error else await resources.index.count(session, target)
-            except (SearchUnavailable, Misconfigured) as found:
-                counts[store.store_id], error = None, str(found)
+    known = {generation.store_id: generation for generation in found}
+    counts: dict[int, int | None] = {}
+    error = ""
+    for store in stores:
+        try:
+            counts[store.store_id] = None if error else await resources.index.count(target_of(known[store.store_id]))
+        except (SearchUnavailable, Misconfigured) as problem:
+            counts[store.store_id], error = None, str(problem)
     shown = [_store(store, known[store.store_id], counts[store.store_id]) for store in stores]
     return IndexStatus(resources.index.backend, shown, reasons, pause, error)
 
@@ -116,14 +114,15 @@ async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
 async def list_problems(
     principal: Principal, resources: Resources, store: str | None, limit: int
 ) -> list[IndexProblem]:
-    """Return messages that are not, or not wholly, indexed, the former first; NotFound when there is no such store."""
+    """Return messages that are not indexed, then those indexed in part; NotFound when there is no such store."""
     principal.require(Right.ADMIN)
+    store_id = await _store_id(resources, store)
     async with resources.database.session() as session:
-        return await index_problems.list_all(session, await _store_id(resources, store), limit)
+        return await index_problems.list_all(session, store_id, limit)
 
 
 async def retry_problems(principal: Principal, resources: Resources, store: str | None) -> int:
-    """Have every message that is not, or not wholly, indexed looked at again; return how many."""
+    """Retry every message that is not indexed, or only in part; return how many."""
     principal.require(Right.ADMIN)
     store_id = await _store_id(resources, store)
     async with resources.database.transaction() as session:

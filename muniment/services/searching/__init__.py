@@ -1,1 +1,1 @@
-"""searching."""
+"""Search the archive."""

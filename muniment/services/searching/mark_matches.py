@@ -1,7 +1,6 @@
-"""Show where a message has what was searched for: a line of its text, with the words marked.
+"""Show where a message matches: a line of its text, with the matching words marked.
 
-The text is read from the stored message itself, on whichever index it was found: so it can show nothing but what the
-reader may see, and never what the message was like when it was indexed.
+The text is read from the stored message and not from the index, so a snippet shows only what the reader may see.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from muniment.search.query import Field, Pattern, Phrase, Query, Word, words_wanted
 from muniment.search.words import spans
 
-#: Characters that are shown around matches, and that are looked at in one text.
+#: Length of a snippet, and how much of a text is searched for matches (characters).
 SHOWN = 160
 LOOKED_AT = 200_000
 
@@ -22,7 +21,7 @@ _BLANKS = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class Snippet:
-    """A piece of a text: `pieces` are its parts in order, each with whether it is a match."""
+    """A piece of a text; `pieces`: its parts in order, each with whether it matches."""
 
     pieces: tuple[tuple[str, bool], ...]
 
@@ -32,12 +31,12 @@ class Snippet:
         return "".join(text for text, _ in self.pieces)
 
 
-#: Tells whether a word, of which these are the forms in the index, is one that was searched for.
+#: Whether a word was searched for, given its forms in the index.
 _Test = Callable[[frozenset[str]], bool]
 
 
 def snippet(query: Query, texts: Sequence[tuple[Field, str]]) -> Snippet | None:
-    """Return the piece of one of the texts that has most of what the query looks for; None when none has anything."""
+    """Return the piece of one of the texts that matches most parts of the query; None when nothing matches."""
     best: tuple[int, str, list[tuple[int, int]]] | None = None
     for field, text in texts:
         shown = _BLANKS.sub(" ", text[:LOOKED_AT])
@@ -64,7 +63,7 @@ def _test(leaf: Word | Phrase | Pattern) -> _Test:
 
 
 def _matches(text: str, tests: Sequence[_Test]) -> list[tuple[int, int, int]]:
-    """Return where matches begin and end, and which test they passed."""
+    """Return the start and end of each match, and the number of the test it passed."""
     return [
         (start, end, number)
         for start, end, forms in spans(text)
@@ -74,7 +73,7 @@ def _matches(text: str, tests: Sequence[_Test]) -> list[tuple[int, int, int]]:
 
 
 def _densest(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
-    """Return how many different tests the best window passes, and the matches in it (from, to)."""
+    """Return how many different tests the best window passes, and its range of matches (from, to)."""
     best = (0, 0, 0)
     first = 0
     for last in range(1, len(found) + 1):

@@ -1,4 +1,4 @@
-"""Names in queries to ids: folders and archives, of those that may be read and of no others."""
+"""Resolve names of folders and archives in queries to ids, among those that may be read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from muniment.errors import Misconfigured
 from muniment.search.query import All, Any, InArchive, InArchives, InFolder, InFolders, Not, Query
 from muniment.search.words import fold
 
-#: An index takes so many ids in one condition; who means more should say it otherwise.
+#: Maximum number of ids in one condition.
 MOST_IDS = 50_000
 
 
 async def resolve_names(session: Session, query: Query, archives: tuple[int, ...] | None) -> Query:
-    """Return the query with ids; Misconfigured when a name fits too many folders."""
+    """Return the query with ids; Misconfigured when a name matches too many folders."""
     match query:
         case All(parts):
             return All(tuple([await resolve_names(session, part, archives) for part in parts]))
@@ -28,22 +28,24 @@ async def resolve_names(session: Session, query: Query, archives: tuple[int, ...
         case InArchive(name):
             fits = _pattern(fold(name))
             users = await search_scope.archives_of(session, archives)
-            return InArchives(_few(tuple(one.id for one in users if fits.fullmatch(fold(one.name))), name))
+            return InArchives(_few(tuple(user.id for user in users if fits.fullmatch(fold(user.name))), name))
         case _:
             return query
 
 
 async def _folders(session: Session, names: tuple[str, ...], archives: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the folders whose path has these names side by side: one of that name, and those below it."""
+    """Return the folders whose path contains these names side by side, and the folders below them."""
     fits = _pattern("/" + "/".join(names) + "/")
     folders = await search_scope.folders_of(session, archives)
     return tuple(
-        one.id for one in folders if fits.search("/" + "/".join(fold(name) for name in (one.address, *one.path)) + "/")
+        folder.id
+        for folder in folders
+        if fits.search("/" + "/".join(fold(name) for name in (folder.address, *folder.path)) + "/")
     )
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """`*` and `?` stand for what no slash is in."""
+    """Return a pattern in which `*` and `?` match anything but a slash."""
     return re.compile(re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))
 
 

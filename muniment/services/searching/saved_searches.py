@@ -1,4 +1,4 @@
-"""Searches that a user keeps by a name, run by the scheduler when somebody asks for it."""
+"""Saved searches of users; the scheduler runs them on request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from muniment.services.searching.search_messages import count_matches
 
 _log = log.get(__name__)
 
-#: So many are run in one round of the scheduler, which has other things to do.
+#: Maximum number that the scheduler runs in one round.
 _ROUND = 5
 
 
 async def save_search(principal: Principal, resources: Resources, user: str, name: str, query: str) -> None:
-    """Keep a query under a name; BadQuery when it is none, NotFound for the user, Conflict for the name."""
+    """Save a query under a name; BadQuery when it is invalid, NotFound for the user, Conflict for the name."""
     principal.require_access_to(user)
     parse(query, now=utc_now(), zone=get_localzone())
     async with resources.database.session() as session:
@@ -29,14 +29,14 @@ async def save_search(principal: Principal, resources: Resources, user: str, nam
 
 
 async def remove_search(principal: Principal, resources: Resources, user: str, name: str) -> None:
-    """Forget a saved search; NotFound for the user or the name."""
+    """Delete a saved search; NotFound for the user or the name."""
     principal.require_access_to(user)
     async with resources.database.session() as session:
         await saved_searches.remove(session, await users.find_id(session, user), name)
 
 
 async def list_searches(principal: Principal, resources: Resources, user: str | None) -> list[SavedSearch]:
-    """Return the saved searches of a user, or of everybody; NotFound for the user."""
+    """Return the saved searches of a user, or of all users; NotFound for the user."""
     principal.require_access_to(user)
     async with resources.database.session() as session:
         return await saved_searches.list_all(session, None if user is None else await users.find_id(session, user))
@@ -50,7 +50,7 @@ async def find_search(principal: Principal, resources: Resources, user: str, nam
 
 
 async def request_search(principal: Principal, resources: Resources, user: str, name: str) -> SavedSearch:
-    """Have the scheduler run a saved search; return it as it was."""
+    """Ask the scheduler to run a saved search; return it as it is before the run."""
     found = await find_search(principal, resources, user, name)
     async with resources.database.session() as session:
         await saved_searches.request(session, found.id)
@@ -58,9 +58,9 @@ async def request_search(principal: Principal, resources: Resources, user: str, 
 
 
 async def run_requested_searches(principal: Principal, resources: Resources) -> None:
-    """Run what was asked for, each as the user whose search it is, and keep the count.
+    """Run requested searches, each as its user, and store the number of matches.
 
-    An index that does not answer leaves it to a later round; other errors are kept with the search.
+    When the index does not answer, a later round runs them; other errors are stored with the search.
     """
     principal.require(Right.PROCESS)
     for _ in range(_ROUND):

@@ -30,17 +30,17 @@ from muniment.services.resources import Resources
 from muniment.services.searching.mark_matches import Snippet, snippet
 from muniment.services.searching.resolve_names import resolve_names
 
-#: Messages that wait for the index are counted so far.
+#: Messages that wait for the index are counted up to this number.
 MOST_COUNTED = 10_000
 
-#: Bytes of a message that are read to show where it matches.
+#: Bytes of a message that are read to make a snippet.
 _SHOWN_BYTES = 1024 * 1024
 _PAGE_MARK = "m1"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a message stands, in an archive that may be read; `folder`: the mailbox's address, then the path."""
+    """Where a message is filed, in an archive that may be read; `folder`: the mailbox's address, then the path."""
 
     user: str
     folder: tuple[str, ...]
@@ -66,8 +66,8 @@ class Hit:
 class Found:
     """A page of hits.
 
-    `total`: how many messages match in all. `following`: names the next page, empty at the end. `lacking`: messages
-    that cannot be found yet (counted up to `MOST_COUNTED`), and `paused`: why the index takes nothing at present.
+    `total`: number of matches on all pages. `following`: name of the next page, empty on the last. `lacking`: messages
+    that cannot be found yet (counted up to `MOST_COUNTED`). `paused`: why the index accepts no writes.
     """
 
     hits: list[Hit]
@@ -80,7 +80,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for, and how to show it. `page`: `Found.following` of the page before; `zone`: of days in the query."""
+    """What to search for, and how. `page`: `Found.following` of the previous page; `zone`: time zone of days in the query."""
 
     query: str
     sort: Sort = Sort.DATE
@@ -94,8 +94,8 @@ class Search:
 async def search_messages(principal: Principal, resources: Resources, search: Search) -> Found:
     """Return a page of messages in archives that the principal may read.
 
-    BadQuery when the query is none, NotFound and Forbidden as `readable_archives` says, SearchUnavailable when the
-    index does not answer.
+    BadQuery for an invalid query, NotFound and Forbidden as in `readable_archives`, SearchUnavailable when the index does
+    not answer. No connection to the database is held while the index searches.
     """
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
@@ -105,56 +105,57 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
             await audit.act(session, principal, Action.ARCHIVE_SEARCHED, subject, after={"query": search.query})
         resolved = await resolve_names(session, query, archives)
         folders = await search_scope.folders_of(session, archives) if search.facets else []
-        request = Request(
-            resolved,
-            archives,
-            folders=None if archives is None else tuple(one.id for one in folders),
-            sort=search.sort,
-            limit=search.limit,
-            after=_unpacked(search) if search.page else None,
-            facets=search.facets,
-        )
-        matches = await resources.index.search(session, request)
-        places = await search_scope.places_of(
-            session, [(one.store_id, one.message_id) for one in matches.page], archives
-        )
-        hits = _hits(matches, places)
+    request = Request(
+        resolved,
+        archives,
+        folders=None if archives is None else tuple(folder.id for folder in folders),
+        sort=search.sort,
+        limit=search.limit,
+        after=_unpacked(search) if search.page else None,
+        facets=search.facets,
+    )
+    matches = await resources.index.search(request)
+    async with resources.database.session() as session:
+        keys = [(match.store_id, match.message_id) for match in matches.page]
+        hits = _hits(matches, await search_scope.places_of(session, keys, archives))
         if search.snippets:
-            hits = [one async for one in _with_snippets(session, query, hits)]
+            hits = [hit async for hit in _with_snippets(session, query, hits)]
         paused = await index_pause.find(session)
-        return Found(
-            hits,
-            matches.total,
-            facets=_named(matches, {str(one.id): "/".join((one.address, *one.path)) for one in folders}),
-            following=_packed(search, matches.page[-1]) if len(matches.page) == search.limit else "",
-            lacking=await index_coverage.lacking(session, MOST_COUNTED),
-            paused=paused.reason if paused else "",
-        )
+        lacking = await index_coverage.lacking(session, MOST_COUNTED)
+    names = {str(folder.id): "/".join((folder.address, *folder.path)) for folder in folders}
+    return Found(
+        hits,
+        matches.total,
+        facets=_named(matches, names),
+        following=_packed(search, matches.page[-1]) if len(matches.page) == search.limit else "",
+        lacking=lacking,
+        paused=paused.reason if paused else "",
+    )
 
 
 async def count_matches(principal: Principal, resources: Resources, query: str) -> int:
-    """Return how many messages match in archives that the principal may read."""
+    """Return the number of matches in archives that the principal may read."""
     found = await search_messages(principal, resources, Search(query, limit=1))
     return found.total
 
 
 def _hits(matches: Matches, rows: Sequence[FiledRow]) -> list[Hit]:
-    """Return the matches with their places; one that lost its last place since it was indexed is left out."""
+    """Return the matches with their places, without those that lost their last place since they were indexed."""
     by_message: dict[tuple[int, int], list[FiledRow]] = {}
     for row in rows:
         by_message.setdefault((row.store_id, row.message_id), []).append(row)
-    found = [by_message.get((one.store_id, one.message_id), []) for one in matches.page]
+    found = [by_message.get((match.store_id, match.message_id), []) for match in matches.page]
     return [_hit(places) for places in found if places]
 
 
 def _hit(rows: Sequence[FiledRow]) -> Hit:
     row = rows[0]
-    places = tuple(Place(one.user_name, (one.address, *one.path), one.uid) for one in rows)
+    places = tuple(Place(place.user_name, (place.address, *place.path), place.uid) for place in rows)
     return Hit(row.store_id, row.message_id, row.sha256, row.date, row.subject, row.sender, row.size, places)
 
 
 def _named(matches: Matches, folders: dict[str, str]) -> dict[Facet, dict[str, int]]:
-    """Return facets with the names of folders; a folder that may not be seen has none."""
+    """Return the facets with names of folders, without folders that may not be seen."""
     facets = dict(matches.facets)
     if Facet.FOLDER in facets:
         named: dict[str, int] = {}
@@ -187,15 +188,15 @@ async def _with_snippet(session: Session, query: Query, hit: Hit, raw: bytes) ->
     texts = [(Field.BODY, body.text), *((Field.ATTACHMENT, text) for text in body.attached)]
     found = snippet(query, texts)
     if found is None and body.attachments:
-        hashes = [hashlib.sha256(one.data).digest() for one in body.attachments]
+        hashes = [hashlib.sha256(attachment.data).digest() for attachment in body.attachments]
         kept = await attachment_texts.find(session, hashes, READERS_VERSION)
-        found = snippet(query, [(Field.ATTACHMENT, one.text) for one in kept.values()])
+        found = snippet(query, [(Field.ATTACHMENT, row.text) for row in kept.values()])
     found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names])
     return replace(hit, snippet=found)
 
 
 def _packed(search: Search, last: Match) -> str:
-    """Return the name of the page behind `last`; it says nothing that the hits do not."""
+    """Return the name of the page after `last`; it contains nothing that the hits do not show."""
     fields = (
         *(_PAGE_MARK, _of(search), last.score, round(last.date.timestamp() * 1000)),
         *(last.message_id, last.store_id),
@@ -204,7 +205,7 @@ def _packed(search: Search, last: Match) -> str:
 
 
 def _unpacked(search: Search) -> Match:
-    """Return the last match of the page before; Misconfigured when the name is none of this search."""
+    """Return the last match of the previous page; Misconfigured when the name belongs to another search."""
     try:
         packed = base64.urlsafe_b64decode(search.page + "=" * (-len(search.page) % 4))
         mark, of, score, date, message_id, store_id = msgspec.json.decode(

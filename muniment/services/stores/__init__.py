@@ -1,1 +1,1 @@
-"""stores."""
+"""Archive stores."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from muniment.db import outbox
-from muniment.db.database import Session
 from muniment.errors import DatabaseUnavailable, SearchUnavailable
 from muniment.jobs import INDEX_DRAIN
 from muniment.mail import bodies
@@ -64,26 +63,24 @@ async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
     subjects = await archived(harness)
 
     class Dying(PostgresIndex):
-        async def apply(
-            self, session: Session, targets: Sequence[Target], changes: Sequence[Change]
-        ) -> list[IndexFailure]:
-            await super().apply(session, targets, changes)
+        async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+            await super().apply(targets, changes)
             raise DatabaseUnavailable("gone")
 
-    dying = Harness(replace(harness.resources, index=Dying()), harness.folder)
+    dying = Harness(replace(harness.resources, index=Dying(harness.database)), harness.folder)
     with pytest.raises(DatabaseUnavailable):
         await drain_outbox(dying.resources)
     half = (await show_status(ADMIN, harness.resources)).index
     await drain_outbox(harness.resources)
 
-    assert (half.indexed, half.outbox) == (0, 72)
+    assert (half.indexed, half.outbox) == (72, 72)
     assert subjects == await found(harness, subjects)
 
 
 class Away(PostgresIndex):
     """An index that takes nothing."""
 
-    async def apply(self, session: Session, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
+    async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
         """Refuse all."""
         raise SearchUnavailable("OpenSearch: 429 too many requests")
 
@@ -91,7 +88,7 @@ class Away(PostgresIndex):
 async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harness) -> None:
     """Nobody asks an overloaded index again before the pause is over; search says what it lacks; then it catches up."""
     subjects = await archived(harness)
-    away = Harness(replace(harness.resources, index=Away()), harness.folder)
+    away = Harness(replace(harness.resources, index=Away(harness.database)), harness.folder)
     with pytest.raises(SearchUnavailable):
         await drain_outbox(away.resources)
     paused = await drain_outbox(harness.resources)
@@ -114,14 +111,12 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
     subjects = await archived(harness)
 
     class Picky(PostgresIndex):
-        async def apply(
-            self, session: Session, targets: Sequence[Target], changes: Sequence[Change]
-        ) -> list[IndexFailure]:
+        async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
             bad = [one for one in changes if one.document and one.document.subject == f"about {subjects[3]}"]
-            await super().apply(session, targets, [one for one in changes if one not in bad])
+            await super().apply(targets, [one for one in changes if one not in bad])
             return [IndexFailure(one.store_id, one.message_id, "I do not like it") for one in bad]
 
-    picky = Harness(replace(harness.resources, index=Picky()), harness.folder)
+    picky = Harness(replace(harness.resources, index=Picky(harness.database)), harness.folder)
     await drain_outbox(picky.resources)
     status = (await show_status(ADMIN, harness.resources)).index
     await tend_index(harness.resources)

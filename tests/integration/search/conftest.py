@@ -12,10 +12,12 @@ from tests.support.harness import Harness
 
 
 @pytest.fixture(params=["postgresql", "opensearch"])
-async def index(request: pytest.FixtureRequest, new_prefix: Callable[[], str]) -> AsyncIterator[SearchIndex]:
+async def index(
+    request: pytest.FixtureRequest, harness: Harness, new_prefix: Callable[[], str]
+) -> AsyncIterator[SearchIndex]:
     """Each of the indexes in turn, empty."""
     if request.param == "postgresql":
-        yield PostgresIndex()
+        yield PostgresIndex(harness.database)
         return
     node = request.getfixturevalue("opensearch")
     opened = OpenSearchIndex.open(node.url, prefix=new_prefix())

@@ -84,7 +84,7 @@ async def assert_exact(harness: Harness, messages: int) -> None:
         (generation,) = await session.values(
             "SELECT live FROM index_generations WHERE backend = $1", harness.resources.index.backend
         )
-        held = await harness.resources.index.ids(session, Target(1, generation), 0, 10_000)
+    held = await harness.resources.index.ids(Target(1, generation), 0, 10_000)
     status = await show_index(ADMIN, harness.resources)
     found = await harness.found("about")
 

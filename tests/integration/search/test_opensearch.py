@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
 
-from muniment.db.database import Session
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.document import Document
 from muniment.search import Change, OpenSearchIndex, Target
@@ -109,8 +108,7 @@ async def _serve(pretender: Pretender, context: ssl.SSLContext | None) -> AsyncI
 
 async def apply(index: OpenSearchIndex, *changes: Change) -> list[tuple[int, str]]:
     """Apply changes and return who was refused, and why."""
-    session: Any = None
-    found = await index.apply(session, TARGETS, changes)
+    found = await index.apply(TARGETS, changes)
     return [(one.message_id, one.reason) for one in found]
 
 
@@ -176,15 +174,11 @@ async def test_nobody_listens(port: int) -> None:
     """A node that is not there is unavailable, and the error says what to do."""
     index = OpenSearchIndex.open(Secret(f"http://admin:hush@127.0.0.1:{port}"), prefix="p")
     with pytest.raises(SearchUnavailable, match="does not answer") as error:
-        await index.count(_no_session(), Target(1, 1))
+        await index.count(Target(1, 1))
     await index.close()
 
     assert "hush" not in str(error.value)
     assert "MUNIMENT_OPENSEARCH_URL" in error.value.hint
-
-
-def _no_session() -> Session:
-    return cast("Session", None)
 
 
 async def test_user_and_password(pretender: Pretender) -> None:

@@ -137,6 +137,6 @@ async def test_an_older_version_never_wins(searching: Harness) -> None:
         for version, subject in ((10**9, "newest"), (10**9 - 1, "older")):
             other = replace(document, subject=subject, version=version)
             change = Change(1, ids[0], version, other)
-            assert await searching.resources.index.apply(session, [Target(1, 1)], [change]) == []
+            assert await searching.resources.index.apply([Target(1, 1)], [change]) == []
 
     assert (len(await searching.search("newest", ANNA)), len(await searching.search("older", ANNA))) == (1, 0)
