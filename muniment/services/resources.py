@@ -10,7 +10,8 @@ from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
 from muniment.errors import Misconfigured
 from muniment.governor import Governor
-from muniment.mailserver import ByteBudget, FreeGate, Limits
+from muniment.mailserver import ByteBudget, Connector, FreeGate, Limits
+from muniment.network import NetworkConnector
 from muniment.queue import Queue
 from muniment.search import SearchIndex
 from muniment.secrecy import SecretBox
@@ -36,8 +37,9 @@ _NO_INDEX: Any = _NotOpened("the search index")
 class Resources:
     """One set for each process; `muniment.resources` opens and closes it.
 
-    What is not given was not opened: a service that uses it raises Misconfigured. `budget` bounds the memory that all
-    messages in flight may take. Without a governor every connection to a mail server is allowed at once.
+    A resource that is not given was not opened: a service that uses it raises Misconfigured. `budget` bounds the memory
+    that all messages in flight may take. `connector` reaches the mail servers. Without a governor every connection to
+    them is allowed at once.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Resources:
     queue: Queue = _NO_BROKER
     index: SearchIndex = _NO_INDEX
     governor: Governor | None = None
+    connector: Connector = field(default_factory=NetworkConnector)
     attachments: AttachmentReader = field(default_factory=AttachmentReader)
 
     @cached_property

@@ -8,11 +8,11 @@ from muniment.db import folders, jobs
 from muniment.db.jobs import Progress
 from muniment.errors import GaveUp, ServerThrottled, Transient
 from muniment.mail.envelope import Envelope, owner_by_path
+from muniment.mailserver import MailSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile, ProfileKind
 from muniment.model.run import Lease, LeasedJob, MessageCounts
 from muniment.services.archiving.batch import Distribution, Target
-from muniment.services.mailboxes.mail_session import MailSession
 from muniment.services.resources import Resources
 
 #: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from muniment.db import deletions
 from muniment.db.deletions import Candidate
+from muniment.mailserver import MailSession
 from muniment.model.deletion_rule import AT_ONCE
 from muniment.model.folder import FolderState
 from muniment.model.period import Period
 from muniment.model.profile import Profile
 from muniment.services.mailboxes.filter_news import WINDOW, message_facts
-from muniment.services.mailboxes.mail_session import MailSession
 from muniment.services.resources import Resources
 
 

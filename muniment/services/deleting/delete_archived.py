@@ -18,9 +18,9 @@ from muniment.contents.codec import EncodedPart, checked_stream
 from muniment.db import deletions
 from muniment.db.deletions import Candidate
 from muniment.errors import CommandRefused, Damaged
+from muniment.mailserver import Eraser
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.services.deleting.choose_doomed import choose_doomed, has_candidates, may_delete
-from muniment.services.mailboxes.mail_session import Eraser
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, folder_states
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there

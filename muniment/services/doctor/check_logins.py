@@ -10,7 +10,6 @@ from functools import partial
 
 from muniment.db import profiles
 from muniment.errors import MunimentError, ServerUnavailable
-from muniment.mailserver import diagnose_way
 from muniment.model.finding import Verdict
 from muniment.model.folder import messages_in
 from muniment.model.login import Credentials
@@ -18,7 +17,7 @@ from muniment.model.profile import Profile, Server
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.credentials import open_logins, own_login
-from muniment.services.mailboxes.mail_session import open_session
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.side_by_side import patiently, side_by_side
 from muniment.services.profiles.csv_mailboxes import CsvMailbox
 from muniment.services.resources import Resources
@@ -90,7 +89,7 @@ async def _check(
     resources: Resources, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
     """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
-    async for finding in diagnose_way(server, resources.limits):
+    async for finding in resources.connector.diagnose(server, resources.limits):
         if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
     looks = (partial(_try, resources, server, profile, target) for target in targets)

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Sequence
 from itertools import pairwise
 
 from muniment.errors import CommandRefused
+from muniment.mailserver import MailSession
 from muniment.model.finding import Finding, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.profile import Profile, Server
 from muniment.services.mailboxes.check_mailbox import EMPTY_MAILBOX
 from muniment.services.mailboxes.effective_folders import EffectiveFolder, effective_folders
-from muniment.services.mailboxes.mail_session import MailSession
 
 #: What a server should offer, and what it is good for.
 _USEFUL = {

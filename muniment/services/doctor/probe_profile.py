@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from muniment.db import profiles
 from muniment.db.profiles import ProfileMailbox
 from muniment.errors import BrokerUnavailable, MunimentError, Permanent, ServerBusy, WrongMailbox
-from muniment.mailserver import diagnose_way
+from muniment.mailserver import MailSession
 from muniment.model.finding import Finding, Verdict, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials
@@ -16,7 +16,7 @@ from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
 from muniment.services.mailboxes.credentials import Logins, open_logins
-from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.resources import Resources
 
 
@@ -68,7 +68,7 @@ async def probe_profile(principal: Principal, resources: Resources, name: str, m
 
 async def _way_is_open(resources: Resources, server: Server, probe: Probe) -> bool:
     """Look at name, TCP and TLS of the server; False when nothing gets through."""
-    async for finding in diagnose_way(server, resources.limits):
+    async for finding in resources.connector.diagnose(server, resources.limits):
         probe.findings.append(finding)
     return all(one.verdict is not Verdict.FAILED for one in probe.findings)
 

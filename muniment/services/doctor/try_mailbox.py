@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from muniment.db import profiles
+from muniment.mailserver import MailSession
 from muniment.model.folder import ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.mailboxes.credentials import open_logins
-from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.resources import Resources
 
 

@@ -16,6 +16,7 @@ from muniment.db import folders, profiles, runs
 from muniment.db.profiles import ProfileMailbox
 from muniment.db.runs import Pace
 from muniment.errors import CommandRefused, MunimentError
+from muniment.mailserver import MailSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.access.principal import Principal, Right
@@ -24,8 +25,8 @@ from muniment.services.deleting.delete_archived import NO_UIDPLUS
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.effective_folders import effective_folders
 from muniment.services.mailboxes.filter_news import WINDOW, filter_news, message_facts
-from muniment.services.mailboxes.mail_session import MailSession, open_session
 from muniment.services.mailboxes.open_mailbox import is_unmoved
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.side_by_side import patiently, side_by_side
 from muniment.services.resources import Resources
 

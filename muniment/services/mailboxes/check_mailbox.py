@@ -29,12 +29,13 @@ from muniment.errors import (
     Transient,
     WrongMailbox,
 )
+from muniment.mailserver import MailSession
 from muniment.model.folder import ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.model.run import LeasedJob
 from muniment.services.mailboxes.credentials import Logins
-from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)

@@ -8,10 +8,9 @@ from datetime import datetime
 from muniment import log
 from muniment.errors import CommandRefused
 from muniment.mail.headers import read_headers
-from muniment.mailserver import Attributes
+from muniment.mailserver import Attributes, MailSession
 from muniment.model.mail_filter import MessageFacts
 from muniment.model.profile import Profile
-from muniment.services.mailboxes.mail_session import MailSession
 
 _log = log.get(__name__)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from muniment.db import folders
 from muniment.errors import ProtocolViolation
+from muniment.mailserver import MailSession
 from muniment.metrics import Stage, timed
 from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile
 from muniment.model.run import LeasedJob
 from muniment.services.mailboxes.effective_folders import effective_folders
-from muniment.services.mailboxes.mail_session import MailSession, open_session
+from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.resources import Resources
 

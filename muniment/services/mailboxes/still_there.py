@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from muniment.imap import uid_sets
-from muniment.services.mailboxes.mail_session import MailSession
+from muniment.mailserver import MailSession
 
 
 async def still_there(session: MailSession, uids: Sequence[int]) -> list[int]:

@@ -1,0 +1,31 @@
+"""How a process reaches mail servers. A port: `muniment.network` and `mailserver.memory` implement it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from muniment.mailserver.limits import Limits
+from muniment.mailserver.session import MailSession
+from muniment.model.finding import Finding
+from muniment.model.login import Credentials
+from muniment.model.profile import Server
+
+#: Returns the number that stands for each UIDL of a POP3 mailbox.
+Numbering: TypeAlias = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
+
+
+class Connector(Protocol):
+    """Opens sessions on mail servers."""
+
+    async def open(self, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> MailSession:
+        """Connect and log in. The connection holds a slot of `limits.gate` until it is closed.
+
+        Raises ServerUnavailable, ServerThrottled, ServerBusy, BrokerUnavailable, CertificateRejected, LoginRefused and
+        LoginUnsupported.
+        """
+        ...
+
+    def diagnose(self, server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
+        """Yield one finding for each step of reaching the server without logging in, up to the first that fails."""
+        ...
