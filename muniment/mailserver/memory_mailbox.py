@@ -1,0 +1,123 @@
+"""What a mail server within the process holds, and how it misbehaves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from muniment.errors import MunimentError
+from muniment.model.folder import FolderStatus, ServerFolder
+
+RECEIVED = datetime(2024, 7, 17, 9, 44, 25, tzinfo=UTC)
+
+#: What a modern server offers.
+CAPABILITIES = frozenset({"IMAP4REV1", "UIDPLUS", "ESEARCH", "LIST-STATUS", "SPECIAL-USE", "NAMESPACE", "CONDSTORE"})
+
+
+@dataclass
+class MemoryMail:
+    """One message, and what goes wrong with it.
+
+    `claimed_size`: an RFC822.SIZE that is not true. `refusal`: the answer to a FETCH of its body. `is_withheld`: SEARCH
+    finds it, no FETCH delivers it. `is_hidden`: the server counts it, and neither finds nor delivers it. `breaks`: the
+    connection is lost whenever it is fetched.
+    """
+
+    content: bytes
+    flags: tuple[str, ...] = ()
+    received: datetime = RECEIVED
+    claimed_size: int | None = None
+    refusal: str = ""
+    is_withheld: bool = False
+    is_hidden: bool = False
+    breaks: bool = False
+
+    @property
+    def size(self) -> int:
+        """What the server reports as RFC822.SIZE."""
+        return len(self.content) if self.claimed_size is None else self.claimed_size
+
+    @property
+    def header(self) -> bytes:
+        """The header up to and including the blank line."""
+        head, blank, _ = self.content.partition(b"\r\n\r\n")
+        return head + blank
+
+
+class MemoryFolder:
+    """A folder: messages by UID, ascending. Change it at any time; sessions see the change with their next command."""
+
+    def __init__(self, contents: Iterable[bytes] = (), *, uidvalidity: int = 1) -> None:
+        self.uidvalidity = uidvalidity
+        self.messages: dict[int, MemoryMail] = {}
+        self.attributes: frozenset[str] = frozenset()
+        #: The answer to EXAMINE and SELECT, if the server refuses them.
+        self.refusal = ""
+        #: Whether SELECT opens it like EXAMINE.
+        self.is_read_only = False
+        #: The answer to UID STORE, if the server refuses it.
+        self.erase_refusal = ""
+        self._uidnext = 1
+        for content in contents:
+            self.deliver(content)
+
+    def deliver(self, content: bytes | MemoryMail) -> int:
+        """Add a message and return its UID."""
+        uid = self._uidnext
+        self._uidnext += 1
+        self.messages[uid] = content if isinstance(content, MemoryMail) else MemoryMail(content)
+        return uid
+
+    def renumber(self, uidvalidity: int) -> None:
+        """Give every message a new UID under a new UIDVALIDITY, as a server does that lost its index."""
+        mails = list(self.messages.values())
+        self.uidvalidity, self.messages, self._uidnext = uidvalidity, {}, 1
+        for mail in mails:
+            self.deliver(mail)
+
+    @property
+    def status(self) -> FolderStatus:
+        """The answer to STATUS."""
+        return FolderStatus(self.uidvalidity, self._uidnext, len(self.messages), None)
+
+
+#: The folders of a mailbox, by their path with slashes.
+Mailbox = dict[str, MemoryFolder]
+
+
+@dataclass
+class MemoryServer:
+    """Mailboxes, and how the server behaves. A login may name any mailbox that exists, with any password.
+
+    Switches for misbehaviour: `is_away` (nobody answers), `allows` (connections at once; further ones are refused),
+    `drop_after` (the connection is lost once, after this many delivered messages), `opens_instead` (logins that end in
+    another mailbox than they name), `login_errors` (raised for a mailbox), `tells_status` (False: no LIST-STATUS).
+    `before_fetch` is awaited before each message is delivered, with the mailbox and the UID.
+    """
+
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    capabilities: frozenset[str] = CAPABILITIES
+    is_away: bool = False
+    allows: int | None = None
+    drop_after: int | None = None
+    opens_instead: dict[str, str] = field(default_factory=dict)
+    login_errors: dict[str, MunimentError] = field(default_factory=dict)
+    tells_status: bool = True
+    before_fetch: Callable[[str, int], Awaitable[None]] | None = None
+    #: Open sessions, the highest number of them at one time, and the mailboxes that logins named.
+    sessions: int = 0
+    most_sessions: int = 0
+    logins: list[str] = field(default_factory=list)
+    #: UIDs of all messages delivered, with their folders.
+    delivered: list[tuple[str, int]] = field(default_factory=list)
+
+    def folders_of(self, mailbox: str) -> list[ServerFolder]:
+        """Return the folders of a mailbox as LIST shows them."""
+        return [
+            ServerFolder(name.encode(), tuple(name.split("/")), folder.attributes, self._status(folder))
+            for name, folder in self.mailboxes[mailbox].items()
+        ]
+
+    def _status(self, folder: MemoryFolder) -> FolderStatus | None:
+        return folder.status if self.tells_status else None
