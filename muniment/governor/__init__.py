@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from muniment.governor.memory import MemoryGovernor
 from muniment.governor.port import Governor
 from muniment.governor.redis_governor import Memory, RedisGovernor
 from muniment.governor.script import Script
@@ -9,4 +10,4 @@ from muniment.governor.slot import ConnectionSlot
 from muniment.governor.state import ServerState
 from muniment.governor.timing import Timing
 
-__all__ = ["ConnectionSlot", "Governor", "Memory", "RedisGovernor", "Script", "ServerState", "Timing"]
+__all__ = ["ConnectionSlot", "Governor", "Memory", "MemoryGovernor", "RedisGovernor", "Script", "ServerState", "Timing"]

@@ -1,0 +1,163 @@
+"""A governor within the process, for tests and for trying services without Redis. It implements `Governor`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter, deque
+from collections.abc import Mapping
+
+from muniment.errors import BrokerUnavailable, ServerBusy
+from muniment.governor.slot import ConnectionSlot
+from muniment.governor.state import ServerState
+from muniment.model.profile import Server
+from muniment.model.server_limits import ServerLimits
+
+
+class MemoryGovernor:
+    """Counts the connections of one process to each server, and serves who waits in order.
+
+    `limits` by server name; other servers have `default`. `patience`: how long `enter` waits for a slot, in seconds.
+    Rates are recorded in `commands` and `bytes`, and nobody waits for them. `is_away` plays an outage of Redis.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, ServerLimits] | None = None,
+        *,
+        default: ServerLimits | None = None,
+        patience: float = 0.0,
+    ) -> None:
+        self.is_away = False
+        #: Commands and bytes that were reserved, by server name, where the server has a rate.
+        self.commands: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        #: The highest number of slots held at one time, by server name.
+        self.most: Counter[str] = Counter()
+        self._limits = dict(limits or {})
+        self._default = default or ServerLimits()
+        self._patience = patience
+        self._numbers = itertools.count(1)
+        self._held: dict[str, set[ConnectionSlot]] = {}
+        self._waiting: dict[str, deque[asyncio.Future[ConnectionSlot]]] = {}
+        self._learned: dict[str, tuple[int, str]] = {}
+        self._pauses: dict[str, tuple[float, str]] = {}
+
+    async def enter(self, server: Server) -> ConnectionSlot:
+        """Return a slot; ServerBusy after `patience` seconds or during a pause, BrokerUnavailable while away."""
+        name = server.name
+        self._check()
+        await self.wait_for_pause(name)
+        if self._is_free(name) and not self._waiting.get(name):
+            return self._new_slot(name)
+        return await self._wait_in_line(name)
+
+    async def look(self) -> list[ServerState]:
+        """Return the state of each server that was used or has limits of its own."""
+        self._check()
+        return [self._state(name) for name in sorted({*self._held, *self._limits})]
+
+    def pause(self, server: str, seconds: float, reason: str) -> None:
+        """Grant nothing on a server before this many seconds are over; 0 ends the pause."""
+        self._pauses[server] = (seconds, reason)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    # -- what slots tell ------------------------------------------------------------------------
+
+    def welcome(self, slot: ConnectionSlot) -> None:
+        """Nothing to note: a slot counts from the moment it is granted."""
+
+    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:  # noqa: ARG002 - nothing lingers within a process
+        """Grant the slot to who waits first."""
+        self._held.get(slot.server, set()).discard(slot)
+        self._grant(slot.server)
+
+    async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
+        """Learn the limit from a refusal while others are connected; None if it has other reasons."""
+        others = self._held.get(slot.server, set())
+        others.discard(slot)
+        self._grant(slot.server)
+        if not (too_many and others):
+            return None
+        self._learned[slot.server] = (len(others), reason)
+        return len(others)
+
+    def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
+        """Begin the pause that the server asks for."""
+        self.pause(slot.server, seconds or 1.0, reason)
+
+    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
+        """Nothing is slow within a process."""
+
+    async def wait_for_pause(self, server: str) -> None:
+        """Raise ServerBusy while the server wants a pause; nobody waits for its end."""
+        seconds, reason = self._pauses.get(server, (0.0, ""))
+        if seconds:
+            raise ServerBusy(f"{server} wants a pause of {seconds:.0f} s: {reason}", seconds=seconds)
+
+    async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
+        """Record a share of the rates; nobody waits."""
+        self.commands[slot.server] += commands
+        self.bytes[slot.server] += size
+        return 0.0
+
+    # -- counting ---------------------------------------------------------------------------------
+
+    async def _wait_in_line(self, name: str) -> ConnectionSlot:
+        place: asyncio.Future[ConnectionSlot] = asyncio.get_running_loop().create_future()
+        line = self._waiting.setdefault(name, deque())
+        line.append(place)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await place
+        except TimeoutError:
+            raise ServerBusy(f"{name} has all its {self._limit(name)} connections in use") from None
+        finally:
+            if place in line:
+                line.remove(place)
+
+    def _grant(self, name: str) -> None:
+        line = self._waiting.get(name, deque())
+        while line and self._is_free(name):
+            place = line.popleft()
+            if not place.done():  # else who waited was cancelled
+                place.set_result(self._new_slot(name))
+
+    def _new_slot(self, name: str) -> ConnectionSlot:
+        slot = ConnectionSlot(self, name, str(next(self._numbers)), self._limits_of(name))
+        held = self._held.setdefault(name, set())
+        held.add(slot)
+        self.most[name] = max(self.most[name], len(held))
+        return slot
+
+    def _is_free(self, name: str) -> bool:
+        limit = self._limit(name)
+        return limit is None or len(self._held.get(name, ())) < limit
+
+    def _limit(self, name: str) -> int | None:
+        return self._state(name).limit
+
+    def _limits_of(self, name: str) -> ServerLimits:
+        return self._limits.get(name, ServerLimits()).over(self._default)
+
+    def _state(self, name: str) -> ServerState:
+        learned, learned_reason = self._learned.get(name, (None, ""))
+        pause, pause_reason = self._pauses.get(name, (0.0, ""))
+        return ServerState(
+            server=name,
+            open=len(self._held.get(name, ())),
+            waiting=len(self._waiting.get(name, ())),
+            configured=self._limits_of(name),
+            learned=learned,
+            learned_reason=learned_reason,
+            probe_seconds=0.0,
+            pause_seconds=pause,
+            pause_reason=pause_reason,
+            quiet=False,
+        )
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise BrokerUnavailable
