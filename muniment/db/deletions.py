@@ -43,9 +43,9 @@ async def archived(session: Session, folder_id: int, uidvalidity: int, uids: Seq
     return set(await session.values(_SQL["archived"], folder_id, uidvalidity, list(uids)))
 
 
-async def plan(session: Session, lease: Lease, folder_id: int, uidvalidity: int, doomed: Sequence[Candidate]) -> None:
+async def plan(session: Session, lease: Lease, folder_id: int, uidvalidity: int, chosen: Sequence[Candidate]) -> None:
     """Write down what the server is going to be told; LeaseLost when the lease is another's."""
-    uids, hashes = [one.uid for one in doomed], [one.sha256 for one in doomed]
+    uids, hashes = [one.uid for one in chosen], [one.sha256 for one in chosen]
     own = await session.value(_SQL["plan"], lease.job_id, lease.fence, folder_id, uidvalidity, uids, hashes)
     if own is None:
         raise LeaseLost

@@ -126,7 +126,7 @@ def forecast_row(forecast: Forecast) -> tuple[object, ...]:
         forecast.bytes,
         forecast.renumbered,
         forecast.filtered,
-        len(forecast.doomed),
+        len(forecast.deletions),
         round(forecast.seconds, 2),
         forecast.error,
         forecast.hint,

@@ -35,7 +35,7 @@ SERVICES = dict(_services())
 def test_services_are_found() -> None:
     """The list is not empty by mistake."""
     assert "muniment.services.runs.lifecycle.start_run" in SERVICES
-    assert "muniment.services.archiving.run_turn.run_turn" in SERVICES
+    assert "muniment.services.archiving.run_slices.run_slices" in SERVICES
 
 
 @pytest.mark.parametrize("name", SERVICES)

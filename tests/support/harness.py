@@ -25,7 +25,7 @@ from muniment.search import OpenSearchIndex, PostgresIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.access.principal import Principal
 from muniment.services.archiving.run_slice import SliceEnd
-from muniment.services.archiving.run_turn import run_turn
+from muniment.services.archiving.run_slices import run_slices
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 from muniment.services.reading.export_archive import export_archive
@@ -93,7 +93,7 @@ class Harness:
     async def work(self) -> list[SliceEnd]:
         """Run every slice that is in the queue now, all at once."""
         taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
-        slices = [run_turn(ADMIN, self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
+        slices = [run_slices(ADMIN, self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
         return list(await asyncio.gather(*slices))
 
     async def run(self, run_id: int) -> Run:

@@ -62,13 +62,13 @@ def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_
 
 def _to_delete(forecasts: Iterable[Forecast]) -> Iterable[tuple[object, ...]]:
     for one in forecasts:
-        for message in one.doomed:
+        for message in one.deletions:
             digest = message.sha256.hex() if message.sha256 else ""
             yield one.user, one.mailbox, "/".join(message.folder), message.uid, message.size, digest
 
 
 def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
-    told = [one for one in forecasts if one.messages or one.doomed or one.error]
+    told = [one for one in forecasts if one.messages or one.deletions or one.error]
     if told:
         columns = [
             Column("mailbox"),
@@ -96,12 +96,12 @@ def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
         if seconds is not None:
             told_time = f"would take about {duration(timedelta(seconds=seconds))} at the pace of the last runs"
         click.echo(told_time)
-    doomed = sum(len(one.doomed) for one in forecasts)
+    deletions = sum(len(one.deletions) for one in forecasts)
     kept: Counter[str] = sum((one.kept for one in forecasts), Counter())
-    if doomed or kept:
-        freed = sum(message.size for one in forecasts for message in one.doomed)
+    if deletions or kept:
+        freed = sum(message.size for one in forecasts for message in one.deletions)
         click.echo(
-            f"would delete {plural(doomed, 'message')} on the server, {size(freed)} (--deletions FILE lists them)"
+            f"would delete {plural(deletions, 'message')} on the server, {size(freed)} (--deletions FILE lists them)"
         )
         for reason, count in kept.most_common():
             click.echo(f"would keep {number(count)} there: {reason}")
@@ -112,4 +112,4 @@ def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
 def _row(one: Forecast) -> tuple[str, ...]:
     if one.error:
         return one.mailbox, "", "", "", "", one.error
-    return one.mailbox, number(one.messages), size(one.bytes), number(one.filtered), number(len(one.doomed)), ""
+    return one.mailbox, number(one.messages), size(one.bytes), number(one.filtered), number(len(one.deletions)), ""

@@ -14,7 +14,7 @@ from muniment.services.archiving.fetch_batches import fetch_batches
 from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last
 from muniment.services.archiving.prove_folders import Visited
 from muniment.services.archiving.writer import Writer
-from muniment.services.mailboxes.filter_news import filter_news
+from muniment.services.mailboxes.filter_new_messages import filter_new_messages
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there
 from muniment.services.resources import Resources
@@ -41,7 +41,7 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
         slice_budget = SliceBudget()
     renumbered = await _renumber(resources, work, seen.status)
     news = await _news(resources, renumbered, seen.uids)
-    todo = await filter_news(work.session, work.profile, work.job.run_started, news.todo)
+    todo = await filter_new_messages(work.session, work.profile, work.job.run_started, news.todo)
     delivered = await _fetch(resources, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False

@@ -19,7 +19,13 @@ from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage, Headers, RawMessage
 from muniment.model.run import Lease, MessageCounts, RunState
 from muniment.services.archiving.batch import Filing, Target
-from muniment.services.archiving.distribute import Destination, Letter, file_for_owners, find_destinations, open_letter
+from muniment.services.archiving.distribute import (
+    CollectedMessage,
+    Destination,
+    file_for_owners,
+    find_destinations,
+    read_collected,
+)
 from muniment.services.archiving.prove_folders import Visited, prove_folders
 from muniment.services.resources import Resources
 
@@ -37,7 +43,7 @@ class _Readable:
     message: FetchedMessage
     raw: RawMessage
     new: NewMessage
-    letter: Letter | None = None  # of a collecting mailbox
+    collected: CollectedMessage | None = None  # of a collecting mailbox
 
     @property
     def sha256(self) -> bytes:
@@ -129,12 +135,12 @@ def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
 
 def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Readable:
     head = raw.head(HEAD_BYTES)
-    letter = None
+    collected = None
     if target.distribution is not None:
-        letter = open_letter(raw, head, target.distribution)
-        if letter.raw is not raw:
-            raw, head = letter.raw, letter.raw.head(HEAD_BYTES)
-    return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), letter)
+        collected = read_collected(raw, head, target.distribution)
+        if collected.raw is not raw:
+            raw, head = collected.raw, collected.raw.head(HEAD_BYTES)
+    return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), collected)
 
 
 async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict[int, int]:
@@ -198,11 +204,11 @@ async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tup
 
 async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tuple[int, int], list[Destination]]:
     """Return for whom the messages of collecting mailboxes are filed; nobody: they stay where they are."""
-    letters = [(one.place, one.letter, one.target.distribution) for one in fresh]
-    ours = [(place, letter, how) for place, letter, how in letters if letter is not None and how is not None]
+    every = [(one.place, one.collected, one.target.distribution) for one in fresh]
+    ours = [(place, collected, how) for place, collected, how in every if collected is not None and how is not None]
     if not ours:
         return {}
-    found = await find_destinations(session, [letter.envelope for _, letter, _ in ours], ours[0][2].rule)
+    found = await find_destinations(session, [collected.envelope for _, collected, _ in ours], ours[0][2].rule)
     return {place: destinations for (place, _, _), destinations in zip(ours, found, strict=True)}
 
 
@@ -243,11 +249,11 @@ async def _store(
     copies = [Copy(0, ids[one.sha256], one.message.internal_date, one.message.flags) for one in fresh]
     places = [destinations.get(one.place, ()) for one in fresh]
     await file_for_owners(session, store_id, list(zip(copies, places, strict=True)))
-    wrapped = [(one, one.letter) for one in fresh if one.letter is not None and one.letter.begin]
+    wrapped = [(one, one.collected) for one in fresh if one.collected is not None and one.collected.begin]
     if wrapped:
         wrappers = [
-            Wrapper(one.target.folder_id, one.target.uidvalidity, one.message.uid, letter.begin, letter.end)
-            for one, letter in wrapped
+            Wrapper(one.target.folder_id, one.target.uidvalidity, one.message.uid, collected.begin, collected.end)
+            for one, collected in wrapped
         ]
         await messages.wrap(session, wrappers)
 

@@ -17,7 +17,7 @@ from muniment.services.archiving.batch import Distribution
 
 
 @dataclass(frozen=True)
-class Letter:
+class CollectedMessage:
     """A message as it is archived, whose it is, and what stood around it in a journal report."""
 
     raw: RawMessage
@@ -35,16 +35,16 @@ class Destination:
     path: tuple[str, ...]
 
 
-def open_letter(raw: RawMessage, head: bytes, distribution: Distribution) -> Letter:
+def read_collected(raw: RawMessage, head: bytes, distribution: Distribution) -> CollectedMessage:
     """Say whose a message is; of a journal report take what is within."""
     rule = distribution.rule
     found = read_envelope(head, senders=rule.senders, recipients=rule.recipients).joined(distribution.hint)
     report = read_report(raw) if rule.journal else None
     if report is None:
-        return Letter(raw, _without(found, distribution.own))
+        return CollectedMessage(raw, _without(found, distribution.own))
     # Whoever the report itself was addressed to is meant as well: anybody can write one.
     envelope = report.envelope.joined(Envelope((), found.recipients))
-    return Letter(report.inner, _without(envelope, distribution.own), report.before, report.after)
+    return CollectedMessage(report.inner, _without(envelope, distribution.own), report.before, report.after)
 
 
 def _without(envelope: Envelope, own: frozenset[str]) -> Envelope:

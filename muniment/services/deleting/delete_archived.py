@@ -20,7 +20,7 @@ from muniment.db.deletions import Candidate
 from muniment.errors import CommandRefused, Damaged
 from muniment.mailserver import Eraser
 from muniment.model.folder import FolderState, ServerFolder
-from muniment.services.deleting.choose_doomed import choose_doomed, has_candidates, may_delete
+from muniment.services.deleting.choose_deletions import choose_deletions, has_candidates, may_delete
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, folder_states
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there
@@ -106,7 +106,7 @@ async def _delete_in(
         return  # other messages by now; the next run archives them first
     if not eraser.is_exact and await _are_others_marked(resources, eraser, folder, state, done):
         return
-    choices = choose_doomed(resources, opened.profile, opened.session, state, opened.job.run_started)
+    choices = choose_deletions(resources, opened.profile, opened.session, state, opened.job.run_started)
     async with aclosing(choices):
         async for choice in choices:
             for start in range(0, len(choice.messages), _AT_ONCE):

@@ -18,7 +18,7 @@ from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.credentials import open_logins, own_login
 from muniment.services.mailboxes.open_session import open_session
-from muniment.services.mailboxes.side_by_side import patiently, side_by_side
+from muniment.services.mailboxes.run_concurrently import retry_while_busy, run_concurrently
 from muniment.services.profiles.csv_mailboxes import CsvMailbox
 from muniment.services.resources import Resources
 
@@ -93,7 +93,7 @@ async def _check(
         if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
     looks = (partial(_try, resources, server, profile, target) for target in targets)
-    async with aclosing(side_by_side(looks, at_once)) as checks:
+    async with aclosing(run_concurrently(looks, at_once)) as checks:
         async for check in checks:
             yield check
 
@@ -123,7 +123,7 @@ async def _try(resources: Resources, server: Server, profile: Profile | None, ta
         )
 
     try:
-        return await patiently(look)
+        return await retry_while_busy(look)
     except MunimentError as error:
         seconds = time.monotonic() - began
         return LoginCheck(target.user, target.mailbox, target.line, seconds, error=str(error), hint=error.hint or "")

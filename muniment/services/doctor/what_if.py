@@ -20,19 +20,19 @@ from muniment.mailserver import MailSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.access.principal import Principal, Right
-from muniment.services.deleting.choose_doomed import choose_doomed, may_delete
+from muniment.services.deleting.choose_deletions import choose_deletions, may_delete
 from muniment.services.deleting.delete_archived import NO_UIDPLUS
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.effective_folders import effective_folders
-from muniment.services.mailboxes.filter_news import WINDOW, filter_news, message_facts
+from muniment.services.mailboxes.filter_new_messages import WINDOW, filter_new_messages, message_facts
 from muniment.services.mailboxes.open_mailbox import is_unmoved
 from muniment.services.mailboxes.open_session import open_session
-from muniment.services.mailboxes.side_by_side import patiently, side_by_side
+from muniment.services.mailboxes.run_concurrently import retry_while_busy, run_concurrently
 from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
-class DoomedMessage:
+class PlannedDeletion:
     """A message that would be deleted on the server; `sha256` None: it would be archived before, by the same run."""
 
     folder: tuple[str, ...]
@@ -55,7 +55,7 @@ class Forecast:
     bytes: int = 0
     renumbered: int = 0
     filtered: int = 0
-    doomed: list[DoomedMessage] = field(default_factory=list)
+    deletions: list[PlannedDeletion] = field(default_factory=list)
     kept: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -73,7 +73,7 @@ async def what_if(principal: Principal, resources: Resources, name: str) -> Asyn
     logins = await open_logins(stored, resources.secrets)
     now = utc_now()
     looks = (partial(_forecast, resources, logins, mailbox, now) for mailbox in mailboxes)
-    async with aclosing(side_by_side(looks, profile.max_jobs)) as forecasts:
+    async with aclosing(run_concurrently(looks, profile.max_jobs)) as forecasts:
         async for forecast in forecasts:
             yield forecast
 
@@ -98,7 +98,7 @@ async def _forecast(resources: Resources, logins: Logins, mailbox: ProfileMailbo
     began = time.monotonic()
     found = Forecast(mailbox.user_name, mailbox.address)
     try:
-        found = await patiently(partial(_look, resources, logins, mailbox, now))
+        found = await retry_while_busy(partial(_look, resources, logins, mailbox, now))
     except MunimentError as error:
         found.error, found.hint = str(error), error.hint or ""
     found.seconds = time.monotonic() - began
@@ -144,15 +144,17 @@ class _Visit:
         try:
             uidvalidity = (await self.session.examine(folder)).uidvalidity
             if not stands:
-                await self._count_news(folder, state, uidvalidity)
+                await self._count_new(folder, state, uidvalidity)
             if self.profile.deletion and state is not None and state.uidvalidity == uidvalidity and may_delete(state):
-                async for choice in choose_doomed(self.resources, self.profile, self.session, state, self.now):
+                async for choice in choose_deletions(self.resources, self.profile, self.session, state, self.now):
                     self.found.kept.update(choice.kept)
-                    self.found.doomed += [DoomedMessage(folder.path, m.uid, m.size, m.sha256) for m in choice.messages]
+                    self.found.deletions += [
+                        PlannedDeletion(folder.path, m.uid, m.size, m.sha256) for m in choice.messages
+                    ]
         except CommandRefused as error:
             self.found.warnings.append(f"{'/'.join(folder.path)}: {error}")
 
-    async def _count_news(self, folder: ServerFolder, state: FolderState | None, uidvalidity: int) -> None:
+    async def _count_new(self, folder: ServerFolder, state: FolderState | None, uidvalidity: int) -> None:
         found = self.found
         archived: set[int] = set()
         if state is not None and state.uidvalidity == uidvalidity:
@@ -160,7 +162,7 @@ class _Visit:
                 [held] = await folders.held(db, [(state.id, uidvalidity)], self.now)
             archived = set(held.archived)
         new = [uid for uid in await self.session.search_uids() if uid not in archived]
-        todo = await filter_news(self.session, self.profile, self.now, new)
+        todo = await filter_new_messages(self.session, self.profile, self.now, new)
         found.messages += len(todo)
         found.filtered += len(new) - len(todo)
         if state is not None and state.uidvalidity not in {0, uidvalidity}:
@@ -168,9 +170,9 @@ class _Visit:
         sizes = await self._sizes(todo)
         found.bytes += sum(sizes.values())
         if self.profile.deletion and uidvalidity:
-            await self._doom_news(folder, todo, sizes)
+            await self._count_deletions(folder, todo, sizes)
 
-    async def _doom_news(self, folder: ServerFolder, todo: Sequence[int], sizes: dict[int, int]) -> None:
+    async def _count_deletions(self, folder: ServerFolder, todo: Sequence[int], sizes: dict[int, int]) -> None:
         """Count what the rule deletes of the messages that the same run would archive before."""
         profile = self.profile
         async for uid, facts in message_facts(self.session, todo, with_head=profile.filter.needs_headers):
@@ -178,7 +180,7 @@ class _Visit:
             if reason:
                 self.found.kept[reason] += 1
             else:
-                self.found.doomed.append(DoomedMessage(folder.path, uid, sizes.get(uid, 0), None))
+                self.found.deletions.append(PlannedDeletion(folder.path, uid, sizes.get(uid, 0), None))
 
     async def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
         sizes: dict[int, int] = {}

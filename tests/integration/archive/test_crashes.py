@@ -24,7 +24,7 @@ from muniment.services.archiving import archive_folder as archive_folder_module
 from muniment.services.archiving import fetch_batches as fetch_batches_module
 from muniment.services.archiving.folder_work import FolderWork
 from muniment.services.archiving.run_slice import SliceEnd
-from muniment.services.archiving.run_turn import run_turn
+from muniment.services.archiving.run_slices import run_slices
 from muniment.services.archiving.writer import Writer
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.runs.lifecycle import show_run, start_run
@@ -159,7 +159,7 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
         run_id = await start_run(ADMIN, hurried.resources, "all")
         while cuts < 60 and not (await hurried.run(run_id)).state.is_final:
             slices = [
-                run_turn(ADMIN, hurried.resources, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE
+                run_slices(ADMIN, hurried.resources, *ids) for task, ids in hurried.queue.tasks if task == ARCHIVE_SLICE
             ]
             hurried.queue.lose()
             working = [asyncio.create_task(each) for each in slices]

@@ -133,7 +133,7 @@ async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: C
     now = await harness.archive("now")
 
     assert (by_age.run.messages.deleted, now.run.messages.deleted) == (0, len(mails))
-    assert len(forecast.doomed) == len(mails)
+    assert len(forecast.deletions) == len(mails)
     client = poplib.POP3(pop3.host, pop3.ports[Access.POP3])
     client.user(address)
     client.pass_("secret")

@@ -9,9 +9,9 @@ import pytest
 
 from muniment.errors import Conflict
 from muniment.model.run import RunState
-from muniment.services.archiving import run_turn as run_turn_module
+from muniment.services.archiving import run_slices as run_slices_module
 from muniment.services.archiving.run_slice import SliceEnd
-from muniment.services.archiving.run_turn import run_turn
+from muniment.services.archiving.run_slices import run_slices
 from muniment.services.runs.lifecycle import cancel_run, show_run, start_run
 from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Harness
@@ -84,7 +84,7 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
         run_id = await start_run(ADMIN, harness.resources, "all")
         harness.queue.tasks.extend([harness.queue.tasks[0]] * 3)
         ends = Counter(await harness.work())
-        late = await run_turn(ADMIN, harness.resources, run_id, 1)
+        late = await run_slices(ADMIN, harness.resources, run_id, 1)
 
     assert ends == {SliceEnd.DONE: 1, SliceEnd.NOT_LEASED: 3}
     assert late is SliceEnd.NOT_LEASED
@@ -93,7 +93,7 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
 
 async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two profiles that archive the same mailbox at once never write at the same time, and nothing comes twice."""
-    monkeypatch.setattr(run_turn_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(run_slices_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=40), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000)
     async with ImapServer(script) as server:
@@ -112,7 +112,7 @@ async def test_two_names_of_one_server_do_not_undo_each_other(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two profiles that reach a mailbox under two names of its server archive it one after the other, and both end."""
-    monkeypatch.setattr(run_turn_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(run_slices_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=20), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=1000)
     async with ImapServer(script) as server:

@@ -76,9 +76,9 @@ async def test_deletion_is_told_before_it_happens(harness: Harness) -> None:
 
     assert not changed
     assert before == [*range(1, 11), 50]
-    assert len(found.doomed) == report.run.messages.deleted == 20
+    assert len(found.deletions) == report.run.messages.deleted == 20
     assert dict(found.kept) == {"it is flagged": 1}
-    assert [one.uid for one in found.doomed if one.sha256 is None] == [50]
+    assert [one.uid for one in found.deletions if one.sha256 is None] == [50]
 
 
 async def test_mailboxes_that_cannot_be_seen(harness: Harness) -> None:

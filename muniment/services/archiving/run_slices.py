@@ -21,7 +21,7 @@ _log = log.get(__name__)
 BUSY_SECONDS = 15.0
 
 
-async def run_turn(principal: Principal, resources: Resources, run_id: int, job_id: int) -> SliceEnd:
+async def run_slices(principal: Principal, resources: Resources, run_id: int, job_id: int) -> SliceEnd:
     """Run a slice of a job, go on with the run's next jobs for `turn_seconds`, and pump the run.
 
     Going on costs one statement; another task costs the broker, Celery, its events and the pump. A job that is not

@@ -13,12 +13,12 @@ from muniment.model.deletion_rule import AT_ONCE
 from muniment.model.folder import FolderState
 from muniment.model.period import Period
 from muniment.model.profile import Profile
-from muniment.services.mailboxes.filter_news import WINDOW, message_facts
+from muniment.services.mailboxes.filter_new_messages import WINDOW, message_facts
 from muniment.services.resources import Resources
 
 
 @dataclass(frozen=True)
-class Doomed:
+class Choice:
     """Messages to delete, some of a folder's, and how many were looked at with them and stay, by the reason."""
 
     messages: Sequence[Candidate]
@@ -35,9 +35,9 @@ async def has_candidates(resources: Resources, profile: Profile, state: FolderSt
     return bool(await _candidates(resources, profile, state, now, above=0, limit=1))
 
 
-async def choose_doomed(
+async def choose_deletions(
     resources: Resources, profile: Profile, session: MailSession, state: FolderState, now: datetime
-) -> AsyncGenerator[Doomed, None]:
+) -> AsyncGenerator[Choice, None]:
     """Yield the messages of the open folder that the rule deletes, a few thousand at a time.
 
     What counts is what the server tells of each in this moment: flags change.
@@ -46,7 +46,7 @@ async def choose_doomed(
     while window := await _candidates(resources, profile, state, now, above=above, limit=WINDOW):
         above = window[-1].uid
         by_uid = {one.uid: one for one in window}
-        doomed: list[Candidate] = []
+        chosen: list[Candidate] = []
         kept: dict[str, int] = {}
         async for uid, facts in message_facts(session, list(by_uid), with_head=profile.filter.needs_headers):
             # POP3 tells no date: what counts is since when it is archived.
@@ -55,8 +55,8 @@ async def choose_doomed(
             if reason:
                 kept[reason] = kept.get(reason, 0) + 1
             else:
-                doomed.append(by_uid[uid])
-        yield Doomed(doomed, kept)
+                chosen.append(by_uid[uid])
+        yield Choice(chosen, kept)
 
 
 async def _candidates(

@@ -1,4 +1,4 @@
-"""Look into many mailboxes at once, patiently where the mail server allows fewer connections than that."""
+"""Look into many mailboxes at once, retry_while_busy where the mail server allows fewer connections than that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE = 30
 _LONGEST_PAUSE_SECONDS = 15.0
 
 
-async def side_by_side(looks: Iterable[Callable[[], Awaitable[_T]]], at_once: int) -> AsyncGenerator[_T, None]:
+async def run_concurrently(looks: Iterable[Callable[[], Awaitable[_T]]], at_once: int) -> AsyncGenerator[_T, None]:
     """Yield what each of these gives, as soon as it is there, so many at once; the others are cancelled on leaving."""
     waiting = iter(looks)
     running: set[asyncio.Future[_T]] = set()
@@ -37,7 +37,7 @@ async def side_by_side(looks: Iterable[Callable[[], Awaitable[_T]]], at_once: in
             await asyncio.wait(running)
 
 
-async def patiently(look: Callable[[], Awaitable[_T]]) -> _T:
+async def retry_while_busy(look: Callable[[], Awaitable[_T]]) -> _T:
     """Return what `look` gives; where the mail server has no connection free, it is called again later, for minutes."""
     for _ in range(_PATIENCE - 1):
         try:

@@ -21,7 +21,7 @@ WINDOW = 2000
 _SEARCHED = 100
 
 
-async def filter_news(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
+async def filter_new_messages(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
     """Return those UIDs of the open folder, ascending, whose messages the filter lets through in a run that began `now`.
 
     SEARCH only saves looking at each of many messages, where it can say something for certain; each message that is
