@@ -93,7 +93,8 @@ class MemoryServer:
     Switches for misbehaviour: `is_away` (nobody answers), `allows` (connections at once; further ones are refused),
     `drop_after` (the connection is lost once, after this many delivered messages), `opens_instead` (logins that end in
     another mailbox than they name), `login_errors` (raised for a mailbox), `tells_status` (False: no LIST-STATUS).
-    `before_fetch` is awaited before each message is delivered, with the mailbox and the UID.
+    `before_fetch` is awaited before each message is delivered, with the mailbox, the folder and the UID;
+    `before_command` before each other command, with its name.
     """
 
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
@@ -104,7 +105,8 @@ class MemoryServer:
     opens_instead: dict[str, str] = field(default_factory=dict)
     login_errors: dict[str, MunimentError] = field(default_factory=dict)
     tells_status: bool = True
-    before_fetch: Callable[[str, int], Awaitable[None]] | None = None
+    before_fetch: Callable[[str, str, int], Awaitable[None]] | None = None
+    before_command: Callable[[str], Awaitable[None]] | None = None
     #: Open sessions, the highest number of them at one time, and the mailboxes that logins named.
     sessions: int = 0
     most_sessions: int = 0

@@ -57,7 +57,7 @@ class MemorySession:
 
     async def list_folders(self) -> list[ServerFolder]:
         """Return every folder."""
-        await self._command()
+        await self._command("LIST")
         return self._server.folders_of(self._mailbox)
 
     async def examine(self, folder: ServerFolder) -> FolderStatus:
@@ -66,7 +66,7 @@ class MemorySession:
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
         """Return the UIDs that match: ALL, UID with a set, or what `MailFilter.search_keys` writes."""
-        await self._command()
+        await self._command("SEARCH")
         matches = _criteria(criteria)
         return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail)))
 
@@ -77,12 +77,12 @@ class MemorySession:
 
     async def sizes(self, uids: Sequence[int]) -> Mapping[int, int]:
         """Return what the server claims as sizes."""
-        await self._command()
+        await self._command("FETCH RFC822.SIZE")
         return {uid: mail.size for uid, mail in self._visible() if uid in set(uids) and not mail.is_withheld}
 
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, date and size by UID."""
-        await self._command()
+        await self._command("FETCH FLAGS")
         wanted = set(uids)
         return {
             uid: Attributes(mail.flags, mail.received, mail.size, _fields(mail, _ADDRESS_FIELDS) if with_head else None)
@@ -92,13 +92,13 @@ class MemorySession:
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return the header of each message."""
-        await self._command()
+        await self._command("FETCH HEADER")
         wanted = set(uids)
         return {uid: mail.header for uid, mail in self._visible() if uid in wanted and not mail.is_withheld}
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
         """Return UID, telling header fields and date of the first messages."""
-        await self._command()
+        await self._command("FETCH HEADER.FIELDS")
         return [
             (uid, f"{b' '.join(_fields(mail, _TELLING_FIELDS).split()).decode('latin-1')} {mail.received:%d-%b-%Y %T}")
             for uid, mail in list(self._visible())[:count]
@@ -106,7 +106,7 @@ class MemorySession:
 
     async def fetched_order(self, count: int) -> list[int]:
         """Return the UIDs of the first messages."""
-        await self._command()
+        await self._command("FETCH UID")
         return [uid for uid, _ in list(self._visible())[:count]]
 
     async def make_room(self, size: int) -> None:
@@ -115,11 +115,11 @@ class MemorySession:
 
     async def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
         """Yield messages by ascending UID; leaving early closes the connection."""
-        await self._command()
+        await self._command("FETCH")
         try:
             for uid in sorted(set(uids)):
                 if self._server.before_fetch is not None:
-                    await self._server.before_fetch(self._mailbox, uid)
+                    await self._server.before_fetch(self._mailbox, self._folder or "", uid)
                 mail = dict(self._visible()).get(uid)
                 if mail is not None and not mail.is_withheld:
                     yield self._delivered(uid, mail)
@@ -140,7 +140,7 @@ class MemorySession:
         self._close(clean=False)
 
     async def _open(self, folder: ServerFolder, command: str) -> FolderStatus:
-        await self._command()
+        await self._command(command)
         self._folder = None
         name = folder.wire_name.decode()
         found = self._server.mailboxes[self._mailbox].get(name)
@@ -152,7 +152,9 @@ class MemorySession:
         self._folder = name
         return found.status
 
-    async def _command(self) -> None:
+    async def _command(self, name: str) -> None:
+        if self._server.before_command is not None:
+            await self._server.before_command(name)
         self._check()
         await self._slot.spend(commands=1)
         self.commands += 1
@@ -219,7 +221,7 @@ class MemoryEraser:
     async def erase(self, uids: Sequence[int]) -> None:
         """Delete messages; without UIDPLUS also every other one that is marked as deleted."""
         deleted = set(uids) | (set() if self.is_exact else await self.marked())
-        await self._session._command()  # noqa: SLF001 - the other half of one class
+        await self._session._command("EXPUNGE")  # noqa: SLF001 - the other half of one class
         folder = self._session._opened()  # noqa: SLF001 - the other half of one class
         if folder.erase_refusal:
             raise CommandRefused(f"UID STORE of \\Deleted: {folder.erase_refusal}")

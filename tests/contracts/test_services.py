@@ -1,12 +1,13 @@
-"""The signature of every service that a front end or a process calls."""
+"""The signature of every service that a front end or a process calls, and that it checks the rights of who calls."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from importlib import import_module
-from inspect import isasyncgenfunction, iscoroutinefunction, signature
+from inspect import getsource, isfunction, signature
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ _CALLERS = ["muniment/cli", "muniment/demo", "muniment/exporter", "workers", "sc
 
 
 def _services() -> Iterator[tuple[str, Any]]:
-    """Yield every asynchronous function of `muniment.services` that is imported from outside."""
+    """Yield every function of `muniment.services` that is imported from outside and works with resources.
+
+    What takes no resources reaches neither the database nor a mail server: it computes.
+    """
     found = {}
     for folder in _CALLERS:
         for file in (_ROOT / folder).rglob("*.py"):
@@ -24,7 +28,7 @@ def _services() -> Iterator[tuple[str, Any]]:
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("muniment.services"):
                     for alias in node.names:
                         function = getattr(import_module(node.module or ""), alias.name)
-                        if iscoroutinefunction(function) or isasyncgenfunction(function):
+                        if isfunction(function) and "resources" in signature(function).parameters:
                             found[f"{node.module}.{alias.name}"] = function
     yield from sorted(found.items())
 
@@ -47,3 +51,35 @@ def test_the_principal_comes_first_then_the_resources(name: str) -> None:
         ("principal", "Principal"),
         ("resources", "Resources"),
     ]
+
+
+def _body(function: Any) -> list[ast.stmt]:
+    """Return the statements of a function without its docstring."""
+    [definition] = ast.parse(dedent(getsource(function))).body
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    return definition.body[1:]
+
+
+def _requires(statement: ast.stmt) -> bool:
+    """Tell whether a statement is `principal.require(…)` or `principal.require_access_to(…)`."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and ast.unparse(statement.value.func) in {"principal.require", "principal.require_access_to"}
+    )
+
+
+def _passes_on(statement: ast.stmt) -> bool:
+    """Tell whether a statement calls something with the principal."""
+    calls = (node for node in ast.walk(statement) if isinstance(node, ast.Call))
+    return any(
+        isinstance(argument, ast.Name) and argument.id == "principal" for call in calls for argument in call.args
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_rights_are_checked_first(name: str) -> None:
+    """The first statement requires a right; or the service leaves that to another one, which gets the principal."""
+    first, *others = _body(SERVICES[name])
+
+    assert _requires(first) or any(_passes_on(statement) for statement in (first, *others))
