@@ -111,19 +111,24 @@ class MemoryGovernor:
         line.append(place)
         try:
             async with asyncio.timeout(self._patience):
-                return await place
+                return await asyncio.shield(place)
         except TimeoutError:
+            self._leave_line(name, place)
             raise ServerBusy(f"{name} has all its {self._limit(name)} connections in use") from None
-        finally:
-            if place in line:
-                line.remove(place)
+        except asyncio.CancelledError:
+            self._leave_line(name, place)
+            raise
+
+    def _leave_line(self, name: str, place: asyncio.Future[ConnectionSlot]) -> None:
+        if place.done():  # granted in the same round of the event loop
+            place.result().release(clean=True)
+        else:
+            self._waiting[name].remove(place)
 
     def _grant(self, name: str) -> None:
         line = self._waiting.get(name, deque())
         while line and self._is_free(name):
-            place = line.popleft()
-            if not place.done():  # else who waited was cancelled
-                place.set_result(self._new_slot(name))
+            line.popleft().set_result(self._new_slot(name))
 
     def _new_slot(self, name: str) -> ConnectionSlot:
         slot = ConnectionSlot(self, name, str(next(self._numbers)), self._limits_of(name))
