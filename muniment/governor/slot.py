@@ -1,4 +1,4 @@
-"""A slot: the right to one connection, from before it is made until it is really closed."""
+"""A slot: the right to hold one connection, from before it is opened until it is really closed."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from muniment.errors import MunimentError, ServerBusy
 from muniment.model.server_limits import ServerLimits
 
 _COMMANDS_AT_ONCE = 50
-_SHARE_OF_A_SECOND = 20  # so that a bucket is asked 20 times per second at most, by the whole fleet
+_SHARE_OF_A_SECOND = 20  # the whole fleet takes from a bucket at most 20 times per second
 
 
 class Keeper(Protocol):
-    """What a slot tells of its connection; sent to Redis with what others have to tell."""
+    """Receives the reports of slots and sends them to Redis in batches."""
 
-    def welcome(self, slot: ConnectionSlot) -> None:
-        """Note that the login was answered."""
+    def logged_in(self, slot: ConnectionSlot) -> None:
+        """Record that the login succeeded."""
 
-    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:
-        """Note that the connection is closed; `clean`: the server closed it, too."""
+    def release(self, slot: ConnectionSlot, *, clean: bool) -> None:
+        """Record that the connection is closed; `clean`: the server closed its end, too."""
 
     async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
-        """Learn from a refusal; return the limit that was learned from others being let in, None otherwise."""
+        """Learn from a refusal; return the learned limit, or None if the refusal does not prove a limit."""
 
     def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
-        """Note that the server asks for less, for so many seconds if it names them (0: not)."""
+        """Record that the server throttles, for `seconds` (0 if it names no time)."""
 
-    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
-        """Note the round trip of a cheap command."""
+    def report_latency(self, slot: ConnectionSlot, seconds: float) -> None:
+        """Record the round trip of a cheap command."""
 
     async def wait_for_pause(self, server: str) -> None:
-        """Return when the server wants no pause; ServerBusy when it wants a long one."""
+        """Return when the server requires no pause; raise ServerBusy if the pause is long."""
 
     async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
-        """Take a share of the server's rates; return the seconds to wait before using it."""
+        """Reserve a share of the server's rates; return the seconds to wait before using it."""
 
 
 class ConnectionSlot:
-    """Held by one connection. Only `spend` and `refused` ever wait."""
+    """The right to hold one connection. Only `spend` and `report_refusal` wait."""
 
     def __init__(self, keeper: Keeper, server: str, id_: str, limits: ServerLimits) -> None:
         self.server = server
@@ -52,20 +52,20 @@ class ConnectionSlot:
         self._wants_pause: float | None = None
         self._commands = 0
 
-    def welcomed(self) -> None:
-        """Note that the login was answered."""
+    def logged_in(self) -> None:
+        """Report that the server accepted the login."""
         if not self.is_over:
             self.is_settled = True
-            self._keeper.welcome(self)
+            self._keeper.logged_in(self)
 
     def release(self, *, clean: bool) -> None:
-        """Give the slot back once: the connection is closed; `clean`: the server has closed it, too."""
+        """Return the slot after the connection is closed; idempotent. `clean`: the server closed its end, too."""
         if not self.is_over:
             self.is_over = True
-            self._keeper.leave(self, clean=clean)
+            self._keeper.release(self, clean=clean)
 
-    def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
-        """Note that the server asks for less: `too_many` connections, or a pause of so many seconds (0: it names none)."""
+    def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
+        """Report that the server throttles: `too_many` connections, or a pause of `seconds` (0 if it names none)."""
         if self.is_settled:
             self._keeper.throttle(self, reason, seconds)
         elif too_many:
@@ -73,10 +73,10 @@ class ConnectionSlot:
         else:
             self._wants_pause = seconds
 
-    async def refused(self, error: MunimentError) -> MunimentError | None:
-        """Learn from not being let in, and return what to raise instead of `error`; None: the error itself.
+    async def report_refusal(self, error: MunimentError) -> MunimentError | None:
+        """Learn from a refused connection or login; return the error to raise instead of `error`, if any.
 
-        A refusal that only shows how many connections the server allows says nothing about the mailbox.
+        A refusal that only reveals the server's connection limit says nothing about the mailbox.
         """
         if self._wants_pause is not None:
             self.release(clean=False)
@@ -86,14 +86,14 @@ class ConnectionSlot:
         limit = await self._keeper.refuse(self, str(error), too_many=self._too_many)
         if limit is None:
             return None
-        return ServerBusy(f"{error} (so it seems to allow {limit} at once)")
+        return ServerBusy(f"{error} (the server seems to allow {limit} connections)")
 
-    def answered(self, seconds: float) -> None:
-        """Note that a cheap command was answered."""
-        self._keeper.answered(self, seconds)
+    def report_latency(self, seconds: float) -> None:
+        """Report how many seconds the server took to answer a cheap command."""
+        self._keeper.report_latency(self, seconds)
 
     async def spend(self, *, commands: int = 0, size: int = 0) -> None:
-        """Wait until the server may be asked for so much more; ServerBusy when it wants a long pause."""
+        """Wait until the rate limits allow this many commands and bytes; raise ServerBusy if the pause is long."""
         if size:
             await self._keeper.wait_for_pause(self.server)
         seconds = 0.0

@@ -1,4 +1,4 @@
-"""The IMAP client: the only package that knows aioimaplib."""
+"""The IMAP client: the only package that imports aioimaplib."""
 
 from __future__ import annotations
 

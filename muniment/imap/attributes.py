@@ -1,4 +1,4 @@
-"""What the server tells of messages without their bodies: sizes, flags, dates, some header fields."""
+"""Fetches message attributes without bodies: sizes, flags, dates and some header fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIELDS = b"BODY.PEEK[HEADER.FIELDS (FROM SENDER TO CC BCC SUBJECT)]"
 
 
 async def fetch_sizes(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, int]:
-    """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
+    """Return RFC822.SIZE in bytes by UID; an expunged message has no entry."""
     sizes: dict[int, int] = {}
     wanted = set(uids)
 
@@ -40,34 +40,34 @@ async def fetch_sizes(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, 
 
 
 async def fetch_attributes(protocol: ImapProtocol, uids: Sequence[int], *, with_head: bool) -> dict[int, Attributes]:
-    """Return what the server tells of these messages; one that is gone, or that it refuses to tell of, has no entry.
+    """Return the attributes of these messages by UID; an expunged or refused message has no entry.
 
-    `with_head`: sender, recipients and subject too.
+    `with_head`: also the sender, recipients and subject.
     """
-    found: dict[int, Attributes] = {}
+    attributes: dict[int, Attributes] = {}
     wanted = set(uids)
     items = b"(UID FLAGS INTERNALDATE RFC822.SIZE%b)" % (b" " + _FIELDS if with_head else b"")
 
     def take(keyword: bytes, parts: list[Part]) -> bool:
         fetched = read_fetch(parts) if keyword == b"FETCH" else None
         if fetched is None or fetched.uid not in wanted or fetched.claimed_size is None:
-            return False  # unasked: news of flags that changed elsewhere
-        before = len(found)
-        found[fetched.uid] = Attributes(
+            return False  # unsolicited: another client changed flags
+        before = len(attributes)
+        attributes[fetched.uid] = Attributes(
             fetched.flags, fetched.received, fetched.claimed_size, _head(parts) if with_head else None
         )
-        return len(found) > before
+        return len(attributes) > before
 
     for uid_set, members in uid_sets(sorted(wanted)):
         status = await protocol.run("FETCH", [uid_set.encode(), items], uid=True, on_data=take)
-        if not status.ok and not any(uid in found for uid in members):
+        if not status.ok and not any(uid in attributes for uid in members):
             raise message_error(status, "UID FETCH of flags and dates", protocol.peer)
-    return found
+    return attributes
 
 
 async def fetch_heads(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, bytes]:
-    """Return the whole header of these messages as the server gives it; what does not come has no entry."""
-    found: dict[int, bytes] = {}
+    """Return the complete header by UID, as the server sends it; a message that does not arrive has no entry."""
+    heads: dict[int, bytes] = {}
     wanted = set(uids)
 
     def take(keyword: bytes, parts: list[Part]) -> bool:
@@ -75,15 +75,15 @@ async def fetch_heads(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, 
         head = items.get(b"BODY[HEADER]")
         if b"UID" not in items or not isinstance(head, bytes) or (uid := tokens.number(items[b"UID"])) not in wanted:
             return False
-        before = len(found)
-        found[uid] = head
-        return len(found) > before
+        before = len(heads)
+        heads[uid] = head
+        return len(heads) > before
 
     for uid_set, members in uid_sets(sorted(wanted)):
         status = await protocol.run("FETCH", [uid_set.encode(), b"(UID BODY.PEEK[HEADER])"], uid=True, on_data=take)
-        if not status.ok and not any(uid in found for uid in members):
+        if not status.ok and not any(uid in heads for uid in members):
             raise message_error(status, "UID FETCH of headers", protocol.peer)
-    return found
+    return heads
 
 
 def _head(parts: list[Part]) -> bytes | None:

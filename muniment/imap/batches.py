@@ -1,4 +1,4 @@
-"""Batches: which UIDs go into one FETCH, and how a set of UIDs is written."""
+"""Batches: which UIDs go into one FETCH, and how to write them as a sequence set."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from muniment.mailserver.limits import Limits
 
 # Servers refuse long command lines (RFC 2683 §3.2.1.5 asks clients to stay below 8000 octets);
-# what is left pays for the tag and the items.
+# the difference leaves room for the tag and the items.
 MAX_SET_CHARS = 7600
-_UNKNOWN_SHARE = 16  # a message of unknown size counts as this part of a batch
+_UNKNOWN_SHARE = 16  # a message of unknown size counts as 1/16 of a batch
 
 
 def batches(uids: Iterable[int], sizes: Mapping[int, int], limits: Limits) -> Iterator[list[int]]:
-    """Cut `uids` in their order into batches of at most `batch_messages` and `batch_bytes`.
+    """Split `uids`, in order, into batches of at most `batch_messages` and `batch_bytes`.
 
-    A message larger than `batch_bytes` goes alone. A UID without an entry in `sizes` (bytes)
-    counts as a sixteenth of a batch.
+    A message larger than `batch_bytes` is a batch of its own. A UID without an entry in
+    `sizes` (bytes) counts as a sixteenth of a batch.
     """
     unknown = unknown_size(limits)
     batch: list[int] = []
@@ -33,14 +33,14 @@ def batches(uids: Iterable[int], sizes: Mapping[int, int], limits: Limits) -> It
 
 
 def unknown_size(limits: Limits) -> int:
-    """Return what a message of unknown size is taken to have, in bytes."""
+    """Return the size in bytes to assume for a message of unknown size."""
     return max(1, limits.batch_bytes // _UNKNOWN_SHARE)
 
 
 def uid_sets(uids: Sequence[int], max_chars: int = MAX_SET_CHARS) -> Iterator[tuple[str, list[int]]]:
     """Yield (sequence set, its UIDs) for ascending distinct `uids`; no set is longer than `max_chars`.
 
-    Only neighbours in the number line become a range, so a set never names a UID that was not listed.
+    Only consecutive UIDs become a range, so a set never includes a UID that is not in `uids`.
     """
     texts: list[str] = []
     members: list[int] = []

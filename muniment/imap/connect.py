@@ -17,9 +17,9 @@ from muniment.model.profile import Access, Server
 
 
 async def connect(server: Server, limits: Limits) -> ImapProtocol:
-    """Return a connection that has been greeted, is protected as `server.access` says, and is not logged in.
+    """Return a connection after the greeting, encrypted as `server.access` says, but not logged in.
 
-    Its slot is given back when it is closed. ServerBusy or BrokerUnavailable when there is none to be had.
+    Closing it releases its connection slot. Raises ServerBusy or BrokerUnavailable if no slot is available.
     """
     peer = f"{server.host}:{server.port}"
     context = tls_context(server) if server.access.is_protected else None
@@ -39,18 +39,20 @@ async def connect(server: Server, limits: Limits) -> ImapProtocol:
 
 
 async def drop(protocol: ImapProtocol, error: BaseException) -> None:
-    """End a connection on which nobody could log in.
+    """Close a connection whose setup or login failed with `error`.
 
-    Raises ServerBusy when `error` only shows how many connections the server allows.
+    Raises ServerBusy if `error` only means that the server's connection limit is reached.
     """
-    is_cut = protocol.is_cut
+    was_closed = protocol.is_closed
     protocol.abort()
     try:
-        unnamed = isinstance(error.__cause__, socket.gaierror)
-        if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and is_cut and not unnamed):
-            instead = await protocol.slot.refused(error)
-            if instead is not None:
-                raise instead from error
+        unresolved = isinstance(error.__cause__, socket.gaierror)
+        if isinstance(error, ServerThrottled) or (
+            isinstance(error, ServerUnavailable) and was_closed and not unresolved
+        ):
+            replacement = await protocol.slot.report_refusal(error)
+            if replacement is not None:
+                raise replacement from error
     finally:
         if protocol.transport is None:
             protocol.slot.release(clean=False)
@@ -64,7 +66,7 @@ async def _connect(server: Server, protocol: ImapProtocol, context: ssl.SSLConte
 
 
 async def refresh_capabilities(protocol: ImapProtocol) -> None:
-    """Ask what the server can do, unless it has said so since the connection changed."""
+    """Send CAPABILITY, unless the server has announced its capabilities since the connection's state changed."""
     if not protocol.capabilities:
         status = await protocol.run("CAPABILITY")
         if not status.ok:

@@ -1,4 +1,4 @@
-"""Deleting messages: the only code of Muniment that changes anything on a mail server."""
+"""Deletes messages: the only code in Muniment that changes an IMAP mailbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muniment.model.folder import FolderStatus, ServerFolder
 
 
 class Eraser:
-    """Deletes messages of one folder of a session, once it is `open`ed; what they are worth is the caller's business."""
+    """Deletes messages in the folder that `open` selects. The caller decides which messages may be deleted."""
 
     def __init__(self, protocol: ImapProtocol, search: UidSearch) -> None:
         self._protocol = protocol
@@ -21,21 +21,21 @@ class Eraser:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the server can delete exactly the messages that it is told (UIDPLUS, RFC 4315)."""
+        """Whether the server can expunge only the given UIDs (UIDPLUS, RFC 4315)."""
         return "UIDPLUS" in self._protocol.capabilities
 
     async def open(self, folder: ServerFolder) -> FolderStatus:
-        """Open a folder to delete in it; CommandRefused when this login may only read."""
+        """Open a folder read-write; raise CommandRefused if this login may only read."""
         return await open_folder(self._protocol, folder, to_delete=True)
 
     async def marked(self) -> set[int]:
-        """Return the UIDs of messages that somebody has marked as deleted."""
+        """Return the UIDs of messages that are already marked as deleted."""
         return set(await self._search.uids("DELETED"))
 
     async def erase(self, uids: Sequence[int]) -> None:
-        """Mark these messages as deleted and expunge them; nothing else with UIDPLUS, everything that is marked without.
+        """Mark these messages as deleted and expunge them. Without UIDPLUS, expunges every marked message.
 
-        CommandRefused when the server says no; some may be gone by then.
+        Raises CommandRefused if the server refuses; some messages may already be gone by then.
         """
         protocol = self._protocol
         sets = [uid_set.encode() for uid_set, _ in uid_sets(sorted(set(uids)))]

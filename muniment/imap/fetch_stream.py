@@ -1,4 +1,4 @@
-"""The stream of one UID FETCH: from the protocol's callback to an iterator, with back-pressure between them."""
+"""The stream of one UID FETCH: turns the protocol's callbacks into an iterator, with back-pressure."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from muniment.model.message import FetchedMessage
 
 _ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 _QUEUED_BATCHES = 2  # how far the server may run ahead of the consumer
-_MESSAGE_BYTES = 1024  # what a waiting message costs beside its bytes and flags
-_FLAG_BYTES = 64  # what a flag costs beside its characters
-_USUAL_FLAGS = 8  # more of them are not remembered
-_TOLD_BYTES = 16 * 1024 * 1024  # flags and dates that may be told before the messages come
+_MESSAGE_BYTES = 1024  # overhead of a queued message beyond its bytes and flags
+_FLAG_BYTES = 64  # overhead of a flag beyond its characters
+_USUAL_FLAGS = 8  # the cost of longer lists is not cached
+_PARTIAL_BYTES = 16 * 1024 * 1024  # flags and dates held for messages that have not arrived
 
 
 class FetchStream:
-    """One UID FETCH for the `wanted` UIDs; `missing` are those whose messages have not come."""
+    """One UID FETCH for the `wanted` UIDs; `missing` holds those whose messages have not arrived."""
 
     def __init__(self, protocol: ImapProtocol, wanted: set[int], limits: Limits) -> None:
         self.missing = wanted
-        self.status = Status("NO", "", b"", "not asked yet")
+        self.status = Status("NO", "", b"", "not sent yet")
         self._protocol = protocol
         self._max_message_bytes = limits.max_message_bytes
         self._queue: deque[FetchedMessage] = deque()
@@ -36,10 +36,10 @@ class FetchStream:
         self._high = _QUEUED_BATCHES * limits.batch_bytes
         self._paused = False
         self._wake: asyncio.Future[None] | None = None
-        self._told = _Told()
+        self._partial = _PartialResponses()
 
     async def messages(self, uid_set: str) -> AsyncGenerator[FetchedMessage, None]:
-        """Send the command and yield what comes; afterwards `status` and `missing` tell how it ended."""
+        """Send the command and yield the messages; afterwards `status` and `missing` hold the outcome."""
         command = asyncio.create_task(
             self._protocol.run("FETCH", [uid_set.encode(), _ITEMS], uid=True, on_data=self.take)
         )
@@ -62,15 +62,15 @@ class FetchStream:
             await self._close(command)
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
-        """Take one untagged response; True when it is news of a message that was missing. Called by the protocol."""
+        """Process one untagged response; return whether it concerns a missing message. Called by the protocol."""
         fetched = read_fetch(parts) if keyword == b"FETCH" else None
         if fetched is None or fetched.uid not in self.missing:
-            return False  # unasked, or the second time
+            return False  # unsolicited or repeated
         if not fetched.has_body:
-            return self._told.add(fetched)
-        message = self._told.complete(fetched).message(self._max_message_bytes)
+            return self._partial.add(fetched)
+        message = self._partial.complete(fetched).message(self._max_message_bytes)
         if message.raw is not None:
-            parts.clear()  # it is ours now
+            parts.clear()  # keeps the protocol from closing the body
         self._enqueue(message)
         return True
 
@@ -89,7 +89,7 @@ class FetchStream:
 
     async def _close(self, command: asyncio.Task[Status]) -> None:
         if not command.done():
-            self._protocol.abort()  # the consumer left in the middle; the rest cannot be called off
+            self._protocol.abort()  # the consumer stopped early, and IMAP cannot cancel a FETCH
         elif self._paused:
             self._protocol.resume()
         while self._queue:
@@ -98,34 +98,36 @@ class FetchStream:
                 message.raw.close()
         await asyncio.wait([command])
         if not command.cancelled():
-            command.exception()  # seen; whoever iterates has got it, or does not listen any more
+            command.exception()  # mark it as retrieved: the iterator has raised it or is closed
 
 
-class _Told:
-    """What responses without a body said of messages that are still to come: some servers answer in two pieces."""
+class _PartialResponses:
+    """Collects FETCH responses without a body: some servers send a message's attributes and body separately."""
 
     def __init__(self) -> None:
         self._by_uid: dict[int, Fetched] = {}
         self._bytes = 0
 
     def add(self, fetched: Fetched) -> bool:
-        """Note what a response says, the newer word before the older; True when it is the first of its message."""
+        """Merge a response, newer values first; return whether it is the first one of its message."""
         earlier = self._take(fetched.uid)
-        told = fetched if earlier is None else fetched.completed(earlier)
-        self._by_uid[fetched.uid] = told
-        self._bytes += _told_cost(told)
-        if self._bytes > _TOLD_BYTES:
-            raise ProtocolViolation(f"the server tells more than {_TOLD_BYTES} bytes of messages that do not come")
+        merged = fetched if earlier is None else fetched.completed(earlier)
+        self._by_uid[fetched.uid] = merged
+        self._bytes += _partial_cost(merged)
+        if self._bytes > _PARTIAL_BYTES:
+            raise ProtocolViolation(
+                f"the server sent more than {_PARTIAL_BYTES} bytes of attributes without the messages' bodies"
+            )
         return earlier is None
 
     def complete(self, fetched: Fetched) -> Fetched:
-        """Return a message with what was said of it before, which is forgotten."""
+        """Return a message completed with its earlier responses, and drop those."""
         earlier = self._take(fetched.uid)
         return fetched if earlier is None else fetched.completed(earlier)
 
     def _take(self, uid: int) -> Fetched | None:
         earlier = self._by_uid.pop(uid, None)
-        self._bytes -= 0 if earlier is None else _told_cost(earlier)
+        self._bytes -= 0 if earlier is None else _partial_cost(earlier)
         return earlier
 
 
@@ -133,8 +135,8 @@ def _cost(message: FetchedMessage) -> int:
     return _MESSAGE_BYTES + _flag_cost(message.flags) + (message.raw.size if message.raw is not None else 0)
 
 
-def _told_cost(told: Fetched) -> int:
-    return _flag_cost(told.flags or ()) + len(told.date or b"")
+def _partial_cost(fetched: Fetched) -> int:
+    return _flag_cost(fetched.flags or ()) + len(fetched.date or b"")
 
 
 def _flag_cost(flags: tuple[str, ...]) -> int:

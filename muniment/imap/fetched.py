@@ -1,4 +1,4 @@
-"""A FETCH response as a message: its UID, flags, date and bytes."""
+"""Parses a FETCH response into a message: its UID, flags, date and bytes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from muniment.imap.uids import fetch_items
 from muniment.mailserver.spool import Discarded, SpooledMessage
 from muniment.model.message import FetchedMessage, MemoryMessage
 
-# The order in which we ask is the order in which Dovecot and most others answer: one match instead
-# of twenty tokens. Everything else takes the general way, with the same result; so do more flags than anybody
-# has, which there is a bound for and no cache.
+# Dovecot and most other servers answer in the order of our items, so one match replaces twenty tokens.
+# Everything else takes the general path, with the same result. So do extremely long flag lists: the bound
+# keeps them out of the cache.
 _USUAL = re.compile(
     rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]{0,1024}+)\)"
     rb' INTERNALDATE "([^"\\]*)" RFC822\.SIZE (\d{1,19}) BODY\[\] '
@@ -27,9 +27,9 @@ _USUAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a FETCH response says of a message; None for what it does not say.
+    """The items of a FETCH response; None for an item that it does not contain.
 
-    `claimed_size` is RFC822.SIZE. `body` counts only with `has_body`: it may be NIL, which is None too.
+    `claimed_size` is RFC822.SIZE. `body` is valid only with `has_body`: a NIL body is None, too.
     """
 
     uid: int
@@ -40,7 +40,7 @@ class Fetched:
     has_body: bool = True
 
     def completed(self, earlier: Fetched) -> Fetched:
-        """Return this with what only an earlier response said of the same message."""
+        """Return a copy with missing items taken from an earlier response for the same message."""
         return replace(
             self,
             flags=earlier.flags if self.flags is None else self.flags,
@@ -50,11 +50,11 @@ class Fetched:
 
     @property
     def received(self) -> datetime | None:
-        """INTERNALDATE in UTC; None when it did not come, or is none."""
+        """INTERNALDATE in UTC; None if it is missing or invalid."""
         return parse_internaldate(self.date or b"")
 
     def message(self, max_message_bytes: int) -> FetchedMessage:
-        """Return the message, or why there are no bytes."""
+        """Return the message, or the reason why it has no bytes."""
         raw, reason = self._raw(max_message_bytes)
         return FetchedMessage(self.uid, self.flags or (), self.received, raw, reason)
 
@@ -63,15 +63,15 @@ class Fetched:
         if isinstance(body, Discarded):
             return None, f"the message has {body.size} bytes, more than the {max_message_bytes} allowed"
         if not isinstance(body, MemoryMessage | SpooledMessage):
-            told = "NIL" if body is None else "no string"
-            return None, f"the server gave no content ({told}) for this message"
+            kind = "NIL" if body is None else "not a string"
+            return None, f"the server sent no content ({kind}) for this message"
         if not body.size and self.claimed_size:
-            return None, f"the server gave 0 of the {self.claimed_size} bytes of this message"
+            return None, f"the server sent 0 of the {self.claimed_size} bytes of this message"
         return body, ""
 
 
 def read_fetch(parts: list[Part]) -> Fetched | None:
-    """Return what a FETCH response says; None for one that does not say of which message."""
+    """Return the items of a FETCH response; None if it has no UID."""
     first = parts[0]
     if len(parts) == 3 and parts[2] == b")" and isinstance(first, bytes):
         usual = _USUAL.fullmatch(first)
@@ -98,6 +98,9 @@ def _split_flags(text: bytes) -> tuple[str, ...]:
 
 
 def _flags(values: Sequence[Value]) -> tuple[str, ...]:
-    """Return the flags as text; one with control characters is no flag (RFC 3501 §9), and no database takes NUL."""
+    """Return the flags as text, without those that contain control characters.
+
+    They are not valid flags (RFC 3501 §9), and PostgreSQL cannot store NUL.
+    """
     flags = (flag.decode("utf-8", "replace") for flag in values if isinstance(flag, bytes))
     return tuple(flag for flag in flags if not any(unicodedata.category(c) == "Cc" for c in flag))

@@ -1,4 +1,4 @@
-"""Fetching: messages of one UID FETCH after the other, each handed on as soon as it is complete."""
+"""Fetches messages with one UID FETCH after another and yields each message as soon as it is complete."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from muniment.imap.uids import fetch_items
 from muniment.mailserver.limits import Limits
 from muniment.model.message import FetchedMessage
 
-_PROBES = 5  # other messages that are asked for when everything is refused
+_PROBES = 5  # other messages to fetch if every message is refused
 
 
 async def fetch_messages(
     protocol: ImapProtocol, uids: Sequence[int], limits: Limits
 ) -> AsyncGenerator[FetchedMessage, None]:
-    """Yield the messages among `uids`, in the server's order; those that are gone do not come.
+    """Yield the messages in `uids`, in the server's order; skip expunged ones.
 
-    When the server refuses a set, what did not come is asked for one by one, and only what is
-    refused then is yielded without bytes: one message that the server cannot read stops no other.
-    Leaving the iterator early ends the connection.
+    If the server refuses a set, the missing messages are fetched one by one, and only those
+    refused again are yielded without bytes: one message that the server cannot read does not block others.
+    Exiting the iterator early closes the connection.
     """
     for uid_set, members in uid_sets(sorted(set(uids))):
         stream = FetchStream(protocol, set(members), limits)
@@ -35,18 +35,18 @@ async def fetch_messages(
         if is_throttle(stream.status):
             raise command_error(stream.status, "UID FETCH", protocol.peer)
         if not stream.status.ok:
-            came = len(members) > len(stream.missing)
-            async with aclosing(_one_by_one(protocol, sorted(stream.missing), limits, came=came)) as messages:
+            works = len(members) > len(stream.missing)
+            async with aclosing(_one_by_one(protocol, sorted(stream.missing), limits, works=works)) as messages:
                 async for message in messages:
                     yield message
 
 
 async def _one_by_one(
-    protocol: ImapProtocol, uids: Sequence[int], limits: Limits, *, came: bool
+    protocol: ImapProtocol, uids: Sequence[int], limits: Limits, *, works: bool
 ) -> AsyncGenerator[FetchedMessage, None]:
-    """Yield each message, or its refusal once it is certain that it is about this message and no outage.
+    """Yield each message, or its refusal once it is clear that the message is the cause and not an outage.
 
-    Certain is what the server has delivered something after. `came`: whether others of the set were delivered.
+    A refusal is clear once the server delivers a later message. `works`: the server delivered others of the set.
     """
     refusals: dict[int, Status] = {}
     for uid in uids:
@@ -56,15 +56,15 @@ async def _one_by_one(
                 for refused in _refused(refusals):
                     yield refused
                 refusals = {}
-                came = True
+                works = True
                 yield message
         status = stream.status
         if is_throttle(status):
             raise command_error(status, "UID FETCH", protocol.peer)
-        if stream.missing and not status.ok and status.code != "EXPUNGEISSUED":  # RFC 5530: it is gone
+        if stream.missing and not status.ok and status.code != "EXPUNGEISSUED":  # RFC 5530: it was expunged
             refusals[uid] = status
     doubtful = [status for status in refusals.values() if is_outage(status)]
-    if not came and len(refusals) == len(uids) > 1:
+    if not works and len(refusals) == len(uids) > 1:
         doubtful += refusals.values()
     if doubtful and not await _delivers_others(protocol, refusals.keys()):
         raise command_error(doubtful[0], "UID FETCH", protocol.peer)
@@ -78,36 +78,36 @@ def _refused(refusals: Mapping[int, Status]) -> Iterator[FetchedMessage]:
 
 
 async def _delivers_others(protocol: ImapProtocol, refused: Container[int]) -> bool:
-    """Tell whether the server gives a byte of a message of the open folder that is not among the refused.
+    """Return whether the server delivers a byte of any message in the open folder outside of `refused`.
 
-    Then it works, and it is the refused ones that it cannot read. They may well be all that was asked
-    for: a run asks again for what the one before did not get.
+    If so, the server works and cannot read the refused messages. Those may be the only ones that were
+    requested: a run retries what the previous run did not get.
     """
-    others: set[int] = set()
+    delivered: set[int] = set()
 
     def take(keyword: bytes, parts: list[Part]) -> bool:
-        before = len(others)
+        before = len(delivered)
         if keyword == b"FETCH":
-            others.update(uid for uid in _given(parts) if uid not in refused)
-        return len(others) > before
+            delivered.update(uid for uid in _uids_with_body(parts) if uid not in refused)
+        return len(delivered) > before
 
     for number in _spread(protocol.exists):
         words = [b"%d" % number, b"(UID BODY.PEEK[]<0.1>)"]
         status = await protocol.run("FETCH", words, on_data=take)
         if is_throttle(status):
             raise command_error(status, "FETCH", protocol.peer)
-        if others:
+        if delivered:
             break
-    return bool(others)
+    return bool(delivered)
 
 
-def _given(parts: list[Part]) -> Iterator[int]:
-    """Yield the UID of the message of which a FETCH response holds a part."""
+def _uids_with_body(parts: list[Part]) -> Iterator[int]:
+    """Yield the UID of a FETCH response that contains part of a body."""
     items = fetch_items(parts)
     if b"UID" in items and any(name.startswith(b"BODY[]") and body is not None for name, body in items.items()):
         yield tokens.number(items[b"UID"])
 
 
 def _spread(count: int) -> list[int]:
-    """Return up to `_PROBES` message numbers of a folder with `count` messages, evenly spread."""
+    """Return up to `_PROBES` evenly spaced message numbers of a folder with `count` messages."""
     return sorted({1 + step * (count - 1) // (_PROBES - 1) for step in range(_PROBES)}) if count else []

@@ -1,6 +1,6 @@
-"""Folders as the server lists them: LIST, STATUS and both in one (RFC 3501 §6.3.8, §6.3.10, RFC 5819).
+"""Lists folders with LIST, STATUS or LIST-STATUS (RFC 3501 §6.3.8, §6.3.10, RFC 5819).
 
-With them come what a folder is for (RFC 6154) and whose it is (RFC 2342).
+Includes each folder's special use (RFC 6154) and namespace (RFC 2342).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from muniment.mailserver.server_text import shown
 from muniment.model.folder import FolderStatus, ServerFolder
 
 _UNSELECTABLE = {"\\noselect", "\\nonexistent"}
-_STATUS_WINDOW = 16  # STATUS commands in flight: hides the round trip, and no server's buffers fill up
+_STATUS_WINDOW = 16  # STATUS commands in flight: hides the round trip without filling the server's buffers
 _MAX_FOLDERS = 500_000
-_MAX_NAME_BYTES = 64 * 1024 * 1024  # all names and attributes of a mailbox
+_MAX_NAME_BYTES = 64 * 1024 * 1024  # all folder names and attributes of a mailbox
 
 
 async def list_folders(protocol: ImapProtocol) -> list[ServerFolder]:
-    """Return every folder that can be opened, with its STATUS where the server gives one."""
+    """Return every selectable folder, with its STATUS if the server provides one."""
     prefixes: list[Prefix] = []
     if "NAMESPACE" not in protocol.capabilities:
         return (await _list(protocol, prefixes)).folders()
-    # Both at once: one round trip less. A refusal leaves all folders to their user.
+    # Pipelined to save a round trip. If NAMESPACE is refused, all folders count as personal.
     listing, _ = await asyncio.gather(
         _list(protocol, prefixes),
         protocol.run("NAMESPACE", on_data=FolderListing(prefixes).take, pipelined=True),
@@ -65,9 +65,9 @@ async def _send_list(protocol: ImapProtocol, listing: FolderListing, *options: b
 
 
 def _forms_of_list(capabilities: frozenset[str]) -> list[tuple[bytes, bytes]]:
-    """Return what LIST is asked to return, and the STATUS items in it: all that the server offers, then less and less.
+    """Return the LIST return options to try, each with its STATUS items, from most to least.
 
-    Some offer more than they understand.
+    Some servers advertise options that they do not understand.
     """
     special_use = b"SPECIAL-USE" if "SPECIAL-USE" in capabilities else b""
     forms: list[tuple[bytes, bytes]] = []
@@ -81,30 +81,30 @@ def _forms_of_list(capabilities: frozenset[str]) -> list[tuple[bytes, bytes]]:
 
 
 def _forms_of_items(capabilities: frozenset[str]) -> list[bytes]:
-    """Return what to ask for, and what of it when the server does not understand that."""
+    """Return the STATUS items to request, then the fallback if the server does not understand them."""
     return list(dict.fromkeys((status_items(capabilities), status_items(frozenset()))))
 
 
 def _remember(protocol: ImapProtocol, understood: bytes) -> None:
-    """Ask no more for what the server offers but does not understand, on this connection."""
+    """Drop CONDSTORE on this connection if the server understood only the STATUS items without it."""
     if understood == status_items(frozenset()):
         protocol.capabilities -= {"CONDSTORE"}
 
 
 def status_items(capabilities: frozenset[str]) -> bytes:
-    """Return the STATUS items that this server can answer."""
+    """Return the STATUS items that the server supports."""
     return b"(UIDVALIDITY UIDNEXT MESSAGES%b)" % (b" HIGHESTMODSEQ" if "CONDSTORE" in capabilities else b"")
 
 
 async def _ask_status(protocol: ImapProtocol, listing: FolderListing) -> None:
-    """Ask for the STATUS of each folder; one that is refused stays without."""
+    """Send STATUS for each folder; a refused one leaves the folder without status."""
     window: list[bytes] = []
-    # The first goes alone while it is open which items the server knows: some hang up after a row of BADs.
+    # The first goes alone until we know which items the server supports: some disconnect after several BADs.
     room = 1 if len(_forms_of_items(protocol.capabilities)) > 1 else _STATUS_WINDOW
     for folder in listing.folders():
         name = wire.astring(folder.wire_name)
         if len(wire.pieces([name], protocol.capabilities)) > 1:
-            await _status_window(protocol, listing, [name])  # waits for the server in the middle: goes alone
+            await _status_window(protocol, listing, [name])  # a synchronizing literal cannot be pipelined
             continue
         window.append(name)
         if len(window) == room:
@@ -130,7 +130,7 @@ async def _status_window(protocol: ImapProtocol, listing: FolderListing, names: 
 
 
 class FolderListing:
-    """Gathers LIST, STATUS and NAMESPACE responses in any order; the prefixes go into the list that it is given."""
+    """Collects LIST, STATUS and NAMESPACE responses in any order; appends namespace prefixes to the given list."""
 
     def __init__(self, prefixes: list[Prefix]) -> None:
         self._prefixes = prefixes
@@ -139,7 +139,7 @@ class FolderListing:
         self._name_bytes = 0
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
-        """Take one untagged response; True when it told something new."""
+        """Process one untagged response; return whether it contained anything new."""
         before = len(self._folders) + len(self._status)
         if keyword == b"NAMESPACE" and not self._prefixes:
             self._prefixes += parse_namespaces(tokens.parse(parts))
@@ -159,7 +159,7 @@ class FolderListing:
         try:
             name, status = parse_status(tokens.parse(parts))
         except ProtocolViolation:
-            return  # as if there were none: EXAMINE will tell
+            return  # ignore it: EXAMINE returns the same values later
         key = _key(name)
         if key not in self._folders and key not in self._status:
             self._count(name)
@@ -169,7 +169,7 @@ class FolderListing:
     def _count(self, *words: bytes | str) -> None:
         self._name_bytes += sum(map(len, words))
         if self._name_bytes > _MAX_NAME_BYTES:
-            raise ProtocolViolation(f"the names of the folders have more than {_MAX_NAME_BYTES} bytes")
+            raise ProtocolViolation(f"the folder names exceed {_MAX_NAME_BYTES} bytes")
 
     def _placed(self, folder: ServerFolder) -> ServerFolder:
         prefix = prefix_of(folder.wire_name, self._prefixes)
@@ -178,7 +178,7 @@ class FolderListing:
         return replace(folder, namespace=prefix.namespace, root=prefix.path)
 
     def folders(self) -> list[ServerFolder]:
-        """Return the folders that can be opened, in the server's order."""
+        """Return the selectable folders in the server's order."""
         return [
             self._placed(replace(folder, status=self._status.get(key)))
             for key, folder in self._folders.items()
@@ -187,46 +187,46 @@ class FolderListing:
 
 
 def parse_list(values: Sequence[Value]) -> ServerFolder:
-    """Read `* LIST (attributes) delimiter name …`."""
+    """Parse `* LIST (attributes) delimiter name …`."""
     match values:
         case [_, _, list() as attributes, bytes() | None as delimiter, *rest]:
             wire_name, _ = _name_and_list(rest)
             if wire_name is not None:
                 flags = frozenset(a.decode("utf-8", "replace") for a in attributes if isinstance(a, bytes))
                 return ServerFolder(wire_name, split_path(wire_name, delimiter), flags, None)
-    raise ProtocolViolation(f"the server listed a folder in no known form: {shown(values)}")
+    raise ProtocolViolation(f"the server sent a malformed LIST response: {shown(values)}")
 
 
 def parse_status(values: Sequence[Value]) -> tuple[bytes, FolderStatus]:
-    """Read `* STATUS name (item value …)`; what did not come is None, a missing UIDVALIDITY 0."""
+    """Parse `* STATUS name (item value …)`; a missing item is None, a missing UIDVALIDITY 0."""
     name, items = _name_and_list(values[2:])
     if name is None or items is None:
-        raise ProtocolViolation(f"the server sent a STATUS in no known form: {shown(values)}")
-    found = {
+        raise ProtocolViolation(f"the server sent a malformed STATUS response: {shown(values)}")
+    status = {
         key.upper(): number(value)
         for key, value in zip(items[::2], items[1::2], strict=False)
         if isinstance(key, bytes) and value is not None
     }
     return name, FolderStatus(
-        uidvalidity=found.get(b"UIDVALIDITY", 0),
-        uidnext=found.get(b"UIDNEXT") or None,
-        messages=found.get(b"MESSAGES"),
-        highestmodseq=found.get(b"HIGHESTMODSEQ") or None,
+        uidvalidity=status.get(b"UIDVALIDITY", 0),
+        uidnext=status.get(b"UIDNEXT") or None,
+        messages=status.get(b"MESSAGES"),
+        highestmodseq=status.get(b"HIGHESTMODSEQ") or None,
     )
 
 
 def _name_and_list(values: Sequence[Value]) -> tuple[bytes | None, list[Value] | None]:
-    """Return a folder's name and the list behind it; None for what is not there.
+    """Return a folder's name and the list that follows it; None for a missing one.
 
-    Some servers leave out the quotes of a name with blanks: then it comes as several atoms. One
-    that comes as NIL is the name of a folder, not nothing: no folder is without a name.
+    Some servers do not quote names with spaces, so a name may arrive as several atoms. NIL is
+    taken as the name "NIL", because every folder has a name.
     """
     words: list[bytes] = []
     for value in values:
         if isinstance(value, list):
             return (b" ".join(words) if words else None), value
         if value is not None and not isinstance(value, bytes):
-            return None, None  # the body of a message
+            return None, None  # a message body
         words.append(b"NIL" if value is None else value)
     return (b" ".join(words) if words else None), None
 

@@ -1,4 +1,4 @@
-"""INTERNALDATE: when the server received a message (RFC 3501 §2.3.3)."""
+"""Parses INTERNALDATE, the time when the server received a message (RFC 3501 §2.3.3)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MONTHS = {
 
 
 def parse_internaldate(text: bytes) -> datetime | None:
-    """Return the time of `17-Jul-1996 02:44:25 -0700` in UTC; None when it is no such thing.
+    """Return the time of `17-Jul-1996 02:44:25 -0700` in UTC; None if the text is not a valid date.
 
-    Without a zone (some servers) it is taken as UTC. A time that lies outside of the years 1 to
-    9999 in UTC is none: nothing else could compare, store or show it.
+    A missing zone (some servers) means UTC. A time outside of the years 1 to 9999 in UTC is
+    invalid, because `datetime` cannot represent it.
     """
     match = _FORM.fullmatch(text)
     if match is None:

@@ -1,8 +1,8 @@
-"""Logging in: LOGIN, AUTHENTICATE PLAIN and XOAUTH2, and the ways of servers of their own.
+"""Logs in with LOGIN, AUTHENTICATE PLAIN, XOAUTH2 or a vendor's command.
 
-Kerio's X-MASTERAUTH: the server's challenge and the master password make an MD5 digest, in hexadecimal digits; then
-X-SETUSER names the mailbox (Kerio's text in MailKit's issue 1460; imapsync does the same). Sun's PROXYAUTH: a command
-after the privileged user's LOGIN.
+Kerio: X-MASTERAUTH answers the server's challenge with MD5(challenge + master password) in hexadecimal, then
+X-SETUSER selects the mailbox (Kerio's description in MailKit's issue 1460; imapsync does the same). Sun: PROXYAUTH
+follows the LOGIN of the privileged user.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from muniment.model.login import Credentials, LoginKind
 
 
 async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
-    """Log in the first way that the server offers, return which that was, and learn what it can do for this user.
+    """Log in with the first method that the server offers, refresh the capabilities, and return the method.
 
-    LoginRefused when the server says no, LoginUnsupported when it offers none of these ways,
-    Misconfigured when a name or the password cannot be sent at all. From here on, nothing that the
-    server says on this connection shows the password.
+    Raises LoginRefused if the server refuses the login, LoginUnsupported if it offers none of the methods,
+    and Misconfigured if a name or the password cannot be sent. From then on, the password is redacted from
+    everything that the server sends on this connection.
     """
-    ways = list(_ways(credentials))
-    for way in ways:
-        check_sendable(way)
+    alternatives = list(_alternatives(credentials))
+    for alternative in alternatives:
+        check_sendable(alternative)
     await refresh_capabilities(protocol)
     known = protocol.capabilities
-    protocol.capabilities = frozenset()  # RFC 9051 §6.2.2: what was said before the login is void
-    chosen = _offered(known, ways, protocol.peer)
+    protocol.capabilities = frozenset()  # RFC 9051 §6.2.2: the login invalidates them
+    chosen = _first_offered(known, alternatives, protocol.peer)
     protocol.redactor = Redactor(forms_of_password(chosen))
     protocol.capabilities = known & {"LITERAL+", "LITERAL-"}
     literals = protocol.capabilities
@@ -51,42 +51,42 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
     return chosen.kind
 
 
-def _ways(credentials: Credentials | None) -> Iterator[Credentials]:
+def _alternatives(credentials: Credentials | None) -> Iterator[Credentials]:
     while credentials is not None:
         yield credentials
         credentials = credentials.instead
 
 
-def _offered(capabilities: frozenset[str], ways: Sequence[Credentials], peer: str) -> Credentials:
-    """Return the first login that the server offers."""
+def _first_offered(capabilities: frozenset[str], alternatives: Sequence[Credentials], peer: str) -> Credentials:
+    """Return the first login that the server offers; raise LoginUnsupported for the first one if there is none."""
     errors = []
-    for way in ways:
-        error = _why_not(capabilities, way, peer)
+    for alternative in alternatives:
+        error = _unsupported(capabilities, alternative, peer)
         if error is None:
-            return way
+            return alternative
         errors.append(error)
     raise errors[0]
 
 
-def _why_not(capabilities: frozenset[str], credentials: Credentials, peer: str) -> LoginUnsupported | None:
-    """Say that the server does not offer this login; nothing of it was sent yet."""
+def _unsupported(capabilities: frozenset[str], credentials: Credentials, peer: str) -> LoginUnsupported | None:
+    """Return an error if the server does not offer this login. Called before anything of it is sent."""
     match credentials.kind:
         case LoginKind.PLAIN_AUTHZID | LoginKind.XOAUTH2:
             mechanism = "PLAIN" if credentials.kind is LoginKind.PLAIN_AUTHZID else "XOAUTH2"
             if f"AUTH={mechanism}" in capabilities:
                 return None
-            offered = ", ".join(sorted(c for c in capabilities if c.startswith("AUTH="))) or "nothing but LOGIN"
+            offered = ", ".join(sorted(c for c in capabilities if c.startswith("AUTH="))) or "LOGIN"
             return LoginUnsupported(
                 f"{peer} does not offer AUTH={mechanism}, only {offered}",
-                hint="Many servers offer it only with TLS: try --access imap-tls; or another --login method.",
+                hint="Many servers offer it only with TLS: try --access imap-tls, or another --login method.",
             )
         case LoginKind.X_MASTERAUTH:
-            return None  # no capability tells
+            return None  # no capability announces it
         case LoginKind.LOGIN | LoginKind.TEMPLATE | LoginKind.PROXYAUTH:
             if "LOGINDISABLED" not in capabilities:
                 return None
             return LoginUnsupported(
-                f"{peer} has LOGIN disabled on this connection", hint="Use --access imap-tls or imap-ssl."
+                f"{peer} disables LOGIN on this connection", hint="Use --access imap-tls or imap-ssl."
             )
 
 
@@ -113,8 +113,8 @@ async def _send(protocol: ImapProtocol, credentials: Credentials, *, initial_res
 
 
 async def _authenticate(protocol: ImapProtocol, mechanism: bytes, response: bytes, *, initial_response: bool) -> Status:
-    """Send the one response that the mechanism has, with the command where the server allows it (RFC 4959)."""
-    # XOAUTH2 explains a refusal in a challenge, which is answered with nothing.
+    """Send the mechanism's only response, together with the command if the server allows it (RFC 4959)."""
+    # XOAUTH2 explains a refusal in a challenge, which requires an empty response.
     last = [b"\r\n"] if mechanism == b"XOAUTH2" else []
     if initial_response:
         return await protocol.run("AUTHENTICATE", [mechanism, response], replies=last)
@@ -133,8 +133,8 @@ async def _x_masterauth(protocol: ImapProtocol, credentials: Credentials) -> Sta
     status = await protocol.run("X-MASTERAUTH", replies=[answer])
     if status.result == "BAD":
         raise LoginUnsupported(
-            f"{protocol.peer} knows no master password: {status}",
-            hint="Switch on master authentication in Kerio, and allow it for the addresses of all workers.",
+            f"{protocol.peer} does not support a master password: {status}",
+            hint="Enable master authentication in Kerio, and allow it for the addresses of all workers.",
         )
     if not status.ok:
         return status

@@ -1,4 +1,4 @@
-"""Folder names: modified UTF-7 (RFC 3501 §5.1.3) to text and back, and where a path splits."""
+"""Folder names: decodes and encodes modified UTF-7 (RFC 3501 §5.1.3) and splits paths."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 def decode(name: bytes) -> str:
-    """Return the text of a folder name as the server sent it.
+    """Decode a folder name as the server sent it.
 
-    Never fails: a sequence that is not canonical modified UTF-7 stays as it is, a name with
-    8-bit bytes is read as UTF-8 (some servers send that unasked), and bytes that are neither
-    show as `\\xNN`. Two different names of one server look different.
+    Never fails: a sequence that is not canonical modified UTF-7 stays unchanged, a name with
+    8-bit bytes is decoded as UTF-8 (some servers send that without being asked), and invalid
+    bytes become `\\xNN`. Different names on one server decode to different texts.
     """
     if not name.isascii():
         return _without_nul(name.decode("utf-8", "backslashreplace"))
@@ -27,10 +27,10 @@ def encode(text: str) -> bytes:
 
 
 def split_path(name: bytes, delimiter: bytes | None) -> tuple[str, ...]:
-    """Split a folder name at the server's delimiter and decode its parts; without one it is flat.
+    """Split a folder name at the server's delimiter and decode its parts; without a delimiter there is one part.
 
-    A delimiter inside a shifted sequence is part of the sequence. INBOX is written in capitals,
-    whatever case the server uses (RFC 9051 §5.1).
+    A delimiter inside a shifted sequence belongs to the sequence. INBOX becomes upper case,
+    because it is case-insensitive (RFC 9051 §5.1).
     """
     parts = [decode(part) for part in _split(name, delimiter)]
     if parts[0].upper() == "INBOX":
@@ -60,9 +60,9 @@ def _unshift(match: re.Match[str]) -> str:
     try:
         padded = sequence.replace(",", "/") + "=" * (-len(sequence) % 4)
         text = base64.b64decode(padded, validate=True).decode("utf-16-be")
-    except ValueError:  # wrong length of base64, lone surrogate, half a code unit
+    except ValueError:  # wrong base64 length, lone surrogate, half a code unit
         return match.group()
-    # Canonical only: otherwise `&AGE-` and `a`, two folders to the server, would be one to us.
+    # Canonical only: otherwise `&AGE-` and `a`, two folders on the server, would decode to the same name.
     return text if encode(text) == match.group().encode() else match.group()
 
 
@@ -72,4 +72,4 @@ def _shift(match: re.Match[str]) -> str:
 
 
 def _without_nul(text: str) -> str:
-    return text.replace("\0", "\\x00")  # no file system and no text column takes it
+    return text.replace("\0", "\\x00")  # file systems and PostgreSQL text cannot store NUL

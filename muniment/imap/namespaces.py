@@ -1,4 +1,4 @@
-"""Whose folders are where: the prefixes that a server tells (RFC 2342)."""
+"""Namespaces: the prefixes of personal, other users' and shared folders (RFC 2342)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from muniment.imap.mutf7 import split_path
 from muniment.imap.tokens import Value
 from muniment.model.folder_scope import Namespace
 
-#: In the order of the response.
+#: The order of the groups in the response.
 _ORDER = (Namespace.PERSONAL, Namespace.OTHER_USERS, Namespace.SHARED)
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """What the names of a namespace's folders begin with."""
+    """The prefix of the folder names in a namespace."""
 
     name: bytes
     delimiter: bytes | None
@@ -23,18 +23,18 @@ class Prefix:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The same as a path; empty for the namespace at the top."""
+        """The prefix as a path; empty for the top-level namespace."""
         return split_path(self.name, self.delimiter) if self.name else ()
 
     def holds(self, wire_name: bytes) -> bool:
-        """Tell whether a folder is in it, or is the folder that it hangs from."""
+        """Return whether a folder is in the namespace or is its root folder."""
         return wire_name.startswith(self.name) or (
             self.delimiter is not None and wire_name + self.delimiter == self.name
         )
 
 
 def parse_namespaces(values: Sequence[Value]) -> list[Prefix]:
-    """Read `* NAMESPACE personal other-users shared`; what has another form is left out."""
+    """Parse `* NAMESPACE personal other-users shared`; malformed entries are ignored."""
     return [
         Prefix(name, delimiter, namespace)
         for namespace, group in zip(_ORDER, values[2:], strict=False)
@@ -54,5 +54,5 @@ def _name_and_delimiter(entry: Sequence[Value]) -> tuple[bytes | None, bytes | N
 
 
 def prefix_of(wire_name: bytes, prefixes: Sequence[Prefix]) -> Prefix | None:
-    """Return the longest prefix that holds a folder; None: the server told none."""
+    """Return the longest prefix that holds a folder; None if there is none."""
     return max((p for p in prefixes if p.holds(wire_name)), key=lambda p: len(p.name), default=None)

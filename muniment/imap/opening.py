@@ -1,4 +1,4 @@
-"""Opening a folder: EXAMINE, or SELECT where something is to be deleted (RFC 3501 §6.3.1, §6.3.2)."""
+"""Opens a folder with EXAMINE, or with SELECT to delete messages (RFC 3501 §6.3.1, §6.3.2)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _EXAMINE, _SELECT = "EXAMINE", "SELECT"
 
 
 async def open_folder(protocol: ImapProtocol, folder: ServerFolder, *, to_delete: bool = False) -> FolderStatus:
-    """Open a folder, read-only unless something is `to_delete`; a server without UIDVALIDITY counts as 0.
+    """Open a folder read-only, or read-write if `to_delete`; a missing UIDVALIDITY is returned as 0.
 
-    CommandRefused when the server refuses, or opens it read-only all the same.
+    Raises CommandRefused if the server refuses, or opens the folder read-only although `to_delete` is set.
     """
     codes: dict[bytes, int] = {}
     command = _SELECT if to_delete else _EXAMINE
@@ -37,7 +37,7 @@ async def open_folder(protocol: ImapProtocol, folder: ServerFolder, *, to_delete
     if not status.ok:
         raise command_error(status, f"{command} of {'/'.join(folder.path)!r}", protocol.peer)
     if to_delete and status.code == "READ-ONLY":
-        raise CommandRefused(f"{protocol.peer} lets this login only read {'/'.join(folder.path)!r}")
+        raise CommandRefused(f"{protocol.peer} allows this login only to read {'/'.join(folder.path)!r}")
     return FolderStatus(
         uidvalidity=codes.get(b"UIDVALIDITY", 0),
         uidnext=codes.get(b"UIDNEXT") or None,
@@ -47,13 +47,13 @@ async def open_folder(protocol: ImapProtocol, folder: ServerFolder, *, to_delete
 
 
 async def _open(protocol: ImapProtocol, command: str, folder: ServerFolder, take: OnData) -> Status:
-    """Send the command, with CONDSTORE (RFC 7162 §3.1.8) if the server knows what it offers there."""
+    """Send the command with CONDSTORE (RFC 7162 §3.1.8); retry without it if the server does not understand it."""
     name = wire.astring(folder.wire_name)
 
     async def send(*words: bytes) -> Status:
         protocol.exists = 0
         status = await protocol.run(command, [name, *words], on_data=take)
-        # RFC 3501 §6.3.1: after a failed command no folder is open. The library knows no EXAMINE state.
+        # RFC 3501 §6.3.1: after a failed command no folder is open. The library has no state for EXAMINE.
         protocol.state = SELECTED if status.ok else AUTH
         return status
 
@@ -64,5 +64,5 @@ async def _open(protocol: ImapProtocol, command: str, folder: ServerFolder, take
         return status
     status = await send()
     if not is_misunderstood(status):
-        protocol.capabilities -= {"CONDSTORE"}  # on this connection not asked for again
+        protocol.capabilities -= {"CONDSTORE"}  # not tried again on this connection
     return status

@@ -1,8 +1,8 @@
-"""The connection: aioimaplib's protocol class with a receive path, a clock and an end of our own.
+"""The connection: aioimaplib's protocol class with our own receive path, timeouts and error handling.
 
-The library keeps tags, states and the table of commands. What arrives goes through `Receiver`
-(the library formats every byte for a debug line, recurses per line and keeps whole answers), and
-every failure ends in one place, `fail`, which leaves nobody waiting.
+The library manages tags, states and the command table. Received data goes through `Receiver`
+(the library formats every byte for a debug line, recurses per line and buffers whole responses).
+Every failure ends in `fail`, which completes all pending commands.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolV
 from muniment.imap import tokens, wire
 from muniment.imap.command import OnData, Reply, WireCommand
 from muniment.imap.receiver import Receiver, release
-from muniment.imap.refusal import Status, farewell_error, is_throttle, is_too_many, suggested_seconds
+from muniment.imap.refusal import Status, bye_error, is_throttle, is_too_many, suggested_seconds
 from muniment.imap.tokens import Part
 from muniment.imap.translate import translated
-from muniment.mailserver.gate import ConnectionSlot, FreeSlot
+from muniment.mailserver.gate import ConnectionSlot, UnlimitedSlot
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.patience import Patience
 from muniment.mailserver.redaction import HIDDEN, NOTHING_SECRET
 from muniment.mailserver.server_text import shown
 
 _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
-# Capabilities that we act upon: a password that is one of these words stays secret all the same.
+# Capabilities that change what we send. Redaction does not hide them, even if the password is such a word.
 _UNDERSTOOD = {
     b"IMAP4REV1",
     b"LITERAL+",
@@ -42,10 +42,10 @@ _UNDERSTOOD = {
     b"UIDPLUS",
 }
 _MAX_CAPABILITY_BYTES = 16 * 1024
-# The logins of Kerio and Sun are not in the library's table.
+# The login commands of Kerio and Sun are not in the library's table.
 for _name, _state in (("X-MASTERAUTH", NONAUTH), ("X-SETUSER", NONAUTH), ("PROXYAUTH", AUTH)):
     Commands[_name] = Cmd(_name, (_state,), Exec.is_sync)
-_CHEAP = {"EXAMINE"}  # once per folder, and next to no work for a server
+_CHEAP = {"EXAMINE"}  # sent once per folder, and almost no work for a server
 _ATOM = re.compile(rb"[\x21-\x7e]+")
 _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
 
@@ -53,9 +53,9 @@ _STATUS_WORDS = {b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"}
 class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library has no types
     """One connection to a mail server.
 
-    `timeout_seconds` bounds the silence of a server that owes an answer, as `Patience` says; the
-    time in which we do not read ourselves (`pause`) does not count. `redactor` hides what the login
-    has made secret, in everything that the server says from then on.
+    `timeout_seconds` limits how long a response may take, as described in `Patience`; time during which
+    we do not read (`pause`) does not count. From the login on, `redactor` hides the credentials in all
+    text from the server.
     """
 
     pending_sync_command: WireCommand | None
@@ -65,7 +65,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def __init__(self, peer: str, timeout_seconds: float, limits: Limits, slot: ConnectionSlot | None = None) -> None:
         super().__init__(asyncio.get_running_loop())
         self.peer = peer
-        self.slot = slot or FreeSlot()
+        self.slot = slot or UnlimitedSlot()
         self.commands = 0
         self.capabilities: frozenset[str] = frozenset()
         self.exists = 0  # messages in the selected folder
@@ -77,16 +77,16 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._lost = asyncio.Event()
         self._failure: MunimentError | None = None
         self._leaving = False
-        self._parted = False  # the server has said BYE to our LOGOUT
+        self._bye_received = False  # in answer to our LOGOUT
         self._paused = False
-        self._now = self.loop.time()  # when the last bytes came
+        self._now = self.loop.time()  # when the last bytes arrived
         self._patience = Patience(timeout_seconds, self._now)
         self._timer: asyncio.TimerHandle | None = None
 
     # -- commands ---------------------------------------------------------------------------------
 
     async def greeting(self) -> None:
-        """Wait for the server's first line."""
+        """Wait for the server's greeting."""
         self._start_clock()
         await self._greeted.wait()
         self._raise_failure()
@@ -101,16 +101,16 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         pipelined: bool = False,
         replies: Sequence[Reply] = (),
     ) -> Status:
-        """Send one command and return its tagged answer, whatever it is.
+        """Send one command and return its tagged response, whatever the result.
 
-        `on_data` sees every untagged data response until then; `replies` answer the server's
-        continuation requests. Cancelling ends the connection: there is no way to unsay a command.
+        `on_data` receives every untagged data response until then; `replies` answer the server's
+        continuation requests. Cancelling closes the connection: IMAP cannot cancel a command.
         """
         if not self._leaving:
             await self.slot.spend(commands=1)
         self._raise_failure()
         if not pipelined and next(self._pending(), None) is not None:
-            raise Conflict(f"{self._doing()} is not finished, and {name} cannot start before")
+            raise Conflict(f"{name} cannot start: the server is still {self._doing()}")
         if self.state not in Commands[name].valid_states:
             raise Conflict(f"{name} cannot be sent in state {self.state}")
         pieces = wire.pieces(words, self.capabilities)
@@ -130,15 +130,15 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         seconds = self.loop.time() - began
         metrics.COMMANDS.labels(name).observe(seconds)
         if name in _CHEAP and not pipelined:
-            self.slot.answered(seconds)
+            self.slot.report_latency(seconds)
         if not status.ok:
-            self._heed(status)
+            self._report_throttling(status)
         if status.ok and status.code == "CAPABILITY":
-            self._learn(status.argument)
+            self._set_capabilities(status.argument)
         return status
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> Status:
-        """STARTTLS and the handshake; whatever the server sent in clear after its OK is thrown away."""
+        """Send STARTTLS and do the handshake; discard plaintext that the server sent after its OK."""
         status = await self.run("STARTTLS")
         if status.ok:
             self.transport = await self.loop.start_tls(
@@ -148,16 +148,16 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self.capabilities = frozenset()
         return status
 
-    def leave(self) -> None:
-        """From now on BYE and a closed connection are what we asked for."""
+    def expect_bye(self) -> None:
+        """Treat BYE and a closed connection as normal from now on, because LOGOUT follows."""
         self._leaving = True
 
     def abort(self) -> None:
-        """Drop the connection at once; whoever still waits gets ServerUnavailable."""
-        self.fail(ServerUnavailable(f"the connection to {self.peer} was dropped by us"))
+        """Drop the connection at once; pending commands raise ServerUnavailable."""
+        self.fail(ServerUnavailable(f"Muniment dropped the connection to {self.peer}"))
 
     def fail(self, error: MunimentError) -> None:
-        """End the connection with `error` for everybody who waits or comes later; the first one counts."""
+        """Close the connection and raise `error` in pending and later commands; only the first call counts."""
         if self._failure is not None:
             return
         self._failure = error
@@ -173,21 +173,21 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self.pending_async_commands.clear()
 
     @property
-    def is_cut(self) -> bool:
-        """Whether there is no connection (any more)."""
+    def is_closed(self) -> bool:
+        """Whether the connection is closed, or was never opened."""
         return self.transport is None or self._failure is not None
 
     async def wait_closed(self) -> None:
-        """Wait until the transport is gone, after `abort`."""
+        """Wait until the transport is closed, after `abort`."""
         await self._lost.wait()
 
     def pause(self) -> None:
-        """Stop reading: somebody here is slower than the server."""
+        """Stop reading, because the consumer is slower than the server."""
         self._paused = True
         self._connected.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if self._paused:
             self._paused = False
             self._patience.progress(self.loop.time())
@@ -196,40 +196,40 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     # -- called by asyncio ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Register the transport and count the connection."""
         super().connection_made(transport)
         metrics.CONNECTIONS.inc()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came from the socket."""
+        """Process bytes from the socket."""
         self._now = self.loop.time()
         receiver = self._receiver
         before = receiver.trickled
         try:
             receiver.feed(data)
-        except Exception as error:  # noqa: BLE001 - whatever a server makes us stumble over ends this connection only
-            self.fail(self._named(error))
+        except Exception as error:  # noqa: BLE001 - a server that triggers a bug may break only this connection
+            self.fail(self._with_context(error))
         if receiver.trickled > before:
             self._patience.trickle(self._now, receiver.trickled - before)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell everybody that nothing will come any more."""
+        """Release the slot and fail pending commands."""
         metrics.CONNECTIONS.dec()
-        self.slot.release(clean=self._parted or self._failure is None)
+        self.slot.release(clean=self._bye_received or self._failure is None)
         self.fail(translated(error or EOFError(), self.peer, self._doing()))
         self._lost.set()
 
     # -- called by the library --------------------------------------------------------------------
 
     def send(self, line: str, scrub: str | None = None) -> None:  # noqa: ARG002 - the library's signature
-        """Write the command that `execute` has just registered; its `line` would show no arguments."""
+        """Write the command that `execute` has just registered; the library's `line` lacks the arguments."""
         command = self.pending_sync_command or next(reversed(self.pending_async_commands.values()))
         self.commands += 1
         self._start_clock()
         self._connected.write(command.next_piece())
 
     def _continuation(self, line: bytes) -> None:
-        """Write the rest of a command, that the server asks for."""
+        """Write the next piece of a command after the server's continuation request."""
         command = next((c for c in self._pending() if c.has_more), None)
         if command is not None:
             self._patience.progress(self._now)
@@ -237,7 +237,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             return
         self._patience.keep_alive(self._now)
         if self.pending_sync_command is not None and self.pending_sync_command.name == "AUTHENTICATE":
-            self._connected.write(b"*\r\n")  # one question more than the mechanism has answers
+            self._connected.write(b"*\r\n")  # cancel: the mechanism has no further response
 
     # -- responses --------------------------------------------------------------------------------
 
@@ -245,13 +245,13 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         try:
             self._dispatch(parts)
         finally:
-            release(parts)  # who keeps the body of a message has taken it out
+            release(parts)  # a callback that keeps a body has removed it
 
     def _dispatch(self, parts: list[Part]) -> None:
         first = parts[0]
         assert isinstance(first, bytes)
         if not first and self._greeted.is_set():
-            return  # a line end too many between two responses; no sign of life
+            return  # a stray empty line between two responses; it does not count as a keep-alive
         if first[:2] == b"* ":
             self._untagged(first, parts)
         elif first[:1] == b"+" and self._greeted.is_set():
@@ -262,12 +262,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _tagged(self, line: bytes) -> None:
         match = _TAGGED.match(line)
         if match is None or not self._greeted.is_set():
-            raise ProtocolViolation(f"not an answer of an IMAP server: {self._shown(line)!r}")
+            raise ProtocolViolation(f"not an IMAP response: {self._shown(line)!r}")
         command = next((c for c in self._pending() if c.tag.encode() == match[1]), None)
         if command is None:
-            raise ProtocolViolation(f"an answer to no command: {self._shown(line)!r}")
+            raise ProtocolViolation(f"a response with an unknown tag: {self._shown(line)!r}")
         self._patience.progress(self._now)
-        # The library's own way from here logs the line, and a server may repeat a password in it.
+        # Bypass the library's own handling: it logs the line, in which a server may echo a password.
         if command is self.pending_sync_command:
             self.pending_sync_command = None
         else:
@@ -289,46 +289,45 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             status = Status.parse(keyword.decode(), first[len(words[1]) + 3 :], self.redactor)
             self._status(status)
         elif keyword == b"CAPABILITY":
-            self._learn(first[len(b"* CAPABILITY ") :])
+            self._set_capabilities(first[len(b"* CAPABILITY ") :])
         if not self._greeted.is_set():
-            raise ProtocolViolation(f"not the greeting of an IMAP server: {self._shown(first)!r}")
-        if self._hand_on(keyword, parts):
+            raise ProtocolViolation(f"not an IMAP greeting: {self._shown(first)!r}")
+        if self._pass_to_command(keyword, parts):
             self._patience.progress(self._now)
         else:
             self._patience.keep_alive(self._now)
 
-    def _hand_on(self, keyword: bytes, parts: list[Part]) -> bool:
+    def _pass_to_command(self, keyword: bytes, parts: list[Part]) -> bool:
         for command in self._pending():
             if command.on_data is not None:
                 return command.on_data(keyword, parts)
-        return False  # unasked
+        return False  # unsolicited
 
     def _status(self, status: Status) -> None:
         if status.result == "BYE":
             if not self._leaving:
-                self._heed(status)
-                raise farewell_error(status, self._doing(), self.peer)
-            self._parted = True
+                self._report_throttling(status)
+                raise bye_error(status, self._doing(), self.peer)
+            self._bye_received = True
             return
         if status.code == "CAPABILITY":
-            self._learn(status.argument)
+            self._set_capabilities(status.argument)
         if not self._greeted.is_set():
             if status.result in {"NO", "BAD"}:
-                self._heed(status)
-                raise farewell_error(status, self._doing(), self.peer)
+                self._report_throttling(status)
+                raise bye_error(status, self._doing(), self.peer)
             if status.result == "PREAUTH":
                 raise LoginUnsupported(
-                    f"{self.peer} greets with {status}: it has logged somebody in without asking who",
-                    hint="Muniment must know whose mailbox it reads; use a port that asks for a login.",
+                    f"{self.peer} greets with {status}: the connection is logged in without credentials",
+                    hint="Muniment must know whose mailbox it reads. Use a port that requires a login.",
                 )
             self.state = NONAUTH
             self._greeted.set()
 
-    def _heed(self, status: Status) -> None:
-        """Pass on that the server asks for less."""
+    def _report_throttling(self, status: Status) -> None:
         if is_throttle(status):
             reason = f"{self.peer} said {status}"
-            self.slot.complained(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
+            self.slot.report_throttling(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
 
     # -- the clock --------------------------------------------------------------------------------
 
@@ -340,13 +339,13 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _check_clock(self) -> None:
         self._timer = None
         if self.state != CONNECTED and next(self._pending(), None) is None:
-            return  # the server owes nothing; the next command starts the clock again
+            return  # no response is pending; the next command restarts the clock
         now = self.loop.time()
         if self._paused:
             self._patience.progress(now)
-        complaint = self._patience.complaint(now)
-        if complaint is not None:
-            self.fail(ServerUnavailable(f"{self.peer} {complaint} while {self._doing()}"))
+        reason = self._patience.timeout_reason(now)
+        if reason is not None:
+            self.fail(ServerUnavailable(f"{self.peer} {reason} while {self._doing()}"))
             return
         self._timer = self.loop.call_at(self._patience.deadline, self._check_clock)
 
@@ -373,10 +372,10 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         assert self._failure is not None
         return self._failure
 
-    def _named(self, error: Exception) -> MunimentError:
-        """Put the server's name in front of what the parser says, and hide what it repeats of secret words."""
+    def _with_context(self, error: Exception) -> MunimentError:
+        """Return the parser's error with the server's name in front and secrets redacted."""
         if isinstance(error, MunimentError) and str(error).startswith(self.peer):
-            return error  # made of a Status, which holds no secret
+            return error  # built from a Status, which is already redacted
         ours = translated(error, self.peer, self._doing())
         text = self.redactor.hide_text(str(ours))
         return type(ours)(text if ours is not error else f"{self.peer}, {self._doing()}: {text}", hint=ours.hint)
@@ -384,8 +383,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _shown(self, line: bytes) -> str:
         return shown(self.redactor.hide(line))
 
-    def _learn(self, capabilities: bytes) -> None:
-        """Note what the server can do. These words are shown to people: none that holds a secret or controls is kept."""
+    def _set_capabilities(self, capabilities: bytes) -> None:
+        """Store the capabilities. They are displayed, so words with a secret or control characters are dropped."""
         understood = _UNDERSTOOD & set(capabilities[:_MAX_CAPABILITY_BYTES].upper().split())
         words = self.redactor.hide(capabilities)[:_MAX_CAPABILITY_BYTES].upper().split()
         harmless = {word for word in words if HIDDEN not in word and _ATOM.fullmatch(word)}
@@ -393,5 +392,5 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            # A fresh one for each: a raised exception gathers the traceback of whoever raised it.
+            # A new instance per raise: each raise adds its traceback to the exception.
             raise type(self._failure)(str(self._failure), hint=self._failure.hint) from self._failure

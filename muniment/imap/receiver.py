@@ -1,7 +1,7 @@
-"""The receive path: bytes as they come from the socket to whole responses, without I/O.
+"""The receive path: assembles bytes from the socket into complete responses, without I/O.
 
-Linear in the bytes received however they are cut, no recursion, and bounded: what is held for one
-response never exceeds `MAX_RESPONSE_BYTES` plus one message of `spool_bytes`.
+Linear in the bytes received however they are fragmented, without recursion, and bounded: one
+response never holds more than `MAX_RESPONSE_BYTES` plus one message of `spool_bytes`.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from muniment.mailserver.server_text import shown
 from muniment.mailserver.spool import DiscardSink, MemorySink, Sink, SpoolSink
 from muniment.model.message import MemoryMessage
 
-#: Text and small literals of one response: two million UIDs in a SEARCH line.
+#: Limit for the text and small literals of one response; enough for two million UIDs in a SEARCH line.
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 _CRLF = b"\r\n"
-_PART_BYTES = 64  # what a part costs beside its bytes
+_PART_BYTES = 64  # overhead of a part beyond its bytes
 _BODY = b"BODY[] "
 _STATUS = re.compile(rb"\* ++(?:OK|NO|BAD|BYE|PREAUTH) ", re.IGNORECASE)
-_TELLING_BYTES = 10  # "* PREAUTH " is the longest
+_PREFIX_BYTES = 10  # enough to recognise a status response: "* PREAUTH " is the longest
 _MAX_SIZE_DIGITS = 19
-_MAX_LITERAL_BYTES = 2**40  # nobody's message; to read it only to drop it could go on for years
+_MAX_LITERAL_BYTES = 2**40  # no real message is larger, and reading it just to discard it could take years
 _FETCH = re.compile(rb"\* \d{1,10} FETCH ", re.IGNORECASE)
 
 
 class Receiver:
-    """Cuts the byte stream into responses and gives each, as a list of parts, to `deliver`.
+    """Splits the byte stream into responses and passes each, as a list of parts, to `deliver`.
 
-    Literals are cut out by their length. The body of a message becomes a MemoryMessage, a
-    SpooledMessage or Discarded by its size; every other literal is bytes.
+    Literals are read by length. A message body becomes a MemoryMessage, a SpooledMessage or
+    Discarded, depending on its size; every other literal is bytes.
     """
 
     def __init__(self, limits: Limits, deliver: Callable[[list[Part]], None]) -> None:
         self._limits = limits
         self._deliver = deliver
         self._parts: list[Part] = []
-        self._held: list[bytes] = []  # pieces of a line whose end has not come
-        self._size = 0  # bytes of this response that count against the bound
+        self._held: list[bytes] = []  # pieces of an incomplete line
+        self._size = 0  # bytes of this response that count against the limit
         self._has_body = False
-        self._strays = 0  # parts of this response when an empty line was skipped
+        self._strays = 0  # number of parts when the last stray empty line was skipped
         self._sink: Sink | None = None
-        self._missing = 0  # bytes that the literal in `_sink` still lacks
+        self._missing = 0  # bytes still missing from the literal in `_sink`
         self._stopped = False
-        self._start = b""  # of the line in `_held`, as much as tells a status response
-        #: Bytes of messages and lists taken before their end had come; a status response is neither.
+        self._start = b""  # the first bytes of the line in `_held`, enough to recognise a status response
+        #: Bytes received of incomplete messages and lists; status responses do not count.
         self.trickled = 0
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the connection; ProtocolViolation when they exceed the bounds."""
+        """Process bytes from the connection; raise ProtocolViolation if they exceed the limits."""
         at = 0
         end = len(data)
         while at < end and not self._stopped:
             at = self._take_line(data, at) if self._sink is None else self._take_literal(data, at)
 
     def stop(self) -> None:
-        """Drop what is held and everything that still comes."""
+        """Discard buffered data and ignore everything that follows."""
         self._stopped = True
         if self._sink is not None:
             self._sink.cancel()
@@ -84,11 +84,11 @@ class Receiver:
         if not line and self._is_stray():
             return at
         if line[:3] == b"*  " and not self._parts:
-            line = b"* " + line[3:].lstrip(b" ")  # as DavMail writes it
+            line = b"* " + line[3:].lstrip(b" ")  # DavMail sends extra spaces
         if line[-1:] == b"}":
-            opened = self._opened(line)
-            if opened is not None:
-                text, size, is_body = opened
+            announced = self._announced_literal(line)
+            if announced is not None:
+                text, size, is_body = announced
                 return self._open_literal(data, at, text, size, is_body=is_body)
         parts = self._parts
         parts.append(line)
@@ -100,9 +100,9 @@ class Receiver:
         return at
 
     def _is_stray(self) -> bool:
-        """Whether an empty line is one too many behind the literal of a FETCH; skipped once behind each.
+        """Return whether an empty line is a stray line after a FETCH literal; one is skipped after each literal.
 
-        A FETCH ends with a parenthesis; only of other responses an empty rest is the end.
+        A FETCH ends with a parenthesis, so an empty line cannot be its end. For other responses it can.
         """
         start = self._parts[0] if self._parts else b""
         if len(self._parts) == self._strays or not isinstance(start, bytes) or not _FETCH.match(start):
@@ -111,7 +111,7 @@ class Receiver:
         return True
 
     def _end_of_held(self, data: bytes, at: int) -> tuple[bytes, int] | None:
-        """Return the line that `data` completes and where the next begins; None when it goes on."""
+        """Return the line that `data` completes and the offset of the next; None if the line is still incomplete."""
         if self._held[-1].endswith(b"\r") and data[at] == 0x0A:
             line = b"".join(self._held)[:-1]
             at += 1
@@ -131,21 +131,21 @@ class Receiver:
     def _hold(self, piece: bytes) -> None:
         self._count(len(piece))
         self._held.append(piece)
-        if len(self._start) < _TELLING_BYTES:
-            self._start = (self._start + piece[:_TELLING_BYTES])[:_TELLING_BYTES]
+        if len(self._start) < _PREFIX_BYTES:
+            self._start = (self._start + piece[:_PREFIX_BYTES])[:_PREFIX_BYTES]
         if self._parts or _is_data(self._start):
             self.trickled += len(piece)
 
     def _count(self, size: int) -> None:
         self._size += size + _PART_BYTES
         if self._size > MAX_RESPONSE_BYTES:
-            raise ProtocolViolation(f"one answer of the server is longer than {MAX_RESPONSE_BYTES} bytes")
+            raise ProtocolViolation(f"a response of the server is longer than {MAX_RESPONSE_BYTES} bytes")
 
-    def _opened(self, line: bytes) -> tuple[bytes, int, bool] | None:
-        """Return (text before, size, is it a message's body) if `line` announces a literal."""
+    def _announced_literal(self, line: bytes) -> tuple[bytes, int, bool] | None:
+        """Return (preceding text, size, whether it is a message body) if `line` announces a literal."""
         start = self._parts[0] if self._parts else line
         if not isinstance(start, bytes) or not start.startswith(b"* ") or _is_status(start):
-            return None  # the text of a status response may end in anything
+            return None  # the text of a status response may end like a literal
         brace = line.rfind(b"{")
         digits = line[brace + 1 : -1].removesuffix(b"+")
         if brace < 0 or not digits.isdigit():
@@ -168,7 +168,7 @@ class Receiver:
             self._sink = SpoolSink(self._limits.spool)
         else:
             end = at + size
-            if end <= len(data):  # nearly every message: whole in this read
+            if end <= len(data):  # the usual case: this read contains the whole message
                 literal = data[at:end]
                 self._parts.append(MemoryMessage(literal) if is_body else literal)
                 return end
@@ -189,8 +189,8 @@ class Receiver:
 
 
 def _is_data(start: bytes) -> bool:
-    """Whether an untagged response that begins so is data; False while that is open."""
-    return len(start) == _TELLING_BYTES and start[:2] == b"* " and not _is_status(start)
+    """Return whether an untagged response with this start is data; False while there are too few bytes to tell."""
+    return len(start) == _PREFIX_BYTES and start[:2] == b"* " and not _is_status(start)
 
 
 def _is_status(start: bytes) -> bool:
@@ -198,7 +198,7 @@ def _is_status(start: bytes) -> bool:
 
 
 def release(parts: list[Part]) -> None:
-    """Free what the parts of a response hold."""
+    """Close the message bodies among the parts of a response."""
     for part in parts:
         if not isinstance(part, bytes):
             part.close()

@@ -1,4 +1,4 @@
-"""Refusals: what NO, BAD and BYE mean for the caller (RFC 3501 §7.1, RFC 5530)."""
+"""Refusals: maps NO, BAD and BYE responses to errors (RFC 3501 §7.1, RFC 5530)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from muniment.mailserver.server_text import shown
 _MAX_TEXT = 400
 _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")
 
-# OVERQUOTA: who only reads can exceed no quota but that of commands and bytes ("Account exceeded command or
-# bandwidth limits", Gmail).
+# OVERQUOTA: a client that only reads can exceed only the quota of commands and bytes ("Account exceeded command
+# or bandwidth limits", Gmail).
 _THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE", "OVERQUOTA"}
 _LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
 _TROUBLE = {"SERVERBUG", "UNAVAILABLE"}
 _KNOWN = _THROTTLED | _LOGIN | _TROUBLE | {"PRIVACYREQUIRED", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
 _TOO_MANY = {"LIMIT", "INUSE"}
-_WORDLESS = {"", "ALERT"}  # codes that say nothing: only the text is left
+_WORDLESS = {"", "ALERT"}  # codes without a meaning of their own: the text decides
 # Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
 _THROTTLED_TEXT = re.compile(
     r"too many|maximum number of|connection limit|rate limit|throttl|bandwidth limit|exceeded .*limit|slow down",
@@ -43,7 +43,7 @@ _TRANSIENT_TEXT = re.compile(
 
 @dataclass(frozen=True)
 class Status:
-    """A status response: `result` is OK, NO, BAD, BYE or PREAUTH, `code` the word in brackets in capitals."""
+    """A status response: `result` is OK, NO, BAD, BYE or PREAUTH, `code` the response code in upper case."""
 
     result: str
     code: str
@@ -52,9 +52,9 @@ class Status:
 
     @classmethod
     def parse(cls, result: str, rest: bytes, redactor: Redactor = NOTHING_SECRET) -> Status:
-        """Read what follows the result word; everything for people is without secrets."""
+        """Parse the text after the result; displayable fields have secrets redacted."""
         match = _CODE.match(rest)
-        if match is None or shown(match[1]).upper() not in _KNOWN:  # a code with a meaning for us holds no secret
+        if match is None or shown(match[1]).upper() not in _KNOWN:  # a known code cannot contain a secret
             rest = redactor.hide(rest)
             match = _CODE.match(rest)
         if match is None:
@@ -64,7 +64,7 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        """Whether the server did what it was asked."""
+        """Whether the command succeeded."""
         return self.result == "OK"
 
     def __str__(self) -> str:
@@ -73,62 +73,62 @@ class Status:
 
 
 def is_throttle(status: Status) -> bool:
-    """Whether the server asks for less, by code or by words."""
+    """Return whether the server throttles, judged by the code or the text."""
     return status.code in _THROTTLED or (status.code in _WORDLESS and bool(_THROTTLED_TEXT.search(status.text)))
 
 
 def is_too_many(status: Status) -> bool:
-    """Whether a server that asks for less means connections, and not commands or bytes."""
+    """Return whether a throttling server limits connections rather than commands or bytes."""
     return status.code in _TOO_MANY or (status.code in _WORDLESS and bool(_TOO_MANY_TEXT.search(status.text)))
 
 
 def suggested_seconds(status: Status) -> float:
-    """Return the pause that the server names, 0 when it names none."""
+    """Return the pause that the server suggests, 0 if it suggests none."""
     match = _SUGGESTED.search(status.text)
     return int(match[1]) / 1000 if match else 0.0
 
 
 def is_outage(status: Status) -> bool:
-    """Whether the server speaks of trouble of its own that may pass, by code or by words."""
+    """Return whether the server reports a temporary failure of its own, judged by the code or the text."""
     return status.code in _TROUBLE or (status.code in _WORDLESS and bool(_TRANSIENT_TEXT.search(status.text)))
 
 
 def is_misunderstood(status: Status) -> bool:
-    """Whether the server may not know what it was asked, so that another form of the command is worth a try."""
+    """Return whether the server may not understand the command, so another form is worth a try."""
     return status.result == "BAD" and not is_throttle(status) and not is_outage(status)
 
 
 def command_error(status: Status, command: str, peer: str) -> MunimentError:
-    """Return the error for a command that was answered NO or BAD."""
+    """Return the error for a command that the server answered with NO or BAD."""
     if is_outage(status) and not is_throttle(status):
         return ServerUnavailable(f"{peer} cannot answer {command} now: {status}")
     return message_error(status, command, peer)
 
 
 def message_error(status: Status, command: str, peer: str) -> MunimentError:
-    """Return the error for a FETCH that one bad message may be the reason of.
+    """Return the error for a FETCH that may have failed because of one bad message.
 
-    Servers speak of an internal error there too: it proves no outage, and would not pass.
+    Servers report an internal error in that case, too: it does not prove an outage, and a retry does not help.
     """
     if is_throttle(status):
-        return ServerThrottled(f"{peer} asks for less in answer to {command}: {status}")
+        return ServerThrottled(f"{peer} throttles {command}: {status}")
     return CommandRefused(f"{peer} refused {command}: {status}")
 
 
 def login_error(status: Status, user: str, peer: str, *, privileged: bool = False) -> MunimentError:
-    """Return the error for a login that was answered NO or BAD."""
+    """Return the error for a login that the server answered with NO or BAD."""
     if status.code == "PRIVACYREQUIRED":
         return LoginUnsupported(f"{peer} allows no login without TLS: {status}", hint="Use --access imap-tls.")
     if is_throttle(status):
-        return ServerThrottled(f"{peer} does not let {user} in now: {status}")
+        return ServerThrottled(f"{peer} throttles the login of {user}: {status}")
     if status.code not in _LOGIN and (status.code == "SERVERBUG" or _TRANSIENT_TEXT.search(status.text)):
-        return ServerUnavailable(f"{peer} cannot log {user} in now: {status}")
-    hint = "Check that this mailbox exists, and the privileged user's name, password and right to open it."
+        return ServerUnavailable(f"{peer} cannot log in {user} now: {status}")
+    hint = "Check that this mailbox exists, and the privileged user's name, password and permission to open it."
     return LoginRefused(f"{peer} refused the login of {user}: {status}", hint=hint if privileged else None)
 
 
-def farewell_error(status: Status, doing: str, peer: str) -> MunimentError:
-    """Return the error for a connection that the server ended with BYE."""
+def bye_error(status: Status, doing: str, peer: str) -> MunimentError:
+    """Return the error for a connection that the server closed with BYE."""
     if is_throttle(status):
         return ServerThrottled(f"{peer} closed the connection ({doing}): {status}")
     if status.code in _LOGIN:

@@ -1,4 +1,4 @@
-"""Searching: the UIDs of the open folder, complete also where the server caps what SEARCH returns."""
+"""Searches the open folder for UIDs; complete even if the server truncates SEARCH results."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from muniment.imap.uids import UidListing
 
 _FROM_UID = re.compile(r"UID (\d{1,10}):\*", re.IGNORECASE)
 _UID_SET = re.compile(r"UID (\d{1,10}(?::\d{1,10})?(?:,\d{1,10}(?::\d{1,10})?)*)", re.IGNORECASE)
-_CAP = 1000  # Yahoo answers SEARCH with at most so many
+_CAP = 1000  # Yahoo returns at most this many UIDs per SEARCH
 
-#: Ranges of UIDs, first and last included.
+#: Inclusive ranges of UIDs.
 Ranges: TypeAlias = "list[tuple[int, int]]"
 
 
 class UidSearch:
-    """UID SEARCH on one connection; remembers when the server was caught capping."""
+    """UID SEARCH on one connection; remembers whether the server truncates its results."""
 
     def __init__(self, protocol: ImapProtocol) -> None:
         self._protocol = protocol
-        self._cap = 0  # how many came when more were there; 0: never happened
+        self._cap = 0  # UIDs in a truncated result; 0: none seen so far
 
     @property
     def cap(self) -> int:
-        """How many UIDs came when more were there; 0: that never happened."""
+        """How many UIDs a truncated result contained; 0 if no result was truncated so far."""
         return self._cap
 
     async def uids(self, criteria: str) -> array[int]:
-        """Return the UIDs that match, ascending and distinct; see `ImapSession.search_uids`."""
+        """Return the matching UIDs, ascending and distinct; see `ImapSession.search_uids`."""
         if criteria.upper() == "ALL":
             return await self._all()
         above = _FROM_UID.fullmatch(criteria)
@@ -46,16 +46,16 @@ class UidSearch:
         return await self._search(criteria)
 
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
-        """Return those of `uids` (ascending) for which the server's SEARCH says yes; all where its answer may be cut."""
+        """Return those of `uids` (ascending) that match `keys`; includes all of them if the result may be truncated."""
         if self._cap:
             return list(uids)
         kept: list[int] = []
         for uid_set, members in uid_sets(uids):
-            found = await self._search(f"UID {uid_set} {keys}")
-            if self._may_be_cut(len(found)):
+            result = await self._search(f"UID {uid_set} {keys}")
+            if self._may_be_truncated(len(result)):
                 kept += members
             else:
-                kept += sorted(set(found).intersection(members))
+                kept += sorted(set(result).intersection(members))
         return kept
 
     async def _all(self) -> array[int]:
@@ -63,7 +63,7 @@ class UidSearch:
         if len(uids) >= self._protocol.exists:
             return uids
         both = _union(uids, await self._list("1:*", by_uid=False))
-        if len(both) > len(uids):  # else messages were expunged in the meantime
+        if len(both) > len(uids):  # otherwise, messages were expunged in the meantime
             self._cap = max(1, len(uids))
         return both
 
@@ -74,19 +74,19 @@ class UidSearch:
         return array("Q", (uid for uid in uids if uid >= first))
 
     async def _among(self, ranges: Ranges) -> array[int]:
-        """Search for named UIDs; an answer that may be cut is asked for again in halves.
+        """Search for the given UIDs; repeat the search in halves if its result may be truncated.
 
-        Not by FETCH: whether the server still *lists* what FETCH did not deliver is what callers ask.
+        FETCH is no alternative: callers want to know whether the server still *lists* what FETCH did not deliver.
         """
-        found = await self._search("UID " + ",".join(str(a) if a == b else f"{a}:{b}" for a, b in ranges))
+        result = await self._search("UID " + ",".join(str(a) if a == b else f"{a}:{b}" for a, b in ranges))
         wanted = _count(ranges)
-        if len(found) >= wanted or wanted == 1 or not self._may_be_cut(len(found)):
-            return found
+        if len(result) >= wanted or wanted == 1 or not self._may_be_truncated(len(result)):
+            return result
         left, right = halves(ranges)
         return await self._among(left) + await self._among(right)
 
-    def _may_be_cut(self, found: int) -> bool:
-        return _is_round(found) or (self._cap > 0 and found >= min(self._cap, _CAP // 2))
+    def _may_be_truncated(self, count: int) -> bool:
+        return _is_round(count) or (self._cap > 0 and count >= min(self._cap, _CAP // 2))
 
     async def _search(self, criteria: str) -> array[int]:
         listing = UidListing({b"SEARCH", b"ESEARCH"})
@@ -100,14 +100,14 @@ class UidSearch:
         listing = UidListing({b"FETCH"})
         words = [sequence_set.encode(), b"(UID)"]
         status = await self._protocol.run("FETCH", words, uid=by_uid, on_data=listing.take)
-        # RFC 2180 §4.1: some messages were expunged elsewhere, all others have come.
+        # RFC 2180 §4.1: another client expunged some messages; all others have arrived.
         if not status.ok and status.code != "EXPUNGEISSUED":
             raise command_error(status, "FETCH of UIDs", self._protocol.peer)
         return listing.sorted()
 
 
 def halves(ranges: Sequence[tuple[int, int]]) -> tuple[Ranges, Ranges]:
-    """Cut ranges of at least two UIDs into two parts with as many UIDs each, or one more in the second."""
+    """Split ranges of at least two UIDs into two halves; the second has one UID more if the count is odd."""
     left: Ranges = []
     room = _count(ranges) // 2
     for number, (first, last) in enumerate(ranges):
@@ -120,28 +120,28 @@ def halves(ranges: Sequence[tuple[int, int]]) -> tuple[Ranges, Ranges]:
     return left, []
 
 
-def _union(one: array[int], other: array[int]) -> array[int]:
-    """Return what either answer names, ascending: a server that left out something once may do so again."""
+def _union(searched: array[int], listed: array[int]) -> array[int]:
+    """Return the union, ascending: a server that omits UIDs in one result may omit others in the second."""
     both = array("Q")
-    for uid in merge(one, other):
+    for uid in merge(searched, listed):
         if not both or uid != both[-1]:
             both.append(uid)
     return both
 
 
 def _ranges(text: str) -> Ranges:
-    """Read a sequence set of numbers; in a range either end may come first (RFC 3501 §9)."""
-    found: Ranges = []
+    """Parse a sequence set of numbers; a range may be written in either order (RFC 3501 §9)."""
+    ranges: Ranges = []
     for part in text.split(","):
         first, _, last = part.partition(":")
         low, high = sorted((int(first), int(last or first)))
-        found.append((low, high))
-    return found
+        ranges.append((low, high))
+    return ranges
 
 
 def _count(ranges: Sequence[tuple[int, int]]) -> int:
     return sum(last - first + 1 for first, last in ranges)
 
 
-def _is_round(found: int) -> bool:
-    return found > 0 and found % _CAP == 0
+def _is_round(count: int) -> bool:
+    return count > 0 and count % _CAP == 0

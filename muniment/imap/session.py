@@ -26,126 +26,126 @@ from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 
-_TELLING_FIELDS = b"MESSAGE-ID DATE TO DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO RECEIVED"
+_DELIVERY_FIELDS = b"MESSAGE-ID DATE TO DELIVERED-TO X-ORIGINAL-TO ENVELOPE-TO RECEIVED"
 _LOGOUT_SECONDS = 5.0
 
 
 class ImapSession:
-    """One logged-in connection; one call at a time.
+    """One logged-in connection; make one call at a time.
 
-    Nothing is changed on the server but by its `eraser`: folders are opened with EXAMINE, bodies read with PEEK.
-    Every call raises only errors of `muniment.errors`, and after a failed connection every
-    further call fails at once.
+    Only its `eraser` changes anything on the server: folders are opened with EXAMINE and bodies fetched with PEEK.
+    Every call raises only errors of `muniment.errors`. After the connection has failed, every further call fails
+    at once.
     """
 
     def __init__(self, protocol: ImapProtocol, limits: Limits, login_kind: LoginKind) -> None:
         self._protocol = protocol
-        #: How it was logged in.
+        #: The login method used.
         self.login_kind = login_kind
         self._limits = limits
         self._search = UidSearch(protocol)
 
     @classmethod
     async def open(cls, server: Server, credentials: Credentials, limits: Limits) -> ImapSession:
-        """Connect as `server.access` says, and log in; ServerBusy when the server allows no more connections."""
+        """Connect as `server.access` says and log in; raise ServerBusy if the connection limit is reached."""
         protocol = await connect(server, limits)
         try:
             kind = await login.log_in(protocol, credentials)
         except BaseException as error:
             await drop(protocol, error)
             raise
-        protocol.slot.welcomed()
+        protocol.slot.logged_in()
         return cls(protocol, limits, kind)
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What the server offers after the login, in capitals."""
+        """The server's capabilities after the login, in upper case."""
         return self._protocol.capabilities
 
     @property
     def exists(self) -> int:
-        """Messages that the server counts in the open folder now."""
+        """Number of messages in the open folder, as last reported by the server."""
         return self._protocol.exists
 
     @property
     def commands(self) -> int:
-        """Commands sent so far, a measure of round trips."""
+        """Number of commands sent so far: approximately the number of round trips."""
         return self._protocol.commands
 
     async def list_folders(self) -> list[ServerFolder]:
-        """Return every folder that can be opened, with its status where the server tells it."""
+        """Return every selectable folder, with its status if the server provides one."""
         return await folders.list_folders(self._protocol)
 
     async def examine(self, folder: ServerFolder) -> FolderStatus:
-        """Open a folder read-only; a server without UIDVALIDITY counts as 0."""
+        """Open a folder read-only; a missing UIDVALIDITY is returned as 0."""
         return await open_folder(self._protocol, folder)
 
     def eraser(self) -> Eraser:
-        """Return what deletes messages of this mailbox; nothing else here changes anything."""
+        """Return the object that deletes messages of this mailbox; nothing else here changes anything."""
         return Eraser(self._protocol, self._search)
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
         """Return the UIDs that match in the open folder, ascending and distinct.
 
-        `ALL`, `UID n:*` and `UID` with a set of numbers are complete even where the server caps what
-        SEARCH returns, and `UID n:*` never returns the last message below n (RFC 9051 §6.4.8: `*` may
-        lie below n). Any other criteria get what the server answers.
+        `ALL`, `UID n:*` and `UID` with a set of numbers are complete even if the server truncates SEARCH
+        results, and `UID n:*` never returns a UID below n (RFC 9051 §6.4.8: `*` may be below n). For any
+        other criteria, the server's result is returned unchanged.
         """
         return await self._search.uids(criteria)
 
     async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
-        """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
+        """Return RFC822.SIZE in bytes by UID; an expunged message has no entry."""
         return await fetch_sizes(self._protocol, uids)
 
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
-        """Return those of `uids` that a SEARCH for `keys` may be about; some that it is not, where its answer may be cut."""
+        """Return the UIDs that may match `keys`; includes false positives if the server truncates SEARCH."""
         return await self._search.matching(uids, keys)
 
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
-        """Return flags, date and size (and header fields) by UID; what the server does not tell of has no entry."""
+        """Return flags, date and size (and header fields) by UID; an expunged or refused message has no entry."""
         return await fetch_attributes(self._protocol, uids, with_head=with_head)
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return the header of each message, up to the blank line; what the server does not give has no entry."""
+        """Return the header of each message, up to the blank line, by UID; an undelivered message has no entry."""
         return await fetch_heads(self._protocol, uids)
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
-        """Return (UID, header fields that tell deliveries apart, and INTERNALDATE) of the first messages.
+        """Return (UID, header fields that distinguish deliveries plus INTERNALDATE) of the first messages.
 
-        Two mailboxes that agree in these are one: a copy for somebody else was delivered at another
-        time or to another address. A refused message is left out.
+        Two mailboxes with equal results are the same mailbox: a copy for another recipient has a different
+        delivery time or address. A refused message is omitted.
         """
-        found: dict[int, str] = {}
+        oldest: dict[int, str] = {}
 
         def take(keyword: bytes, parts: list[Part]) -> bool:
-            before = len(found)
+            before = len(oldest)
             if keyword == b"FETCH":
                 items = fetch_items(parts)
                 header = next((v for k, v in items.items() if k.startswith(b"BODY[HEADER")), None)
-                # What tells neither is news of another message's flags.
+                # A response with neither is an unsolicited flag update of another message.
                 answers = header is not None or b"INTERNALDATE" in items
-                if b"UID" in items and answers and isinstance(header, bytes | None) and len(found) < count:
+                if b"UID" in items and answers and isinstance(header, bytes | None) and len(oldest) < count:
                     date = items.get(b"INTERNALDATE")
-                    found[tokens.number(items[b"UID"])] = _identity(header, date if isinstance(date, bytes) else b"")
-            return len(found) > before
+                    oldest[tokens.number(items[b"UID"])] = _identity(header, date if isinstance(date, bytes) else b"")
+            return len(oldest) > before
 
         if self._protocol.exists:
             words = [
                 b"1:%d" % min(count, self._protocol.exists),
-                b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (" + _TELLING_FIELDS + b")])",
+                b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (" + _DELIVERY_FIELDS + b")])",
             ]
             status = await self._protocol.run("FETCH", words, on_data=take)
-            if not status.ok and not found:
+            if not status.ok and not oldest:
                 raise message_error(status, "FETCH of header fields", self._protocol.peer)
-        return sorted(found.items())[:count]
+        return sorted(oldest.items())[:count]
 
     @property
     def search_cap(self) -> int:
-        """The most UIDs that the server names in answer to a SEARCH, where it was caught naming fewer than there are; else 0."""
+        """The number of UIDs at which the server truncates SEARCH results; 0 if it was never seen doing so."""
         return self._search.cap
 
     async def fetched_order(self, count: int) -> list[int]:
-        """Return the UIDs of the first messages of the open folder, in the order in which FETCH tells of them."""
+        """Return the UIDs of the first messages of the open folder, in the order of the FETCH responses."""
         order: list[int] = []
 
         def take(keyword: bytes, parts: list[Part]) -> bool:
@@ -162,35 +162,35 @@ class ImapSession:
         return order
 
     async def make_room(self, size: int) -> None:
-        """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
+        """Wait until the rate limits allow fetching `size` bytes; raise ServerBusy if the pause is long."""
         await self._protocol.slot.spend(size=size)
 
     def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
         """Yield the messages of the open folder with these UIDs, each as soon as it is complete.
 
-        The caller closes each `raw`. Reading pauses while more than two batches wait to be taken.
-        Leaving the iterator early ends the connection (use `contextlib.aclosing`).
+        The caller must close each `raw`. Reading pauses while more than two batches are queued.
+        Exiting the iterator early closes the connection (use `contextlib.aclosing`).
         """
         return fetch_messages(self._protocol, uids, self._limits)
 
     async def logout(self) -> None:
-        """Say goodbye and close; never raises, never takes longer than a few seconds."""
-        self._protocol.leave()
+        """Send LOGOUT and close. Never raises and never takes longer than a few seconds."""
+        self._protocol.expect_bye()
         try:
             async with asyncio.timeout(_LOGOUT_SECONDS):
                 await self._protocol.run("LOGOUT")
         except (MunimentError, TimeoutError):
-            pass  # the server is free to close at once
+            pass  # the server may close the connection without an answer
         finally:
             self.abort()
         await self._protocol.wait_closed()
 
     def abort(self) -> None:
-        """Drop the connection at once; what is still going on fails."""
+        """Drop the connection at once; a call in progress fails."""
         self._protocol.abort()
 
 
 def _identity(header: bytes | None, date: bytes) -> str:
-    """Return the header fields, unfolded, and the date as one text."""
+    """Return the unfolded header fields and the date as one string."""
     value = b" ".join((header or b"").split())
     return f"{shown(value)} {shown(date)}".strip()

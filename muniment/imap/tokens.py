@@ -1,7 +1,7 @@
-"""Tokens: the data of one response as Python values (RFC 3501 §9).
+"""Tokens: parses the data of one response into Python values (RFC 3501 §9).
 
-A response arrives as *parts*: text and literals in turn, text first and last. Pure and linear:
-no recursion, no backtracking, whatever a server sends.
+A response is a list of *parts*: text and literals alternate, starting and ending with text. Pure
+functions in linear time: no recursion and no backtracking, whatever a server sends.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from muniment.errors import ProtocolViolation
 from muniment.mailserver.server_text import shown
 from muniment.mailserver.spool import Body
 
-#: Text and literals in turn; a message's body is not bytes but where it was put.
+#: Text or a literal, as bytes; a message body is an object that refers to its storage.
 Part: TypeAlias = "bytes | Body"
 
 
 class String(bytes):
-    """A quoted string or a literal; what is bytes and not this is an atom, in which no content is ever sent."""
+    """A quoted string or a literal. Plain bytes are an atom; servers never send content in an atom."""
 
     __slots__ = ()
 
 
-#: An atom (bytes) or a string (String), NIL (None), a list, or the body of a message.
+#: An atom (bytes), a string (String), NIL (None), a list, or a message body.
 Value: TypeAlias = "bytes | Body | list[Value] | None"
 
-#: No database takes more, either.
+#: Also the limit of PostgreSQL's bigint.
 MAX_NUMBER = 2**63 - 1
-#: Sizes are claims that are not stored: servers that lie about them cost nobody a message.
+#: RFC822.SIZE is not stored, so a false value must not prevent a message from being archived.
 MAX_CLAIM = 10**20
 
 _MAX_DEPTH = 64
 _MAX_TOKENS = 200_000
 
-# A section may hold blanks, parentheses and quoted names of fields (Courier); it is bounded, and holds no
-# further bracket, so that a hostile line stays linear.
+# A section may contain spaces, parentheses and quoted field names (Courier). It is bounded and contains no
+# nested bracket, so matching stays linear on hostile input.
 _SECTION = rb'\[[^\]\["]{0,200}+(?:"[^\]\["\\]{0,100}+"[^\]\["]{0,100}+){0,50}+\]'
 # Groups by number: 1 quoted, 2 atom, 3 open, 4 close, 5 anything else.
 _TOKEN = re.compile(
@@ -49,7 +49,7 @@ _ESCAPED = re.compile(rb'\\(["\\])')
 
 
 def parse(parts: Sequence[Part]) -> list[Value]:
-    """Return the values of a response; ProtocolViolation when it is not IMAP data."""
+    """Return the values of a response; raise ProtocolViolation if it is not valid IMAP data."""
     root: list[Value] = []
     stack = [root]
     budget = _MAX_TOKENS
@@ -60,7 +60,7 @@ def parse(parts: Sequence[Part]) -> list[Value]:
             assert isinstance(part, bytes)
             budget = _scan(part, stack, budget)
     if len(stack) != 1:
-        raise ProtocolViolation("a list of the server's answer is not closed")
+        raise ProtocolViolation("the server's response contains an unclosed list")
     return root
 
 
@@ -79,25 +79,25 @@ def _scan(text: bytes, stack: list[list[Value]], budget: int) -> int:
             stack.append(inner)
             top = inner
             if len(stack) > _MAX_DEPTH:
-                raise ProtocolViolation("lists of the server's answer are nested too deep")
+                raise ProtocolViolation("the server's response nests lists too deeply")
         elif kind == 4 and len(stack) > 1:
             stack.pop()
             top = stack[-1]
         else:
-            raise ProtocolViolation(f"the server's answer is not IMAP: {shown(text[match.start() :])}")
+            raise ProtocolViolation(f"the server's response is not valid IMAP: {shown(text[match.start() :])}")
         budget -= 1
         if budget < 0:
-            raise ProtocolViolation("the server's answer has too many parts")
+            raise ProtocolViolation("the server's response has too many tokens")
     return budget
 
 
 def unescape(quoted: bytes) -> bytes:
-    """Undo `\\"` and `\\\\` of a quoted string; other backslashes are the server's mistake and stay."""
+    """Unescape `\\"` and `\\\\` in a quoted string; keep other backslashes, which are a server's mistake."""
     return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
 
 def number(value: Value, most: int = MAX_NUMBER) -> int:
-    """Return a number of at most 63 bits, as the longest of IMAP has (RFC 7162 §7); ProtocolViolation for anything else."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (found := int(value)) <= most:
-        return found
-    raise ProtocolViolation(f"the server sent {shown(value)} where a number belongs")
+    """Return a number of at most 63 bits, the longest in IMAP (RFC 7162 §7); raise ProtocolViolation otherwise."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 and (result := int(value)) <= most:
+        return result
+    raise ProtocolViolation(f"the server sent {shown(value)} instead of a number")

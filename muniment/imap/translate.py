@@ -1,4 +1,4 @@
-"""Translates errors of aioimaplib, as well as those of sockets and TLS, into errors of `muniment.errors`."""
+"""Translates errors of aioimaplib, sockets and TLS into those of `muniment.errors`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TABLE: translate.Table = {
     aioimaplib.aioimaplib.CommandTimeout: (ServerUnavailable, "{peer} did not answer in time while {doing}", None),
     aioimaplib.aioimaplib.AioImapException: (
         ProtocolViolation,
-        "{peer} broke the protocol while {doing}: {error}",
+        "{peer} violated the protocol while {doing}: {error}",
         None,
     ),
 }
 
 
 def translated(error: BaseException, peer: str, doing: str) -> MunimentError:
-    """Return our error for a foreign one; `peer` is host:port, `doing` completes the phrase "while …"."""
+    """Return our error for a foreign exception; `peer` is host:port, `doing` completes the phrase "while …"."""
     return translate.translated(error, peer, doing, TABLE)
 
 
 def translating(peer: str, doing: str) -> AbstractContextManager[None]:
-    """Turn foreign errors inside the block into ours."""
+    """Translate foreign exceptions raised inside the block."""
     return translate.translating(peer, doing, TABLE)

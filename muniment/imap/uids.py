@@ -1,4 +1,4 @@
-"""UIDs as servers answer them: SEARCH, ESEARCH (RFC 4731) and FETCH (UID)."""
+"""Parses UIDs from SEARCH, ESEARCH (RFC 4731) and FETCH (UID) responses."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from muniment.imap import tokens
 from muniment.imap.tokens import Part
 from muniment.mailserver.server_text import shown
 
-#: More UIDs than this in one folder are a lie: they would not fit into the server's own index.
+#: No real folder has more UIDs than this: they would not fit into the server's own index.
 MAX_UIDS = 20_000_000
 _MAX_UID = 2**32 - 1
 _NUMBER = re.compile(rb"\d{1,20}+")
 _RANGE = re.compile(rb"(\d{1,10}+)(?::(\d{1,10}+))?(?:,|$)")
 _SEARCH = re.compile(rb"\* SEARCH((?: \d{1,10}+)*+) ?(?:\(MODSEQ \d+\))? ?", re.IGNORECASE)
-# A FETCH of plain numbers (UID, RFC822.SIZE): no token in it needs a closer look. Possessive, and a name
-# begins with a letter: else a line of digits could be cut in many ways, and all of them would be tried.
+# A FETCH with numbers only (UID, RFC822.SIZE) needs no tokenizer. The quantifiers are possessive and names
+# begin with a letter; otherwise, a line of digits would cause exponential backtracking.
 _NUMBERS_FETCH = re.compile(rb"\* \d{1,10} FETCH \(((?:[A-Z][A-Z0-9.]{0,19}+ \d{1,20}+ ?+)++)\)", re.IGNORECASE)
 _PLAIN_FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d{1,10})\)", re.IGNORECASE)
 
 
 class UidListing:
-    """Gathers UIDs from untagged responses; only those with one of `keywords` are meant."""
+    """Collects UIDs from untagged responses with one of `keywords`; ignores other responses."""
 
     def __init__(self, keywords: Container[bytes] = (b"SEARCH", b"ESEARCH", b"FETCH")) -> None:
         self._keywords = keywords
-        # Ranges, first and last included: what is held grows with what was received, not with what it claims.
+        # Inclusive ranges: memory grows with the bytes received, not with the size of the ranges that they name.
         self._firsts = array("Q")
         self._lasts = array("Q")
         self._count = 0
 
     def take(self, keyword: bytes, parts: list[Part]) -> bool:
-        """Take one untagged response; True when it named UIDs."""
+        """Process one untagged response; return whether it contained UIDs."""
         before = self._count
         if keyword not in self._keywords:
-            return False  # flags that change elsewhere are told in a FETCH, also in the midst of a SEARCH
+            return False  # an unsolicited FETCH with changed flags may arrive during a SEARCH
         if keyword == b"SEARCH":
             self._take_search(parts)
         elif keyword == b"ESEARCH":
@@ -64,7 +64,7 @@ class UidListing:
     def _take_search(self, parts: list[Part]) -> None:
         match = _SEARCH.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
         if match is None:
-            raise ProtocolViolation(f"the server sent a SEARCH in no known form: {shown(parts[0])}")
+            raise ProtocolViolation(f"the server sent a malformed SEARCH response: {shown(parts[0])}")
         uids = array("Q", (int(m[0]) for m in _NUMBER.finditer(match[1])))
         self._add(len(uids), uids, uids)
 
@@ -79,7 +79,7 @@ class UidListing:
         while at < len(text):
             match = _RANGE.match(text, at)
             if match is None:
-                raise ProtocolViolation(f"the server sent a set of UIDs in no known form: {shown(text[at:])}")
+                raise ProtocolViolation(f"the server sent a malformed UID set: {shown(text[at:])}")
             at = match.end()
             first, last = sorted((int(match[1]), int(match[2] or match[1])))
             self._add(last - first + 1, (first,), (last,))
@@ -87,8 +87,8 @@ class UidListing:
     def _take_fetch(self, parts: list[Part]) -> None:
         match = _PLAIN_FETCH.fullmatch(parts[0]) if isinstance(parts[0], bytes) else None
         uid = int(match[1]) if match is not None else None
-        if uid is None and (named := fetch_items(parts).get(b"UID")) is not None:
-            uid = tokens.number(named)
+        if uid is None and (value := fetch_items(parts).get(b"UID")) is not None:
+            uid = tokens.number(value)
         if uid is not None:
             self._add(1, (uid,), (uid,))
 
@@ -101,7 +101,7 @@ class UidListing:
 
 
 def _merged(firsts: array[int], lasts: array[int]) -> tuple[array[int], array[int]]:
-    """Return the same ranges ascending, none of which overlap."""
+    """Return the ranges in ascending order, with overlapping ones merged."""
     starts, ends = array("Q"), array("Q")
     for first, last in sorted(zip(firsts, lasts, strict=True)):
         if ends and first <= ends[-1]:
@@ -113,13 +113,13 @@ def _merged(firsts: array[int], lasts: array[int]) -> tuple[array[int], array[in
 
 
 def fetch_items(parts: list[Part]) -> dict[bytes, tokens.Value]:
-    """Return the items of `* n FETCH (name value …)` by name in capitals."""
+    """Return the items of `* n FETCH (name value …)` by upper-case name."""
     pairs = iter(_fetch_values(parts))
-    found: dict[bytes, tokens.Value] = {}
+    items: dict[bytes, tokens.Value] = {}
     for key, value in zip(pairs, pairs, strict=False):
         if isinstance(key, bytes):
-            found.setdefault(key.upper(), value)  # the first BODY[] is the one that may hold a file
-    return found
+            items.setdefault(key.upper(), value)  # only the first BODY[] may be a spooled message
+    return items
 
 
 def _fetch_values(parts: list[Part]) -> Sequence[tokens.Value]:
@@ -129,5 +129,5 @@ def _fetch_values(parts: list[Part]) -> Sequence[tokens.Value]:
     values = tokens.parse(parts)
     items = values[3] if len(values) > 3 else None
     if not isinstance(items, list):
-        raise ProtocolViolation(f"the server sent a FETCH in no known form: {shown(parts[0])}")
+        raise ProtocolViolation(f"the server sent a malformed FETCH response: {shown(parts[0])}")
     return items

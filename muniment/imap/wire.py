@@ -1,4 +1,4 @@
-"""Words of a command line: how strings are written so that every server reads them back."""
+"""Writes command arguments as atoms, quoted strings or literals that every server can parse."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LITERAL_MINUS_MAX = 4096  # RFC 7888 §5
 
 
 class Literal(bytes):
-    """A word that is sent by length (RFC 3501 §4.3)."""
+    """An argument that is sent as a literal (RFC 3501 §4.3)."""
 
 
 def astring(value: bytes) -> bytes:
-    """Return a folder name as an atom where it can be one, else quoted, else as a literal.
+    """Return a folder name as an atom if possible, otherwise quoted, otherwise as a literal.
 
-    Atoms first, and no `&-` in quotes: Office 365 never answers `EXAMINE "R&-D"`, but takes `R&-D`.
+    Prefer atoms and never quote `&-`: Office 365 never answers `EXAMINE "R&-D"`, but accepts `R&-D`.
     """
     if _ATOM.fullmatch(value) and value.upper() != b"NIL":
         return value
@@ -27,7 +27,7 @@ def astring(value: bytes) -> bytes:
 
 
 def string(value: bytes) -> bytes:
-    """Return `value` quoted, or as a literal when it holds what quotes may not (8-bit, controls)."""
+    """Return `value` quoted, or as a literal if it contains 8-bit or control characters."""
     if b"\0" in value:
         raise Misconfigured("a NUL character cannot be sent to a mail server")
     if not _QUOTABLE.fullmatch(value):
@@ -36,9 +36,9 @@ def string(value: bytes) -> bytes:
 
 
 def pieces(words: Sequence[bytes], capabilities: frozenset[str]) -> list[bytes]:
-    """Join `words` to what is written at once; after each piece but the last the server says `+`.
+    """Join `words` into the pieces to write; before each piece but the first, wait for the server's `+`.
 
-    With LITERAL+ or LITERAL- (RFC 7888) nothing needs to be waited for.
+    With LITERAL+ or LITERAL- (RFC 7888), non-synchronizing literals need no wait.
     """
     finished: list[bytes] = []
     current = b""
@@ -46,7 +46,7 @@ def pieces(words: Sequence[bytes], capabilities: frozenset[str]) -> list[bytes]:
         current += b" " if number else b""
         if not isinstance(word, Literal):
             current += word
-        elif _unasked(len(word), capabilities):
+        elif _non_synchronizing(len(word), capabilities):
             current += b"{%d+}\r\n" % len(word) + word
         else:
             finished.append(current + b"{%d}\r\n" % len(word))
@@ -54,5 +54,5 @@ def pieces(words: Sequence[bytes], capabilities: frozenset[str]) -> list[bytes]:
     return [*finished, current + b"\r\n"]
 
 
-def _unasked(size: int, capabilities: frozenset[str]) -> bool:
+def _non_synchronizing(size: int, capabilities: frozenset[str]) -> bool:
     return "LITERAL+" in capabilities or ("LITERAL-" in capabilities and size <= _LITERAL_MINUS_MAX)

@@ -1,12 +1,12 @@
-"""What the IMAP and POP3 clients share: sockets, TLS, limits, redaction, where message bytes wait, and their port."""
+"""Code shared by the IMAP and POP3 clients: their port, sockets, TLS, limits, redaction and message spooling."""
 
 from __future__ import annotations
 
 from muniment.mailserver.attributes import Attributes
 from muniment.mailserver.budget import ByteBudget
 from muniment.mailserver.connector import Connector, Numbering
-from muniment.mailserver.diagnosis import diagnose_way
-from muniment.mailserver.gate import FreeGate
+from muniment.mailserver.diagnosis import diagnose_connection
+from muniment.mailserver.gate import UnlimitedGate
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.session import Eraser, MailSession
 
@@ -15,9 +15,9 @@ __all__ = [
     "ByteBudget",
     "Connector",
     "Eraser",
-    "FreeGate",
+    "UnlimitedGate",
     "Limits",
     "MailSession",
     "Numbering",
-    "diagnose_way",
+    "diagnose_connection",
 ]

@@ -1,4 +1,4 @@
-"""What a mail server tells about a message without its body."""
+"""Message attributes that a mail server reports without the body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Attributes:
-    """Flags, INTERNALDATE in UTC, RFC822.SIZE in bytes, and header fields as they are; None for what did not come."""
+    """Flags, INTERNALDATE in UTC, RFC822.SIZE in bytes, and raw header fields; None if the server did not send it."""
 
     flags: tuple[str, ...] | None
     received: datetime | None

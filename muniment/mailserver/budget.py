@@ -1,4 +1,4 @@
-"""The byte budget: message bytes in flight in one process."""
+"""The byte budget: limits the message bytes that one process holds in memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import deque
 
 
 class ByteBudget:
-    """A fair share of memory for everybody who fetches on one event loop.
+    """Shares a fixed number of bytes fairly among the tasks of one event loop.
 
-    Reservations are granted first come, first served, so that a large one is not
-    overtaken for ever by small ones. One above the limit is granted when it is alone:
-    a message larger than the budget must still be archived.
+    Reservations are granted in FIFO order, so small ones cannot starve a large one.
+    A reservation above the limit is granted when nothing else is reserved: a message
+    larger than the budget must still be archived.
     """
 
     def __init__(self, limit: int) -> None:
@@ -21,15 +21,15 @@ class ByteBudget:
 
     @property
     def used(self) -> int:
-        """Bytes reserved now."""
+        """Bytes currently reserved."""
         return self._used
 
     def has_room(self, n: int) -> bool:
-        """Whether `n` bytes are to be had now, without waiting."""
+        """Whether `n` bytes can be reserved now without waiting."""
         return not self._waiting and self._fits(n)
 
     async def reserve(self, n: int) -> None:
-        """Wait until `n` bytes are free and take them; give them back with `release`."""
+        """Wait until `n` bytes are free and reserve them; return them with `release`."""
         if self.has_room(n):
             self._used += n
             return
@@ -40,18 +40,18 @@ class ByteBudget:
             await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self.release(n)  # granted and cancelled in the same round of the loop
+                self.release(n)  # granted and cancelled in the same event loop iteration
             else:
                 self._waiting.remove(entry)
-                self._grant()  # whoever stood behind may fit
+                self._grant()  # the next waiter may fit now
             raise
 
     def charge(self, n: int) -> None:
-        """Take `n` bytes without waiting, even beyond the limit: they are in memory already. Others wait the longer."""
+        """Reserve `n` bytes without waiting, even beyond the limit: they are already in memory."""
         self._used += n
 
     def release(self, n: int) -> None:
-        """Give back `n` bytes that were reserved or charged."""
+        """Return `n` bytes that were reserved or charged."""
         self._used -= n
         self._grant()
 
@@ -61,6 +61,6 @@ class ByteBudget:
     def _grant(self) -> None:
         while self._waiting and self._fits(self._waiting[0][0]):
             n, granted = self._waiting.popleft()
-            if not granted.done():  # a cancelled waiter that has not run yet
+            if not granted.done():  # done: a cancelled waiter that has not run yet
                 self._used += n
                 granted.set_result(None)

@@ -1,4 +1,4 @@
-"""The way to a mail server, step by step: its name, TCP to each of its addresses, TLS and the certificate."""
+"""Checks the connection to a mail server step by step: DNS, TCP to each address, TLS and the certificate."""
 
 from __future__ import annotations
 
@@ -34,45 +34,47 @@ class _Certificate:
     not_after: datetime
 
 
-async def diagnose_way(server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
-    """Yield what is found on the way to a server, up to the first step that fails."""
+async def diagnose_connection(server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
+    """Yield one finding per step and stop after the first step that fails."""
     try:
         loop = asyncio.get_running_loop()
         addresses = list(dict.fromkeys(await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)))
     except OSError as error:
         yield failed(
-            "DNS", f"{server.host} cannot be resolved: {error.strerror}", "Check --host, and this machine's resolver."
+            "DNS", f"{server.host} cannot be resolved: {error.strerror}", "Check --host and this machine's resolver."
         )
         return
     names = [address[4][0] for address in addresses]
     yield fine("DNS", f"{server.host} is {', '.join(map(str, names))}")
-    tried = await asyncio.gather(*(_connect(address) for address in addresses))
-    silent = [f"{name}: {told}" for name, told in zip(names, tried, strict=True) if isinstance(told, str)]
-    if len(silent) == len(tried):
+    attempts = await asyncio.gather(*(_connect(address) for address in addresses))
+    errors = [f"{name}: {attempt}" for name, attempt in zip(names, attempts, strict=True) if isinstance(attempt, str)]
+    if len(errors) == len(attempts):
         yield failed(
-            "TCP", "; ".join(silent), f"Check --port ({server.port}), the firewall, and that the mail server runs."
+            "TCP",
+            "; ".join(errors),
+            f"Check --port ({server.port}), the firewall, and that the mail server is running.",
         )
         return
-    fastest = min(told for told in tried if isinstance(told, float))
-    found = f"port {server.port} answers in {fastest * 1000:.0f} ms"
-    if silent:
+    fastest = min(attempt for attempt in attempts if isinstance(attempt, float))
+    summary = f"port {server.port} answers in {fastest * 1000:.0f} ms"
+    if errors:
         yield warning(
-            "TCP", f"{found}, but not at {'; '.join(silent)}", "Each connection may lose seconds at that address."
+            "TCP", f"{summary}, but not at {'; '.join(errors)}", "Each connection may lose seconds on that address."
         )
     else:
-        yield fine("TCP", found)
+        yield fine("TCP", summary)
     yield await _diagnose_tls(server, limits)
 
 
 async def _connect(address: tuple[int, int, int, str, tuple[object, ...]]) -> float | str:
-    """Return how long a TCP connection took, or why there is none."""
-    family, kind, protocol, _, where = address
+    """Return the seconds that a TCP connection took, or the reason why it failed."""
+    family, kind, protocol, _, sockaddr = address
     began = time.monotonic()
     with socket.socket(family, kind, protocol) as tcp:
         tcp.setblocking(False)
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                await asyncio.get_running_loop().sock_connect(tcp, where)
+                await asyncio.get_running_loop().sock_connect(tcp, sockaddr)
         except TimeoutError:
             return "no answer"
         except OSError as error:
@@ -84,38 +86,41 @@ async def _diagnose_tls(server: Server, limits: Limits) -> Finding:
     if not server.access.is_protected:
         name = server.access.value
         return warning(
-            "TLS", "none: passwords and mail can be read on the way", f"Use --access {name}-tls or {name}-ssl."
+            "TLS", "none: passwords and mail can be read in transit", f"Use --access {name}-tls or {name}-ssl."
         )
     try:
-        shown = await _handshake(server, limits)
+        certificate = await _handshake(server, limits)
     except CertificateRejected as error:
-        told = str(error)
+        reason = str(error)
         with suppress(MunimentError):
-            shown = await _handshake(replace(server, accept_all_certificates=True), limits)
-            told += f" ({shown.subject}, issued by {shown.issuer}, until {shown.not_after:%Y-%m-%d})"
-        return failed("TLS", told, error.hint)
+            certificate = await _handshake(replace(server, accept_all_certificates=True), limits)
+            until = f"until {certificate.not_after:%Y-%m-%d}"
+            reason += f" ({certificate.subject}, issued by {certificate.issuer}, {until})"
+        return failed("TLS", reason, error.hint)
     except MunimentError as error:
         return failed("TLS", str(error), error.hint)
-    return _judged(server, shown)
+    return _check_certificate(server, certificate)
 
 
-def _judged(server: Server, shown: _Certificate) -> Finding:
-    days = (shown.not_after - utc_now()).days
-    found = (
-        f"{shown.version}, {shown.subject}, issued by {shown.issuer}, until {shown.not_after:%Y-%m-%d} ({days} days)"
+def _check_certificate(server: Server, certificate: _Certificate) -> Finding:
+    days = (certificate.not_after - utc_now()).days
+    summary = (
+        f"{certificate.version}, {certificate.subject}, issued by {certificate.issuer}, "
+        f"until {certificate.not_after:%Y-%m-%d} ({days} days)"
     )
     advice = ""
     if server.accept_all_certificates:
-        found, advice = f"{found}; any certificate is accepted", "Install the server's CA, and leave that option out."
+        summary += "; any certificate is accepted"
+        advice = "Install the server's CA certificate and remove that option."
     elif days <= _EXPIRES_SOON_DAYS:
-        advice = "Renew the certificate: with an expired one nothing is archived."
-    elif shown.version in _OLD_TLS:
-        advice = "Let the server speak TLS 1.2 or newer."
-    return warning("TLS", found, advice) if advice else fine("TLS", found)
+        advice = "Renew the certificate: once it expires, nothing is archived."
+    elif certificate.version in _OLD_TLS:
+        advice = "Enable TLS 1.2 or newer on the server."
+    return warning("TLS", summary, advice) if advice else fine("TLS", summary)
 
 
 async def _handshake(server: Server, limits: Limits) -> _Certificate:
-    """Return what the server shows; the certificate is verified as in a run. Raises what connecting raises."""
+    """Return the certificate that the server presents, verified as in a run; raise the same errors as connecting."""
     peer = f"{server.host}:{server.port}"
     context = tls_context(server)
     slot = await limits.gate.enter(server)
@@ -140,7 +145,7 @@ async def _handshake(server: Server, limits: Limits) -> _Certificate:
                 if not answer.startswith((b"a OK", b"+OK")):
                     raise ssl.SSLError(0, "the server does not offer it")
                 await writer.start_tls(context, server_hostname=server.host)
-        return _shown(writer.get_extra_info("ssl_object"))
+        return _peer_certificate(writer.get_extra_info("ssl_object"))
     except Exception as error:
         raise translated(error, peer, "starting TLS") from error
     finally:
@@ -149,11 +154,11 @@ async def _handshake(server: Server, limits: Limits) -> _Certificate:
         slot.release(clean=False)
 
 
-def _shown(connection: ssl.SSLObject) -> _Certificate:
+def _peer_certificate(connection: ssl.SSLObject) -> _Certificate:
     certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
     return _Certificate(
         connection.version() or "TLS",
         certificate.subject.rfc4514_string() or "no subject",
-        certificate.issuer.rfc4514_string() or "nobody",
+        certificate.issuer.rfc4514_string() or "an unnamed issuer",
         certificate.not_valid_after_utc,
     )

@@ -1,4 +1,4 @@
-"""The gate: who may open a connection to a mail server, and how fast it may be asked. A port; see muniment.governor."""
+"""The gate: limits connections and the rate of commands per mail server. A port; `muniment.governor` implements it."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from muniment.model.profile import Server
 
 
 class ConnectionSlot(Protocol):
-    """Held by one connection, from before it is made until it is closed."""
+    """The right to hold one connection, from before it is opened until it is closed."""
 
-    def welcomed(self) -> None:
-        """Note that the login was answered."""
+    def logged_in(self) -> None:
+        """Report that the server accepted the login."""
 
     def release(self, *, clean: bool) -> None:
-        """Give the slot back once: the connection is closed; `clean`: the server has closed it, too."""
+        """Return the slot after the connection is closed. Call it once. `clean`: the server closed its end, too."""
 
-    def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
-        """Note that the server asks for less: `too_many` connections, or a pause of so many seconds (0: it names none)."""
+    def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
+        """Report that the server throttles: `too_many` connections, or a pause of `seconds` (0 if it names none)."""
 
-    async def refused(self, error: MunimentError) -> MunimentError | None:
-        """Learn from not being let in, and return what to raise instead of `error`, if anything."""
+    async def report_refusal(self, error: MunimentError) -> MunimentError | None:
+        """Learn from a refused connection or login; return the error to raise instead of `error`, if any."""
 
-    def answered(self, seconds: float) -> None:
-        """Note that a cheap command was answered after so many seconds."""
+    def report_latency(self, seconds: float) -> None:
+        """Report how many seconds the server took to answer a cheap command."""
 
     async def spend(self, *, commands: int = 0, size: int = 0) -> None:
-        """Wait until the server may be asked for so much more; ServerBusy when it wants a long pause."""
+        """Wait until the rate limits allow this many commands and bytes; raise ServerBusy if the pause is long."""
 
 
 class Gate(Protocol):
-    """Gives slots."""
+    """Hands out connection slots."""
 
     async def enter(self, server: Server) -> ConnectionSlot:
-        """Wait for a slot; ServerBusy or BrokerUnavailable when there is none to be had now."""
+        """Wait for a slot; raise ServerBusy or BrokerUnavailable if none is available now."""
 
 
-class FreeSlot:
-    """Allows everything."""
+class UnlimitedSlot:
+    """A slot without limits."""
 
-    def welcomed(self) -> None:
+    def logged_in(self) -> None:
         """Do nothing."""
 
     def release(self, *, clean: bool) -> None:
         """Do nothing."""
 
-    def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
+    def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
         """Do nothing."""
 
-    async def refused(self, error: MunimentError) -> MunimentError | None:  # noqa: ARG002
-        """Learn nothing."""
+    async def report_refusal(self, error: MunimentError) -> MunimentError | None:  # noqa: ARG002
+        """Return None: keep the error."""
         return None
 
-    def answered(self, seconds: float) -> None:
+    def report_latency(self, seconds: float) -> None:
         """Do nothing."""
 
     async def spend(self, *, commands: int = 0, size: int = 0) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
-class FreeGate:
-    """Lets everybody in."""
+class UnlimitedGate:
+    """A gate without limits."""
 
-    async def enter(self, server: Server) -> FreeSlot:  # noqa: ARG002
+    async def enter(self, server: Server) -> UnlimitedSlot:  # noqa: ARG002
         """Return a slot at once."""
-        return FreeSlot()
+        return UnlimitedSlot()

@@ -1,19 +1,19 @@
-"""Limits: how much of a mailbox a session may hold at once."""
+"""Limits: how much of a mailbox one session may hold in memory and on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from muniment.mailserver.gate import FreeGate, Gate
+from muniment.mailserver.gate import Gate, UnlimitedGate
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one session, taken from Settings by the caller; all sizes in bytes.
+    """Bounds of one session, which the caller takes from Settings; all sizes in bytes.
 
-    `spool` is the folder for messages above `spool_bytes`; it is made when first needed. `gate` says when a
-    connection may be opened at all.
+    `spool` is the folder for messages above `spool_bytes`; it is created when first needed. `gate` decides when a
+    connection may be opened.
     """
 
     batch_messages: int
@@ -21,4 +21,4 @@ class Limits:
     spool_bytes: int
     max_message_bytes: int
     spool: Path
-    gate: Gate = field(default_factory=FreeGate)
+    gate: Gate = field(default_factory=UnlimitedGate)

@@ -1,4 +1,4 @@
-"""Redaction: what a server repeats of a password is taken out of its words before anybody can see them."""
+"""Redaction: removes passwords that a server echoes from its text before the text is shown or logged."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ HIDDEN = b"**********"
 
 
 class Redactor:
-    """Hides secrets in texts of the server.
+    """Hides secrets in text from a server.
 
-    Bytes come in as the server sent them, before they are decoded or cut: half a password at
-    the end of a cut line would not be recognised. Case does not matter, since servers change it.
+    Redact the bytes as received, before decoding or truncating them: half a password at the end
+    of a truncated line is not recognised. Matching ignores case, because servers change it.
     """
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
@@ -23,11 +23,11 @@ class Redactor:
         return "Redactor()"
 
     def hide(self, text: bytes) -> bytes:
-        """Return `text` with stars in the place of every secret."""
+        """Return `text` with every secret replaced by asterisks."""
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
 
     def hide_text(self, text: str) -> str:
-        """Do the same for a text that has been decoded already."""
+        """Do the same for text that is already decoded."""
         return text if self._pattern is None else self.hide(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 

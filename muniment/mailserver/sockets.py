@@ -13,10 +13,10 @@ _NEXT_ADDRESS_SECONDS = 5.0
 
 
 async def open_socket(server: Server) -> socket.socket:
-    """Return a socket to the first address of the host that answers.
+    """Return a socket connected to the first address of the host that answers.
 
-    An address that is silent (IPv6 that leads nowhere) must not use up the time of the next. The
-    loop's own happy eyeballs would, but lose a socket when cancelled in the wrong moment.
+    An unresponsive address (broken IPv6) must not use up the time for the next one. asyncio's
+    happy eyeballs do that too, but leak a socket if cancelled at the wrong moment.
     """
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
@@ -29,11 +29,11 @@ async def open_socket(server: Server) -> socket.socket:
 
 
 async def _socket_to(address: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
-    family, kind, protocol, _, where = address
+    family, kind, protocol, _, sockaddr = address
     tcp = socket.socket(family, kind, protocol)
     try:
         tcp.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(tcp, where)
+        await asyncio.get_running_loop().sock_connect(tcp, sockaddr)
     except BaseException:
         tcp.close()
         raise

@@ -1,4 +1,4 @@
-"""Where the bytes of a message wait: in memory, in a spool file, or nowhere."""
+"""Holds the bytes of a message until it is archived: in memory or in a spool file, or discards them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from muniment.model.message import MemoryMessage
 
 
 class SpooledMessage:
-    """A message in a nameless file; implements `model.message.RawMessage`.
+    """A message in an unnamed temporary file; implements `model.message.RawMessage`.
 
-    The file has no directory entry: it goes with its descriptor, also when the process is killed.
-    Reads are positioned, so several threads may read at once.
+    The file has no directory entry: it disappears with its descriptor, even if the process is killed.
+    Reads use explicit offsets, so several threads can read concurrently.
     """
 
     __slots__ = ("_file", "size")
@@ -30,7 +30,7 @@ class SpooledMessage:
         return b"".join(self._pieces(min(size, self.size), 1 << 20))
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the bytes in pieces of `size`."""
+        """Yield the message in chunks of `size` bytes."""
         return self._pieces(self.size, size)
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class SpooledMessage:
 
 
 class Discarded:
-    """The place of a message that is larger than allowed: its bytes were read and dropped."""
+    """Stands for a message above the size limit, whose bytes were read and discarded."""
 
     __slots__ = ("size",)
 
@@ -56,37 +56,37 @@ class Discarded:
         self.size = size
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 Body: TypeAlias = MemoryMessage | SpooledMessage | Discarded
 
 
 class Sink(Protocol):
-    """Takes the bytes of one literal as they come."""
+    """Receives the bytes of one literal as they arrive."""
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes."""
+        """Append some bytes."""
         ...
 
     def finish(self) -> bytes | Body:
-        """Return the literal; nothing is written after this."""
+        """Return the literal. Write nothing afterwards."""
         ...
 
     def cancel(self) -> None:
-        """Drop what was written."""
+        """Discard what was written."""
         ...
 
 
 class MemorySink:
-    """Gathers a literal in memory, as bytes or as the body of a message."""
+    """Collects a literal in memory, as bytes or as a message body."""
 
     def __init__(self, *, is_body: bool) -> None:
         self._data = bytearray()
         self._is_body = is_body
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes."""
+        """Append some bytes."""
         self._data += data
 
     def finish(self) -> bytes | Body:
@@ -95,12 +95,12 @@ class MemorySink:
         return MemoryMessage(data) if self._is_body else data
 
     def cancel(self) -> None:
-        """Drop what was written."""
+        """Discard what was written."""
         self._data = bytearray()
 
 
 class DiscardSink:
-    """Counts a literal and keeps nothing."""
+    """Counts the bytes of a literal and discards them."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -110,15 +110,15 @@ class DiscardSink:
         self._size += len(data)
 
     def finish(self) -> bytes | Body:
-        """Return what was too large."""
+        """Return a placeholder with the size."""
         return Discarded(self._size)
 
     def cancel(self) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 class SpoolSink:
-    """Writes a literal into a nameless file of the spool folder; Transient when the disk does not take it."""
+    """Writes a literal to an unnamed file in the spool folder; raises Transient if the disk refuses it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -138,7 +138,7 @@ class SpoolSink:
         self._size += len(data)
 
     def finish(self) -> bytes | Body:
-        """Return the message in its file."""
+        """Return the spooled message."""
         try:
             self._file.flush()
         except OSError as error:
@@ -154,6 +154,6 @@ class SpoolSink:
 
     def _full(self, error: OSError) -> Transient:
         return Transient(
-            f"cannot write a large message into {self._folder}: {error.strerror}",
+            f"cannot write a large message to {self._folder}: {error.strerror}",
             hint="Free space on that disk, or move the data folder (MUNIMENT_DATA).",
         )

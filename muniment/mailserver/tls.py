@@ -12,7 +12,7 @@ from muniment.model.profile import Server
 
 @dataclass(frozen=True)
 class _Trust:
-    """What a TLS context is made of; a new CA bundle has another time stamp."""
+    """The cache key of a TLS context. `stamp` is the CA bundle's modification time, so a new bundle is loaded."""
 
     accept_all: bool
     cafile: str | None
@@ -21,7 +21,7 @@ class _Trust:
 
 
 def tls_context(server: Server) -> ssl.SSLContext:
-    """Return what checks the server's certificate, or accepts any, as the profile says."""
+    """Return a context that verifies the server's certificate, or accepts any if the profile says so."""
     paths = ssl.get_default_verify_paths()
     stamp = Path(paths.cafile).stat().st_mtime_ns if paths.cafile else 0
     return _cached_context(_Trust(server.accept_all_certificates, paths.cafile, paths.capath, stamp))
@@ -29,7 +29,7 @@ def tls_context(server: Server) -> ssl.SSLContext:
 
 @lru_cache(maxsize=4)
 def _cached_context(trust: _Trust) -> ssl.SSLContext:
-    """Build a context once per state of the CA bundle: parsing it takes longer than a login."""
+    """Build a context once per version of the CA bundle: parsing the bundle takes longer than a login."""
     context = ssl.create_default_context()
     if trust.accept_all:
         context.check_hostname = False

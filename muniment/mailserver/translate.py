@@ -1,4 +1,4 @@
-"""Translates errors of sockets and TLS into errors of `muniment.errors`."""
+"""Translates socket and TLS errors into those of `muniment.errors`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from muniment.errors import CertificateRejected, MunimentError, ProtocolViolation, ServerUnavailable
 
-_TLS_HINT = "Check that --access and --port belong together: imap and imap-tls 143, imap-ssl 993."
+_TLS_HINT = "Check that --access and --port match: imap and imap-tls use 143, imap-ssl uses 993."
 
 Table: TypeAlias = Mapping[type[BaseException], tuple[type[MunimentError], str, str | None]]
 
-#: Foreign class to our class, message and hint; the most specific class wins.
+#: Maps a foreign exception class to our class, message and hint; the most specific class wins.
 TABLE: Table = {
     ssl.SSLCertVerificationError: (CertificateRejected, "the certificate of {peer} is not trusted: {error}", None),
     ssl.SSLError: (ServerUnavailable, "TLS with {peer} failed while {doing}: {error}", _TLS_HINT),
@@ -29,21 +29,21 @@ TABLE: Table = {
 
 
 def translated(error: BaseException, peer: str, doing: str, table: Table = TABLE) -> MunimentError:
-    """Return our error for a foreign one; `peer` is host:port, `doing` completes the phrase "while …"."""
+    """Return our error for a foreign exception; `peer` is host:port, `doing` completes the phrase "while …"."""
     if isinstance(error, MunimentError):
         return error
     kind = next((k for k in type(error).__mro__ if k in table), None)
     if kind is None:
         return ProtocolViolation(f"{peer}: unexpected {type(error).__name__} while {doing}")
     ours, message, hint = table[kind]
-    # `verify_message` and `strerror` say it in words; str() adds numbers and source lines.
-    words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or getattr(error, "strerror", None)
-    return ours(message.format(peer=peer, doing=doing, error=words or error), hint=hint)
+    # These attributes hold plain text; str() adds error numbers and source lines.
+    text = getattr(error, "verify_message", None) or getattr(error, "reason", None) or getattr(error, "strerror", None)
+    return ours(message.format(peer=peer, doing=doing, error=text or error), hint=hint)
 
 
 @contextmanager
 def translating(peer: str, doing: str, table: Table = TABLE) -> Iterator[None]:
-    """Turn foreign errors inside the block into ours."""
+    """Translate foreign exceptions raised inside the block."""
     try:
         yield
     except MunimentError:

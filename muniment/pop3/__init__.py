@@ -1,4 +1,4 @@
-"""The POP3 client (RFC 1939): a mailbox without folders and flags, read like an IMAP mailbox."""
+"""The POP3 client (RFC 1939): presents a mailbox without folders and flags like an IMAP mailbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a message of unknown size goes while it comes: memory, then a spool file, then nowhere."""
+"""Stores an incoming message of unknown size: in memory, then in a spool file, or discards it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from muniment.mailserver.limits import Limits
 from muniment.mailserver.spool import Discarded, DiscardSink, MemorySink, SpooledMessage, SpoolSink
 from muniment.model.message import MemoryMessage
 
-#: A message of so many times the size that is allowed is not read to its end.
+#: Stop reading a message at this multiple of the allowed size.
 _ENDLESS = 4
 
 
 class BodySink:
-    """Takes the bytes of one message; servers may lie about its size, so it moves on as it grows."""
+    """Receives the bytes of one message. Servers may misreport sizes, so the storage changes as the message grows."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -22,11 +22,11 @@ class BodySink:
         self.size = 0
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes; Transient when the disk does not, or when they do not end."""
+        """Append some bytes; raise Transient if the disk refuses them, or ProtocolViolation if there is no end."""
         self.size += len(data)
         if self._discard is not None:
             if self.size > _ENDLESS * self._limits.max_message_bytes:
-                raise ProtocolViolation("the server sends a message that has no end")
+                raise ProtocolViolation("the server sends an endless message")
             return
         if self.size > self._limits.max_message_bytes:
             self.cancel()
@@ -42,7 +42,7 @@ class BodySink:
             self._memory += data
 
     def finish(self) -> MemoryMessage | SpooledMessage | Discarded:
-        """Return the message; nothing is written after this."""
+        """Return the message. Write nothing afterwards."""
         if self._discard is not None:
             return Discarded(self.size)
         if self._spool is not None:
@@ -56,7 +56,7 @@ class BodySink:
         return body
 
     def cancel(self) -> None:
-        """Drop what was written."""
+        """Discard what was written."""
         self._memory = bytearray()
         if self._spool is not None:
             self._spool.cancel()
@@ -64,7 +64,7 @@ class BodySink:
 
 
 class HeadSink:
-    """Keeps the header of a message, and counts the rest."""
+    """Keeps the header of a message and discards the rest."""
 
     _MOST_BYTES = 1024 * 1024
 
@@ -72,7 +72,7 @@ class HeadSink:
         self._data = bytearray()
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes."""
+        """Append some bytes."""
         if len(self._data) < self._MOST_BYTES:
             self._data += data
 

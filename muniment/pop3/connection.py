@@ -1,7 +1,7 @@
-"""One POP3 connection: commands, answers, and message bodies as bytes; nothing is decoded, nothing is kept twice.
+"""One POP3 connection: commands, responses, and message bodies as bytes, without decoding or copying them.
 
-The standard library's poplib blocks, refuses long lines, and gives lines without their line ends; no library for asyncio
-is maintained.
+The standard library's poplib blocks, refuses long lines, and strips line endings; there is no maintained asyncio
+library.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from muniment.mailserver.redaction import NOTHING_SECRET
 from muniment.mailserver.server_text import shown
 from muniment.mailserver.translate import translating
 
-_LINE_COST = 64  # what a line costs beside its bytes
+_LINE_COST = 64  # overhead of a line beyond its bytes
 _CHUNK_BYTES = 256 * 1024
 _MAX_LIST_BYTES = 256 * 1024 * 1024
 _DOT_LINE = b"\r\n."
-#: RFC 2449 §8, RFC 3206: codes of answers that say more than no.
+#: Response codes that explain an error (RFC 2449 §8, RFC 3206).
 _CODE = re.compile(rb"-ERR \[([A-Za-z-]+(?:/[A-Za-z]+)?)\]", re.IGNORECASE)
 _THROTTLED = {"IN-USE", "LOGIN-DELAY"}
 _TEMPORARY = {"SYS/TEMP"}
@@ -40,15 +40,15 @@ _THROTTLED_TEXT = re.compile(r"too many|maximum number|connection limit|lock|in 
 
 
 class Sink(Protocol):
-    """Takes the bytes of a message as they come."""
+    """Receives the bytes of a message as they arrive."""
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes."""
+        """Append some bytes."""
         ...
 
 
 class Pop3Connection:
-    """A connection that has been greeted; one call at a time. Every call raises only errors of `muniment.errors`."""
+    """A connection to a server; make one call at a time. Every call raises only errors of `muniment.errors`."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Pop3Connection:
         self.slot = slot
         self.commands = 0
         self.redactor = NOTHING_SECRET
-        self.is_cut = False
+        self.is_closed = False
         self._reader, self._writer = streams
         self._timeout_seconds = timeout_seconds
         self._clock = asyncio.get_running_loop().time
@@ -69,47 +69,47 @@ class Pop3Connection:
         metrics.CONNECTIONS.inc()
 
     async def greeting(self) -> None:
-        """Wait for the server's first line."""
+        """Wait for the server's greeting."""
         line = await self._line("waiting for its greeting")
         if not line.startswith(b"+OK"):
             raise self.error(line, "its greeting", is_login=True)
 
     async def run(self, command: str, secret: bytes = b"") -> bytes:
-        """Send one command and return its status line; what is `secret` of it is in no error."""
+        """Send one command and return the status line; no error shows the `secret` part."""
         await self.slot.spend(commands=1)
         self.commands += 1
         self._patience.progress(self._clock())
-        with self._cutting(), translating(self.peer, f"answering {command.split(maxsplit=1)[0]}"):
+        with self._closing_on_error(), translating(self.peer, f"answering {command.split(maxsplit=1)[0]}"):
             self._writer.write(command.encode() + secret + b"\r\n")
             await asyncio.wait_for(self._writer.drain(), self._timeout_seconds)
         return await self._line(f"answering {command.split(maxsplit=1)[0]}")
 
     async def lines(self) -> list[bytes]:
-        """Return the lines of a short answer with several."""
-        found: list[bytes] = []
+        """Return the lines of a short multi-line response."""
+        lines: list[bytes] = []
         size = 0
         while (line := await self._line("sending a list")) != b".":
-            found.append(line.removeprefix(b"."))
+            lines.append(line.removeprefix(b"."))
             size += len(line) + _LINE_COST
             if size > _MAX_LIST_BYTES:
                 self.close(clean=False)
-                raise ProtocolViolation(f"{self.peer} sends a list that has no end")
-        return found
+                raise ProtocolViolation(f"{self.peer} sends an endless list")
+        return lines
 
     async def body(self, sink: Sink) -> None:
-        """Read a message to its end, as it was before the dots were added (RFC 1939 §3)."""
-        buffer = bytearray(b"\r\n")  # so that a dot in the first line is one behind a line break, too
-        fresh = 2  # of these the first are no part of the message
-        with self._cutting(), translating(self.peer, "sending a message"):
+        """Read a message to its end and undo the dot-stuffing (RFC 1939 §3)."""
+        buffer = bytearray(b"\r\n")  # so that a dot at the very start also follows a line break
+        fresh = 2  # offset of the message in the buffer
+        with self._closing_on_error(), translating(self.peer, "sending a message"):
             while True:
                 at = buffer.find(_DOT_LINE)
                 if at >= 0 and len(buffer) >= at + 5:
                     end = at + 2
                     sink.write(memoryview(bytes(buffer[fresh:end])))
                     if buffer[at + 3 : at + 5] == b"\r\n":
-                        self._put_back(bytes(buffer[at + 5 :]))
+                        self._check_empty(bytes(buffer[at + 5 :]))
                         return
-                    # What follows the dot may itself be a line break with a dot behind it.
+                    # The dot may be followed by another line break and dot.
                     del buffer[: at + 3]
                     fresh = 0
                     continue
@@ -117,79 +117,80 @@ class Pop3Connection:
                     sink.write(memoryview(bytes(buffer[fresh:-4])))
                     del buffer[:-4]
                     fresh = 0
-                data = await self._before_patience_ends(self._reader.read(_CHUNK_BYTES))
+                data = await self._within_deadline(self._reader.read(_CHUNK_BYTES))
                 if not data:
                     raise EOFError
                 self._patience.trickle(self._clock(), len(data))
                 buffer += data
 
-    def _put_back(self, data: bytes) -> None:
+    def _check_empty(self, data: bytes) -> None:
         if data:
-            raise ProtocolViolation(f"{self.peer} sent more than it was asked for")
+            raise ProtocolViolation(f"{self.peer} sent data after the end of the message")
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """STLS and the handshake (RFC 2595 §4); LoginUnsupported when the server does not offer it."""
+        """Send STLS and do the handshake (RFC 2595 §4); raise LoginUnsupported if the server does not offer it."""
         line = await self.run("STLS")
         if not line.startswith(b"+OK"):
             raise LoginUnsupported(
                 f"{self.peer} does not offer STLS: {self.shown(line)}", hint="Use --access pop3-ssl, or pop3."
             )
-        with self._cutting(), translating(self.peer, "starting TLS"):
+        with self._closing_on_error(), translating(self.peer, "starting TLS"):
             await asyncio.wait_for(self._writer.start_tls(context, server_hostname=host), self._timeout_seconds)
 
     def close(self, *, clean: bool) -> None:
-        """Drop the connection and give its slot back; harmless when repeated."""
-        if not self.is_cut:
+        """Drop the connection and release its slot; idempotent."""
+        if not self.is_closed:
             metrics.CONNECTIONS.dec()
-        self.is_cut = True
+        self.is_closed = True
         self._writer.transport.abort()
         self.slot.release(clean=clean)
 
     def error(self, line: bytes, doing: str, *, is_login: bool = False) -> MunimentError:
-        """Return the error for an answer that is not +OK."""
+        """Return the error for a response other than +OK; report throttling to the slot."""
         if not line.startswith(b"-ERR"):
-            return ProtocolViolation(f"not an answer of a POP3 server to {doing}: {self.shown(line)!r}")
+            return ProtocolViolation(f"not a POP3 response to {doing}: {self.shown(line)!r}")
         match = _CODE.match(line)
         code = match[1].decode().upper() if match else ""
         text = self.shown(line)
         if code in _THROTTLED or (not code and _THROTTLED_TEXT.search(text)):
-            self.slot.complained(f"{self.peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
-            return ServerThrottled(f"{self.peer} does not go along with {doing} now: {text}")
+            self.slot.report_throttling(f"{self.peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
+            return ServerThrottled(f"{self.peer} throttles {doing}: {text}")
         if code in _TEMPORARY:
-            return ServerUnavailable(f"{self.peer} cannot do {doing} now: {text}")
+            return ServerUnavailable(f"{self.peer} cannot answer {doing} now: {text}")
         kind = LoginRefused if is_login else CommandRefused
         return kind(f"{self.peer} refused {doing}: {text}")
 
     def shown(self, line: bytes) -> str:
-        """Return a line for people, without secrets."""
+        """Return a line for display, with secrets redacted."""
         return shown(self.redactor.hide(line), 400)
 
     async def _line(self, doing: str) -> bytes:
-        with self._cutting(), translating(self.peer, doing):
-            line = await self._before_patience_ends(self._reader.readuntil(b"\n"))
+        with self._closing_on_error(), translating(self.peer, doing):
+            line = await self._within_deadline(self._reader.readuntil(b"\n"))
         self._patience.progress(self._clock())
         return line.rstrip(b"\r\n")
 
-    async def _before_patience_ends(self, reading: Coroutine[Any, Any, bytes]) -> bytes:
-        """Return what was read; ServerUnavailable when the server is silent for too long, or sends next to nothing."""
+    async def _within_deadline(self, reading: Coroutine[Any, Any, bytes]) -> bytes:
+        """Return what was read; raise ServerUnavailable if `Patience` ends first."""
         try:
             return await asyncio.wait_for(reading, self._patience.deadline - self._clock())
         except TimeoutError as error:
-            complaint = self._patience.complaint(self._clock()) or f"was silent for {self._timeout_seconds:g} s"
-            raise ServerUnavailable(f"{self.peer} {complaint}") from error
+            now = self._clock()
+            reason = self._patience.timeout_reason(now) or f"did not respond for {self._timeout_seconds:g} s"
+            raise ServerUnavailable(f"{self.peer} {reason}") from error
 
-    def _cutting(self) -> _Cutting:
-        return _Cutting(self)
+    def _closing_on_error(self) -> _ClosingOnError:
+        return _ClosingOnError(self)
 
 
-class _Cutting:
-    """Ends a connection on which something went wrong: nobody knows what it would say next."""
+class _ClosingOnError:
+    """Closes the connection after an error: the position in the response stream is unknown then."""
 
     def __init__(self, connection: Pop3Connection) -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
-        if self._connection.is_cut:
+        if self._connection.is_closed:
             raise ServerUnavailable(f"the connection to {self._connection.peer} is closed")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

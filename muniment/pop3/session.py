@@ -1,7 +1,7 @@
-"""A session: one logged-in POP3 connection, with the face of an IMAP session of a mailbox with one folder.
+"""A session: one logged-in POP3 connection with the interface of an IMAP session and a single folder.
 
-UIDs are numbers of ours for the server's unique ids (UIDL, RFC 1939 §7); whoever opens the session says which. A server
-without UIDL counts as one without UIDVALIDITY: what it has is recognised by content.
+UIDs are our own numbers for the server's unique ids (UIDL, RFC 1939 §7); the caller that opens the session assigns
+them. A server without UIDL is treated like one without UIDVALIDITY: its messages are recognised by content.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from muniment.model.profile import Server
 from muniment.pop3.bodies import BodySink, HeadSink
 from muniment.pop3.connection import Pop3Connection
 
-#: The one folder there is, and the UIDVALIDITY of numbers that are ours.
+#: The only folder, and the UIDVALIDITY for the UIDs that we assign.
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 UIDVALIDITY = 1
 
 _LISTED = re.compile(rb"(\d{1,10}) (\S{1,100}).*", re.DOTALL)
 _UID_SET = re.compile(r"UID ([\d:,]+)", re.IGNORECASE)
 
-#: Gives each unique id of a mailbox its number, the same for ever.
+#: Assigns a permanent number to each unique id of a mailbox.
 Numbering = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
 
 
 class Pop3Session:
-    """One logged-in connection; one call at a time. Nothing is changed on the server but by its `eraser`."""
+    """One logged-in connection; make one call at a time. Only its `eraser` changes anything on the server."""
 
     def __init__(self, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> None:
         self._server = server
@@ -57,38 +57,38 @@ class Pop3Session:
         self._limits = limits
         self._numbering = numbering
         self._connection: Pop3Connection | None = None
-        self._messages: dict[int, int] = {}  # UID → number of the message in this session
-        self._sizes: dict[int, int] = {}  # by that number
+        self._messages: dict[int, int] = {}  # UID → message number in this session
+        self._sizes: dict[int, int] = {}  # by message number
         self._has_uidl = True
-        self._commands = 0  # on connections before this one
+        self._commands = 0  # sent on earlier connections
         self.login_kind = credentials.kind
         self.capabilities: frozenset[str] = frozenset()
 
     @classmethod
     async def open(cls, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> Pop3Session:
-        """Connect as `server.access` says, log in, and list the messages; ServerBusy when no connection is to be had."""
+        """Connect as `server.access` says, log in and list the messages; raise ServerBusy if no slot is available."""
         session = cls(server, credentials, limits, numbering)
         await session.connect()
         return session
 
     async def connect(self) -> None:
-        """Log in (again); the server's view of the mailbox is that of this moment."""
+        """Connect and log in (again); the session then shows the mailbox as it is at this moment."""
         check_sendable(self._credentials)
         slot = await self._limits.gate.enter(self._server)
         connection: Pop3Connection | None = None
         try:
             connection = await self._greeted(slot)
             await self._log_in(connection)
-            slot.welcomed()
+            slot.logged_in()
             self._commands, self._connection = self.commands, connection
             await self._list(connection)
         except BaseException as error:
-            was_cut = connection is None or connection.is_cut
+            was_closed = connection is None or connection.is_closed
             try:
-                if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_cut):
-                    instead = await slot.refused(error)
-                    if instead is not None:
-                        raise instead from error
+                if isinstance(error, ServerThrottled) or (isinstance(error, ServerUnavailable) and was_closed):
+                    replacement = await slot.report_refusal(error)
+                    if replacement is not None:
+                        raise replacement from error
             finally:
                 if connection is None:
                     slot.release(clean=False)
@@ -98,19 +98,19 @@ class Pop3Session:
 
     @property
     def commands(self) -> int:
-        """Commands sent so far."""
+        """Number of commands sent so far."""
         return self._commands + (0 if self._connection is None else self._connection.commands)
 
     @property
     def exists(self) -> int:
-        """Messages in the mailbox, as it was when it was opened."""
+        """Number of messages in the mailbox when it was opened."""
         return len(self._messages)
 
     async def list_folders(self) -> list[ServerFolder]:
-        """Return the one folder, with its status."""
+        """Return the only folder, with its status."""
         return [ServerFolder(INBOX.wire_name, INBOX.path, INBOX.attributes, self._status())]
 
-    async def examine(self, folder: ServerFolder) -> FolderStatus:  # noqa: ARG002 - there is one
+    async def examine(self, folder: ServerFolder) -> FolderStatus:  # noqa: ARG002 - there is only one
         """Return the folder's status."""
         return self._status()
 
@@ -134,21 +134,21 @@ class Pop3Session:
         return list(uids)
 
     async def sizes(self, uids: Sequence[int]) -> dict[int, int]:
-        """Return the sizes in bytes, as the server lists them."""
+        """Return the sizes in bytes by UID, as listed by the server."""
         return {uid: self._sizes[number] for uid in uids if (number := self._messages.get(uid)) in self._sizes}
 
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:  # noqa: ARG002
-        """Return sizes; POP3 knows no flags, so that none is set, and no dates."""
+        """Return the sizes by UID; POP3 has no flags and no dates."""
         return {uid: Attributes((), None, size) for uid, size in (await self.sizes(uids)).items()}
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return the header of each message. All of it is fetched: TOP is optional."""
-        found: dict[int, bytes] = {}
+        """Return the header of each message by UID. Fetches whole messages, because TOP is optional."""
+        heads: dict[int, bytes] = {}
         for uid in uids:
             sink = HeadSink()
             if await self._retrieve(uid, sink) == "":
-                found[uid] = sink.head()
-        return found
+                heads[uid] = sink.head()
+        return heads
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
         """Return UID and header of the first messages."""
@@ -165,11 +165,11 @@ class Pop3Session:
         return sorted(self._messages)[:count]
 
     async def make_room(self, size: int) -> None:
-        """Wait until so many bytes may be asked for; ServerBusy when the server wants a long pause."""
+        """Wait until the rate limits allow fetching `size` bytes; raise ServerBusy if the pause is long."""
         await self._open_connection().slot.spend(size=size)
 
     async def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
-        """Yield the messages with these UIDs; one that the server refuses comes without bytes and with the reason."""
+        """Yield the messages with these UIDs; a refused message has no bytes but a reason."""
         for uid in uids:
             sink = BodySink(self._limits)
             try:
@@ -188,7 +188,7 @@ class Pop3Session:
                 yield FetchedMessage(uid, (), None, raw)
 
     async def _retrieve(self, uid: int, sink: BodySink | HeadSink) -> str | None:
-        """Read a message into a sink; return why the server refuses it, None when it has no such message."""
+        """Read a message into a sink and return "", the reason of a refusal, or None if there is no such message."""
         number = self._messages.get(uid)
         if number is None:
             return None
@@ -203,39 +203,39 @@ class Pop3Session:
         return ""
 
     def eraser(self) -> Pop3Eraser:
-        """Return what deletes messages of this mailbox."""
+        """Return the object that deletes messages of this mailbox."""
         return Pop3Eraser(self)
 
     async def logout(self) -> None:
-        """Say goodbye and close; never raises."""
+        """Send QUIT and close; never raises."""
         with suppress(MunimentError):
             await self.quit()
         self.abort()
 
     async def quit(self) -> None:
-        """Say goodbye, which deletes what is marked (RFC 1939 §6); CommandRefused when the server could not."""
+        """Send QUIT, which deletes marked messages (RFC 1939 §6); raise CommandRefused if the server could not."""
         connection = self._open_connection()
         line = await connection.run("QUIT")
         connection.close(clean=True)
         if not line.startswith(b"+OK"):
-            raise CommandRefused(f"{connection.peer} deleted not all messages: {connection.shown(line)}")
+            raise CommandRefused(f"{connection.peer} did not delete all messages: {connection.shown(line)}")
 
     async def mark(self, uid: int) -> None:
-        """Mark a message as deleted; it goes with QUIT."""
+        """Mark a message as deleted; QUIT removes it."""
         connection = self._open_connection()
         line = await connection.run(f"DELE {self._messages[uid]}")
         if not line.startswith(b"+OK"):
             raise connection.error(line, f"DELE of message {self._messages[uid]}")
 
     def abort(self) -> None:
-        """Drop the connection at once; what is marked is not deleted."""
+        """Drop the connection at once; marked messages are not deleted."""
         if self._connection is not None:
             self._connection.close(clean=False)
 
     # -- opening ----------------------------------------------------------------------------------
 
     def _open_connection(self) -> Pop3Connection:
-        if self._connection is None or self._connection.is_cut:
+        if self._connection is None or self._connection.is_closed:
             raise ServerUnavailable(f"the connection to {self._server.host}:{self._server.port} is closed")
         return self._connection
 
@@ -261,12 +261,12 @@ class Pop3Session:
         return connection
 
     async def _log_in(self, connection: Pop3Connection) -> None:
-        """Log in by USER and PASS, or by SASL (RFC 5034) with a token, or where the server has no USER."""
+        """Log in with USER and PASS; with SASL (RFC 5034) for a token or if the server does not support USER."""
         credentials = self._credentials
         line = await connection.run("CAPA")
         self.capabilities = frozenset(
-            shown.decode("ascii", "replace").upper()
-            for shown in (await connection.lines() if line.startswith(b"+OK") else [])
+            capability.decode("ascii", "replace").upper()
+            for capability in (await connection.lines() if line.startswith(b"+OK") else [])
         )
         mechanisms = {word for line_ in self.capabilities if line_.startswith("SASL") for word in line_.split()[1:]}
         connection.redactor = Redactor(forms_of_password(credentials))
@@ -275,7 +275,7 @@ class Pop3Session:
                 raise LoginUnsupported(f"{connection.peer} does not offer XOAUTH2", hint="Use a password.")
             line = await connection.run("AUTH XOAUTH2 ", xoauth2_response(credentials))
             if line.startswith(b"+ "):
-                line = await connection.run("")  # the reason came as a challenge
+                line = await connection.run("")  # the server sent the reason as a challenge
         elif "USER" not in self.capabilities and "PLAIN" in mechanisms:
             response = f"\0{credentials.user}\0{credentials.password.reveal()}".encode()
             line = await connection.run("AUTH PLAIN ", base64.b64encode(response))
@@ -289,14 +289,14 @@ class Pop3Session:
     async def _list(self, connection: Pop3Connection) -> None:
         listed = await self._listing(connection, "LIST")
         if listed is None:
-            raise ProtocolViolation(f"{connection.peer} lists no messages")
+            raise ProtocolViolation(f"{connection.peer} does not list its messages")
         self._sizes = {number: int(size) if size.isdigit() else 0 for number, size in listed.items()}
         uidls = await self._listing(connection, "UIDL")
         self._has_uidl = uidls is not None
         if uidls is None:
             self._messages = {number: number for number in listed}
             return
-        # Some servers give one id to messages with the same content.
+        # Some servers assign the same id to messages with the same content.
         seen: Counter[str] = Counter()
         ids: dict[str, int] = {}
         for number, uidl in sorted(uidls.items()):
@@ -306,23 +306,23 @@ class Pop3Session:
         self._messages = {numbers[id_]: number for id_, number in ids.items()}
 
     async def _listing(self, connection: Pop3Connection, command: str) -> dict[int, str] | None:
-        """Return what LIST or UIDL says of each message; None when the server does not know the command."""
+        """Return the LIST or UIDL value by message number; None if the server does not support the command."""
         line = await connection.run(command)
         if not line.startswith(b"+OK"):
             return None
-        found: dict[int, str] = {}
-        for listed in await connection.lines():
-            match = _LISTED.fullmatch(listed)
+        values: dict[int, str] = {}
+        for entry in await connection.lines():
+            match = _LISTED.fullmatch(entry)
             if match is None:
                 raise ProtocolViolation(
-                    f"{connection.peer} sent a {command} in no known form: {connection.shown(listed)}"
+                    f"{connection.peer} sent a malformed {command} response: {connection.shown(entry)}"
                 )
-            found[int(match[1])] = match[2].decode("latin-1")
-        return found
+            values[int(match[1])] = match[2].decode("latin-1")
+        return values
 
 
 class Pop3Eraser:
-    """Deletes messages: marked one by one, gone with QUIT; then the mailbox is opened again, to see that they are."""
+    """Deletes messages: marks them one by one, sends QUIT, and reopens the mailbox so that callers can verify it."""
 
     is_exact = True
 
@@ -334,11 +334,11 @@ class Pop3Eraser:
         return await self._session.examine(folder)
 
     async def marked(self) -> set[int]:
-        """Return nothing: nobody else can mark messages here."""
+        """Return an empty set: other POP3 clients cannot leave marked messages behind."""
         return set()
 
     async def erase(self, uids: Sequence[int]) -> None:
-        """Delete these messages; CommandRefused when the server says no, and then some may be gone."""
+        """Delete these messages; raise CommandRefused if the server refuses, in which case some may be gone."""
         refusal: CommandRefused | None = None
         for uid in uids:
             try:

@@ -10,7 +10,7 @@ from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
 from muniment.errors import Misconfigured
 from muniment.governor import Governor
-from muniment.mailserver import ByteBudget, Connector, FreeGate, Limits
+from muniment.mailserver import ByteBudget, Connector, UnlimitedGate, Limits
 from muniment.network import NetworkConnector
 from muniment.queue import Queue
 from muniment.search import SearchIndex
@@ -62,5 +62,5 @@ class Resources:
             spool_bytes=settings.spool_bytes,
             max_message_bytes=settings.max_message_bytes,
             spool=settings.spool,
-            gate=self.governor or FreeGate(),
+            gate=self.governor or UnlimitedGate(),
         )

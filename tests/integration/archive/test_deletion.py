@@ -269,7 +269,7 @@ async def test_servers_that_do_not_go_along(harness: Harness, how: str) -> None:
     assert report.run.state == RunState.SUCCEEDED
     assert len(folder.messages) == 30
     assert not script.mailboxes[TARGET][b"Work"].messages
-    expected = {"read-only": "lets this login only read", "none": "folders without UIDVALIDITY", "UIDVALIDITY": ""}
+    expected = {"read-only": "allows this login only to read", "none": "folders without UIDVALIDITY", "UIDVALIDITY": ""}
     assert expected.get(how, "you may not") in _warnings(report)
     assert (await _archived(harness, TARGET)).total() == 60
 

@@ -11,7 +11,7 @@ import pytest
 from muniment.demo.dovecot import Dovecot
 from muniment.demo.mail import generate_mailbox
 from muniment.errors import CertificateRejected, LoginRefused, ServerBusy, ServerUnavailable, WrongMailbox
-from muniment.mailserver.gate import FreeGate, FreeSlot
+from muniment.mailserver.gate import UnlimitedGate, UnlimitedSlot
 from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.finding import Verdict
 from muniment.model.profile import Access, Server
@@ -174,13 +174,13 @@ async def test_each_mailbox_of_a_profile(harness: Harness) -> None:
     assert [check for check in checks.values() if not check.error and not check.warnings]
 
 
-class _OneAtATime(FreeGate):
+class _OneAtATime(UnlimitedGate):
     """Gives one slot, as the governor does where a server allows one connection."""
 
     def __init__(self) -> None:
         self.given = 0
 
-    async def enter(self, server: Server) -> FreeSlot:
+    async def enter(self, server: Server) -> UnlimitedSlot:
         """Give the slot, or say that there is none."""
         self.given += 1
         if self.given > 1:

@@ -70,8 +70,8 @@ NEVER = {
     "BYE to EXAMINE": (fault("EXAMINE", containing="Archive", reply="* BYE out"), "closed .*EXAMINE.*BYE out"),
     "BYE to SEARCH": (fault("UID SEARCH", reply="* BYE out"), "closed .*SEARCH.*BYE out"),
     "BYE to FETCH": (fault("UID FETCH", reply="* BYE out"), "closed .*FETCH.*BYE out"),
-    "throttles": (fault("EXAMINE", reply="NO [LIMIT] slow down"), "asks for less in answer to EXAMINE"),
-    "is no IMAP": (fault("LIST", raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not an answer of an IMAP server"),
+    "throttles": (fault("EXAMINE", reply="NO [LIMIT] slow down"), "throttles EXAMINE"),
+    "is no IMAP": (fault("LIST", raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not an IMAP response"),
     "refuses the login": (
         Fault(
             "AUTHENTICATE",

@@ -97,7 +97,7 @@ async def let_in(governor: RedisGovernor, count: int = 1) -> list[ConnectionSlot
     """Return slots of connections that got through their login."""
     slots = [await governor.enter(SERVER) for _ in range(count)]
     for slot in slots:
-        slot.welcomed()
+        slot.logged_in()
     await governor._flush()
     return slots
 
@@ -107,5 +107,5 @@ async def refuse(
 ) -> Any:
     """Let the server refuse a connection; return what is raised in the place of its error."""
     if too_many:
-        slot.complained(words, too_many=True, seconds=0)
-    return await slot.refused(ServerUnavailable(words))
+        slot.report_throttling(words, too_many=True, seconds=0)
+    return await slot.report_refusal(ServerUnavailable(words))

@@ -23,7 +23,7 @@ async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> N
     with pytest.raises(ServerBusy):
         await member.enter(SERVER)
     for slot in slots:
-        slot.welcomed()
+        slot.logged_in()
     await member._flush()
 
     await member.enter(SERVER)
@@ -34,7 +34,7 @@ async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
     member = fleet.member(timing=STUBBORN)
     slots = [await member.enter(SERVER) for _ in range(8)]
     for slot in slots[:5]:
-        slot.welcomed()
+        slot.logged_in()
     await member._flush()
     errors = [await refuse(slot) for slot in slots[5:]]
 
@@ -42,7 +42,7 @@ async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
     state = await fleet.state()
     assert (state.learned, state.limit, state.open) == (5, 5, 5)
     assert "BYE [LIMIT]" in state.reason
-    with pytest.raises(ServerBusy, match="all its 5 connections"):
+    with pytest.raises(ServerBusy, match="all 5 connections"):
         await member.enter(SERVER)
 
 
@@ -133,7 +133,7 @@ async def test_others_may_use_up_what_a_server_allows(fleet: Fleet) -> None:
 
 
 async def throttled(slot: ConnectionSlot, seconds: float = 0.0) -> None:
-    slot.complained("NO [THROTTLED] slow down", too_many=False, seconds=seconds)
+    slot.report_throttling("NO [THROTTLED] slow down", too_many=False, seconds=seconds)
 
 
 async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> None:
@@ -171,7 +171,7 @@ async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
     slot = await member.enter(SERVER)
     await throttled(slot)
 
-    assert await slot.refused(ServerThrottled("NO [THROTTLED] slow down")) is None
+    assert await slot.report_refusal(ServerThrottled("NO [THROTTLED] slow down")) is None
     await member._flush()
     assert (await fleet.state()).pause_seconds > 0
 
@@ -193,9 +193,9 @@ async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> N
     """Several answers in a row must be slow, compared with the best of late; then it is cut once for a time."""
     member = fleet.member(timing=STUBBORN)
     slots = await let_in(member, 8)
-    slots[0].answered(0.02)
+    slots[0].report_latency(0.02)
     for _ in range(10):
-        slots[0].answered(2.0)
+        slots[0].report_latency(2.0)
     await member._flush()
 
     state = await fleet.state()

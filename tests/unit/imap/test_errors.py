@@ -17,7 +17,7 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
-from muniment.imap.refusal import Status, command_error, farewell_error, login_error, message_error
+from muniment.imap.refusal import Status, bye_error, command_error, login_error, message_error
 from muniment.imap.translate import TABLE, translated
 
 FOREIGN = [
@@ -166,4 +166,4 @@ def test_message_answers(answer: str, ours: type[MunimentError]) -> None:
 )
 def test_bye(text: str, ours: type[MunimentError]) -> None:
     """BYE is the end of a connection, and sometimes says why."""
-    assert type(farewell_error(Status.parse("BYE", text.encode()), "idle", "host:143")) is ours
+    assert type(bye_error(Status.parse("BYE", text.encode()), "idle", "host:143")) is ours

@@ -162,8 +162,8 @@ async def test_messages_without_usable_bytes(opened: OpenSession) -> None:
     async with opened(script_of(folder)) as (session, _):
         found = await fetched(session, [1, 2, 3, 4, 5])
 
-    assert found[1] == "the server gave no content (NIL) for this message"
-    assert found[2] == "the server gave 0 of the 77 bytes of this message"
+    assert found[1] == "the server sent no content (NIL) for this message"
+    assert found[2] == "the server sent 0 of the 77 bytes of this message"
     assert found[3] == b"three"
     assert found[4] == "the message has 500001 bytes, more than the 500000 allowed"
     assert found[5] == b"".join(HugeContent(500_000).chunks())
@@ -277,7 +277,7 @@ async def test_leaving_early_ends_the_connection(opened: OpenSession) -> None:
             message = await anext(messages)
             assert message.raw is not None
             message.raw.close()
-        with pytest.raises(MunimentError, match="dropped by us"):
+        with pytest.raises(MunimentError, match="Muniment dropped the connection"):
             await session.search_uids()
         await eventually(lambda: server.connections == 0, "the server lost its client")
 

@@ -9,7 +9,7 @@ import pytest
 
 from muniment.errors import ProtocolViolation
 from muniment.imap import ImapSession
-from muniment.imap.fetch_stream import _Told
+from muniment.imap.fetch_stream import _PartialResponses
 from muniment.imap.fetched import Fetched
 from muniment.mailserver import Limits
 from muniment.model.folder import ServerFolder
@@ -101,7 +101,7 @@ async def test_a_size_that_was_told_before(limits: Limits) -> None:
         limits, b"* 1 FETCH (UID 1 RFC822.SIZE 4)\r\n* 1 FETCH (UID 1 BODY[] {0}\r\n)\r\nTAG OK fetched\r\n"
     )
 
-    assert (message.raw, message.reason) == (None, "the server gave 0 of the 4 bytes of this message")
+    assert (message.raw, message.reason) == (None, "the server sent 0 of the 4 bytes of this message")
 
 
 async def test_flags_without_a_message(limits: Limits) -> None:
@@ -111,11 +111,11 @@ async def test_flags_without_a_message(limits: Limits) -> None:
 
 def test_pieces_that_fill_the_memory() -> None:
     """Flags of messages that do not come are bounded; the newest take the place of the others of a message."""
-    told = _Told()
+    told = _PartialResponses()
 
     def add(uid: int) -> bool:
         return told.add(Fetched(uid, ("x" * 9_000_000,), None, None, None, has_body=False))
 
     assert [add(1), add(1), add(1)] == [True, False, False]
-    with pytest.raises(ProtocolViolation, match="messages that do not come"):
+    with pytest.raises(ProtocolViolation, match="attributes without"):
         add(2)

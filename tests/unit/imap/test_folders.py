@@ -278,7 +278,7 @@ def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
             take(name)
 
     flood([b"same"] * 100)
-    with pytest.raises(ProtocolViolation, match="names of the folders"):
+    with pytest.raises(ProtocolViolation, match="the folder names exceed"):
         flood([b"%d" % number for number in range(100)])
 
 

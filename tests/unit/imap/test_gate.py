@@ -42,24 +42,24 @@ class Notes:
             raise ServerBusy
         return self
 
-    def welcomed(self) -> None:
+    def logged_in(self) -> None:
         """Write it down."""
-        self.told.append("welcomed")
+        self.told.append("logged_in")
 
     def release(self, *, clean: bool) -> None:
         """Write it down."""
         self.told.append("released clean" if clean else "released")
 
-    def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
+    def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
         """Write it down, without the words."""
-        self.told.append(f"complained {too_many} {seconds:g}")
+        self.told.append(f"report_throttling {too_many} {seconds:g}")
 
-    async def refused(self, error: MunimentError) -> MunimentError | None:
+    async def report_refusal(self, error: MunimentError) -> MunimentError | None:
         """Write it down, and say what was asked for."""
         self.told.append(f"refused {type(error).__name__}")
         return self._instead
 
-    def answered(self, seconds: float) -> None:
+    def report_latency(self, seconds: float) -> None:
         """Write it down, without the time."""
         self.told.append("answered")
 
@@ -90,7 +90,7 @@ async def test_a_whole_visit(limits: Limits) -> None:
     notes = Notes()
     await visit(script(), notes, limits)
 
-    assert notes.told == ["welcomed", "answered", "released clean"]
+    assert notes.told == ["logged_in", "answered", "released clean"]
     assert notes.spent >= 2
 
 
@@ -105,11 +105,11 @@ async def test_no_slot_no_connection(limits: Limits) -> None:
 @pytest.mark.parametrize(
     ("fault", "complaint", "error"),
     [
-        (Fault("GREETING", reply="* BYE [LIMIT] too many connections"), ["complained True 0"], ServerThrottled),
+        (Fault("GREETING", reply="* BYE [LIMIT] too many connections"), ["report_throttling True 0"], ServerThrottled),
         (Fault("GREETING", close=True), [], ServerUnavailable),
         (Fault("LOGIN", reply="* BYE too busy"), [], ServerUnavailable),
-        (Fault("LOGIN", reply="NO [INUSE] mailbox is open elsewhere"), ["complained True 0"], ServerThrottled),
-        (Fault("LOGIN", reply="NO [UNAVAILABLE] come back"), ["complained False 0"], ServerThrottled),
+        (Fault("LOGIN", reply="NO [INUSE] mailbox is open elsewhere"), ["report_throttling True 0"], ServerThrottled),
+        (Fault("LOGIN", reply="NO [UNAVAILABLE] come back"), ["report_throttling False 0"], ServerThrottled),
     ],
 )
 async def test_who_is_not_let_in_asks_what_that_teaches(
@@ -164,7 +164,7 @@ async def test_a_throttle_in_the_middle_is_passed_on(limits: Limits) -> None:
     with pytest.raises(ServerThrottled):
         await visit(script(Fault("EXAMINE", reply=reply)), notes, limits)
 
-    assert notes.told == ["welcomed", "answered", "complained False 2.5", "released"]
+    assert notes.told == ["logged_in", "answered", "report_throttling False 2.5", "released"]
 
 
 @pytest.mark.parametrize(

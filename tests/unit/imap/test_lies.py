@@ -45,7 +45,7 @@ def test_an_atom_is_no_content() -> None:
 
     assert fetched is not None
     message = fetched.message(1000)
-    assert (message.raw, message.reason) == (None, "the server gave no content (no string) for this message")
+    assert (message.raw, message.reason) == (None, "the server sent no content (not a string) for this message")
 
 
 async def test_numbers_that_no_column_takes_are_not_told(limits: Limits) -> None:

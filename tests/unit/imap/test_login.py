@@ -96,7 +96,7 @@ async def test_kerios_master_password_opens_the_mailbox(limits: Limits) -> None:
 
 @pytest.mark.parametrize(
     ("master_password", "error", "sentence"),
-    [("another", LoginRefused, "X-MASTERAUTH failed"), ("", LoginUnsupported, "Switch on master authentication")],
+    [("another", LoginRefused, "X-MASTERAUTH failed"), ("", LoginUnsupported, "Enable master authentication")],
 )
 async def test_kerio_refuses(limits: Limits, master_password: str, error: type[MunimentError], sentence: str) -> None:
     """A wrong master password, and a server where master authentication is switched off, say what to do."""
@@ -199,7 +199,7 @@ async def test_login_disabled(limits: Limits) -> None:
     """LOGINDISABLED is respected: the password does not travel in clear."""
     script = Script({ALICE: mailbox()}, "IMAP4rev1 LOGINDISABLED")
     async with ImapServer(script) as server:
-        with pytest.raises(LoginUnsupported, match="disabled"):
+        with pytest.raises(LoginUnsupported, match="disables LOGIN"):
             await ImapSession.open(server_of(server), LOGIN, limits)
 
     assert server.sent("LOGIN") == []
