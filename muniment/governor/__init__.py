@@ -1,4 +1,4 @@
-"""The governor: one limit for each mail server over the whole fleet (docs/decisions/0010-governor.md)."""
+"""The governor: limits the connections to each mail server across the whole fleet (docs/decisions/0010-governor.md)."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
--- What one mail server allows the whole fleet. Every action is one call, by Redis' own clock (milliseconds).
+-- Enforces the limits of one mail server for the whole fleet. Each action is one call and uses Redis' clock
+-- (milliseconds).
 --
 -- KEYS: fleet    hash     epoch, quiet (until), beat (last contact)
---       servers  zset     name of each server, by its last use
---       open     zset     permits, by the time they run out; renewed while their process lives
---       settled  zset     those of them whose login was answered
---       closing  zset     connections that were dropped and may count at the server for a moment
---       line     zset     tickets of those who wait, in the order they came
---       alive    zset     the same, by the time they run out
+--       servers  zset     server names, scored by last use
+--       open     zset     connection slots, scored by expiry; renewed while their process is alive
+--       settled  zset     the open slots whose login succeeded
+--       closing  zset     dropped connections that the server may still count for a moment
+--       line     zset     tickets of waiting processes, in order of arrival
+--       alive    zset     the same tickets, scored by expiry
 --       state    hash     proven, learned, reason, since, cooling, probe_at, probing, pause_*, slow_at, buckets
--- ARGV: action, epoch, server, id, configured limit of connections (0: none), more for each action
--- A line of constants stands before this text: see timing.py
+-- ARGV: action, epoch, server, id, configured connection limit (0: none), then arguments of the action
+-- A line of constants is prepended to this script: see timing.py
 
 local fleet, servers, open, settled, closing, line, alive, state = unpack(KEYS)
 local action, epoch, server, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -26,8 +27,8 @@ local function of_fleet(field)
   return tonumber(call('HGET', fleet, field) or nil) or 0
 end
 
--- Drop what has run out. When permits ran out and nobody was heard of meanwhile, Redis was away and their connections
--- may live: nothing is granted until everybody had the time to renew.
+-- Remove expired entries. If slots expired and no process was in contact meanwhile, Redis was unavailable and their
+-- connections may still be open: grant nothing until every process had time to renew its slots.
 local function tidy()
   local lapsed = call('ZREMRANGEBYSCORE', open, '-inf', now)
   if lapsed > 0 and now - of_fleet('beat') > STALE then
@@ -37,9 +38,9 @@ local function tidy()
   call('ZREMRANGEBYSCORE', settled, '-inf', now)
   call('ZREMRANGEBYSCORE', closing, '-inf', now)
   for _, key in ipairs({open, settled, closing}) do
-    -- Times further ahead than any that was set: the clock went back.
-    for _, one in ipairs(call('ZRANGEBYSCORE', key, '(' .. now + TTL, '+inf')) do
-      call('ZADD', key, now + TTL, one)
+    -- No expiry is ever set this far ahead: the clock was set back.
+    for _, slot in ipairs(call('ZRANGEBYSCORE', key, '(' .. now + TTL, '+inf')) do
+      call('ZADD', key, now + TTL, slot)
     end
   end
   for _, ticket in ipairs(call('ZRANGEBYSCORE', alive, '-inf', now)) do
@@ -52,13 +53,13 @@ local function count()
   return call('ZCARD', open) + call('ZCARD', closing)
 end
 
--- Milliseconds until a time; none when it is further ahead than it can have been set: the clock went back.
+-- Return the milliseconds until a time; 0 if it is further ahead than it is ever set: the clock was set back.
 local function left(moment, most)
   local ms = (moment or 0) - now
   return (ms > 0 and ms <= most) and ms or 0
 end
 
--- The limit in force (math.huge: none), and whether one more than was learned may be tried.
+-- Return the effective limit (math.huge: none), and whether a probe above the learned limit is due.
 local function ceiling()
   local learned, limit, probe = number('learned'), nil, false
   if learned then
@@ -78,7 +79,7 @@ local function ceiling()
   return limit, probe
 end
 
--- Tell those whose turn it is.
+-- Notify the waiting processes that can get a slot now.
 local function wake()
   local free = ceiling() - count()
   if free <= 0 or left(of_fleet('quiet'), QUIET) > 0 or left(number('pause_until'), PAUSE_LONGEST) > 0 then
@@ -89,26 +90,26 @@ local function wake()
   end
 end
 
--- `said`: the server's own words are the reason, so what it bore before counts no more.
-local function learn(limit, reason, cooling, said)
+-- `stated`: the server itself gave the reason, so a higher count proven earlier is void.
+local function learn(limit, reason, cooling, stated)
   limit = math.max(1, math.floor(limit))
   local learned = number('learned')
   if not learned or limit < learned then
     call('HSET', state, 'learned', limit, 'since', now, 'reason', reason)
   end
-  if said and (number('proven') or 0) > limit then
+  if stated and (number('proven') or 0) > limit then
     call('HSET', state, 'proven', limit)
   end
   call('HSET', state, 'cooling', cooling, 'probe_at', now + cooling)
   call('HDEL', state, 'probing')
 end
 
--- The server let one in: so many at once are proven, and a probe that succeeded raises what was learned: by one, or
--- twofold up to what the server has borne before (it may only have been restarting when it refused).
-local function settle(permit)
+-- A login succeeded, which proves the current count. A successful probe raises the learned limit: by one, or twofold
+-- up to the proven count (the server may only have been restarting when it refused).
+local function settle(slot)
   local proven = math.max(call('ZCARD', open), number('proven') or 0)
   call('HSET', state, 'proven', proven)
-  if call('HGET', state, 'probing') == permit then
+  if call('HGET', state, 'probing') == slot then
     local learned = number('learned')
     learned = math.max(learned + 1, math.min(2 * learned, proven))
     call('HSET', state, 'learned', learned, 'since', now, 'cooling', COOL, 'probe_at', now + COOL)
@@ -116,7 +117,8 @@ local function settle(permit)
   end
 end
 
--- Take a share out of a bucket that fills at `rate` per second up to one second's worth; the milliseconds to wait.
+-- Take tokens from a bucket that fills at `rate` per second and holds one second's worth; return the milliseconds to
+-- wait.
 local function take(bucket, amount, rate)
   if rate <= 0 or amount == 0 then
     return 0
@@ -171,8 +173,8 @@ function actions.acquire()
   return {'wait', why, math.max(quiet, pause), limit, ahead, reason}
 end
 
--- More: 1 when the login was answered, milliseconds that it may count at the server still
-function actions.leave()
+-- Arguments: 1 if the login succeeded, milliseconds for which the server may still count the connection
+function actions.release()
   call('ZREM', line, id)
   call('ZREM', alive, id)
   if ARGV[6] == '1' then
@@ -186,7 +188,7 @@ function actions.leave()
   return {'done'}
 end
 
-function actions.welcome()
+function actions.logged_in()
   if call('ZSCORE', open, id) then
     call('ZADD', settled, now + TTL, id)
     settle(id)
@@ -195,7 +197,7 @@ function actions.welcome()
   return {'done'}
 end
 
--- More: how many permits, the permits, those of them that are settled
+-- Arguments: number of slots, the slots, those of them that are settled
 function actions.renew()
   local all = tonumber(ARGV[6])
   for i = 7, #ARGV do
@@ -207,8 +209,8 @@ function actions.renew()
   return {'done', left(number('pause_until'), PAUSE_LONGEST), call('HGET', state, 'pause_reason') or ''}
 end
 
--- A connection was not let in. More: the reason, 1 when the server spoke of too many connections.
--- Without such words it is a limit only if the server lives for others.
+-- The server refused a connection. Arguments: the reason, 1 if the server reported too many connections.
+-- Otherwise, the refusal counts as a limit only if the server accepts others.
 function actions.refuse()
   tidy()
   call('ZREM', open, id)
@@ -231,7 +233,7 @@ function actions.refuse()
   return {'learned', number('learned')}
 end
 
--- The server asks for less, or is too slow. More: the reason, milliseconds of pause that it names (0: it names none)
+-- The server throttles. Arguments: the reason, milliseconds of the pause that it names (0: it names none)
 function actions.throttle()
   tidy()
   local named = tonumber(ARGV[7])
@@ -254,6 +256,7 @@ function actions.throttle()
   return {'done', pause, ARGV[6]}
 end
 
+-- The server's latency has risen. Argument: the reason
 function actions.slow()
   tidy()
   if left((number('slow_at') or 0) + COOL, COOL) == 0 then
@@ -263,14 +266,14 @@ function actions.slow()
   return {'done'}
 end
 
--- More: commands, their rate, bytes, their rate
+-- Arguments: commands, their rate, bytes, their rate
 function actions.spend()
   local commands = take('commands', tonumber(ARGV[6]), tonumber(ARGV[7]))
   local bytes = take('bytes', tonumber(ARGV[8]), tonumber(ARGV[9]))
   return {'done', math.max(commands, bytes)}
 end
 
--- Changes nothing, so what has run out is counted by time
+-- Read-only: filters expired entries by time instead of removing them
 function actions.look()
   local function living(key)
     return call('ZCOUNT', key, '(' .. now, '+inf')

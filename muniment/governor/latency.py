@@ -1,4 +1,4 @@
-"""Rising latency: whether a server answers much slower than it could lately."""
+"""Rising latency: detects that a server answers much more slowly than in the last minutes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MINUTE = 60.0
 
 
 class Latency:
-    """The round trips of one cheap command to one server, as one process sees them; times in seconds."""
+    """The round trips of one cheap command to one server, as seen by one process; times in seconds."""
 
     def __init__(self) -> None:
-        self._best: deque[tuple[int, float]] = deque()  # the best of each of the last minutes
+        self._best: deque[tuple[int, float]] = deque()  # the best round trip of each recent minute
         self._slow = 0
 
     def sample(self, seconds: float, now: float) -> str | None:
-        """Note a round trip; return what is wrong once several in a row were slow, and start to count anew."""
+        """Record a round trip. After several slow ones in a row, return a description and reset the count."""
         best = self._best_until(now)
         self._remember(seconds, int(now / _MINUTE))
         if best is None or seconds <= max(SLOW_SECONDS, SLOW_FACTOR * best):
@@ -30,7 +30,7 @@ class Latency:
         if self._slow < SLOW_SAMPLES:
             return None
         self._slow = 0
-        return f"it answers in {seconds:.1f} s what took {best:.2f} s before"
+        return f"a command takes {seconds:.1f} s instead of {best:.2f} s"
 
     def _best_until(self, now: float) -> float | None:
         while self._best and self._best[0][0] <= int(now / _MINUTE) - _MINUTES:

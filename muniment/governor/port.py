@@ -1,4 +1,4 @@
-"""The governor as services see it."""
+"""The governor's interface for services."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from muniment.model.profile import Server
 
 
 class Governor(Protocol):
-    """Says who may connect to a mail server, and when."""
+    """Grants connections to mail servers."""
 
     async def enter(self, server: Server) -> ConnectionSlot:
-        """Return the slot for one connection.
+        """Return a slot for one connection.
 
-        ServerBusy when it is not to be had for some seconds, BrokerUnavailable when nobody can say.
+        Raises ServerBusy if none becomes free within some seconds, BrokerUnavailable if Redis does not respond.
         """
 
     async def look(self) -> list[ServerState]:
-        """Return how the servers of late stand, by name; BrokerUnavailable when nobody can say."""
+        """Return the state of recently used servers, sorted by name; raise BrokerUnavailable if Redis is down."""

@@ -1,4 +1,4 @@
-"""The governor of a fleet: slots are counted in Redis, and kept by a heartbeat of each process."""
+"""The governor of a fleet: counts slots in Redis; each process keeps its slots alive with a heartbeat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from muniment.process import process_name
 
 _log = log.get(__name__)
 
-_WELCOME_SECONDS = 0.1  # many connections are closed before, and say it then
+_LOGIN_DELAY_SECONDS = 0.1  # many connections close before that and report the login with the release
 _CLOSE_SECONDS = 2.0
 _LISTEN_AGAIN_SECONDS = 1.0
 _IDS_AT_ONCE = 500
@@ -30,10 +30,10 @@ _IDS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Memory:
-    """What the governor needs to know from a place that outlives Redis.
+    """What the governor must know from a store that outlives Redis.
 
-    `limits`: what is configured for each server. `is_first`: whether nothing was ever counted before, so that a Redis
-    without memory has lost none.
+    `limits`: the configured limits of each server. `is_first`: whether nothing was ever counted, so an empty Redis
+    has not lost anything.
     """
 
     limits: Callable[[], Awaitable[Mapping[str, ServerLimits]]]
@@ -41,7 +41,7 @@ class Memory:
 
 
 class RedisGovernor:
-    """One for each process; to be used on one event loop, and closed."""
+    """One instance per process. Use it on one event loop and close it."""
 
     def __init__(self, script: Script, memory: Memory, default: ServerLimits, timing: Timing) -> None:
         self._script = script
@@ -57,17 +57,17 @@ class RedisGovernor:
         self._slots: dict[str, ConnectionSlot] = {}
         self._waiting: dict[str, asyncio.Event] = {}
         self._outbox: list[Call] = []
-        self._welcomed: dict[str, ConnectionSlot] = {}
+        self._logged_in: dict[str, ConnectionSlot] = {}
         self._wake = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._pauses: dict[str, tuple[float, str]] = {}
         self._latencies: dict[str, Latency] = {}
 
-    # -- getting in -------------------------------------------------------------------------------
+    # -- acquiring slots --------------------------------------------------------------------------
 
     async def enter(self, server: Server) -> ConnectionSlot:
-        """Wait in line for a slot; ServerBusy when the line is long, BrokerUnavailable when Redis is away."""
+        """Wait in line for a slot; raise ServerBusy if that takes too long, BrokerUnavailable if Redis is down."""
         slot = ConnectionSlot(
             self, server.name, f"{self._process}/{next(self._numbers)}", await self._limits_of(server.name)
         )
@@ -91,23 +91,23 @@ class RedisGovernor:
         finally:
             del self._waiting[slot.id]
             if not granted:
-                self._send(self._call("leave", slot, 0, 0))
+                self._send(self._call("release", slot, 0, 0))
 
     def _check_patience(self, slot: ConnectionSlot, answer: Answer, deadline: float) -> None:
-        _, why, milliseconds, limit, ahead, reason = answer
+        _, cause, milliseconds, limit, ahead, reason = answer
         left, blocked = deadline - self._now(), int(milliseconds) / 1000
         if left > 0 and blocked <= left:
             return
-        if why == "paused":
+        if cause == "paused":
             self._note_pause(slot.server, blocked, reason)
-            raise ServerBusy(f"{slot.server} wants a pause of {blocked:.0f} s: {reason}", seconds=blocked)
-        if why == "quiet":
-            raise ServerBusy(f"connections to {slot.server} are being counted again", seconds=blocked)
-        said = f" ({reason})" if reason else ""
-        raise ServerBusy(f"{slot.server} has all its {limit} connections in use{said}, {ahead} wait before this one")
+            raise ServerBusy(f"{slot.server} requires a pause of {blocked:.0f} s: {reason}", seconds=blocked)
+        if cause == "quiet":
+            raise ServerBusy(f"connections to {slot.server} are being recounted", seconds=blocked)
+        detail = f" ({reason})" if reason else ""
+        raise ServerBusy(f"all {limit} connections to {slot.server} are in use{detail}; {ahead} are waiting ahead")
 
     async def _limits_of(self, server: str) -> ServerLimits:
-        """Return what is configured, not older than two heartbeats unless PostgreSQL is away."""
+        """Return the configured limits, no older than two heartbeats unless PostgreSQL is down."""
         if self._now() >= self._limits_until:
             try:
                 self._limits = await self._memory.limits()
@@ -117,23 +117,23 @@ class RedisGovernor:
             self._limits_until = self._now() + 2 * self._timing.heartbeat
         return self._limits.get(server, ServerLimits()).over(self._default)
 
-    # -- what slots tell ------------------------------------------------------------------------
+    # -- reports from slots -----------------------------------------------------------------------
 
-    def welcome(self, slot: ConnectionSlot) -> None:
-        """Tell soon that a login was answered."""
-        self._welcomed[slot.id] = slot
-        if len(self._welcomed) == 1:
-            asyncio.get_running_loop().call_later(_WELCOME_SECONDS, self._wake.set)
+    def logged_in(self, slot: ConnectionSlot) -> None:
+        """Report a successful login after a short delay."""
+        self._logged_in[slot.id] = slot
+        if len(self._logged_in) == 1:
+            asyncio.get_running_loop().call_later(_LOGIN_DELAY_SECONDS, self._wake.set)
 
-    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:
-        """Tell at once that a connection is closed."""
+    def release(self, slot: ConnectionSlot, *, clean: bool) -> None:
+        """Report at once that a connection is closed."""
         self._slots.pop(slot.id, None)
-        self._welcomed.pop(slot.id, None)
+        self._logged_in.pop(slot.id, None)
         linger = 0 if clean else int(self._timing.linger * 1000)
-        self._send(self._call("leave", slot, int(slot.is_settled), linger))
+        self._send(self._call("release", slot, int(slot.is_settled), linger))
 
     async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
-        """Learn from a refusal; None when it may have other reasons, or Redis is away."""
+        """Learn from a refusal; return None if it may have another cause or Redis is down."""
         self._slots.pop(slot.id, None)
         try:
             answer = await self._run(self._call("refuse", slot, reason, int(too_many)))
@@ -143,30 +143,30 @@ class RedisGovernor:
         return int(answer[1]) if answer[0] == "learned" else None
 
     def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
-        """Tell at once that the server asks for less; nobody here begins anything until Redis has said how long."""
-        _log.warning("server asks for less", server=slot.server, reason=reason)
+        """Report at once that the server throttles; this process pauses until Redis returns the pause's length."""
+        _log.warning("mail server throttles", server=slot.server, reason=reason)
         self._note_pause(slot.server, seconds or self._timing.pause, reason)
         self._send(self._call("throttle", slot, reason, int(seconds * 1000)))
 
-    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
-        """Compare a round trip with the best of late."""
+    def report_latency(self, slot: ConnectionSlot, seconds: float) -> None:
+        """Compare a round trip with the best recent one."""
         reason = self._latencies.setdefault(slot.server, Latency()).sample(seconds, self._now())
         if reason is not None:
-            _log.warning("server has become slow", server=slot.server, reason=reason)
+            _log.warning("mail server has become slow", server=slot.server, reason=reason)
             self._send(self._call("slow", slot, reason))
 
     async def wait_for_pause(self, server: str) -> None:
-        """Sit a short pause out; ServerBusy when it is a long one."""
+        """Wait until a short pause is over; raise ServerBusy if it is long."""
         until, reason = self._pauses.get(server, (0.0, ""))
         seconds = until - self._now()
         if seconds <= 0:
             return
         if seconds > self._timing.patience:
-            raise ServerBusy(f"{server} wants a pause of {seconds:.0f} s: {reason}", seconds=seconds)
+            raise ServerBusy(f"{server} requires a pause of {seconds:.0f} s: {reason}", seconds=seconds)
         await asyncio.sleep(seconds)
 
     async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
-        """Take a share of the rates; without Redis, as much as if this were the only connection."""
+        """Reserve a share of the rates and return the seconds to wait; without Redis, assume no other connections."""
         rates = slot.limits.commands_per_second or 0.0, slot.limits.bytes_per_second or 0.0
         try:
             answer = await self._run(self._call("spend", slot, commands, rates[0], size, rates[1]))
@@ -174,15 +174,15 @@ class RedisGovernor:
             return max(n / rate for n, rate in zip((commands, size), rates, strict=True) if rate)
         return int(answer[1]) / 1000
 
-    # -- looking ----------------------------------------------------------------------------------
+    # -- status -----------------------------------------------------------------------------------
 
     async def look(self) -> list[ServerState]:
-        """Return the servers that were used of late or have limits of their own."""
+        """Return the state of servers that were used recently or have configured limits, sorted by name."""
         configured = await self._memory.limits()
         names = sorted({*await self._script.servers(), *configured})
         answers = await self._script.run_all("", [Call("look", name) for name in names]) if names else []
         limits = [configured.get(name, ServerLimits()).over(self._default) for name in names]
-        return [_state(*found) for found in zip(names, limits, answers, strict=True)]
+        return [_state(*row) for row in zip(names, limits, answers, strict=True)]
 
     # -- Redis ------------------------------------------------------------------------------------
 
@@ -197,19 +197,19 @@ class RedisGovernor:
             if answer[0] != "lost":
                 return answer
             self._epoch = ""
-        raise BrokerUnavailable("Redis loses its memory again and again")
+        raise BrokerUnavailable("Redis keeps losing its data")
 
     async def _join(self) -> None:
-        """Agree with the fleet since when Redis counts; when that is new, count our own slots again."""
+        """Adopt the fleet's epoch, the identity of Redis' current count; after a change, register our slots again."""
         async with self._joining:
             if self._epoch:
                 return
             epoch = await self._script.epoch()
             if epoch is None:
-                # Others may hold connections of which this Redis knows nothing, unless nobody ever did.
+                # Other processes may hold connections that this Redis does not know of, unless there never were any.
                 quiet = 0 if await self._memory.is_first() else int(self._timing.quiet * 1000)
                 [epoch] = await self._script.run("", Call("begin", id=secrets.token_hex(8), more=(quiet,)))
-                _log.info("governor counts anew", quiet_seconds=quiet / 1000)
+                _log.info("governor restarts its count", quiet_seconds=quiet / 1000)
             await self._script.run_all(epoch, self._renewals())
             self._epoch = epoch
 
@@ -236,7 +236,7 @@ class RedisGovernor:
             self._tasks.append(asyncio.create_task(self._listen(), name="governor: wake-up calls"))
 
     async def _keep(self) -> None:
-        """Send what slots tell, and renew them; in one task, so that nothing overtakes."""
+        """Send the reports of slots and renew the slots; in one task, to keep the order."""
         beat = self._now()
         while not self._closing:
             with suppress(TimeoutError):
@@ -249,13 +249,13 @@ class RedisGovernor:
             try:
                 await self._flush(self._renewals() if due else [])
             except MunimentError as error:
-                _log.warning("governor cannot tell", error=str(error))
+                _log.warning("governor cannot reach redis", error=str(error))
 
     async def _flush(self, renewals: Sequence[Call] = ()) -> None:
-        """Send everything. What cannot be sent now is forgotten: slots run out, and refusals come again."""
+        """Send everything. Unsent reports are dropped: slots expire, and refusals happen again."""
         calls, self._outbox = self._outbox, []
-        calls += [self._call("welcome", slot) for slot in self._welcomed.values()]
-        self._welcomed.clear()
+        calls += [self._call("logged_in", slot) for slot in self._logged_in.values()]
+        self._logged_in.clear()
         calls += renewals
         if not calls:
             return
@@ -271,7 +271,7 @@ class RedisGovernor:
                 self._note_pause(call.server, int(answer[1]) / 1000, answer[2])
 
     async def _listen(self) -> None:
-        """Wake those in line whose turn it is. Without these calls everybody looks now and then."""
+        """Wake the waiters that can get a slot now. Without notifications, waiters poll."""
         while True:
             try:
                 async with self._script.subscription(f"{FLEET}:wake:{self._process}") as tickets:
@@ -282,10 +282,10 @@ class RedisGovernor:
                 await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def close(self) -> None:
-        """Give back every slot and place in line, and close the connections to Redis; takes a few seconds at most."""
+        """Release every slot and place in line, and close the connections to Redis; takes at most a few seconds."""
         for slot in list(self._slots.values()):
             slot.release(clean=False)
-        # Not cancelled at first: the client of Redis may swallow that in the middle of a call.
+        # Do not cancel at first: the Redis client may swallow a cancellation during a call.
         self._closing = True
         self._wake.set()
         for task in self._tasks[1:]:

@@ -1,4 +1,4 @@
-"""The script in Redis: how it is called, and how Redis' errors are translated."""
+"""Calls the Lua script in Redis and translates Redis' errors."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PARTS = ("open", "settled", "closing", "line", "alive", "state")
 _TIMEOUT_SECONDS = 5.0
 _LISTEN_SECONDS = 60.0
 
-#: What the script answers: a word, then values.
+#: The script's answer: a word, then values.
 Answer = list[Any]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One action on one server, for the slot or ticket `id`; `limit` is the configured one (0: none)."""
+    """One action on one server, for the slot or ticket `id`; `limit` is the configured limit (0: none)."""
 
     action: str
     server: str = ""
@@ -41,12 +41,12 @@ class Call:
 
 
 def key(server: str, part: str) -> str:
-    """Return the key of a part of what is known of a server."""
+    """Return the Redis key of one part of a server's state."""
     return f"{PREFIX}:{server}:{part}"
 
 
 class Script:
-    """The script on one Redis. Every method raises BrokerUnavailable when Redis does not answer."""
+    """The script on one Redis. Every method raises BrokerUnavailable if Redis does not respond."""
 
     def __init__(self, url: str, timing: Timing) -> None:
         self.client: Any = redis.asyncio.Redis.from_url(
@@ -57,7 +57,9 @@ class Script:
             retry=Retry(NoBackoff(), 1),
         )
         self._text = timing.constants() + files("muniment.governor").joinpath("governor.lua").read_text("utf-8")
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()  # as Redis names scripts
+        self._sha = hashlib.sha1(
+            self._text.encode(), usedforsecurity=False
+        ).hexdigest()  # Redis identifies scripts by SHA-1
 
     async def run(self, epoch: str, call: Call) -> Answer:
         """Run one call in one round trip."""
@@ -73,7 +75,7 @@ class Script:
         with broker_errors():
             try:
                 return await self._pipeline(epoch, calls)
-            except redis.exceptions.NoScriptError:  # then none of them ran
+            except redis.exceptions.NoScriptError:  # none of the calls ran
                 await self.client.script_load(self._text)
                 return await self._pipeline(epoch, calls)
 
@@ -84,19 +86,19 @@ class Script:
             return list(await pipeline.execute())
 
     async def epoch(self) -> str | None:
-        """Return since when Redis counts, None when it does not."""
+        """Return the identity of Redis' current count; None if Redis has none."""
         with broker_errors():
-            found: str | None = await self.client.hget(FLEET, "epoch")
-        return found
+            epoch: str | None = await self.client.hget(FLEET, "epoch")
+        return epoch
 
     async def servers(self) -> list[str]:
-        """Return the names of the servers that were used of late."""
+        """Return the names of recently used servers."""
         with broker_errors():
             return list(await self.client.zrange(SERVERS, 0, -1))
 
     @asynccontextmanager
     async def subscription(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Give the texts that are published on a channel, on a connection of its own."""
+        """Subscribe to a channel on a separate connection and yield an iterator over its messages."""
         pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         try:
             with broker_errors():
@@ -121,7 +123,7 @@ async def _texts(pubsub: Any) -> AsyncIterator[str]:
 
 @contextmanager
 def broker_errors() -> Iterator[None]:
-    """Raise BrokerUnavailable instead of Redis' errors."""
+    """Translate Redis' errors into BrokerUnavailable."""
     try:
         yield
     except (redis.exceptions.RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""How a mail server stands with the governor, and why, in words."""
+"""The governor's state of a mail server, and its explanation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from muniment.model.server_limits import ServerLimits
 
 @dataclass(frozen=True)
 class ServerState:
-    """One mail server now.
+    """The current state of one mail server.
 
-    `open` connections of the whole fleet, `waiting` for one; `limit` is in force, None: there is none.
-    `learned` from refusals, `learned_reason` what the server said. Seconds until one more is tried (`probe_seconds`),
-    and until the pause ends (`pause_seconds`, 0: there is none). `quiet`: nothing is granted because connections are
-    counted anew.
+    `open`: connections of the whole fleet. `waiting`: processes that wait for a connection. `limit`: the effective
+    limit, None if there is none. `learned`: the limit learned from refusals; `learned_reason`: the server's words.
+    `probe_seconds`: time until one more connection is tried. `pause_seconds`: time until the pause ends, 0 if there
+    is none. `quiet`: no slots are granted because connections are being recounted.
     """
 
     server: str
@@ -30,16 +30,16 @@ class ServerState:
 
     @property
     def limit(self) -> int | None:
-        """The smaller of what is configured and what was learned."""
+        """The smaller of the configured and the learned limit."""
         known = [limit for limit in (self.configured.connections, self.learned) if limit is not None]
         return min(known, default=None)
 
     @property
     def reason(self) -> str:
-        """Why the limit is what it is, and why nobody is let through just now."""
+        """Where the limit comes from, and why no connection is granted at the moment."""
         parts = []
         if self.quiet:
-            parts.append("connections are being counted again, because Redis was away or lost its memory")
+            parts.append("connections are being recounted, because Redis was unavailable or lost its data")
         if self.pause_seconds:
             parts.append(f"pause for {self.pause_seconds:.0f} s: {self.pause_reason}")
         if self.learned is not None and self.limit == self.learned != self.configured.connections:
@@ -47,4 +47,4 @@ class ServerState:
             parts.append(f"learned: {self.learned_reason}{probe}")
         elif self.limit is not None:
             parts.append("configured")
-        return "; ".join(parts) or "no limit is known"
+        return "; ".join(parts) or "no known limit"

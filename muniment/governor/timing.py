@@ -1,4 +1,4 @@
-"""Times and numbers of the governor, in seconds."""
+"""The governor's timing parameters, in seconds."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things last; tests pass shorter ones.
+    """Durations in seconds; tests pass shorter ones.
 
-    A slot that is not renewed runs out after `slot`; every process renews its own each `heartbeat`. `quiet`: how
-    long nothing is granted when the count was lost, more than two heartbeats. `patience`: longest wait in line; `look`:
-    longest time between two looks there, `ticket` after the last one the place is lost. `linger`: a dropped connection
-    counts on for so long. `cooling` … `longest_cooling`: until one connection more than was learned is tried.
-    `pause` … `longest_pause`: what a server that asks for less gets when it names no time; at most
-    `longest_named_pause` when it does. `start`: connections to a server of which nothing is known.
+    `slot`: a slot that is not renewed expires after this time; every process renews its slots each `heartbeat`.
+    `quiet`: how long nothing is granted after the count was lost; more than two heartbeats.
+    `patience`: the longest wait in line. `look`: the longest interval between polls while waiting; `ticket` after the
+    last poll, the place in line is lost.
+    `linger`: how long a dropped connection still counts.
+    `cooling` … `longest_cooling`: the time until a connection above the learned limit is tried.
+    `pause` … `longest_pause`: the pause after throttling if the server names no time; if it does, at most
+    `longest_named_pause`.
+    `start`: the initial number of connections to an unknown server.
     """
 
     heartbeat: float = 5.0
@@ -34,7 +37,7 @@ class Timing:
     start: int = 8
 
     def constants(self) -> str:
-        """Return the line of Lua that stands before the script."""
+        """Return the line of Lua constants to prepend to the script."""
         milliseconds = {
             "TTL": self.slot,
             "TICKET": self.ticket,

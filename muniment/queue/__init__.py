@@ -1,7 +1,7 @@
-"""Publishing work: the only place in the library that knows Celery.
+"""Publishes tasks: the only package of the library that imports Celery.
 
-What is published is a task name of `muniment.jobs` with ids. Publish after the commit
-that created the rows, never before: a worker may be faster than the commit.
+A task consists of a name from `muniment.jobs` and ids. Publish it after the commit that
+created the rows, never before: a worker may be faster than the commit.
 """
 
 from muniment.queue.app import celery_app

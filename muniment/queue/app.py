@@ -1,4 +1,4 @@
-"""How a process gets its Celery application."""
+"""Creates the Celery application of a process."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def celery_app(
     include: tuple[str, ...] = (),
     configure: Callable[[Settings], dict[str, Any]] = lambda _: {},
 ) -> Celery:
-    """Return an application that reads its settings when Celery first needs them, not when it is imported.
+    """Return an application that reads its settings when Celery first needs them, not on import.
 
-    `include` names the modules of its tasks; `configure` may add to the common configuration.
-    Wrong settings end the process with a sentence instead of a traceback.
+    `include` lists the modules with its tasks; `configure` may extend the common configuration.
+    Invalid settings end the process with an error message instead of a traceback.
     """
 
     def configuration() -> dict[str, Any]:
         try:
-            found = settings()
-            if found.redis_url is None:
+            current = settings()
+            if current.redis_url is None:
                 raise Misconfigured("MUNIMENT_REDIS_URL is not set")
-            return celery_config(found.redis_url) | configure(found)
+            return celery_config(current.redis_url) | configure(current)
         except MunimentError as error:
             raise SystemExit(f"error: {error}\nhint: {error.hint}") from error
 
     def configure_logging(**_: object) -> None:
-        found = Settings.from_environment()
-        log.configure(found.log_level, json=found.log_json)
+        current = Settings.from_environment()
+        log.configure(current.log_level, json=current.log_json)
 
     setup_logging.connect(configure_logging, weak=False)
     app = Celery(name, include=include)

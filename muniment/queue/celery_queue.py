@@ -19,20 +19,20 @@ from muniment.secrecy import Secret
 
 
 class CeleryQueue:
-    """Publishes task names; imports no task."""
+    """Publishes tasks by name, without importing them."""
 
     def __init__(self, redis_url: Secret) -> None:
         self._app = Celery("muniment-publisher", set_as_current=False)
         self._app.conf.update(celery_config(redis_url))
-        # One thread: Celery's producers block, and the order of publishing stays.
+        # Celery's producers block; a single thread preserves the order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     async def publish(self, task: str, *ids: int) -> None:
-        """Send a task with its ids; BrokerUnavailable when Redis does not take it."""
+        """Send a task with its ids; raise BrokerUnavailable if Redis does not accept it."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, task, ids)
 
     async def depth(self, queue: str) -> int:
-        """Return the length of a queue; BrokerUnavailable when Redis does not answer."""
+        """Return the length of a queue; raise BrokerUnavailable if Redis does not respond."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._depth, queue)
 
     async def close(self) -> None:
@@ -49,9 +49,9 @@ class CeleryQueue:
 
     def _depth(self, queue: str) -> int:
         with _broker_errors(), self._app.connection_for_read() as connection:
-            # kombu declares its channels without what each transport adds to them
+            # kombu's type annotations lack the attributes that each transport adds
             channel: Any = connection.default_channel
-            # a queue is a Redis list of the queue's name
+            # kombu stores a queue as a Redis list with the queue's name
             return int(channel.client.llen(queue))
 
 

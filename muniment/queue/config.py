@@ -12,27 +12,27 @@ from muniment.secrecy import Secret, check_url
 
 _SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
-#: A task that a worker took and never acknowledged comes back after this time (seconds).
-#: It only matters when a whole worker is lost together with PostgreSQL's leases, so it may be long;
-#: it must be far above a slice's length, or Redis delivers tasks again that are still running.
+#: The broker redelivers a task that a worker took but never acknowledged after this time (seconds).
+#: It only matters if a whole worker is lost together with PostgreSQL's leases, so it may be long.
+#: It must be far longer than a slice: otherwise, redelivery runs a job twice.
 VISIBILITY_TIMEOUT_SECONDS = 3600
 
 
 def celery_config(redis_url: Secret) -> dict[str, Any]:
-    """Return the configuration for a broker at `redis_url`; Misconfigured when that is no URL of a Redis."""
+    """Return the configuration for the broker at `redis_url`; raise Misconfigured if it is not a Redis URL."""
     check_url(redis_url, "MUNIMENT_REDIS_URL", _SCHEMES)
     listen_promptly()
     return {
         "broker_url": redis_url.reveal(),
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # wait for the broker for ever: kill it at any time
+        "broker_connection_max_retries": None,  # wait for the broker without a limit: it may be killed at any time
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
             "socket_timeout": 30,
             "socket_connect_timeout": 10,
             "retry_on_timeout": True,
         },
-        # PostgreSQL holds the results
+        # PostgreSQL stores the results
         "result_backend": None,
         "task_ignore_result": True,
         "task_acks_late": True,

@@ -1,4 +1,4 @@
-"""A queue within the process, for tests and for trying services without a broker."""
+"""A queue in memory, for tests and for running services without a broker."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from muniment.jobs import ROUTES
 
 
 class MemoryQueue:
-    """Keeps tasks until somebody takes them; `lose` and `is_away` play a broker's failures."""
+    """Keeps tasks in a deque; `lose` and `is_away` simulate failures of a broker."""
 
     def __init__(self) -> None:
         self.tasks: deque[tuple[str, tuple[int, ...]]] = deque()
         self.is_away = False
 
     async def publish(self, task: str, *ids: int) -> None:
-        """Append a task; BrokerUnavailable while away."""
+        """Append a task; raise BrokerUnavailable if `is_away`."""
         self._check()
         self.tasks.append((task, ids))
 
     async def depth(self, queue: str) -> int:
-        """Return how many tasks of a queue wait; BrokerUnavailable while away."""
+        """Return the number of waiting tasks of a queue; raise BrokerUnavailable if `is_away`."""
         self._check()
         return sum(ROUTES[task] == queue for task, _ in self.tasks)
 
     def lose(self) -> None:
-        """Forget every task, as an emptied Redis does."""
+        """Drop every task, like a Redis that lost its data."""
         self.tasks.clear()
 
     async def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
     def _check(self) -> None:
         if self.is_away:

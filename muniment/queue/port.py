@@ -1,4 +1,4 @@
-"""What services need of a queue."""
+"""The queue's interface for services."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Queue(Protocol):
-    """Carries tasks to workers; may lose them, and PostgreSQL will know."""
+    """Carries tasks to workers. It may lose tasks: PostgreSQL knows which ones to send again."""
 
     async def publish(self, task: str, *ids: int) -> None:
-        """Send a task with its ids; BrokerUnavailable when it cannot be sent."""
+        """Send a task with its ids; raise BrokerUnavailable if that fails."""
         ...
 
     async def depth(self, queue: str) -> int:
-        """Return how many tasks wait in a queue; BrokerUnavailable when that cannot be known."""
+        """Return the number of waiting tasks in a queue; raise BrokerUnavailable if it is unknown."""
         ...
 
     async def close(self) -> None:
-        """Free the connections."""
+        """Close the connections."""
         ...

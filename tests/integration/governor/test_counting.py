@@ -147,7 +147,7 @@ async def test_a_newcomer_to_an_emptied_redis_waits_as_well(fleet: Fleet) -> Non
     fleet.is_first = False
     member = fleet.member(limit=2, timing=Timing(patience=0.05))
 
-    with pytest.raises(ServerBusy, match="counted again"):
+    with pytest.raises(ServerBusy, match="being recounted"):
         await member.enter(SERVER)
 
 
@@ -166,7 +166,7 @@ async def test_after_redis_was_away_slots_that_ran_out_are_waited_for(fleet: Fle
     await die(absent)
     await asyncio.sleep(0.5)  # what the test is about: time that nobody was heard of
 
-    with pytest.raises(ServerBusy, match="counted again"):
+    with pytest.raises(ServerBusy, match="being recounted"):
         await fleet.member(limit=1, timing=timing).enter(SERVER)
 
 

@@ -200,7 +200,7 @@ async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> N
 
     state = await fleet.state()
     assert state.learned == 6
-    assert "answers in 2.0 s" in state.reason
+    assert "takes 2.0 s" in state.reason
 
 
 async def test_what_was_learned_never_lifts_a_configured_limit(fleet: Fleet) -> None:
