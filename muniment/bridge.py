@@ -1,7 +1,7 @@
-"""From threads to asyncio: one event loop in one thread, with one set of resources, for a whole process.
+"""Connects threads with asyncio: one event loop in one thread, with one set of resources, per process.
 
-Celery cannot run coroutines (celery#6552), and its threads pool has no way to stop a task. A task
-body calls `bridge.run(service)`; `interrupt` cancels what runs, and waits for nobody.
+Celery cannot run coroutines (celery#6552), and its thread pool cannot stop a task. A task body
+calls `bridge.run(service)`; `interrupt` cancels all running services without waiting for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from muniment import log
-from muniment.errors import MunimentError, NotBegun, Transient
+from muniment.errors import MunimentError, NotStarted, Transient
 from muniment.resources import open_resources
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
@@ -25,7 +25,7 @@ _log = log.get(__name__)
 
 _T = TypeVar("_T")
 
-#: A service with everything bound but its principal and its resources.
+#: A service whose only unbound arguments are its principal and its resources.
 Service = Callable[[Principal, Resources], Coroutine[Any, Any, _T]]
 
 _RETRY_SECONDS = 2.0
@@ -35,18 +35,18 @@ _CLEAN_UP_SECONDS = 6.0
 
 
 def wait_for_resources(settings: Callable[[], Settings]) -> None:
-    """Return when every resource can be opened. Servers that are away are waited for; a wrong setting ends the process.
+    """Wait until every resource can be opened. An unavailable server is retried; a wrong setting ends the process.
 
-    To be called before a process takes any work: one that cannot do it must not take it from others.
+    Call this before a process takes work: a process that cannot do the work must not take it from others.
     """
-    told = False
+    warned = False
     while True:
         try:
             asyncio.run(_open_once(settings()))
         except Transient as error:
-            if not told:
-                _log.warning("waiting", error=str(error), hint=error.hint)
-            told = True
+            if not warned:
+                _log.warning("waiting for resources", error=str(error), hint=error.hint)
+            warned = True
             time.sleep(_RETRY_SECONDS)
         except MunimentError as error:
             raise SystemExit(f"error: {error}\nhint: {error.hint}") from error
@@ -60,7 +60,7 @@ async def _open_once(settings: Settings) -> None:
 
 
 class Bridge:
-    """Starts with the first use, so that a process that forks has nothing to carry over."""
+    """An event loop in a thread. It starts on first use, so that a process can fork before that."""
 
     def __init__(self, settings: Callable[[], Settings], *, connections: int = 16) -> None:
         self._settings = settings
@@ -78,12 +78,12 @@ class Bridge:
     def run(self, service: Service[_T]) -> _T:
         """Run a service on the loop and return its result, or raise its error.
 
-        After `interrupt` the service is cancelled, its clean-up is waited for, and
-        `concurrent.futures.CancelledError` is raised. An exception that a signal raises in this
-        thread does the same to all services, and then goes on. NotBegun: `interrupt` came first.
+        `interrupt` cancels the service; `run` waits for its clean-up and raises
+        `concurrent.futures.CancelledError`. If a signal handler raises an exception in this thread,
+        all services are cancelled before it propagates. After `interrupt`, `run` raises NotStarted.
         """
         if self._interrupted.is_set():
-            raise NotBegun
+            raise NotStarted
         loop = self._start()
         future = asyncio.run_coroutine_threadsafe(self._call(service), loop)
         try:
@@ -97,14 +97,14 @@ class Bridge:
             raise
 
     def keep_running(self, service: Service[None], name: str) -> None:
-        """Run a service in the background until `stop`, from the moment the resources open."""
+        """Run a service in the background until `stop`, starting as soon as the resources are open."""
         loop = self._start()
         loop.call_soon_threadsafe(self._spawn, service, name)
 
     def ask(self, service: Service[_T], seconds: float) -> _T:
-        """Run a service beside all others and return its result, or raise its error; TimeoutError after so many seconds.
+        """Run a service beside all others and return its result or raise its error; raise TimeoutError after `seconds`.
 
-        For questions about the process: neither `interrupt` nor anything else cares about it.
+        For health checks: `running` does not count it, and `interrupt` does not cancel it.
         """
 
         async def asked() -> _T:
@@ -113,37 +113,37 @@ class Bridge:
         return _result(asyncio.run_coroutine_threadsafe(asked(), self._start()), seconds)
 
     def beats(self, seconds: float) -> bool:
-        """Whether the loop does something within so many seconds."""
+        """Return whether the loop runs a callback within `seconds`."""
         beat = threading.Event()
         self._start().call_soon_threadsafe(beat.set)
         return beat.wait(seconds)
 
     @property
     def running(self) -> int:
-        """How many services `run` is running."""
+        """Number of services that `run` is executing."""
         return len(self._calls)
 
     @property
     def resources(self) -> Resources | None:
-        """The resources, when they are open."""
+        """The resources; None until they are open."""
         return self._resources
 
     def pause(self, seconds: float) -> None:
-        """Keep the calling thread waiting, until `interrupt` at most."""
+        """Block the calling thread for `seconds`, or until `interrupt`."""
         self._interrupted.wait(seconds)
 
     def interrupt(self) -> None:
-        """Cancel what runs, and whatever `run` is still asked for: the process is shutting down.
+        """Cancel all running services and refuse new ones, because the process is shutting down.
 
-        Returns at once; each `run` ends when its service has cleaned up.
+        Returns at once; each `run` returns when its service has cleaned up.
         """
         self._interrupted.set()
-        loop = self._loop  # without the lock: a signal's handler may have come upon its holder
+        loop = self._loop  # without the lock: a signal handler may have interrupted its holder
         if loop is not None:
             loop.call_soon_threadsafe(self._cancel_calls)
 
     def stop(self) -> None:
-        """Cancel everything, wait for its clean-up, close the resources and end the thread."""
+        """Cancel all services, wait for their clean-up, close the resources and end the thread."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -162,8 +162,8 @@ class Bridge:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # Look-ups of names block a thread for as long as a resolver does not answer: a few profiles
-                # with a dead resolver must not stop the hashing of everybody else.
+                # A DNS lookup blocks a thread until the resolver answers: a few profiles with a dead resolver
+                # must not keep other mailboxes from hashing messages.
                 self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="blocking"))
                 self._thread = threading.Thread(target=self._loop.run_forever, name="asyncio", daemon=True)
                 self._thread.start()
@@ -182,11 +182,11 @@ class Bridge:
 
     def _cancel_calls(self) -> None:
         for task in self._calls:
-            if not task.cancelling():  # a second time would end its clean-up
+            if not task.cancelling():  # a second cancellation would abort its clean-up
                 task.cancel()
 
     async def _open(self) -> Resources:
-        """Open the resources once; a failure is not remembered, the next call tries again."""
+        """Open the resources once; after a failure, the next call tries again."""
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
@@ -201,20 +201,20 @@ class Bridge:
         task.add_done_callback(self._background.discard)
 
     async def _persist(self, service: Service[None], name: str) -> None:
-        told = ""
+        reported = ""
         while True:
             try:
                 resources = await self._open()
-                told = ""
+                reported = ""
                 await service(Principal.process(), resources)
             except MunimentError as error:
-                if str(error) != told:  # once for each reason: several services may wait for hours
+                if str(error) != reported:  # log each reason once: several services may wait for hours
                     _log.warning("background service waits", service=name, error=str(error))
-                told = str(error)
+                reported = str(error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _close(self) -> None:
-        """End the services, then what runs beside them, then all else; each cleans up before the next goes."""
+        """Cancel the services, then the background services, then all other tasks; wait for each group's clean-up."""
         self._cancel_calls()
         await _end(set(self._calls))
         for task in self._background:
@@ -236,6 +236,6 @@ def _result(future: Future[_T], seconds: float) -> _T:
 
 
 async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
-    """Wait until tasks have ended, for a time that leaves enough for those after them."""
+    """Wait until tasks have ended, at most for a part of `_STOP_SECONDS`."""
     if tasks:
         await asyncio.wait([task for task in tasks if task], timeout=_CLEAN_UP_SECONDS)

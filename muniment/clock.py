@@ -1,4 +1,4 @@
-"""Time, asked for in one place so that tests can pass their own."""
+"""The current time, behind a type that tests can replace."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the current time, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)

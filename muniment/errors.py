@@ -33,7 +33,7 @@ What a caller may do about an error is its *type*, never a string to look into::
         ├── RunCancelled          the administrator cancelled the run
         └── BudgetSpent           no room or no time is left to read an attachment
 
-`NotBegun` stands outside of the tree: it is a `CancelledError`, because a caller treats it as one.
+`NotStarted` stands outside of the tree: it is a `CancelledError`, because a caller treats it as one.
 
 The docstring of a class is its default message; `hint` says what a person can do.
 """
@@ -214,5 +214,5 @@ class BudgetSpent(Interrupted):
     """No room or no time is left to read this attachment."""
 
 
-class NotBegun(CancelledError):
+class NotStarted(CancelledError):
     """The process is shutting down, and the service never started."""

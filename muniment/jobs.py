@@ -1,16 +1,16 @@
 """The contract between the processes: task names, queues and arguments.
 
-The broker carries ids only. Whoever publishes needs this module and never a task's code.
+The broker carries ids only. Publishers import this module, never a task's code.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-#: Runs one slice of a job. Arguments: run id, job id.
+#: Run one slice of a job. Arguments: run id, job id.
 ARCHIVE_SLICE = "muniment.archive.slice"
 
-#: Drains the index outbox for a bounded time. Arguments: none.
+#: Drain the index outbox for a bounded time. Arguments: none.
 INDEX_DRAIN = "muniment.index.drain"
 
 
@@ -21,8 +21,8 @@ class Queue(StrEnum):
     INDEX = "index"
 
 
-#: Which queue carries which task.
+#: The queue of each task.
 ROUTES: dict[str, Queue] = {ARCHIVE_SLICE: Queue.ARCHIVE, INDEX_DRAIN: Queue.INDEX}
 
-#: What the ids of a task mean, for people who watch the broker.
+#: The meaning of a task's ids, displayed in Flower.
 ARGUMENTS: dict[str, tuple[str, ...]] = {ARCHIVE_SLICE: ("run", "job"), INDEX_DRAIN: ()}

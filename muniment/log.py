@@ -1,7 +1,7 @@
-"""Structured logs: constant event names, data in keywords, one line each.
+"""Structured logs: constant event names, data in keywords, one line per event.
 
-`bind` puts run and job ids on every later line of the same task; nothing here
-may ever be given a password (a `Secret` hides itself even so).
+`bound` adds run and job ids to every line within a block. Never log a password
+(a `Secret` hides its value in any case).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ bound = bound_contextvars
 
 
 def configure(level: str = "INFO", *, json: bool = False) -> None:
-    """Send Muniment's events and the standard library's records to standard error."""
+    """Write Muniment's events and the standard library's log records to standard error."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -41,6 +41,6 @@ def configure(level: str = "INFO", *, json: bool = False) -> None:
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
-    """Return the logger of a module: `log = get(__name__)`."""
+    """Return a module's logger: `log = get(__name__)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

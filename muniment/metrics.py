@@ -1,4 +1,4 @@
-"""What each process counts of its own work, in Prometheus' terms; `muniment.exporter` shows it.
+"""Prometheus metrics of each process' own work; `muniment.exporter` serves them.
 
 Counted per batch, command or slice, never per message: counting must cost nothing. The whole list, with what the
 scheduler adds about the fleet, is in docs/reference/metrics.md.
@@ -13,11 +13,11 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-#: Muniment's own families; the library's default registry is Flower's.
+#: Muniment's own metrics; Flower uses the library's default registry.
 REGISTRY = CollectorRegistry()
 
-#: Names the folder where children of a prefork pool leave their numbers for their parent. A convention of
-#: prometheus_client, which reads it when it is imported: it must be set, and the folder made, before the process begins.
+#: Environment variable for the folder where the children of a prefork pool store their metrics for the parent.
+#: prometheus_client reads it on import: it must be set, and the folder must exist, before the process starts.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -26,12 +26,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Stage(StrEnum):
     """A part of a message's journey (docs/explanation/architecture.md)."""
 
-    OPEN = "open"  # connect, log in, list the folders
-    ROOM = "room"  # waiting for a share of the memory budget
-    PREPARE = "prepare"  # hash, header fields
+    OPEN = "open"  # connect, log in, list folders
+    ROOM = "room"  # wait for a share of the memory budget
+    PREPARE = "prepare"  # hash messages, parse header fields
     COMPRESS = "compress"
     COMMIT = "commit"  # the transaction
-    INDEX = "index"  # one batch out of the outbox
+    INDEX = "index"  # one batch from the outbox
 
 
 STAGES = Histogram(
@@ -60,7 +60,7 @@ SLICES_RUNNING = Gauge(
     "muniment_slices_running", "Mailboxes that are being archived.", multiprocess_mode="livesum", registry=REGISTRY
 )
 CONNECTIONS = Gauge(
-    "muniment_imap_connections", "Connections to mail servers.", multiprocess_mode="livesum", registry=REGISTRY
+    "muniment_imap_connections", "Open connections to mail servers.", multiprocess_mode="livesum", registry=REGISTRY
 )
 COMMANDS = Histogram(
     "muniment_imap_command_seconds",
@@ -95,14 +95,14 @@ RECOVERED = Counter(
 
 @contextmanager
 def timed(stage: Stage) -> Iterator[None]:
-    """Measure a step that ends well; what failed has no typical length."""
+    """Measure the duration of a stage if it succeeds; a failure has no typical duration."""
     began = time.perf_counter()
     yield
     STAGES.labels(stage.value).observe(time.perf_counter() - began)
 
 
-def _begin_at_zero() -> None:
-    """Show from the beginning what will be counted: a counter that appears with its first event hides that event."""
+def _start_at_zero() -> None:
+    """Export counters before their first event: Prometheus misses the increase of a counter that appears at 1."""
     for outcome in ("archived", "known", "quarantined"):
         MESSAGES.labels(outcome)
     for outcome in ("indexed", "failed"):
@@ -111,4 +111,4 @@ def _begin_at_zero() -> None:
         RECOVERED.labels(reason)
 
 
-_begin_at_zero()
+_start_at_zero()

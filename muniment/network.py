@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from muniment.imap import ImapSession
-from muniment.mailserver import Limits, MailSession, Numbering, diagnose_way
+from muniment.mailserver import Limits, MailSession, Numbering, diagnose_connection
 from muniment.model.finding import Finding
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
@@ -23,4 +23,4 @@ class NetworkConnector:
 
     def diagnose(self, server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
         """Yield what is found about the name, TCP and TLS of the server."""
-        return diagnose_way(server, limits)
+        return diagnose_connection(server, limits)

@@ -1,4 +1,4 @@
-"""Opens what a process works with, in order, and closes it in reverse order."""
+"""Opens the resources of a process in order, and closes them in reverse order."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from muniment.settings import Settings
 
 @asynccontextmanager
 async def open_database_only(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
-    """Open the database and nothing else: no broker and no key is needed.
+    """Open only the database; requires neither the broker nor the key.
 
-    DatabaseUnavailable when PostgreSQL does not answer, Misconfigured when no database is set.
+    Raises DatabaseUnavailable if PostgreSQL does not respond, Misconfigured if no database is set.
     """
     if settings.database_url is None:
         settings = endpoints.resolve(settings)
@@ -39,10 +39,10 @@ async def open_database_only(settings: Settings, *, connections: int = 10) -> As
 
 @asynccontextmanager
 async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
-    """Open everything; DatabaseUnavailable or Misconfigured when something cannot be opened."""
+    """Open all resources; raise DatabaseUnavailable or Misconfigured if one cannot be opened."""
     settings = endpoints.resolve(settings)
     if settings.database_url is None or settings.redis_url is None:
-        raise Misconfigured("MUNIMENT_DATABASE_URL and MUNIMENT_REDIS_URL are needed")
+        raise Misconfigured("MUNIMENT_DATABASE_URL and MUNIMENT_REDIS_URL are required")
     secrets = SecretBox.from_key_file(settings.key_file)
     async with AsyncExitStack() as stack:
         database = await Database.open(

@@ -1,4 +1,4 @@
-"""How long to wait before another try: a pure function, randomness passed in."""
+"""Back-off: how long to wait before the next attempt. A pure function; the random generator is an argument."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ class Backoff:
     cap_seconds: float = 300.0
 
     def seconds(self, attempt: int, rng: random.Random | None = None) -> float:
-        """Return the seconds to wait after `attempt` (1 = first failure)."""
+        """Return the seconds to wait after failure number `attempt` (starting at 1)."""
         ceiling = min(self.cap_seconds, self.first_seconds * 2.0 ** min(attempt - 1, 32))
         return (rng or random).uniform(ceiling / 2, ceiling)

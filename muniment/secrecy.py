@@ -1,4 +1,4 @@
-"""Secrets: a string that hides itself, and the box that encrypts it at rest."""
+"""Secrets: a string type that hides its value, and encryption at rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HOST = re.compile(r"([^:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 
 class Secret:
-    """A string that shows itself only when asked with `reveal()`."""
+    """A string whose value only `reveal()` returns; `str` and `repr` hide it."""
 
     __slots__ = ("_value",)
 
@@ -33,7 +33,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the secret itself."""
+        """Return the plaintext."""
         return self._value
 
     def __bool__(self) -> bool:
@@ -55,22 +55,23 @@ class Secret:
 class SecretBox:
     """Encrypts secrets with AES-256-GCM.
 
-    The *purpose* is authenticated with the ciphertext: a value that was sealed
-    for one purpose cannot be opened for another.
+    The *purpose* is authenticated with the ciphertext: a value sealed for one
+    purpose cannot be opened for another.
     """
 
     _key: Secret
 
     @classmethod
     def from_key_file(cls, path: Path) -> SecretBox:
-        """Read the key that `create_key_file` wrote; Misconfigured if it is missing or no key."""
+        """Read the key that `create_key_file` wrote; raise Misconfigured if the file is missing or invalid."""
         try:
             text = path.read_text("ascii").strip()
             key = base64.b64decode(text, validate=True)
         except OSError as error:
             raise Misconfigured(
                 f"cannot read the secret key file {path}: {error.strerror}",
-                hint="MUNIMENT_SECRET_KEY_FILE must name it, the same one everywhere; `muniment key create` makes the first.",
+                hint="MUNIMENT_SECRET_KEY_FILE must name the same key file in every process; "
+                "`muniment key create` creates one.",
             ) from error
         except ValueError as error:
             raise Misconfigured(f"{path} is not a Muniment secret key file") from error
@@ -84,7 +85,7 @@ class SecretBox:
         return _VERSION + nonce + self._cipher().encrypt(nonce, secret.reveal().encode(), purpose.encode())
 
     def open(self, sealed: bytes, *, purpose: str) -> Secret:
-        """Return what `seal` was given; Misconfigured when the key or the purpose differs."""
+        """Return the plaintext passed to `seal`; raise Misconfigured if the key or the purpose differs."""
         nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             if sealed[:1] != _VERSION or len(nonce) < _NONCE_BYTES:
@@ -93,7 +94,7 @@ class SecretBox:
         except InvalidTag as error:
             raise Misconfigured(
                 "a stored credential cannot be decrypted with this key",
-                hint="MUNIMENT_SECRET_KEY_FILE must name the key file that encrypted it.",
+                hint="MUNIMENT_SECRET_KEY_FILE must name the key file that was used to encrypt it.",
             ) from error
 
     def _cipher(self) -> AESGCM:
@@ -101,43 +102,43 @@ class SecretBox:
 
 
 def check_url(url: Secret, name: str, schemes: Sequence[str]) -> None:
-    """Raise Misconfigured when the URL in the setting `name` is none, or of another scheme; never shows a part of it.
+    """Raise Misconfigured if the setting `name` is not a URL with one of the schemes; never shows any part of it.
 
-    Libraries answer a URL whose password holds a `/` or `#` with an error that quotes the password.
+    Given a URL whose password contains `/` or `#`, libraries raise errors that quote the password.
     """
     text = url.reveal()
     scheme, _, rest = text.partition("://")
     place, _, behind = _PLACE_END.sub(" ", rest, count=1).partition(" ")
     login, _, hosts = place.rpartition("@")
-    # A password with a slash ends the place too soon: then the @ stands behind it.
+    # A slash in the password ends the network location too early: then the @ comes after it.
     cut_off = "@" in behind and "@" not in place
     broken = cut_off or "#" in text or _BRACKET.search(login)
-    # libpq and asyncpg take several hosts, for a fail-over
+    # libpq and asyncpg accept several hosts, for failover
     if scheme not in schemes or broken or not all(map(_HOST.fullmatch, hosts.split(","))):
         raise Misconfigured(
             f"{name} is not a URL like {schemes[0]}://user:password@host:port/name",
-            hint="In user and password write / # ? @ : [ ] and % as %2F %23 %3F %40 %3A %5B %5D %25 (percent-encoding).",
+            hint="Percent-encode / # ? @ : [ ] % in user and password as %2F %23 %3F %40 %3A %5B %5D %25.",
         )
 
 
 def place(url: Secret | None) -> str:
-    """Return where a checked URL leads, without user, password and options; a socket is its path."""
+    """Return the host and port of a checked URL, or the path of its socket, without credentials and options."""
     parts = urlsplit(url.reveal() if url is not None else "")
     return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [parts.path])[0]
 
 
 def create_key_file(path: Path) -> None:
-    """Write a fresh 256-bit key to `path` with mode 0600, unless the file exists."""
+    """Write a new 256-bit key to `path` with mode 0600, unless the file exists."""
     if not path.exists():
         create_private_file(path, base64.b64encode(AESGCM.generate_key(bit_length=256)) + b"\n")
 
 
 def create_private_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` with mode 0600, unless the file exists; missing folders get mode 0700.
+    """Write `content` to `path` with mode 0600, unless the file exists; create missing folders with mode 0700.
 
-    It is written and synced under another name and then linked into place: a crash leaves
-    either no file or a whole one, and of two racing processes one wins. The other name is
-    random: two containers on one volume may have the same process id.
+    The content is written and synced under a temporary name, which is then linked to `path`: a
+    crash leaves no file or a complete one, and if two processes race, one wins. The temporary
+    name is random, because two containers that share a volume may have the same process id.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mode 0600

@@ -1,4 +1,4 @@
-"""The Celery application of the scheduler: beat alone, no tasks."""
+"""The Celery application of the scheduler: beat only, without tasks."""
 
 from __future__ import annotations
 

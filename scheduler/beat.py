@@ -1,7 +1,7 @@
-"""Celery beat's scheduler, with entries that run here instead of being published.
+"""A scheduler for Celery beat that runs its entries in this process instead of publishing them.
 
-A tick that went through the broker would wait behind a queue of slices, and would be lost with
-the very broker whose loss it repairs (docs/decisions/0003).
+A tick sent through the broker would wait behind a queue of slices, and would be lost together with
+the broker whose data loss it repairs (docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = log.get(__name__)
 
 
 class TickScheduler(Scheduler):
-    """Runs each entry of `scheduler.schedule` when it is due; keeps no file."""
+    """Runs each entry of `scheduler.schedule` when it is due; stores no state on disk."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._bridge = Bridge(settings, connections=4)
@@ -32,19 +32,19 @@ class TickScheduler(Scheduler):
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Make every entry due at once."""
-        found = settings()
+        """Start the exporter and background services, and make every entry due immediately."""
+        current = settings()
         fleet = FleetCollector()
-        self._exporter = Exporter("scheduler", self._bridge, found, [fleet])
+        self._exporter = Exporter("scheduler", self._bridge, current, [fleet])
         self._exporter.start()
         wait_for_resources(settings)
-        if found.metrics_port is not None:
+        if current.metrics_port is not None:
             self._bridge.keep_running(partial(watch_fleet, publish=fleet.publish), "fleet facts")
-        self._due = {entry: time.monotonic() for entry in schedule(found)}
+        self._due = {entry: time.monotonic() for entry in schedule(current)}
         self._bridge.keep_running(partial(report_process, kind="scheduler", concurrency=1), "report")
 
     def tick(self, *_: object, **__: object) -> float:
-        """Run what is due and return the seconds until the next entry."""
+        """Run the entries that are due and return the seconds until the next one."""
         for entry, due in self._due.items():
             if due <= time.monotonic():
                 self._run(entry)
@@ -67,7 +67,7 @@ class TickScheduler(Scheduler):
                 self._bridge.run(entry.service)
         except MunimentError as error:
             metrics.TICK_FAILURES.labels(entry.name).inc()
-            _log.warning("tick failed, it comes again", entry=entry.name, error=str(error))
-        except Exception:  # noqa: BLE001 - beat must outlive a bug in one entry: the others recover jobs
+            _log.warning("schedule entry failed and will run again", entry=entry.name, error=str(error))
+        except Exception:  # noqa: BLE001 - beat must survive a bug in one entry: the others recover jobs
             metrics.TICK_FAILURES.labels(entry.name).inc()
-            _log.exception("tick crashed, it comes again", entry=entry.name)
+            _log.exception("schedule entry crashed and will run again", entry=entry.name)

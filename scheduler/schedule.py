@@ -1,4 +1,4 @@
-"""The schedule as data: what is done again and again, and how often."""
+"""The schedule: periodic services and their intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from muniment.settings import Settings
 
 @dataclass(frozen=True)
 class Entry:
-    """A service that runs every `seconds`; it must bear being run twice, or at two places at once."""
+    """A service that runs every `seconds`. It must be idempotent and safe to run concurrently with itself."""
 
     name: str
     service: Service[None]
@@ -25,12 +25,12 @@ class Entry:
 
 
 def settings() -> Settings:
-    """Read the settings, with the servers of a running `muniment up` where none are set."""
+    """Read the settings; missing URLs are taken from a running `muniment up`."""
     return endpoints.resolve(Settings.from_environment())
 
 
 def schedule(settings: Settings) -> tuple[Entry, ...]:
-    """Return every entry."""
+    """Return all entries."""
     return (
         Entry("start due runs", start_due_runs, settings.tick_seconds),
         Entry("pump runs", pump_runs, settings.tick_seconds),

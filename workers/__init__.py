@@ -1,4 +1,4 @@
-"""PROCESS: the workers, `celery -A workers worker -Q archive --pool=threads -c 50`."""
+"""PROCESS: a worker, `celery -A workers worker -Q archive --pool=threads -c 50`."""
 
 from workers.app import app
 

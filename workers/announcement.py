@@ -1,4 +1,4 @@
-"""What a worker says about itself: what it will do, why it stops, and what became of its work."""
+"""Log events about the worker itself: what it will do, why it stops, and what happens to its tasks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _WORK = {
     Queue.INDEX: "make archived messages searchable",
 }
 
-#: Celery's two ways to end, in the words of an operator.
-_WAYS = {
-    "Warm": "slices are handed back after the batch in hand",
-    "Cold": "at once; leases that cannot be given back run out",
+#: What Celery's two kinds of shutdown mean for an operator.
+_SHUTDOWNS = {
+    "Warm": "each slice finishes its current batch, then its job is handed back",
+    "Cold": "at once; leases that cannot be released expire",
 }
 
 
 class Announcement:
-    """One worker's words, as log lines."""
+    """Logs the lifecycle of one worker."""
 
     def __init__(self) -> None:
         self._stopping: float | None = None
 
     def starting(self, queue: Queue, concurrency: int, settings: Settings) -> None:
-        """Say what the worker will do, and with what."""
+        """Log the worker's task and its configuration."""
         own = {"memory_budget_mib": settings.memory_budget_bytes // 2**20} if queue is Queue.ARCHIVE else {}
         _log.info(
             "worker starts",
@@ -44,17 +44,17 @@ class Announcement:
         )
 
     def ready(self) -> None:
-        """Say that it takes work, and how it is stopped."""
-        _log.info("worker takes work", stop="SIGTERM hands work back, SIGQUIT ends at once")
+        """Log that the worker takes work, and how to stop it."""
+        _log.info("worker takes work", stop="SIGTERM hands jobs back, SIGQUIT exits at once")
 
     def stopping(self, signal: str, how: str, running: int) -> None:
-        """Say why it stops; `running`: tasks whose work has to be given back."""
+        """Log why the worker stops; `running`: the number of tasks whose jobs must be handed back."""
         if self._stopping is not None:
-            return  # Celery tells of a SIGQUIT once more, or not
+            return  # Celery may report a SIGQUIT a second time
         self._stopping = time.monotonic()
-        _log.info("worker stops", reason=signal, how=_WAYS.get(how, how), running=running)
+        _log.info("worker stops", reason=signal, how=_SHUTDOWNS.get(how, how), running=running)
 
     def stopped(self) -> None:
-        """Say that it is over."""
+        """Log that the worker has stopped."""
         seconds = 0.0 if self._stopping is None else time.monotonic() - self._stopping
         _log.info("worker stopped", seconds=round(seconds, 1))

@@ -1,4 +1,4 @@
-"""The Celery application of the workers, and of Flower that watches them."""
+"""The Celery application of the workers and of Flower."""
 
 from __future__ import annotations
 

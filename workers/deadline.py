@@ -1,8 +1,8 @@
-"""How long a worker may take to end.
+"""Limits how long a worker may take to exit.
 
-Celery's warm shutdown waits for its tasks and for a last word from the broker, however long that takes; its cold
-shutdown waits in a signal handler for the threads of a pool, which it has no way to stop. An operator, systemd and
-Kubernetes want it sooner: then leases that could not be given back run out.
+Celery's warm shutdown waits without a limit for its tasks and for the broker; its cold shutdown waits in a signal
+handler for the threads of the pool, which it cannot stop. Operators, systemd and Kubernetes need an earlier exit;
+leases that were not released by then expire.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from muniment import log
 
 _log = log.get(__name__)
 
-#: After SIGQUIT, so long leases may take to be given back (seconds).
+#: How long releasing leases may take after SIGQUIT (seconds).
 QUIT_SECONDS = 3.0
 
 
 def quit_at_once(stop: Callable[[], None]) -> None:
-    """Handle SIGQUIT in this process, which must have Celery's handlers already; call it in the main thread.
+    """Handle SIGQUIT. Call this in the main thread, after Celery has installed its own handlers.
 
-    `stop` tells whoever works, before Celery begins to wait for them.
+    `stop` interrupts the running tasks before Celery begins to wait for them.
     """
     celery = signal.getsignal(signal.SIGQUIT)
 
@@ -41,14 +41,14 @@ def quit_at_once(stop: Callable[[], None]) -> None:
 
 
 def end_within(seconds: float) -> None:
-    """End this process and its children when it still runs after so many seconds."""
+    """Kill this process and its children if it is still running after `seconds`."""
     timer = threading.Timer(seconds, _end, [seconds])
     timer.daemon = True
     timer.start()
 
 
 def _end(seconds: float) -> None:
-    _log.warning("worker ends without having handed back everything", waited_seconds=seconds)
+    _log.warning("worker exits without having handed back all jobs", waited_seconds=seconds)
     for child in psutil.Process().children(recursive=True):
         try:
             child.kill()

@@ -1,9 +1,9 @@
-"""Flower, closed by default: what `celery -A workers flower` gets without any option.
+"""Secure defaults for Flower, as started by `celery -A workers flower` without options.
 
-Out of the box Flower listens on every address and asks nobody for a password. Its page
-can cancel tasks and stop workers, so Muniment gives it an address, a user, a password and
-a list of tasks that shows their ids. Whatever the operator says on Flower's command line,
-in `FLOWER_*` variables or in `flowerconfig.py` wins.
+By default, Flower listens on every address and requires no password. Its pages can cancel
+tasks and stop workers, so Muniment sets an address, a user, a password and the columns of
+the task list. Flower's command line, `FLOWER_*` variables and `flowerconfig.py` take
+precedence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from muniment.errors import Misconfigured
 from muniment.secrecy import Secret, create_private_file
 from muniment.settings import Settings
 
-#: Columns of Flower's task list. Its default leaves out `args`, where run and job are.
+#: Columns of Flower's task list. The default omits `args`, which contains the run and job ids.
 TASKS_COLUMNS = "name,args,state,received,started,runtime,worker,uuid"
 
 _PASSWORD_BYTES = 24
@@ -30,11 +30,11 @@ _log = log.get(__name__)
 
 
 def secure(settings: Settings) -> None:
-    """Give Flower Muniment's defaults when this process turns out to be Flower.
+    """Apply Muniment's defaults if this process is Flower.
 
-    Call it when the Celery app is made or configured; in workers it does nothing. Flower sends
-    `import_modules`, and then reads the app's configuration, after it read all its own options
-    and before it listens: only then are its options known and can still be changed.
+    Call this when the Celery app is created or configured; it does nothing in workers. Flower sends
+    `import_modules` and then reads the app's configuration, after it has parsed its own options
+    and before it listens. That is the only time when its options are known and can still be changed.
     """
 
     def apply(**_: object) -> None:
@@ -43,23 +43,23 @@ def secure(settings: Settings) -> None:
         try:
             _apply_defaults(settings)
         except Misconfigured as error:
-            # Celery only logs an Exception of a signal handler, with a traceback.
+            # Celery logs an Exception from a signal handler with a traceback and continues.
             raise SystemExit(f"Flower does not start: {error}. {error.hint}".rstrip()) from error
 
     import_modules.connect(apply, weak=False)
-    # An app that is configured late calls this when the signal is already gone.
+    # If the app is configured late, the signal has already been sent.
     apply()
 
 
 def password_file(settings: Settings) -> Path:
-    """Return the file that holds Flower's password, made or not yet."""
+    """Return the path of Flower's password file, which may not exist yet."""
     return settings.flower_password_file or settings.data / "flower.password"
 
 
 def password(settings: Settings) -> Secret:
-    """Return Flower's password; one that is not configured is made on first use.
+    """Return Flower's password; create one on first use if none is configured.
 
-    Misconfigured when the password's file cannot be read or written or holds no usable password.
+    Raises Misconfigured if the password file cannot be read or written, or contains no usable password.
     """
     path = password_file(settings)
     try:
@@ -72,7 +72,7 @@ def password(settings: Settings) -> Secret:
             hint="MUNIMENT_FLOWER_PASSWORD_FILE must name a file that this process can read.",
         ) from error
     except UnicodeDecodeError:
-        # Not chained: the error holds the file's bytes. Flower cannot compare other characters.
+        # Not chained: the error contains the file's bytes. Flower can compare ASCII only.
         raise Misconfigured(f"the password in {path} must consist of ASCII characters") from None
     if not text:
         raise Misconfigured(f"the password file {path} is empty")
@@ -91,15 +91,15 @@ def _apply_defaults(settings: Settings) -> None:
     if options.basic_auth or options.auth:
         return
     if ":" in settings.flower_user or not settings.flower_user.isascii():
-        # RFC 7617 §2: everything before the first colon is the user.
+        # RFC 7617 §2: the user name ends at the first colon.
         raise Misconfigured("MUNIMENT_FLOWER_USER must be ASCII without a colon")
     options.basic_auth = [f"{settings.flower_user}:{password(settings).reveal()}"]
-    _log.info("flower asks for a password", user=settings.flower_user, password_file=str(password_file(settings)))
+    _log.info("flower requires a password", user=settings.flower_user, password_file=str(password_file(settings)))
 
 
 def _unless_chosen(name: str, value: object) -> None:
-    # Tornado does not tell a default from the same value chosen by hand: look where a hand would have written it.
-    option = options._options[name.replace("_", "-")]  # noqa: SLF001 - there is no public way to ask
+    # Tornado does not distinguish a default from the same value set explicitly: check the command line and environment.
+    option = options._options[name.replace("_", "-")]  # noqa: SLF001 - there is no public accessor
     spellings = tuple(f"{dashes}{word}" for dashes in ("-", "--") for word in {name, name.replace("_", "-")})
     typed = any(argument.partition("=")[0] in spellings for argument in sys.argv)
     if not typed and f"FLOWER_{name.upper()}" not in os.environ and option.value() == option.default:

@@ -1,4 +1,4 @@
-"""What happens when a worker process starts and stops."""
+"""Handlers for the start and stop of worker processes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from celery.signals import (
 from muniment import log
 from muniment.bridge import Bridge, wait_for_resources
 from muniment.embedded import endpoints
-from muniment.exporter import Budget, Exporter, forget_former_children
+from muniment.exporter import Budget, Exporter, remove_stale_metrics
 from muniment.jobs import Queue
-from muniment.process import collect_garbage_seldom
+from muniment.process import reduce_garbage_collection
 from muniment.services.operating.report_process import report_process
 from muniment.settings import Settings
 from workers.announcement import Announcement
@@ -29,17 +29,17 @@ from workers.deadline import end_within, quit_at_once
 
 
 def settings() -> Settings:
-    """Read the settings, with the servers of a running `muniment up` where none are set."""
+    """Read the settings; missing URLs are taken from a running `muniment up`."""
     return endpoints.resolve(Settings.from_environment())
 
 
-#: The one bridge of this process, on which tasks run.
+#: The bridge that runs the tasks of this process.
 bridge = Bridge(settings)
 
-#: The process above a prefork pool runs no task; what is asked of it must not be carried over into its children.
-_aside = Bridge(settings, connections=1)
+#: For the parent of a prefork pool, which runs no tasks. Its children must not inherit a started bridge.
+_parent_bridge = Bridge(settings, connections=1)
 
-#: Archiving comes first: where both share a machine, the index takes the CPU time that is left, and catches up after.
+#: Archiving has priority: on a shared machine, indexing uses the remaining CPU time and catches up later.
 INDEX_NICENESS = 10
 
 _announcement = Announcement()
@@ -47,7 +47,7 @@ _exporter: Exporter | None = None
 
 
 def connect() -> None:
-    """Listen to Celery's signals; in a process that is no worker none of them comes."""
+    """Connect to Celery's signals; they are sent only in worker processes."""
     worker_init.connect(_on_init, weak=False)
     worker_ready.connect(_on_ready, weak=False)
     worker_process_init.connect(_on_child, weak=False)
@@ -58,30 +58,30 @@ def connect() -> None:
 
 def _on_init(sender: Any, **_: object) -> None:
     try:
-        _introduce(sender)
-    finally:  # Celery swallows what a signal's handler raises: without its resources no worker may take work
+        _set_up(sender)
+    finally:  # Celery swallows exceptions of signal handlers, but no worker may take work without its resources
         wait_for_resources(settings)
 
 
-def _introduce(sender: Any) -> None:
-    """Say what this worker will do, and let it be watched."""
-    global _exporter  # noqa: PLW0603 - one process, one exporter
-    found = settings()
-    log.configure(found.log_level, json=found.log_json)  # Celery does it only after this signal
+def _set_up(sender: Any) -> None:
+    """Configure logging, log what this worker will do, and start its exporter."""
+    global _exporter  # noqa: PLW0603 - one exporter per process
+    current = settings()
+    log.configure(current.log_level, json=current.log_json)  # Celery does this only after this signal
     queue = _queue(sender)
     if queue is Queue.INDEX:
         os.nice(INDEX_NICENESS)
-    _announcement.starting(queue, sender.concurrency, found)
-    forget_former_children()
+    _announcement.starting(queue, sender.concurrency, current)
+    remove_stale_metrics()
     if _is_prefork(sender):
-        _exporter = Exporter(queue.value, _aside, found)
+        _exporter = Exporter(queue.value, _parent_bridge, current)
     else:
-        _exporter = Exporter(queue.value, bridge, found, [Budget(bridge, found.memory_budget_bytes)])
+        _exporter = Exporter(queue.value, bridge, current, [Budget(bridge, current.memory_budget_bytes)])
     _exporter.start()
 
 
 def _on_ready(sender: Any, **_: object) -> None:
-    """Report a pool of threads; the children of a prefork pool report themselves."""
+    """Announce the worker; start reporting for a thread pool. The children of a prefork pool report themselves."""
     worker = sender.controller
     quit_at_once(partial(_stop, "SIGQUIT", "Cold"))
     _announcement.ready()
@@ -90,23 +90,23 @@ def _on_ready(sender: Any, **_: object) -> None:
 
 
 def _on_child(**_: object) -> None:
-    collect_garbage_seldom()
+    reduce_garbage_collection()
     if _exporter is not None:
-        _exporter.leave_to_parent()
+        _exporter.close_in_child()
     bridge.keep_running(partial(report_process, kind=Queue.INDEX.value, concurrency=1), "report")
 
 
 def _on_stopping(sig: str, how: str, **_: object) -> None:
-    # Warm shutdown waits for the tasks that run: hand their jobs back now, do not finish the slices.
+    # A warm shutdown waits for the running tasks: hand their jobs back now instead of finishing the slices.
     _stop(sig, how)
     end_within(Settings.from_environment().stop_seconds)
 
 
 def _stop(sig: str, how: str) -> None:
-    """Interrupt what runs, and say so; called by signals' handlers."""
+    """Interrupt the running tasks and log it; called by signal handlers."""
     running = bridge.running
     bridge.interrupt()
-    # In a thread: the handler may have come upon the main thread in the middle of a log line.
+    # In a thread: the signal may have interrupted the main thread while it holds the log's lock.
     Thread(target=_announcement.stopping, args=(sig, how, running), name="announcement").start()
 
 
@@ -114,7 +114,7 @@ def _on_stopped(**_: object) -> None:
     if _exporter is not None:
         _exporter.stop()
     bridge.stop()
-    _aside.stop()
+    _parent_bridge.stop()
     _announcement.stopped()
 
 

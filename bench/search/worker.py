@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.search.store import opened
 from muniment import log
-from muniment.process import collect_garbage_seldom
+from muniment.process import reduce_garbage_collection
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.settings import Settings
 
@@ -29,5 +29,5 @@ async def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     log.configure("WARNING", json=False)
-    collect_garbage_seldom()
+    reduce_garbage_collection()
     asyncio.run(main(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Numbers of the children of a prefork pool: prometheus_client keeps them in files that the parent adds up."""
+"""Metrics of a prefork pool's children: prometheus_client stores them in files that the parent aggregates."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from muniment.metrics import FOLDER_VARIABLE
 
 
 def children_folder() -> Path | None:
-    """Return where children leave their numbers; None: they leave none."""
+    """Return the folder where children store their metrics; None if they do not."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return Path(folder) if folder else None
 
 
-def forget_former_children() -> None:
-    """Remove what an earlier worker left in the folder: counters begin at 0 with a new process."""
+def remove_stale_metrics() -> None:
+    """Remove the files of an earlier worker, because the counters of a new process start at 0."""
     folder = children_folder()
     for file in folder.glob("*.db") if folder is not None else ():
         if not file.stem.endswith(f"_{os.getpid()}"):

@@ -31,19 +31,19 @@ _log = log.get(__name__)
 
 
 class Exporter:
-    """Serves the metrics and the health of this process until `stop`."""
+    """Serves the metrics and health checks of this process until `stop`."""
 
     def __init__(self, kind: str, bridge: Bridge, settings: Settings, more: Sequence[Collector] = ()) -> None:
-        """Prepare for a process of this `kind` (scheduler, archive, index); `more`: what else it can tell."""
+        """Prepare for a process of this `kind` (scheduler, archive, index) with `more` collectors."""
         self._settings = settings
         self._bridge = bridge
         self._registry = _registry(kind, settings, more)
         self._server: WSGIServer | None = None
 
     def start(self) -> None:
-        """Listen at `metrics_address` and `metrics_port`; without a port do nothing.
+        """Listen on `metrics_address` and `metrics_port`; without a port, do nothing.
 
-        A port that is taken is logged, and the process goes on: watching archiving is less than archiving.
+        If the port is in use, log an error and continue: archiving is more important than monitoring it.
         """
         settings = self._settings
         if settings.metrics_port is None:
@@ -63,13 +63,13 @@ class Exporter:
                 address=settings.metrics_address,
                 port=settings.metrics_port,
                 error=error.strerror or str(error),
-                hint="Give each process on this machine a MUNIMENT_METRICS_PORT of its own.",
+                hint="Set a different MUNIMENT_METRICS_PORT for each process on this machine.",
             )
             return
         self._server = server
         self._bridge.keep_running(measure_lag, "event loop lag")
         Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-        _log.info("metrics", url=f"http://{settings.metrics_address}:{server.server_port}/metrics")
+        _log.info("serving metrics", url=f"http://{settings.metrics_address}:{server.server_port}/metrics")
 
     def stop(self) -> None:
         """Close the port."""
@@ -77,8 +77,8 @@ class Exporter:
             self._server.shutdown()
             self._server.server_close()
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: the port is the parent's."""
+    def close_in_child(self) -> None:
+        """Close the inherited socket in a forked child; the parent keeps the port."""
         if self._server is not None:
             self._server.socket.close()
 

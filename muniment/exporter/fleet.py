@@ -1,6 +1,6 @@
-"""Facts about the whole fleet as Prometheus reads them; the scheduler shows them.
+"""Prometheus metrics about the whole fleet, exported by the scheduler.
 
-Two schedulers show the same facts twice: ask for `max by (…)` of them, never for a sum over instances.
+Two schedulers export the same facts twice: query them with `max by (…)`, never as a sum over instances.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from muniment.services.operating.watch_fleet import LAG_BOUNDS, FleetFacts
 
 
 class FleetCollector(Collector):
-    """Shows the last facts that were published, with the time when they were taken."""
+    """Exports the last published facts and the time when they were collected."""
 
     def __init__(self) -> None:
         self._facts: FleetFacts | None = None
 
     def publish(self, facts: FleetFacts) -> None:
-        """Take newer facts."""
+        """Replace the facts."""
         self._facts = facts
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: what is told is not the same all the time."""
+        """Return nothing: the metrics vary with the facts."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Return the last facts; nothing when there are none yet."""
+        """Yield metrics from the last facts; nothing if there are none yet."""
         facts = self._facts
         if facts is None:
             return
-        yield _one(
+        yield _gauge(
             "muniment_fleet_facts_timestamp_seconds", "When the facts in muniment_fleet_* were collected.", facts.taken
         )
         yield from _archive(facts)
@@ -46,19 +46,19 @@ class FleetCollector(Collector):
 
 def _archive(facts: FleetFacts) -> Iterator[Metric]:
     totals, capacity, index = facts.status.totals, facts.capacity, facts.status.index
-    yield _one("muniment_fleet_messages", "Messages in the archive.", totals.messages)
-    yield _one("muniment_fleet_entries", "Entries: messages filed in folders.", totals.entries)
-    yield _one("muniment_fleet_message_bytes", "Uncompressed bytes of the messages in the archive.", totals.bytes)
-    yield _one("muniment_fleet_quarantined_messages", "Messages in quarantine.", totals.quarantined)
+    yield _gauge("muniment_fleet_messages", "Messages in the archive.", totals.messages)
+    yield _gauge("muniment_fleet_entries", "Entries: messages filed in folders.", totals.entries)
+    yield _gauge("muniment_fleet_message_bytes", "Uncompressed bytes of the messages in the archive.", totals.bytes)
+    yield _gauge("muniment_fleet_quarantined_messages", "Messages in quarantine.", totals.quarantined)
     if index.indexed is not None and index.coverage is not None:  # it answers
-        yield _one("muniment_fleet_indexed_messages", "Messages in the index.", index.indexed)
-        yield _one("muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", index.coverage)
-    yield _one("muniment_fleet_outbox_messages", "Messages that wait to be indexed.", index.outbox)
-    yield _one("muniment_fleet_outbox_failed_messages", "Messages that the index refused.", index.failed)
-    yield _one("muniment_fleet_outbox_seconds", "How long the oldest of them has waited.", capacity.outbox_seconds)
-    yield _one("muniment_fleet_database_bytes", "Size of the database.", capacity.database_bytes)
-    yield _one("muniment_fleet_database_connections", "Connections to PostgreSQL.", capacity.connections)
-    yield _one(
+        yield _gauge("muniment_fleet_indexed_messages", "Messages in the index.", index.indexed)
+        yield _gauge("muniment_fleet_index_coverage_ratio", "Share of the messages in the index.", index.coverage)
+    yield _gauge("muniment_fleet_outbox_messages", "Messages that wait to be indexed.", index.outbox)
+    yield _gauge("muniment_fleet_outbox_failed_messages", "Messages that the index refused.", index.failed)
+    yield _gauge("muniment_fleet_outbox_seconds", "How long the oldest of them has waited.", capacity.outbox_seconds)
+    yield _gauge("muniment_fleet_database_bytes", "Size of the database.", capacity.database_bytes)
+    yield _gauge("muniment_fleet_database_connections", "Connections to PostgreSQL.", capacity.connections)
+    yield _gauge(
         "muniment_fleet_database_max_connections",
         "Connections that PostgreSQL allows (max_connections).",
         capacity.max_connections,
@@ -70,12 +70,12 @@ def _processes(facts: FleetFacts) -> Iterator[Metric]:
     for process in facts.status.processes:
         key = process.kind, "alive" if process.alive else "silent"
         alive[key] = alive.get(key, 0) + 1
-    yield _many(
+    yield _gauges(
         "muniment_fleet_processes", "Processes by kind and state: alive or silent.", ["kind", "state"], alive.items()
     )
     depths = {(name,): depth for name, depth in facts.status.queues.items() if depth is not None}
-    yield _many("muniment_fleet_queue_tasks", "Tasks that wait in the broker.", ["queue"], depths.items())
-    yield _one(
+    yield _gauges("muniment_fleet_queue_tasks", "Tasks that wait in the broker.", ["queue"], depths.items())
+    yield _gauge(
         "muniment_fleet_broker_up", "1 if Redis answers, otherwise 0.", float(len(depths) == len(facts.status.queues))
     )
 
@@ -89,17 +89,17 @@ def _runs(facts: FleetFacts) -> Iterator[Metric]:
             mailboxes[*key, state] = getattr(run, state)
         messages[key], bytes_[key], ages[key] = run.messages, run.bytes, run.age_seconds
     labels = ["profile", "run"]
-    yield _many("muniment_fleet_run_mailboxes", "Mailboxes of open runs.", [*labels, "state"], mailboxes.items())
-    yield _many("muniment_fleet_run_messages", "Messages that open runs have seen.", labels, messages.items())
-    yield _many("muniment_fleet_run_bytes", "Bytes that open runs have archived.", labels, bytes_.items())
-    yield _many("muniment_fleet_run_age_seconds", "Age of open runs.", labels, ages.items())
+    yield _gauges("muniment_fleet_run_mailboxes", "Mailboxes of open runs.", [*labels, "state"], mailboxes.items())
+    yield _gauges("muniment_fleet_run_messages", "Messages that open runs have seen.", labels, messages.items())
+    yield _gauges("muniment_fleet_run_bytes", "Bytes that open runs have archived.", labels, bytes_.items())
+    yield _gauges("muniment_fleet_run_age_seconds", "Age of open runs.", labels, ages.items())
     last = [((run.profile,), run) for run in facts.last_runs]
     finished = {key: run.finished for key, run in last}
     failed = {key: run.failed for key, run in last}
-    yield _many(
+    yield _gauges(
         "muniment_fleet_last_run_timestamp_seconds", "When the profile's last run ended.", ["profile"], finished.items()
     )
-    yield _many(
+    yield _gauges(
         "muniment_fleet_last_run_failed_mailboxes",
         "Mailboxes that failed in the profile's last run.",
         ["profile"],
@@ -108,8 +108,10 @@ def _runs(facts: FleetFacts) -> Iterator[Metric]:
 
 
 def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
-    yield _one("muniment_fleet_stale_mailboxes", "Mailboxes whose proof is too old.", facts.status.stale_count)
-    yield _one("muniment_fleet_unproven_mailboxes", "Mailboxes that were never proven complete.", facts.never_proven)
+    yield _gauge(
+        "muniment_fleet_stale_mailboxes", "Mailboxes last proven complete too long ago.", facts.status.stale_count
+    )
+    yield _gauge("muniment_fleet_unproven_mailboxes", "Mailboxes never proven complete.", facts.never_proven)
     counts = {bucket.bucket: bucket.mailboxes for bucket in facts.lags}
     total, buckets = 0, []
     for number, bound in enumerate((*LAG_BOUNDS, math.inf)):
@@ -121,8 +123,8 @@ def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
         buckets=buckets,
         gsum_value=sum(bucket.seconds for bucket in facts.lags),
     )
-    longest = {(one.user_name, one.mailbox): one.seconds for one in facts.longest_lags if one.seconds is not None}
-    yield _many(
+    longest = {(lag.user_name, lag.mailbox): lag.seconds for lag in facts.longest_lags if lag.seconds is not None}
+    yield _gauges(
         "muniment_fleet_mailbox_lag_seconds",
         "Time since a mailbox was last proven complete; only the longest (MUNIMENT_METRICS_MAILBOXES).",
         ["user", "mailbox"],
@@ -136,17 +138,17 @@ def _servers(servers: Iterable[ServerState] | None) -> Iterator[Metric]:
     waiting = {key: server.waiting for key, server in known}
     limits = {key: server.limit for key, server in known if server.limit is not None}
     pauses = {key: server.pause_seconds for key, server in known}
-    yield _many("muniment_fleet_server_connections", "Open connections to a mail server.", ["server"], opened.items())
-    yield _many(
+    yield _gauges("muniment_fleet_server_connections", "Open connections to a mail server.", ["server"], opened.items())
+    yield _gauges(
         "muniment_fleet_server_waiting",
         "Mailboxes that wait for a connection slot of the server.",
         ["server"],
         waiting.items(),
     )
-    yield _many(
+    yield _gauges(
         "muniment_fleet_server_limit", "Connection limit of the server, if one is known.", ["server"], limits.items()
     )
-    yield _many(
+    yield _gauges(
         "muniment_fleet_server_pause_seconds",
         "Remaining pause before the server is used again; 0 if there is none.",
         ["server"],
@@ -154,11 +156,11 @@ def _servers(servers: Iterable[ServerState] | None) -> Iterator[Metric]:
     )
 
 
-def _one(name: str, text: str, value: float) -> Metric:
+def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _many(name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> Metric:
+def _gauges(name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> Metric:
     family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in values:
         family.add_metric(key, value)

@@ -1,4 +1,4 @@
-"""A small HTTP server in a thread, on the standard library's WSGI."""
+"""A small HTTP server in a thread, based on the standard library's WSGI server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 #: A WSGI application (PEP 3333): takes the environment and `start_response`, returns the body.
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-#: Who sends no request within this time (seconds) is hung up on.
+#: A connection without a request is closed after this time (seconds).
 _PATIENCE_SECONDS = 30
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """One thread for each request, none of which keeps the process alive."""
+    """One daemon thread per request."""
 
     daemon_threads = True
 
@@ -26,16 +26,16 @@ class _Handler(WSGIRequestHandler):
     timeout = _PATIENCE_SECONDS
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's signature
-        """Say nothing: somebody asks every few seconds."""
+        """Log nothing: requests arrive every few seconds."""
 
 
 def listen(address: str, port: int, application: Application) -> WSGIServer:
-    """Return a server that listens and waits for `serve_forever`; OSError when the port is not to be had."""
+    """Return a listening server, to be run with `serve_forever`; raise OSError if the port is unavailable."""
     return make_server(address, port, application, _Server, _Handler)
 
 
 def router(pages: Mapping[str, Application]) -> Application:
-    """Return an application that sends each path to its page, and 404 with the list of pages for others."""
+    """Return an application that serves each path with its page, and 404 with the list of pages otherwise."""
 
     def route(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         page = pages.get(environ.get("PATH_INFO", ""))
@@ -47,7 +47,7 @@ def router(pages: Mapping[str, Application]) -> Application:
 
 
 def answer(start_response: Callable[..., Any], status: HTTPStatus, body: object) -> list[bytes]:
-    """Answer with JSON."""
+    """Send a JSON response and return its body."""
     data = json.dumps(body).encode() + b"\n"
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data))), ("Cache-Control", "no-store")]
     start_response(f"{status.value} {status.phrase}", headers)

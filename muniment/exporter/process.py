@@ -1,4 +1,4 @@
-"""What is read off this process when somebody asks."""
+"""Metrics of this process that are read on each scrape."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _LAG_SECONDS = 1.0
 
 
 async def measure_lag(_principal: Principal, _resources: Resources) -> None:
-    """Measure every second, until cancelled, how late the event loop is: who computes on it makes everybody wait."""
+    """Measure the event loop's lag every second until cancelled: computing on the loop delays all other tasks."""
     loop = asyncio.get_running_loop()
     while True:
-        wanted = loop.time() + _LAG_SECONDS
+        due = loop.time() + _LAG_SECONDS
         await asyncio.sleep(_LAG_SECONDS)
-        metrics.LOOP_LAG.observe(max(0.0, loop.time() - wanted))
+        metrics.LOOP_LAG.observe(max(0.0, loop.time() - due))
 
 
 class Budget(Collector):
-    """The memory budget of this process; nothing until the resources are open."""
+    """Exports the memory budget of this process; nothing until the resources are open."""
 
     def __init__(self, bridge: Bridge, limit: int) -> None:
         self._bridge = bridge
         self._limit = limit
 
     def describe(self) -> Iterable[Metric]:
-        """Return what can be told, without values."""
+        """Return the metric without values."""
         return [
             GaugeMetricFamily(
                 "muniment_memory_budget_bytes",
@@ -45,24 +45,24 @@ class Budget(Collector):
         ]
 
     def collect(self) -> Iterable[Metric]:
-        """Read it."""
+        """Return the metric with current values."""
         resources = self._bridge.resources
         return _filled(self, {"limit": self._limit, "used": resources.budget.used}) if resources is not None else []
 
 
 class Volume(Collector):
-    """The room on the volume of the data folder; nothing while there is no such folder, because nobody needed it yet."""
+    """Exports the size and free space of the data folder's volume; nothing until the folder exists."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def describe(self) -> Iterable[Metric]:
-        """Return what can be told, without values."""
+        """Return the metric without values."""
         text = "Volume of the data folder (spool, embedded servers): size, free."
         return [GaugeMetricFamily("muniment_data_volume_bytes", text, labels=["what"])]
 
     def collect(self) -> Iterable[Metric]:
-        """Read it."""
+        """Return the metric with current values."""
         try:
             disk = psutil.disk_usage(str(self._folder))
         except OSError:

@@ -66,10 +66,10 @@ class MemoryGovernor:
 
     # -- what slots tell ------------------------------------------------------------------------
 
-    def welcome(self, slot: ConnectionSlot) -> None:
+    def logged_in(self, slot: ConnectionSlot) -> None:
         """Nothing to note: a slot counts from the moment it is granted."""
 
-    def leave(self, slot: ConnectionSlot, *, clean: bool) -> None:  # noqa: ARG002 - nothing lingers within a process
+    def release(self, slot: ConnectionSlot, *, clean: bool) -> None:  # noqa: ARG002 - nothing lingers within a process
         """Grant the slot to who waits first."""
         self._held.get(slot.server, set()).discard(slot)
         self._grant(slot.server)
@@ -88,7 +88,7 @@ class MemoryGovernor:
         """Begin the pause that the server asks for."""
         self.pause(slot.server, seconds or 1.0, reason)
 
-    def answered(self, slot: ConnectionSlot, seconds: float) -> None:
+    def report_latency(self, slot: ConnectionSlot, seconds: float) -> None:
         """Nothing is slow within a process."""
 
     async def wait_for_pause(self, server: str) -> None:

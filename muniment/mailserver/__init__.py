@@ -15,9 +15,9 @@ __all__ = [
     "ByteBudget",
     "Connector",
     "Eraser",
-    "UnlimitedGate",
     "Limits",
     "MailSession",
     "Numbering",
+    "UnlimitedGate",
     "diagnose_connection",
 ]

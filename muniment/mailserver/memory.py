@@ -30,13 +30,13 @@ class MemoryMailServer(MemoryServer):
         try:
             mailbox = self._log_in(credentials)
             if self.allows is not None and self.sessions >= self.allows:
-                slot.complained("too many connections", too_many=True, seconds=0)
+                slot.report_throttling("too many connections", too_many=True, seconds=0)
                 raise ServerThrottled(f"{server.name} allows no more connections")
         except MunimentError as error:
-            instead = await slot.refused(error)
+            instead = await slot.report_refusal(error)
             slot.release(clean=False)
             raise instead or error from None
-        slot.welcomed()
+        slot.logged_in()
         session = MemorySession(self, server.name, mailbox, credentials.kind, limits, slot)
         self.sessions += 1
         self.most_sessions = max(self.most_sessions, self.sessions)

@@ -10,7 +10,7 @@ from muniment.attachments import AttachmentReader
 from muniment.db.database import Database
 from muniment.errors import Misconfigured
 from muniment.governor import Governor
-from muniment.mailserver import ByteBudget, Connector, UnlimitedGate, Limits
+from muniment.mailserver import ByteBudget, Connector, Limits, UnlimitedGate
 from muniment.network import NetworkConnector
 from muniment.queue import Queue
 from muniment.search import SearchIndex

@@ -93,7 +93,7 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
 
     with frozen(watched.data / "postgres"):
         status, text = get(archive, "/readyz")
-        assert (status, json.loads(text)["checks"]) == (503, {"database": "no answer within 4 s", "broker": "ok"})
+        assert (status, json.loads(text)["checks"]) == (503, {"database": "no response within 4 s", "broker": "ok"})
         assert get(archive, "/healthz")[0] == 200
     wait_until(lambda: get(archive, "/readyz")[0] == 200, "the archive worker to be ready again")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from muniment.bridge import Bridge
-from muniment.errors import NotBegun, NotFound
+from muniment.errors import NotFound, NotStarted
 from muniment.secrecy import Secret, create_key_file
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
@@ -104,7 +104,7 @@ def test_nothing_starts_after_interrupt(bridge: Bridge) -> None:
     late = _Slice()
     bridge.interrupt()
 
-    with pytest.raises(NotBegun):
+    with pytest.raises(NotStarted):
         bridge.run(late)
 
     assert not late.started.is_set()

@@ -72,7 +72,7 @@ def test_password_that_breaks_its_url_is_not_shown(password: str) -> None:
     with pytest.raises(Misconfigured, match="SETTING") as caught:
         check_url(Secret(f"db://user:{password}@host/name"), "SETTING", ("db",))
 
-    assert "percent-encoding" in caught.value.hint
+    assert "Percent-encode" in caught.value.hint
     assert caught.value.__cause__ is None
     assert not any(part in f"{caught.value} {caught.value.hint}" for part in re.split("[/#? \\[]", password))
 

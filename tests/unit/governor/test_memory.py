@@ -101,8 +101,8 @@ async def test_a_limit_is_learned_from_a_refusal() -> None:
     governor = _governor(None)
     await governor.enter(ONE)
     slot = await governor.enter(ONE)
-    slot.complained("too many", too_many=True, seconds=0)
-    instead = await slot.refused(ServerThrottled("too many"))
+    slot.report_throttling("too many", too_many=True, seconds=0)
+    instead = await slot.report_refusal(ServerThrottled("too many"))
 
     assert isinstance(instead, ServerBusy)
     assert [(state.limit, state.learned_reason) for state in await governor.look()] == [(1, "too many")]
@@ -114,8 +114,8 @@ async def test_a_refusal_that_says_nothing() -> None:
     """Alone, or for another reason, a refusal teaches nothing, and frees the slot."""
     governor = _governor(1)
     alone = await governor.enter(ONE)
-    alone.complained("too many", too_many=True, seconds=0)
-    assert await alone.refused(ServerThrottled()) is None
+    alone.report_throttling("too many", too_many=True, seconds=0)
+    assert await alone.report_refusal(ServerThrottled()) is None
 
     await governor.enter(ONE)
     assert [state.learned for state in await governor.look()] == [None]
@@ -125,8 +125,8 @@ async def test_a_pause() -> None:
     """Nothing is granted while the server wants a pause; the error says how long."""
     governor = _governor(2)
     slot = await governor.enter(ONE)
-    slot.welcomed()
-    slot.complained("slow down", too_many=False, seconds=40)
+    slot.logged_in()
+    slot.report_throttling("slow down", too_many=False, seconds=40)
 
     with pytest.raises(ServerBusy, match="slow down") as caught:
         await governor.enter(ONE)

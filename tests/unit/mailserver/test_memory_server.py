@@ -363,20 +363,20 @@ async def test_slots_are_given_back(limits: Limits) -> None:
     told: list[str] = []
 
     class Slot:
-        def welcomed(self) -> None:
-            told.append("welcomed")
+        def logged_in(self) -> None:
+            told.append("logged in")
 
         def release(self, *, clean: bool) -> None:
             told.append(f"released {clean}")
 
-        def complained(self, reason: str, *, too_many: bool, seconds: float) -> None:
+        def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
             told.append("complained")
 
-        async def refused(self, error: MunimentError) -> MunimentError | None:
+        async def report_refusal(self, error: MunimentError) -> MunimentError | None:
             told.append("refused")
             return None
 
-        def answered(self, seconds: float) -> None:
+        def report_latency(self, seconds: float) -> None:
             pass
 
         async def spend(self, *, commands: int = 0, size: int = 0) -> None:
@@ -396,4 +396,4 @@ async def test_slots_are_given_back(limits: Limits) -> None:
     with pytest.raises(LoginRefused):
         await _open(server, gated, user="nobody")
 
-    assert told == ["welcomed", "spent 1 0", "spent 0 5", "released True", "refused", "released False"]
+    assert told == ["logged in", "spent 1 0", "spent 0 5", "released True", "refused", "released False"]
