@@ -1,4 +1,4 @@
-"""Text of attachments, read in a process of its own with limits of time and memory."""
+"""Extracts text from attachments, in a separate process with time and memory limits."""
 
 from muniment.attachments.kinds import Kind, kind_of
 from muniment.attachments.process import AttachmentReader, Reading

@@ -1,8 +1,8 @@
 """The process that reads attachments: `python -m muniment.attachments.child`.
 
-It talks on standard input and output: a length (4 bytes, big-endian) and a MessagePack map, back and forth. What
-happens here happens to this process alone: it has limits of memory and of CPU time, no standard error that anybody
-reads, and the parent kills it when it takes too long. It ends when its standard input does.
+Requests arrive on standard input, answers go to standard output: each is a length (4 bytes, big-endian) and a
+MessagePack map. A crash affects only this process. It has memory and CPU time limits, its standard error is
+discarded, and the parent kills it if it takes too long. It exits at the end of its standard input.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from muniment.mail.charsets import clean
 _LENGTH_BYTES = 4
 
 
-class Order(msgspec.Struct):
-    """An attachment to read: `name` and `type` as its sender says."""
+class Request(msgspec.Struct):
+    """An attachment to read: `name` and `type` as stated by the sender."""
 
     name: str
     type: str
@@ -30,47 +30,47 @@ class Order(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """Its text, and why there is not more of it."""
+    """The extracted text, and the reason if some of it is missing."""
 
     text: str
     problem: str
 
 
-def answer(order: Order) -> Answer:
+def answer(request: Request) -> Answer:
     """Read one attachment; never raises."""
     budget = Budget()
     try:
-        read(order.name, order.type, order.data, budget)
+        read(request.name, request.type, request.data, budget)
     except BudgetSpent:
         pass
     except MemoryError:
         budget.trouble(f"reading it takes more than {MEMORY_BYTES >> 20} MiB of memory")
     except RecursionError:
-        budget.trouble("nested too deep")
-    except Exception as error:  # noqa: BLE001 - libraries raise what they like at damaged files
+        budget.trouble("nested too deeply")
+    except Exception as error:  # noqa: BLE001 - libraries raise arbitrary exceptions for damaged files
         budget.trouble(f"damaged: {type(error).__name__}: {' '.join(str(error).split())[:120]}".rstrip(": "))
     return Answer(clean("\n".join(filter(None, budget.texts))), clean("; ".join(budget.problems)))
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer until the source ends."""
+    """Answer requests until the source ends."""
     while len(head := source.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
-        order = msgspec.msgpack.decode(source.read(int.from_bytes(head)), type=Order)
+        request = msgspec.msgpack.decode(source.read(int.from_bytes(head)), type=Request)
         _limit_time()
-        packed = msgspec.msgpack.encode(answer(order))
+        packed = msgspec.msgpack.encode(answer(request))
         sink.write(len(packed).to_bytes(_LENGTH_BYTES) + packed)
         sink.flush()
 
 
 def _limit_time() -> None:
-    """Let the system end this process when an attachment takes too long and nobody is there to kill it."""
+    """Make the kernel kill this process if an attachment takes too long and the parent is gone."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(usage.ru_utime + usage.ru_stime + KILL_SECONDS) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def main() -> None:
-    """Serve on standard input and output; whatever a library prints goes nowhere."""
+    """Serve on standard input and output; discard anything that libraries print."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

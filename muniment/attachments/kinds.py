@@ -1,4 +1,4 @@
-"""What an attachment is: by its first bytes, else by its name, else by the type that the sender says."""
+"""Detects the kind of an attachment: from its first bytes, otherwise its name, otherwise the sender's MIME type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Kinds of attachments; the facet *type* and `type:` in queries have these names."""
+    """Kinds of attachments; the facet *type* and `type:` in queries use these names."""
 
     PDF = "pdf"
     WORD = "word"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
     @property
     def is_read(self) -> bool:
-        """Whether there is a reader for its text."""
+        """Whether a reader can extract its text."""
         return self not in {Kind.IMAGE, Kind.AUDIO, Kind.VIDEO, Kind.OTHER}
 
 
@@ -90,7 +90,7 @@ ZIP = b"PK\x03\x04"
 
 
 def kind_of(name: str, type_: str, data: bytes) -> Kind:
-    """Return what an attachment is; `type_` is the MIME type that its sender says, in lower case."""
+    """Return the kind of an attachment; `type_` is the MIME type stated by the sender, in lower case."""
     named = _BY_EXTENSION.get(name.rpartition(".")[2].lower()) if "." in name else None
     if b"%PDF-" in data[:_PDF_BEGINS_WITHIN]:
         return Kind.PDF
@@ -103,9 +103,9 @@ def kind_of(name: str, type_: str, data: bytes) -> Kind:
 
 
 def _kind_of_zip(data: bytes, named: Kind | None) -> Kind:
-    """Office documents are zips; the names in one tell which. Not unpacked: this is no place for what may hurt."""
+    """Recognise office documents, which are zips, by the names in them. Nothing is unpacked: that is not safe here."""
     first = data[30 : 30 + int.from_bytes(data[26:28], "little")]
-    if first == b"mimetype":  # OpenDocument: it comes first, and as it is
+    if first == b"mimetype":  # OpenDocument: the first member, stored uncompressed
         return next(
             (kind for text, kind in _OPEN_DOCUMENTS.items() if data[38:].startswith(text)), named or Kind.ARCHIVE
         )

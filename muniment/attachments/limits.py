@@ -1,4 +1,4 @@
-"""How much of attachments is read, and the texts that readers gather within that."""
+"""Limits for reading attachments, and the budget that collects text within them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 
 from muniment.errors import BudgetSpent
 
-#: Grows when a reader learns to read more: what was read before is read again when it is indexed anew.
+#: Increase this when readers extract more text: older results are then read again on reindexing.
 READERS_VERSION = 1
 
-#: Characters of text that are kept of one attachment.
+#: Characters of text to keep per attachment.
 TEXT_CHARACTERS = 1_000_000
-#: Bytes that archives within an attachment may unpack to, all together.
+#: Total bytes that the archives in an attachment may unpack to.
 UNPACKED_BYTES = 64 * 1024 * 1024
-#: Members of archives that are looked at, and how deep they may be nested.
+#: Maximum number of archive members, and maximum nesting depth.
 MEMBERS = 1000
 DEPTH = 4
-#: Seconds after which a reader stops and gives what it has; the process is killed somewhat later.
+#: Seconds after which a reader stops and returns what it has; the process is killed slightly later.
 READ_SECONDS = 15.0
 KILL_SECONDS = 20.0
-#: Address space of the process (bytes).
+#: Maximum address space of the process (bytes).
 MEMORY_BYTES = 1536 * 1024 * 1024
 
 
 @dataclass
 class Budget:
-    """Gathers text of one attachment, and says why when not all of it."""
+    """Collects the text of one attachment, and the reasons if some of it is missing."""
 
     characters: int = TEXT_CHARACTERS
     unpacked: int = UNPACKED_BYTES
@@ -36,30 +36,30 @@ class Budget:
     problems: list[str] = field(default_factory=list)
 
     def add(self, text: str) -> None:
-        """Take a piece of text; BudgetSpent when it is the last."""
+        """Add a piece of text; raise BudgetSpent if no more fits."""
         if len(text) > self.characters:
             self.texts.append(text[: self.characters])
             self.characters = 0
-            self.trouble(f"text beyond {TEXT_CHARACTERS:,} characters was left out")
+            self.trouble(f"text beyond {TEXT_CHARACTERS:,} characters was omitted")
             raise BudgetSpent
         self.texts.append(text)
         self.characters -= len(text)
         self.check_time()
 
     def check_time(self) -> None:
-        """BudgetSpent when the time is over."""
+        """Raise BudgetSpent if the time is over."""
         if time.monotonic() > self.until:
             self.trouble(f"reading was stopped after {READ_SECONDS:.0f} s")
             raise BudgetSpent
 
     def unpack(self, size: int) -> None:
-        """Note that so many bytes were unpacked; BudgetSpent when that is too much."""
+        """Count `size` unpacked bytes; raise BudgetSpent if the total is too large."""
         self.unpacked -= size
         if self.unpacked < 0:
             self.trouble(f"it unpacks to more than {UNPACKED_BYTES >> 20} MiB")
             raise BudgetSpent
 
     def trouble(self, problem: str) -> None:
-        """Note why text is missing."""
+        """Record a reason for missing text."""
         if problem not in self.problems and len(self.problems) < 5:
             self.problems.append(problem)

@@ -1,4 +1,4 @@
-"""The parent's side of the process that reads attachments."""
+"""The parent side of the process that reads attachments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from muniment.attachments.limits import KILL_SECONDS
 
 _log = log.get(__name__)
 
-#: After so many attachments a process is replaced: libraries leak.
+#: The process is replaced after this many attachments, because libraries leak memory.
 MAX_ATTACHMENTS = 1000
 
 _START_SECONDS = 60.0
@@ -23,14 +23,14 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Reading:
-    """The text of an attachment, and why there is not more of it."""
+    """The text of an attachment, and the reason if some of it is missing."""
 
     text: str = ""
     problem: str = ""
 
 
 class AttachmentReader:
-    """One process that reads attachments, begun with the first; a poisoned one ends it, and the next begins another."""
+    """Reads attachments in one process, which starts on first use and is restarted if an attachment crashes it."""
 
     def __init__(self, *, kill_seconds: float = KILL_SECONDS) -> None:
         self._kill_seconds = kill_seconds
@@ -39,7 +39,7 @@ class AttachmentReader:
         self._served = 0
 
     async def read(self, name: str, type_: str, kind: Kind, data: bytes) -> Reading:
-        """Return an attachment's text; a process that dies or hangs over it is a problem of this attachment."""
+        """Return an attachment's text; if the process dies or hangs, return that as the attachment's problem."""
         async with self._lock:
             try:
                 return await self._ask(name, type_, data)
@@ -48,19 +48,19 @@ class AttachmentReader:
                 return Reading(problem=f"reading it took more than {self._kill_seconds:.0f} s")
             except (asyncio.IncompleteReadError, ConnectionError):
                 code = await self._end()
-                _log.warning("reader of attachments died", kind=kind.value, size=len(data), code=code)
+                _log.warning("attachment reader died", kind=kind.value, size=len(data), code=code)
                 return Reading(problem=f"its reader died ({kind.value}, exit code {code})")
             except asyncio.CancelledError:
                 await self._end()
                 raise
 
     async def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         async with self._lock:
             await self._end()
 
     async def _ask(self, name: str, type_: str, data: bytes) -> Reading:
-        process = await self._begun()
+        process = await self._started()
         assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
         packed = msgspec.msgpack.encode({"name": name, "type": type_, "data": data})
         async with asyncio.timeout(self._kill_seconds if self._served else _START_SECONDS):
@@ -74,7 +74,7 @@ class AttachmentReader:
             await self._end()
         return Reading(answer["text"], answer["problem"])
 
-    async def _begun(self) -> asyncio.subprocess.Process:
+    async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._served = 0
             self._process = await asyncio.create_subprocess_exec(
@@ -82,7 +82,7 @@ class AttachmentReader:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                # Ctrl-C is for the parent, which ends its child in order.
+                # Ctrl-C must reach only the parent, which stops its child in order.
                 start_new_session=True,
             )
         return self._process

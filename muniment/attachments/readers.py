@@ -1,6 +1,6 @@
-"""A reader for each kind of attachment. Only the reading process (`muniment.attachments.child`) calls them.
+"""A reader per kind of attachment. Only the reading process (`muniment.attachments.child`) calls them.
 
-They may raise whatever their libraries do: the caller says "damaged", and keeps what was gathered before.
+Readers may raise any exception of their libraries: the caller reports "damaged" and keeps the text collected so far.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PIECE = 1024 * 1024
 
 
 def read(name: str, type_: str, data: bytes, budget: Budget, depth: int = 0) -> None:
-    """Gather the text of an attachment in `budget`."""
+    """Collect the text of an attachment in `budget`."""
     if not data:
         return
     if depth > DEPTH:
@@ -42,7 +42,7 @@ def read(name: str, type_: str, data: bytes, budget: Budget, depth: int = 0) -> 
         return
     kind = kind_of(name, type_, data)
     if kind in _OFFICE and data.startswith(_OLE):
-        budget.trouble("a document of Office before 2007, which is not read")
+        budget.trouble("a document from Office before 2007, which is not supported")
     elif kind in _CONTAINERS:
         _CONTAINERS[kind](data, budget, depth)
     elif kind in _READERS:
@@ -54,7 +54,7 @@ def _pdf(data: bytes, budget: Budget) -> None:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            budget.trouble("encrypted: it has a password")
+            budget.trouble("encrypted with a password")
             return
         raise
     try:
@@ -111,7 +111,7 @@ def _html(data: bytes, budget: Budget) -> None:
 
 
 def _text(data: bytes, budget: Budget) -> None:
-    # Four bytes for a character at most.
+    # A character has at most four bytes.
     budget.add(_decoded(data[: 4 * budget.characters + 4]))
 
 
@@ -129,12 +129,12 @@ def _message(data: bytes, budget: Budget, depth: int) -> None:
 
 
 def _mime(data: bytes, budget: Budget, depth: int) -> None:
-    found = read_text(data, limit=budget.characters)
-    for text in (found.text, *found.attached, *found.attachment_names):
+    body = read_text(data, limit=budget.characters)
+    for text in (body.text, *body.attached, *body.attachment_names):
         budget.add(text)
-    for problem in found.lost:
+    for problem in body.lost:
         budget.trouble(problem)
-    for attachment in found.attachments:
+    for attachment in body.attachments:
         _within(attachment.name, attachment.type, attachment.data, budget, depth)
 
 
@@ -163,7 +163,7 @@ def _gzip(data: bytes, budget: Budget, depth: int) -> None:
 
 
 def _unpacked(file: IO[bytes] | gzip.GzipFile, budget: Budget) -> bytes:
-    """Unpack a file piece by piece; what it says of its size may be a lie."""
+    """Unpack a file in pieces, because its stated size may be false."""
     pieces: list[bytes] = []
     while piece := file.read(_PIECE):
         budget.unpack(len(piece))
@@ -173,29 +173,29 @@ def _unpacked(file: IO[bytes] | gzip.GzipFile, budget: Budget) -> bytes:
 
 
 def _within(name: str, type_: str, data: bytes, budget: Budget, depth: int) -> None:
-    """Read what is within an attachment; damage there leaves the rest alone."""
+    """Read a nested attachment; damage in it does not affect the rest."""
     try:
         read(name, type_, data, budget, depth + 1)
     except (MemoryError, BudgetSpent):
         raise
-    except Exception as error:  # noqa: BLE001 - libraries raise what they like at damaged files
-        budget.trouble(f"something within it is damaged: {type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - libraries raise arbitrary exceptions for damaged files
+        budget.trouble(f"a nested attachment is damaged: {type(error).__name__}")
 
 
 def _tnef(data: bytes, budget: Budget, depth: int) -> None:
-    found = TNEF(data)
-    body = found.htmlbody or found.body or found.rtfbody
+    tnef = TNEF(data)
+    body = tnef.htmlbody or tnef.body or tnef.rtfbody
     if body is not None:
         plain = body if isinstance(body, str) else _decoded(body)
-        budget.add(html_to_text(plain) if found.htmlbody else _plain(plain) if plain[:5] == "{\\rtf" else plain)
-    for attachment in found.attachments:
+        budget.add(html_to_text(plain) if tnef.htmlbody else _plain(plain) if plain[:5] == "{\\rtf" else plain)
+    for attachment in tnef.attachments:
         name = str(attachment.long_filename() or attachment.name or "")
         budget.add(name)
         _within(name, "", bytes(attachment.data), budget, depth)
 
 
 def _smime(data: bytes, budget: Budget, depth: int) -> None:
-    """Signed content is text like any other; what is encrypted stays closed (RFC 8551 §3)."""
+    """Read signed content; encrypted content cannot be read (RFC 8551 §3)."""
     content = ContentInfo.load(unarmor(data)[2] if is_pem(data) else data)
     if content["content_type"].native != "signed_data":
         budget.trouble("encrypted with S/MIME")
@@ -215,7 +215,7 @@ _READERS: dict[Kind, Callable[[bytes, Budget], None]] = {
     Kind.HTML: _html,
     Kind.TEXT: _text,
 }
-#: Those that hold other attachments: they are told how deep they are themselves.
+#: Readers of kinds that contain other attachments; they also receive their own depth.
 _CONTAINERS: dict[Kind, Callable[[bytes, Budget, int], None]] = {
     Kind.MESSAGE: _message,
     Kind.ARCHIVE: _archive,

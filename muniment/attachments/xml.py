@@ -1,4 +1,4 @@
-"""Text of office documents, which are zips of XML (ECMA-376, OASIS OpenDocument): streamed, entities left alone."""
+"""Extracts text from office documents, which are zipped XML (ECMA-376, OpenDocument), without resolving entities."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SLIDE_PARTS = ("ppt/slides/slide", "ppt/notesSlides/")
 
 
 def word_text(archive: zipfile.ZipFile, budget: Budget) -> None:
-    """Gather the text of a DOCX: paragraphs, tables, notes, headers, comments."""
+    """Collect the text of a DOCX: paragraphs, tables, notes, headers, comments."""
     for name in _parts(archive, _WORD_PARTS):
         _stream(archive, name, budget, _office_text(_WORD))
 
 
 def presentation_text(archive: zipfile.ZipFile, budget: Budget) -> None:
-    """Gather the text of a PPTX: slides and notes."""
+    """Collect the text of a PPTX: slides and notes."""
     for name in _parts(archive, _SLIDE_PARTS):
         _stream(archive, name, budget, _office_text(_DRAWING))
 
 
 def open_document_text(archive: zipfile.ZipFile, budget: Budget) -> None:
-    """Gather the text of an ODT or ODP."""
+    """Collect the text of an ODT or ODP."""
     _stream(archive, "content.xml", budget, _open_text)
 
 
@@ -42,7 +42,7 @@ def _parts(archive: zipfile.ZipFile, beginnings: tuple[str, ...]) -> list[str]:
 
 
 def _stream(archive: zipfile.ZipFile, name: str, budget: Budget, read: Callable[[Any], str]) -> None:
-    """Gather what `read` returns for each element at its end."""
+    """Collect what `read` returns for each element at its end tag."""
     budget.unpack(archive.getinfo(name).file_size)
     with archive.open(name) as file:
         pieces: list[str] = []
@@ -69,7 +69,7 @@ def _office_text(namespace: str) -> Callable[[Any], str]:
 
 
 def _open_text(element: Any) -> str:
-    """Paragraphs hold text between elements, and white space as elements."""
+    """Return the text of a paragraph, in which elements represent white space."""
     if element.tag not in _OPEN_PARAGRAPHS:
         return ""
     for space in element.iter(*_OPEN_SPACES):

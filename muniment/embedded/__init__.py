@@ -1,1 +1,1 @@
-"""PostgreSQL and Valkey started from wheels, and the supervisor behind `muniment up`."""
+"""Embedded PostgreSQL and Valkey, installed from wheels, and the supervisor behind `muniment up`."""

@@ -1,4 +1,4 @@
-"""The account that the embedded servers run under when Muniment runs as root."""
+"""The account that runs the embedded servers if Muniment runs as root."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from pathlib import Path
 
 from muniment.errors import Misconfigured
 
-#: An administrator may create the first; the second is everywhere.
+#: An administrator may create the first; the second exists on every system.
 _NAMES = ("muniment", "nobody")
 
 
 @dataclass(frozen=True)
 class Account:
-    """A user and group of this machine, by number."""
+    """A user and group of this machine, by numeric id."""
 
     uid: int
     gid: int
 
     def own(self, path: Path | int) -> None:
-        """Make the file at `path`, or behind a file descriptor, belong to this account."""
+        """Change the owner of a file, given by path or descriptor, to this account."""
         os.chown(path, self.uid, self.gid)
 
 
 def server_account(folder: Path) -> Account | None:
-    """Return the account that must run the server whose data is in `folder`; None: the present one.
+    """Return the account that must run the server whose data is in `folder`; None for the current account.
 
-    A folder that exists already is run by its owner, whatever accounts came into being since.
-    Misconfigured when it belongs to somebody else and Muniment is not root, or no account will do.
+    The owner of an existing folder runs its server, even if a preferred account was created later.
+    Raises Misconfigured if Muniment is not root and the folder belongs to another user, or if there is
+    no suitable account.
     """
     owner = folder.stat() if folder.exists() else None
     if os.geteuid() != 0:
         if owner and owner.st_uid != os.geteuid():
             raise Misconfigured(
                 f"{folder} belongs to user {_name(owner.st_uid)}",
-                hint="Run Muniment as the user who ran it first (it was root if this is `nobody` or `muniment`).",
+                hint="Run Muniment as the user that first ran it (root, if the owner is `nobody` or `muniment`).",
             )
         return None
     if owner and owner.st_uid != 0:
@@ -48,7 +49,7 @@ def server_account(folder: Path) -> Account | None:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
     raise Misconfigured(
-        "PostgreSQL does not run as root, and this machine has neither an account `muniment` nor `nobody`",
+        "PostgreSQL does not run as root, and this machine has no account `muniment` or `nobody`",
         hint="Run Muniment as another user, or create one of these accounts.",
     )
 

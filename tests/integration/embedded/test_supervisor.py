@@ -110,7 +110,7 @@ def test_program_that_does_not_exist_is_reported(supervisor: Supervisor, tmp_pat
 
 def test_child_that_does_not_answer_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
     """A child that runs but never answers is ended after its time and counts as failed."""
-    with pytest.raises(Permanent, match=r"no answer within 0\.1 s"):
+    with pytest.raises(Permanent, match=r"no response within 0\.1 s"):
         supervisor.start(program(tmp_path, SLEEP, answers=lambda: False, start_seconds=0.1))
 
     assert supervisor.pids() == {}

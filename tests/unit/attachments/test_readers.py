@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.attachments import limits
-from muniment.attachments.child import Order, answer
+from muniment.attachments.child import Request, answer
 from muniment.attachments.kinds import Kind, kind_of
 from muniment.settings import READ_KINDS
 from tests.unit.attachments import documents
@@ -52,7 +52,7 @@ _FILES = [
 @pytest.mark.parametrize(("name", "type_", "data", "kind", "words"), _FILES, ids=[file[0] for file in _FILES])
 def test_every_kind_is_read(name: str, type_: str, data: bytes, kind: Kind, words: str) -> None:
     """Each kind is known by its bytes or its name, and its text is found, phrases in one piece."""
-    found = answer(Order(name, type_, data))
+    found = answer(Request(name, type_, data))
 
     assert kind_of(name, type_, data) is kind
     assert found.problem == ""
@@ -75,12 +75,12 @@ def test_the_switch_knows_every_kind() -> None:
         ("broken.p7m", b"\x30\x80nonsense", "damaged"),
         ("broken.dat", b"\x78\x9f\x3e\x22\x01", "damaged"),
         ("inside.zip", zipped({"bad.docx": zipped({"word/document.xml": "<"}), "good.txt": TEXT}), ""),
-        ("bad.zip", zipped({"bad.pdf": b"%PDF-1.4 nothing", "good.txt": TEXT}), "something within it is damaged"),
+        ("bad.zip", zipped({"bad.pdf": b"%PDF-1.4 nothing", "good.txt": TEXT}), "a nested attachment is damaged"),
     ],
 )
 def test_damage_has_a_reason(name: str, data: bytes, problem: str) -> None:
     """What cannot be read says why, and what is beside it is read."""
-    found = answer(Order(name, "", data))
+    found = answer(Request(name, "", data))
 
     assert problem in found.problem
     assert TEXT in found.text or "good" not in str(data)
@@ -107,7 +107,7 @@ def test_damage_has_a_reason(name: str, data: bytes, problem: str) -> None:
 def test_bombs_are_bounded(data: bytes, problem: str) -> None:
     """What unpacks to too much, or nests too deep, ends soon and says so."""
     began = time.process_time()
-    found = answer(Order("bomb.zip", "", data))
+    found = answer(Request("bomb.zip", "", data))
 
     assert problem in found.problem
     assert time.process_time() - began < 10  # of CPU; it takes a second
@@ -118,7 +118,7 @@ def test_nesting_is_bounded() -> None:
     data = zipped({"innermost.txt": TEXT})
     for depth in range(8):
         data = zipped({f"level{depth}.zip": data})
-    found = answer(Order("deep.zip", "", data))
+    found = answer(Request("deep.zip", "", data))
 
     assert "nested deeper" in found.problem
     assert TEXT not in found.text
@@ -130,7 +130,7 @@ def test_entities_are_not_expanded() -> None:
         '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY l "lol"><!ENTITY m "&l;&l;&l;&l;&l;&l;&l;&l;">]>'
         '<w:d xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:t>&x;</w:t><w:t>&m;</w:t></w:d>'
     )
-    found = answer(Order("evil.docx", "", zipped({"[Content_Types].xml": "", "word/document.xml": evil})))
+    found = answer(Request("evil.docx", "", zipped({"[Content_Types].xml": "", "word/document.xml": evil})))
 
     assert "root:" not in found.text
     assert "lol" not in found.text
@@ -138,10 +138,10 @@ def test_entities_are_not_expanded() -> None:
 
 def test_long_text_is_cut() -> None:
     """Text beyond the limit is left out, and that is said."""
-    found = answer(Order("long.txt", "", b"word " * limits.TEXT_CHARACTERS))
+    found = answer(Request("long.txt", "", b"word " * limits.TEXT_CHARACTERS))
 
     assert len(found.text) == limits.TEXT_CHARACTERS
-    assert "characters was left out" in found.problem
+    assert "characters was omitted" in found.problem
 
 
 @given(
@@ -151,7 +151,7 @@ def test_long_text_is_cut() -> None:
 )
 def test_no_bytes_raise(name: str, beginning: bytes, rest: bytes) -> None:
     """Whatever an attachment is said to be and is, reading it gives an answer that PostgreSQL can hold."""
-    found = answer(Order(name, "", beginning + rest))
+    found = answer(Request(name, "", beginning + rest))
 
     (found.text + found.problem).encode("utf-8")
     assert "\0" not in found.text + found.problem

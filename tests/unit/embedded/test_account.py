@@ -52,5 +52,5 @@ def test_machine_without_accounts_is_explained(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pwd, "getpwnam", nobody_there)
 
-    with pytest.raises(Misconfigured, match="neither an account"):
+    with pytest.raises(Misconfigured, match="has no account"):
         server_account(tmp_path / "new")
