@@ -1,4 +1,4 @@
-"""The command line: one module per noun, loaded when it is used."""
+"""The command line: one module per command group, imported on first use."""
 
 from muniment.cli.program import main
 

@@ -1,4 +1,4 @@
-"""`python -m muniment.cli` is `muniment`."""
+"""Makes `python -m muniment.cli` the same as `muniment`."""
 
 from muniment.cli.program import main
 

@@ -1,4 +1,4 @@
-"""`muniment export` and `verify`: what the archive gives back."""
+"""`muniment export` and `muniment verify`: read the archive."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from muniment.shapes.archives import export_shape, verify_shape
 
 
 @click.command("export")
-@click.option("--user", required=True, metavar="NAME", help="Whose archive to export.")
-@click.option("--folder", metavar="PATH", help="Only this folder and those below it, e.g. INBOX/Projects.")
-@click.option("--former", is_flag=True, help="Messages also at places where they stood before they moved.")
+@click.option("--user", required=True, metavar="NAME", help="User whose archive to export.")
+@click.option("--folder", metavar="PATH", help="Only this folder and its subfolders, e.g. INBOX/Projects.")
+@click.option("--former", is_flag=True, help="Also export messages in folders that they were moved out of.")
 @click.option(
     "--format",
     "kind",
     type=click.Choice([kind.value for kind in ExportFormat]),
     required=True,
-    help="One file for each message, or one for each folder.",
+    help="eml: one file per message. mbox: one file per folder.",
 )
 @click.option(
     "--to",
@@ -36,10 +36,10 @@ from muniment.shapes.archives import export_shape, verify_shape
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def export(user: str, folder: str | None, former: bool, kind: str, directory: Path, as_json: bool) -> ExitCode:
-    """Write messages to files, byte for byte as the mail server sent them.
+    """Export messages to files, byte for byte as the mail server sent them.
 
-    eml: DIR/FOLDER/UID.eml for each message; mbox: one file for each folder. DIR/manifest.json lists
-    path, SHA-256, folder, flags and INTERNALDATE of every message.
+    With eml, each message becomes DIRECTORY/FOLDER/UID.eml; with mbox, each folder becomes one file.
+    DIRECTORY/manifest.json lists the path, SHA-256, folder, flags and INTERNALDATE of every message.
     """
     with counting("exporting") as count:
         report = call_with_database_only(
@@ -52,7 +52,7 @@ def export(user: str, folder: str | None, former: bool, kind: str, directory: Pa
             progress=count,
         )
     for damage in report.damaged:
-        warn(f"left out, damaged: {shown(damage)}")
+        warn(f"damaged, not exported: {shown(damage)}")
     if as_json:
         print_json(export_shape(report, directory))
     else:
@@ -64,9 +64,9 @@ def export(user: str, folder: str | None, former: bool, kind: str, directory: Pa
 @click.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(as_json: bool) -> ExitCode:
-    """Read every archived message again, compare it with its SHA-256, and name what is damaged.
+    """Read every archived message, compare it with its SHA-256, and list what is damaged.
 
-    Ends with exit code 4 when something is damaged.
+    The exit code is 4 if anything is damaged.
     """
     with counting("verifying") as count:
         report = call_with_database_only(verify_archive, count)
@@ -75,9 +75,9 @@ def verify(as_json: bool) -> ExitCode:
     else:
         if report.damage:
             print_table(
-                [Column("damaged"), Column("what is wrong")],
+                [Column("damaged"), Column("problem")],
                 [(damage.where, damage.detail) for damage in report.damage],
             )
-        found = plural(len(report.damage), "damaged place") if report.damage else "nothing is damaged"
-        click.echo(f"verified {plural(report.messages, 'message')}, {size(report.bytes)}: {found}")
+        result = plural(len(report.damage), "damaged item") if report.damage else "no damage found"
+        click.echo(f"verified {plural(report.messages, 'message')}, {size(report.bytes)}: {result}")
     return ExitCode.DAMAGED if report.damage else ExitCode.OK

@@ -17,19 +17,19 @@ from muniment.shapes.audit import audit_shape
 @click.command("audit")
 @click.option("--of", "subject", type=Name(), metavar="NAME", help="Only changes of this profile.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The latest N changes."
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show the latest N changes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def audit(subject: str | None, limit: int, as_json: bool) -> None:
-    """Show who changed what, the latest first."""
-    found = call_with_database_only(show_audit, subject, limit)
+    """Show who changed what, latest first."""
+    entries = call_with_database_only(show_audit, subject, limit)
     if as_json:
-        print_json([audit_shape(entry) for entry in found])
-    elif found:
-        columns = [rigid("when"), Column("who"), rigid("what"), Column("name"), Column("how")]
-        print_table(columns, [_row(entry) for entry in found])
+        print_json([audit_shape(entry) for entry in entries])
+    elif entries:
+        columns = [rigid("when"), Column("who"), rigid("action"), Column("name"), Column("changes")]
+        print_table(columns, [_row(entry) for entry in entries])
     else:
-        click.echo("nothing was changed yet")
+        click.echo("no changes yet")
 
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:
@@ -42,14 +42,14 @@ def _row(entry: AuditEntry) -> tuple[str, ...]:
 
 
 def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the fields of a document by their dotted names."""
-    found: dict[str, Any] = {}
+    """Return the fields of a document by dotted name."""
+    fields: dict[str, Any] = {}
     for name, value in document.items():
         if isinstance(value, dict):
-            found |= _fields(value, f"{prefix}{name}.")
+            fields |= _fields(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = value
-    return found
+            fields[prefix + name] = value
+    return fields
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""`muniment backup` and `muniment restore`: the installation in one file."""
+"""`muniment backup` and `muniment restore`: the whole installation in one file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from muniment.services.operating.back_up import back_up, restore_backup
 
 
 @click.command("backup")
-@click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A new file.")
+@click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to create.")
 def backup(file: Path) -> None:
-    """Write the whole installation, mail and all, to one file, while everything goes on.
+    """Write the whole installation, including all mail, to one file. Archiving continues meanwhile.
 
-    It is PostgreSQL's custom format (pg_dump). The key file is not in it: keep a copy apart. The file is not encrypted:
-    whoever reads it reads the mail.
+    The file is in PostgreSQL's custom format (pg_dump). It does not contain the key file: keep a separate copy of
+    that. The backup is not encrypted: anyone who can read the file can read the mail.
     """
     written = call_with_database_only(back_up, program("pg_dump"), file)
-    click.echo(f"backed up to {file}, {size(written)}; keep a copy of {settings().key_file} elsewhere")
+    click.echo(f"backed up to {file}, {size(written)}; keep a copy of {settings().key_file} in another place")
 
 
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def restore(file: Path) -> None:
-    """Fill an empty installation from a FILE that `muniment backup` wrote.
+    """Restore FILE, written by `muniment backup`, into an empty installation.
 
-    First put the key file of the old one in its place, and start `muniment up` (or create an empty database and set
-    MUNIMENT_DATABASE_URL). Afterwards `muniment verify` reads every message again.
+    First copy the key file of the old installation into place, then start `muniment up` (or create an empty database
+    and set MUNIMENT_DATABASE_URL). After the restore, run `muniment verify` to check every message.
     """
     call_with_database_only(restore_backup, program("pg_restore"), file)
-    click.echo("restored; `muniment migrate` if this version is newer, then `muniment verify`")
+    click.echo("restored; if this version is newer than the backup, run `muniment migrate`; then run `muniment verify`")

@@ -1,4 +1,4 @@
-"""`muniment deletions`: the ledger of what was deleted on mail servers."""
+"""`muniment deletions`: the ledger of messages deleted on mail servers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from muniment.shapes.messages import deletion_shape
 
 
 @click.command("deletions")
-@click.option("--run", "run_id", type=click.IntRange(min=1), metavar="ID", help="Only those of this run.")
-@click.option("--mailbox", type=Address(), help="Only those of this mailbox.")
+@click.option("--run", "run_id", type=click.IntRange(min=1), metavar="ID", help="Only deletions of this run.")
+@click.option("--mailbox", type=Address(), help="Only deletions in this mailbox.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
     default=50,
     show_default=True,
-    help="How many, the newest first.",
+    help="Show the newest N deletions.",
 )
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="Show all deletions.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: bool, as_json: bool) -> None:
-    """Show which messages profiles' rules deleted on mail servers, by which run, and when.
+    """Show which messages profile rules deleted on mail servers, in which run, and when.
 
-    Each was read back from the archive and hashed before. `muniment message SHA256` shows where it is archived.
+    Before each deletion the message was read back from the archive and its hash verified. `muniment message SHA256`
+    shows where a message is archived.
     """
     most = None if everything else limit
     found = call_with_database_only(show_deletions, run_id=run_id, address=mailbox, limit=most)
@@ -38,7 +39,7 @@ def deletions(run_id: int | None, mailbox: str | None, limit: int, everything: b
     if found:
         columns = [rigid("deleted"), right("run"), Column("folder"), right("UID"), Column("SHA-256")]
         print_table(columns, [_row(row) for row in found])
-    more = f" (the newest {limit}; --all shows all)" if most is not None and len(found) == limit else ""
+    more = f" (newest {limit}; use --all to show all)" if most is not None and len(found) == limit else ""
     click.echo(f"{plural(len(found), 'message')}{more}")
 
 

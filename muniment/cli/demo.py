@@ -1,4 +1,4 @@
-"""`muniment demo`: Muniment at work on a generated mail server."""
+"""`muniment demo`: Muniment on a private mail server with generated mail."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from muniment.demo.show import show
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="An empty folder for the archive, which then stays.",
+    help="Empty folder for the archive; it is kept afterwards.",
 )
-@click.option("--keep", is_flag=True, help="Keep the temporary folder, and tell where it is.")
+@click.option("--keep", is_flag=True, help="Keep the temporary folder and print its path.")
 def demo(data: Path | None, keep: bool) -> None:
-    """Archive, search, export and verify invented mail, in about a minute.
+    """Archive, search, export and verify generated mail, in about a minute.
 
-    Starts a private Dovecot with generated mailboxes and a Muniment of its own, shows every command
-    with its output, and removes everything afterwards. Nothing of yours is touched.
+    The demo starts a private Dovecot with generated mailboxes and a separate Muniment, shows every command with its
+    output, and removes everything afterwards. It does not touch your own mail, data or settings.
     """
     show(data=data, keep=keep)

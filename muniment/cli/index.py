@@ -1,4 +1,4 @@
-"""`muniment index`: how much of the archive can be searched, and what to do about the rest."""
+"""`muniment index`: the state of the search index, and commands to repair and rebuild it."""
 
 from __future__ import annotations
 
@@ -48,45 +48,49 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group("index")
 def index() -> None:
-    """See how much of the archive can be searched, and build the index anew."""
+    """Inspect, compare and rebuild the search index."""
 
 
 @index.command("status")
 @_json
 def status(as_json: bool) -> None:
-    """Show for each store how many messages it has, the index has, wait, and were refused, with the reasons."""
+    """Show how much of each archive store is indexed.
+
+    For each store, the table shows how many messages are archived, indexed, waiting for the index and refused by it. A
+    second table lists the most frequent reasons for problems.
+    """
     found = call(show_index)
     if as_json:
         print_json(index_shape(found))
         return
     columns = [Column("store"), rigid("state")]
-    columns += [right(name) for name in ("messages", "indexed", "waiting", "refused", "in part")]
+    columns += [right(name) for name in ("messages", "indexed", "waiting", "refused", "partly")]
     print_table([*columns, rigid("compared")], [_row(store) for store in found.stores])
     click.echo()
     print_facts([("index", found.backend), ("coverage", coverage_text(found))])
     for store in found.stores:
         if store.rebuild is not None:
-            click.echo(f"{store.name} is being built anew: {_progress(store.rebuild)}")
+            click.echo(f"{store.name} is being rebuilt: {_progress(store.rebuild)}")
     _print_reasons(found)
     print_warnings(index_warnings(found))
 
 
 @index.command("rebuild")
 @_store
-@click.option("--no-wait", is_flag=True, help="Only begin; the index workers do it anyway.")
-@click.option("--abandon", is_flag=True, help="Stop one that is under way; what is searched now stays.")
+@click.option("--no-wait", is_flag=True, help="Start the rebuild and return; the index workers continue.")
+@click.option("--abandon", is_flag=True, help="Stop a rebuild in progress and keep the current index.")
 def rebuild(store: str | None, no_wait: bool, abandon: bool) -> None:
-    """Build the index of one store, or of all, anew beside the present one, and then search the new one.
+    """Rebuild the index of one store or of all stores.
 
-    Archiving and searching go on. The index workers do the work; it goes on where it was when they are killed, or
-    when this command is: Ctrl-C ends only the watching.
+    The new index is built next to the current one and replaces it when it is complete; archiving and searching continue
+    meanwhile. The index workers do the work and resume it after a restart. Ctrl-C ends only the progress display.
     """
     if abandon:
         stopped = call(give_up_rebuilds, store)
-        click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing is being built")
+        click.echo(f"stopped: {', '.join(stopped)}" if stopped else "no rebuild in progress")
         return
     for begun in call(begin_rebuilds, store):
-        click.echo(f"{begun.store}: {'is being built already' if begun.already else 'building anew'}")
+        click.echo(f"{begun.store}: {'a rebuild is already in progress' if begun.already else 'rebuild started'}")
     if not no_wait:
         call(_follow, store)
         click.echo("done")
@@ -96,9 +100,10 @@ def rebuild(store: str | None, no_wait: bool, abandon: bool) -> None:
 @_store
 @_json
 def compare(store: str | None, as_json: bool) -> None:
-    """Compare the ids in the index with those in the archive, both ways, and heal what differs.
+    """Compare the index with the archive and repair differences.
 
-    The scheduler has it done once a day (MUNIMENT_RECONCILE_HOURS).
+    The comparison covers the ids of all messages, in both directions. The scheduler also does this regularly (every
+    MUNIMENT_RECONCILE_HOURS, by default once a day).
     """
     found = call(compare_indexes, store)
     if as_json:
@@ -107,15 +112,17 @@ def compare(store: str | None, as_json: bool) -> None:
     rows = [(name, number(missing), number(orphans)) for name, missing, orphans in found]
     print_table([Column("store"), right("missing in the index"), right("only in the index")], rows)
     if any(missing or orphans for _, missing, orphans in found):
-        click.echo("handed to the index workers")
+        click.echo("the index workers repair the differences")
 
 
 @index.command("problems")
 @_store
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", default=50, show_default=True, help="How many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=50, show_default=True, help="Show at most N messages."
+)
 @_json
 def problems(store: str | None, limit: int, as_json: bool) -> None:
-    """List messages that are not, or not wholly, indexed, each with its reasons."""
+    """List messages that are not or only partly indexed, with reasons."""
     found = call(list_problems, store, limit)
     if as_json:
         print_json([problem_shape(problem) for problem in found])
@@ -123,23 +130,23 @@ def problems(store: str | None, limit: int, as_json: bool) -> None:
         columns = [rigid("date"), Column("subject"), rigid("indexed"), Column("reasons"), rigid("SHA-256")]
         print_table(columns, [_problem_row(problem) for problem in found])
     else:
-        click.echo("every message is indexed wholly, as far as the index has looked at it")
+        click.echo("no problems; all messages processed so far are completely indexed")
 
 
 @index.command("retry")
 @_store
 def retry(store: str | None) -> None:
-    """Have messages with problems looked at again, after their cause was mended."""
+    """Index messages with problems again. Use this after you fixed the cause."""
     count = call(retry_problems, store)
-    click.echo(f"{plural(count, 'message')} handed to the index workers")
+    click.echo(f"{plural(count, 'message')} queued for indexing")
 
 
 def index_warnings(found: IndexStatus) -> list[str]:
-    """Say what an operator should look at."""
-    warnings = [f"the index does not answer: {found.error}"] if found.error else []
+    """Return warnings about what needs an operator's attention."""
+    warnings = [f"the index does not respond: {found.error}"] if found.error else []
     if found.pause is not None:
         since = duration(utc_now() - found.pause.since)
-        warnings.append(f"the index takes nothing, since {since}: {found.pause.reason}; it catches up by itself")
+        warnings.append(f"indexing has been paused for {since}: {found.pause.reason}; it resumes automatically")
     warnings += [
         f"{plural(one.messages, 'message')} not indexed: {one.reason}" for one in found.reasons if not one.indexed
     ]
@@ -147,21 +154,21 @@ def index_warnings(found: IndexStatus) -> list[str]:
 
 
 def coverage_text(found: IndexStatus) -> str:
-    """Return how much is indexed, in one line."""
+    """Format the coverage of the index in one line."""
     failed = f", {number(found.failed)} refused" if found.failed else ""
     share = "unknown" if found.coverage is None else f"{_percent(found.coverage)} of the messages"
     return f"{share}, {number(found.outbox)} in the outbox{failed}"
 
 
 def store_text(store: StoreIndex) -> str:
-    """Return how much of a store is indexed, in one line."""
+    """Format the coverage of a store's index in one line."""
     indexed = "?" if store.indexed is None else number(store.indexed)
     failed = f", {number(store.failed)} refused" if store.failed else ""
     return f"{indexed} of {plural(store.messages, 'message')}, {number(store.outbox)} in the outbox{failed}"
 
 
 def _percent(share: float) -> str:
-    """Return a share as text that says 100 % only when nothing is missing."""
+    """Format a share as a percentage that reads 100% only if nothing is missing."""
     return "100%" if share == 1 else f"{min(share, 0.999):.1%}" if share < 1 else f"{share:.1%}"
 
 
@@ -170,13 +177,13 @@ def _row(store: StoreIndex) -> tuple[str, ...]:
     healed = store.missing + store.orphans
     compared = local_minute(store.reconciled) if store.reconciled else "not yet"
     texts = ["?" if count is None else number(count) for count in counts]
-    return (store.name, store.state, *texts, f"{compared}, {number(healed)} healed" if healed else compared)
+    return (store.name, store.state, *texts, f"{compared}, {number(healed)} repaired" if healed else compared)
 
 
 def _print_reasons(found: IndexStatus) -> None:
     if found.reasons:
         click.echo()
-        rows = [("in part" if one.indexed else "refused", one.reason, number(one.messages)) for one in found.reasons]
+        rows = [("partly" if one.indexed else "refused", one.reason, number(one.messages)) for one in found.reasons]
         print_table([rigid("indexed"), Column("reason"), right("messages")], rows)
 
 
@@ -187,12 +194,12 @@ def _progress(rebuild: Rebuild) -> str:
 
 
 def _problem_row(problem: IndexProblem) -> tuple[str, ...]:
-    how = "in part" if problem.indexed else "no"
+    how = "partly" if problem.indexed else "no"
     return local_minute(problem.date), problem.subject, how, "; ".join(problem.reasons), problem.sha256.hex()[:16] + "…"
 
 
 async def _follow(principal: Principal, resources: Resources, store: str | None) -> None:
-    """Show how rebuilds go until none is under way."""
+    """Show the progress of rebuilds until none is in progress."""
     out = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:

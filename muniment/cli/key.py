@@ -1,4 +1,4 @@
-"""`muniment key`: the key that stored passwords are encrypted with."""
+"""`muniment key`: the key that encrypts stored passwords."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from muniment.services.operating.reset_key import reset_key
 
 @click.group()
 def key() -> None:
-    """Make or replace the key that stored passwords are encrypted with: one file for every process."""
+    """Create or reset the key that encrypts stored passwords. All processes use the same key file."""
 
 
 @key.command("create")
 def create() -> None:
-    """Make the key file, once for an installation; then copy it to every machine that runs a process.
+    """Create the key file. Do this once per installation, then copy the file to every machine that runs a process.
 
-    `muniment up` makes one by itself. Keep a copy apart from the backups of the database.
+    `muniment up` creates the key file automatically. Keep a copy in a different place than the database backups.
     """
     path = settings().key_file
     if path.exists():
-        raise Conflict(f"{path} exists already", hint="It is used as it is; every process needs the same one.")
+        raise Conflict(f"{path} already exists", hint="Muniment uses this file; every process needs the same one.")
     try:
         create_key_file(path)
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from error
-    click.echo(f"made {path}")
+    click.echo(f"created {path}")
 
 
 @key.command("reset")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset(yes: bool) -> None:
-    """Go on with the present key file when the right one is lost: every stored password is forgotten.
+    """Continue with the current key file after the original was lost. Deletes all stored passwords.
 
-    Profiles stay; give each its password again with `muniment profile add … --replace`. Archived mail is not
-    encrypted with this key, and stays readable.
+    Profiles are kept; set the password of each again with `muniment profile add … --replace`. Archived mail is not
+    encrypted with this key and stays readable.
     """
     secrets = SecretBox.from_key_file(settings().key_file)
     if not yes:
-        click.confirm("Forget every stored password?", abort=True, err=True)
+        click.confirm("Delete all stored passwords?", abort=True, err=True)
 
     call_with_database_only(reset_key, secrets)
-    click.echo("all stored passwords are forgotten; `muniment profile list` shows who needs a new one")
+    click.echo("all stored passwords are deleted; set a new one for each profile (see `muniment profile list`)")

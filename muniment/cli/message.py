@@ -1,4 +1,4 @@
-"""`muniment message`: one message, and everywhere that it stands or stood."""
+"""`muniment message`: one message and every folder it is or was archived in."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from muniment.shapes.messages import message_shape
 @click.argument("sha256", metavar="SHA256")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def message(sha256: str, as_json: bool) -> None:
-    """Show the message with the identity SHA256, and where it stands and stood before.
+    """Show the message with this SHA-256 and every folder it is or was in.
 
-    `search --json` and the manifest of an export tell identities.
+    `muniment search --json` and the manifest of an export list the SHA-256 of messages.
     """
     found = call_with_database_only(show_message, sha256)
     if as_json:

@@ -1,4 +1,4 @@
-"""`muniment migrate`: the database's schema."""
+"""`muniment migrate`: the database schema."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from muniment.services.operating.schema import apply_migrations, count_pending_m
 
 
 @click.command("migrate")
-@click.option("--check", is_flag=True, help="Run nothing; only tell how many migrations are pending.")
+@click.option("--check", is_flag=True, help="Only show how many migrations are pending; change nothing.")
 def migrate(check: bool) -> None:
-    """Bring the database's schema up to date: of MUNIMENT_DATABASE_URL, or of the running `muniment up`.
+    """Update the schema of the database at MUNIMENT_DATABASE_URL, or of the running `muniment up`.
 
-    Safe to repeat and to run twice at once. `muniment up` does this by itself.
+    It is safe to repeat this command and to run it concurrently. `muniment up` migrates automatically.
     """
     if check:
         waiting = call_with_database_only(count_pending_migrations)

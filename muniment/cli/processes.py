@@ -1,6 +1,7 @@
-"""`muniment worker`, `scheduler` and `flower`: one process each, for operators who scale them on their own.
+"""`muniment worker`, `scheduler` and `flower`: one process each, for operators who scale them separately.
 
-Thin on purpose: they become the celery command that they print, so that whoever outgrows them knows what to run.
+These commands are thin on purpose: each prints the celery command line and then executes it, so that operators can
+run celery directly.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
     type=click.Choice([queue.value for queue in Queue]),
     default=Queue.ARCHIVE.value,
     show_default=True,
-    help="archive: fetch mail. index: make it searchable.",
+    help="archive: fetch mail. index: make mail searchable.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Mailboxes or index processes at once. Default: MUNIMENT_ARCHIVE_CONCURRENCY or MUNIMENT_INDEX_CONCURRENCY.",
+    help="archive: mailboxes archived at the same time. index: number of processes. Default: "
+    "MUNIMENT_ARCHIVE_CONCURRENCY or MUNIMENT_INDEX_CONCURRENCY.",
 )
 def worker(queue: str, concurrency: int | None) -> NoReturn:
-    """Run one worker in the foreground; start as many as you like, on as many machines, with the same key file."""
+    """Run one worker in the foreground.
+
+    You can run any number of workers on any number of machines. All of them need the same key file.
+    """
     found = settings()
     more = {} if Queue(queue) is Queue.ARCHIVE else {FOLDER_VARIABLE: _children_folder(found)}
     _become(worker_command(found, Queue(queue), concurrency, os.getpid()), found, more)
@@ -48,7 +53,7 @@ def worker(queue: str, concurrency: int | None) -> NoReturn:
 
 @click.command("scheduler")
 def scheduler() -> NoReturn:
-    """Run the scheduler in the foreground; two of them do no harm."""
+    """Run the scheduler in the foreground. Running two of them is harmless."""
     found = settings()
     _become(scheduler_command(found), found)
 
@@ -61,20 +66,20 @@ def scheduler() -> NoReturn:
     envvar="MUNIMENT_FLOWER_PORT",
     show_envvar=True,
     show_default="5555",
-    help="Where it listens.",
+    help="Port to listen on.",
 )
 def flower(port: int | None) -> NoReturn:
-    """Run Flower, the web page that shows workers and tasks; it asks for a password.
+    """Run Flower, a password-protected web monitor for workers and tasks.
 
-    User: MUNIMENT_FLOWER_USER. Password: MUNIMENT_FLOWER_PASSWORD_FILE, or the file flower.password
-    in the data folder, made on first use.
+    User name: MUNIMENT_FLOWER_USER. Password: in MUNIMENT_FLOWER_PASSWORD_FILE, or in the file flower.password in
+    the data folder, which is created on first use.
     """
     found = settings()
     _become(flower_command(port or found.flower_port), found)
 
 
 def worker_command(found: Settings, queue: Queue, concurrency: int | None, pid: int) -> list[str]:
-    """Return celery's arguments for a worker of a queue; the process id keeps its name unique on its machine."""
+    """Return celery's arguments for a worker of a queue; `pid` makes the worker's name unique on its machine."""
     default = found.archive_concurrency if queue is Queue.ARCHIVE else found.index_concurrency
     return [
         *("-A", "workers", "worker", "-Q", queue.value, f"--pool={_POOLS[queue]}", "-c", str(concurrency or default)),
@@ -93,7 +98,7 @@ def flower_command(port: int) -> list[str]:
 
 
 def _children_folder(found: Settings) -> str:
-    """Make the folder where the processes of the pool leave their metrics; forget those of workers that are gone."""
+    """Create the folder for the metrics of the pool's processes; delete the folders of workers that have exited."""
     parent = found.data / "run" / "metrics-of-workers"
     for old in parent.glob("[0-9]*"):
         if not psutil.pid_exists(int(old.name)):
@@ -104,11 +109,11 @@ def _children_folder(found: Settings) -> str:
 
 
 def _become(arguments: list[str], found: Settings, more: Mapping[str, str] | None = None) -> NoReturn:
-    """Replace this process by celery: signals and exit code are then its own; `more` joins its environment."""
-    endpoints.resolve(found)  # says in one line what celery would say in fifty
+    """Replace this process with celery, which then handles signals and sets the exit code; `more`: extra environment."""
+    endpoints.resolve(found)  # fails with one line where celery would print fifty
     more = more or {}
     click.echo(f"running: {''.join(f'{n}={v} ' for n, v in more.items())}celery {shlex.join(arguments)}", err=True)
     sys.stdout.flush()
-    # All else it reads from the same environment.
+    # Celery reads all other settings from the same environment.
     environ = {**FRUGAL_ALLOCATOR, **os.environ, "MUNIMENT_DATA": str(found.data), **more}
     os.execve(sys.executable, [sys.executable, "-m", "celery", *arguments], environ)

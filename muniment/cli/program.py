@@ -1,4 +1,4 @@
-"""The root of the command line, and how everything that ends a command becomes an exit code."""
+"""The root of the command line; turns the outcome of every command into an exit code."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _PROGRAM = "muniment"
 _COMPLETION = "_MUNIMENT_COMPLETE"  # set by the shell's completion script, see docs/reference/cli.md
 
 COMMANDS = {
-    "up": Entry("muniment.cli.up:up", "Run everything on this machine, in the foreground."),
-    "demo": Entry("muniment.cli.demo:demo", "Show Muniment at work on a generated mail server."),
-    "user": Entry("muniment.cli.user:user", "Users: each owns an archive."),
-    "profile": Entry("muniment.cli.profiles.profile:profile", "Profiles: what to archive, from where and how."),
-    "batch": Entry("muniment.cli.profiles.batch:batch", "Many mailboxes from a CSV file, in one command."),
-    "run": Entry("muniment.cli.runs.run:run", "Runs: executions of profiles."),
-    "search": Entry("muniment.cli.search:search", "Find archived messages."),
-    "saved-search": Entry("muniment.cli.saved_search:saved_search", "Searches with a name."),
-    "index": Entry("muniment.cli.index:index", "How much can be searched; build the index anew."),
-    "message": Entry("muniment.cli.message:message", "One message, and where it stands and stood."),
-    "export": Entry("muniment.cli.archive:export", "Give archived messages back, byte for byte."),
-    "verify": Entry("muniment.cli.archive:verify", "Read everything again and report what is damaged."),
-    "deletions": Entry("muniment.cli.deletions:deletions", "What profiles' rules deleted on mail servers."),
+    "up": Entry("muniment.cli.up:up", "Run all of Muniment on this machine, in the foreground."),
+    "demo": Entry("muniment.cli.demo:demo", "Try Muniment on a private mail server with generated mail."),
+    "user": Entry("muniment.cli.user:user", "Add and list users; each user owns an archive."),
+    "profile": Entry("muniment.cli.profiles.profile:profile", "Manage profiles: what to archive, from where and how."),
+    "batch": Entry("muniment.cli.profiles.batch:batch", "Archive many mailboxes listed in a CSV file."),
+    "run": Entry("muniment.cli.runs.run:run", "Show and cancel runs (executions of profiles)."),
+    "search": Entry("muniment.cli.search:search", "Search archived messages."),
+    "saved-search": Entry("muniment.cli.saved_search:saved_search", "Manage saved searches."),
+    "index": Entry("muniment.cli.index:index", "Inspect, compare and rebuild the search index."),
+    "message": Entry("muniment.cli.message:message", "Show one message and where it is archived."),
+    "export": Entry("muniment.cli.archive:export", "Export archived messages, byte for byte."),
+    "verify": Entry("muniment.cli.archive:verify", "Check every archived message for damage."),
+    "deletions": Entry("muniment.cli.deletions:deletions", "List messages that Muniment deleted on mail servers."),
     "backup": Entry("muniment.cli.backup:backup", "Write the whole installation to one file."),
-    "restore": Entry("muniment.cli.backup:restore", "Fill an empty installation from such a file."),
-    "quarantine": Entry("muniment.cli.quarantine:quarantine", "Messages that could not be archived yet."),
-    "server": Entry("muniment.cli.server:server", "Mail servers: how much the fleet may ask of each."),
-    "status": Entry("muniment.cli.status:status", "Processes, queues, index and stale mailboxes."),
-    "audit": Entry("muniment.cli.audit:audit", "Who changed what."),
-    "key": Entry("muniment.cli.key:key", "The key that stored passwords are encrypted with."),
-    "migrate": Entry("muniment.cli.migrate:migrate", "Bring the database's schema up to date."),
-    "worker": Entry("muniment.cli.processes:worker", "Run a worker alone, against real servers."),
-    "scheduler": Entry("muniment.cli.processes:scheduler", "Run the scheduler alone."),
-    "flower": Entry("muniment.cli.processes:flower", "Run Flower, which shows the workers."),
+    "restore": Entry("muniment.cli.backup:restore", "Restore a backup into an empty installation."),
+    "quarantine": Entry("muniment.cli.quarantine:quarantine", "List messages that could not be archived yet."),
+    "server": Entry("muniment.cli.server:server", "Show mail servers and limit the load on them."),
+    "status": Entry("muniment.cli.status:status", "Show processes, queues, the index and stale mailboxes."),
+    "audit": Entry("muniment.cli.audit:audit", "Show who changed what."),
+    "key": Entry("muniment.cli.key:key", "Create or reset the key that encrypts stored passwords."),
+    "migrate": Entry("muniment.cli.migrate:migrate", "Update the database schema."),
+    "worker": Entry("muniment.cli.processes:worker", "Run a single worker."),
+    "scheduler": Entry("muniment.cli.processes:scheduler", "Run the scheduler."),
+    "flower": Entry("muniment.cli.processes:flower", "Run Flower, a web monitor for the workers."),
 }
 
 
@@ -58,41 +58,41 @@ COMMANDS = {
     type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="MUNIMENT_DATA",
     show_envvar=True,
-    help="Data folder of the `muniment up` to talk to; the user's own by default.",
+    help="Data folder of the running `muniment up`. Default: your personal data folder.",
 )
 @click.pass_context
 def root(ctx: click.Context, data: Path | None) -> None:
     """Archive whole mail systems over IMAP, byte for byte, and prove that nothing is missing.
 
-    Start with `muniment demo`, or with `muniment up` in one terminal and `muniment profile add --help`
-    in another. Every command explains itself with --help.
+    To get started, run `muniment demo`; or run `muniment up` in one terminal and `muniment profile add
+    --help` in another. Every command has --help.
     """
     ctx.meta[DATA] = data
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line (`arguments` None: this process's) and leave the process with its exit code."""
+    """Run the command line (`arguments` None: those of this process) and exit with its exit code."""
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code; whatever goes wrong is reported on standard error."""
+    """Run the command line and return the exit code; errors are reported on standard error."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a subject must not end the command that lists it.
+        # A subject that the terminal's encoding cannot represent must not abort the command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _translated(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still buffered would raise once more when Python flushes at its end.
+        # Otherwise Python raises again when it flushes the remaining buffer at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.BROKEN_PIPE
     return code
 
 
 def _translated(arguments: list[str]) -> int:
-    """Invoke, and turn everything raised but a broken pipe into a report and an exit code."""
+    """Invoke the command; report any exception except a broken pipe and return its exit code."""
     try:
         return _invoke(arguments)
     except click.exceptions.Exit as end:
@@ -114,7 +114,7 @@ def _invoke(arguments: list[str]) -> int:
     """Return the exit code that the command returned; None counts as OK."""
     if _COMPLETION in os.environ:
         root.main(arguments, prog_name=_PROGRAM)  # answers the shell and exits
-    # Not `root.main`: it would end a broken pipe with an exit code of its own.
+    # Not `root.main`: it has its own exit code for a broken pipe.
     with root.make_context(_PROGRAM, arguments) as context:
         code: int | None = root.invoke(context)
     return ExitCode.OK if code is None else code

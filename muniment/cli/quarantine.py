@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def quarantine() -> None:
-    """Messages that could not be archived; every run of their profile tries them again."""
+    """Messages that could not be archived. Every run of their profile retries them."""
 
 
 @quarantine.command("list")
@@ -37,20 +37,20 @@ def quarantine() -> None:
     metavar="N",
     default=100,
     show_default=True,
-    help="How many, the oldest first.",
+    help="Show the oldest N messages.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
-    """List messages in quarantine with their reasons."""
+    """List quarantined messages with the reason for each."""
     found = call(list_quarantine, limit)
     if as_json:
         print_json([quarantined_shape(message) for message in found])
     elif found:
         columns = [Column("folder"), right("UID"), Column("reason"), right("tries"), rigid("last tried")]
         print_table(columns, [_row(message) for message in found])
-        click.echo(f"{plural(len(found), 'message')}{'; --limit shows more' if len(found) == limit else ''}")
+        click.echo(f"{plural(len(found), 'message')}{'; use --limit to show more' if len(found) == limit else ''}")
     else:
-        click.echo("nothing is in quarantine")
+        click.echo("no messages in quarantine")
 
 
 def _row(message: Quarantined) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`muniment saved-search`: searches that a user keeps by a name."""
+"""`muniment saved-search`: searches saved under a name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from muniment.shapes.searches import search_shape
 _POLL_SECONDS = 0.25
 _WAIT_SECONDS = 120.0
 
-_user = click.option("--user", required=True, type=Name(), metavar="NAME", help="Whose search it is.")
+_user = click.option("--user", required=True, type=Name(), metavar="NAME", help="Owner of the search.")
 _name = click.argument("name", type=Name())
 
 
 @click.group("saved-search")
 def saved_search() -> None:
-    """Keep searches by a name, and count what they find."""
+    """Save searches under a name and count their results."""
 
 
 @saved_search.command("add")
@@ -39,16 +39,16 @@ def saved_search() -> None:
 @click.argument("query", nargs=-1, required=True)
 @_user
 def add(name: str, query: tuple[str, ...], user: str) -> None:
-    """Keep QUERY, as `muniment search` takes it, under NAME."""
+    """Save QUERY under NAME. QUERY is written as for `muniment search`."""
     call(save_search, user, name, " ".join(query))
     click.echo(f"saved {name}")
 
 
 @saved_search.command("list")
-@click.option("--user", type=Name(), metavar="NAME", help="Only this user's.")
+@click.option("--user", type=Name(), metavar="NAME", help="Only the searches of this user.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(user: str | None, as_json: bool) -> None:
-    """List saved searches with the count of their last run."""
+    """List saved searches with the number of results of the last execution."""
     found = call(list_searches, user)
     if as_json:
         print_json([search_shape(search) for search in found])
@@ -56,7 +56,7 @@ def list_(user: str | None, as_json: bool) -> None:
         columns = [Column("user"), Column("name"), Column("query"), right("results"), rigid("last run")]
         print_table(columns, [_row(search) for search in found])
     else:
-        click.echo("no search is saved")
+        click.echo("no saved searches")
 
 
 @saved_search.command("run")
@@ -64,7 +64,10 @@ def list_(user: str | None, as_json: bool) -> None:
 @_user
 @click.option("--no-wait", is_flag=True, help="Do not wait for the scheduler to run it.")
 def run(name: str, user: str, no_wait: bool) -> None:
-    """Have the scheduler run a search and keep the count."""
+    """Execute a saved search and store the number of results.
+
+    The scheduler executes the search.
+    """
 
     async def work(principal: Principal, resources: Resources) -> SavedSearch | None:
         before = await request_search(principal, resources, user, name)
@@ -73,18 +76,19 @@ def run(name: str, user: str, no_wait: bool) -> None:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 while (found := await find_search(principal, resources, user, name)).last_run == before.last_run:  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_SECONDS)  # it happens in another process
+                    await asyncio.sleep(_POLL_SECONDS)  # the search runs in another process
         except TimeoutError:
             raise Transient(
-                "the scheduler did not run it in two minutes", hint="It does when it is up; `muniment status` shows."
+                "the scheduler did not run the search within two minutes",
+                hint="Check with `muniment status` that the scheduler is running; the search stays requested.",
             ) from None
         return found
 
     found = call(work)
     if found is None:
-        click.echo("the scheduler will run it")
+        click.echo("requested; the scheduler will run the search")
     elif found.error:
-        click.echo(f"it failed: {found.error}")
+        click.echo(f"the search failed: {found.error}")
     else:
         click.echo(f"{plural(found.results or 0, 'message')} found")
 
@@ -93,7 +97,7 @@ def run(name: str, user: str, no_wait: bool) -> None:
 @_name
 @_user
 def remove(name: str, user: str) -> None:
-    """Forget a search."""
+    """Remove a saved search."""
     call(remove_search, user, name)
     click.echo(f"removed {name}")
 

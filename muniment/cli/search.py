@@ -1,4 +1,4 @@
-"""`muniment search`: find archived messages."""
+"""`muniment search`: search archived messages."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ _MATCH = "bold yellow"
 @click.option(
     "--user",
     metavar="NAME",
-    help="Search as this user. Without it everybody's archives are searched, where the settings allow that.",
+    help="Search as this user. Without it, search the archives of all users, if MUNIMENT_ADMINISTRATORS_SEARCH allows it.",
 )
 @click.option(
     "--sort",
     type=click.Choice([sort.value for sort in Sort]),
     default=Sort.DATE.value,
     show_default=True,
-    help="The newest first, or by where the words stand: in the subject, in names, in the text.",
+    help="date: newest first. relevance: matches in the subject before matches in names before matches in the text.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), metavar="N", default=50, show_default=True, help="How many on a page."
+    "--limit", type=click.IntRange(1, 1000), metavar="N", default=50, show_default=True, help="Messages per page."
 )
 @click.option(
-    "--page", metavar="NAME", default="", help="The page that this name, printed at the end of one, stands for."
+    "--page", metavar="NAME", default="", help="Show the page with this name, as printed by the previous page."
 )
-@click.option("--facets", is_flag=True, help="Count what matches by sender, year, folder and type of attachment.")
-@click.option("--snippets", is_flag=True, help="Show where the words stand.")
+@click.option("--facets", is_flag=True, help="Count the results by sender, year, folder and attachment type.")
+@click.option("--snippets", is_flag=True, help="Show the text around the matches.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(
     query: tuple[str, ...],
@@ -67,12 +67,12 @@ def search(
     snippets: bool,
     as_json: bool,
 ) -> None:
-    """Find messages with all words of QUERY in headers, text, attachments or their names.
+    """Find messages that contain all words of QUERY in headers, text, attachments or attachment names.
 
-    "Quoted words" stand side by side; `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc:
-    body: attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread
-    type: messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md has
-    it all. Write `--` before a query that begins with `-`.
+    Operators: "exact phrase", `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc: body:
+    attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread type:
+    messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md describes the query
+    language. Write `--` before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
     found = call(_search, user, wanted)
@@ -117,7 +117,7 @@ def _print_with_snippets(found: Found) -> None:
 
 
 def _marked(snippet: Snippet, *, colours: bool) -> Text:
-    """Return a snippet with its matches in colour; between » and « where there are no colours."""
+    """Return a snippet with its matches in colour, or between » and « without colours."""
     if colours:
         marked = Text()
         for text, is_match in snippet.pieces:
@@ -137,11 +137,11 @@ def _print_facets(found: Found) -> None:
 def _print_end(found: Found) -> None:
     click.echo(f"{plural(found.total, 'message')} found")
     if found.following and len(found.hits) < found.total:
-        click.echo(f"more with --page {found.following}")
+        click.echo(f"next page: --page {found.following}")
     warnings = []
     if found.lacking:
         least = "at least " if found.lacking >= MOST_COUNTED else ""
-        warnings.append(f"{least}{plural(found.lacking, 'message')} cannot be found yet: `muniment index status`")
+        warnings.append(f"{least}{plural(found.lacking, 'message')} not searchable yet: see `muniment index status`")
     if found.paused:
-        warnings.append(f"the index takes nothing at present: {found.paused}")
+        warnings.append(f"indexing is paused: {found.paused}")
     print_warnings(warnings, out=console(sys.stderr))

@@ -1,4 +1,4 @@
-"""How mail servers are shown."""
+"""Formats mail servers for the terminal."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def _row(found: ServerState) -> tuple[str, ...]:
 
 def _rates(found: ServerState) -> str:
     commands, size_ = found.configured.commands_per_second, found.configured.bytes_per_second
-    told = [f"{commands:g} commands/s"] if commands is not None else []
-    told += [f"{size(int(size_))}/s"] if size_ is not None else []
-    return ", ".join(told) or "-"
+    rates = [f"{commands:g} commands/s"] if commands is not None else []
+    rates += [f"{size(int(size_))}/s"] if size_ is not None else []
+    return ", ".join(rates) or "-"

@@ -1,4 +1,4 @@
-"""`muniment status`: how the whole system stands."""
+"""`muniment status`: the state of the whole system."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from muniment.shapes.status import status_shape
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show processes, mail servers, queue depths, the archive's size, the index and stale mailboxes."""
+    """Show processes, mail servers, queue lengths, the archive's size, the index and stale mailboxes."""
     found = call(show_status)
     if as_json:
         print_json(status_shape(found))
@@ -47,7 +47,8 @@ def status(as_json: bool) -> None:
 
 
 def _print_processes(found: Status) -> None:
-    columns = [Column("process"), rigid("kind"), rigid("state"), right("at once"), rigid("started"), right("last seen")]
+    columns = [Column("process"), rigid("kind"), rigid("state"), right("concurrency"), rigid("started")]
+    columns.append(right("last seen"))
     if found.processes:
         print_table(columns, [_process_row(process) for process in found.processes])
         click.echo()
@@ -56,8 +57,8 @@ def _print_processes(found: Status) -> None:
 def _process_row(process: ProcessReport) -> tuple[str | Text, ...]:
     state = Text("alive", style="green") if process.alive else Text("silent", style="bold red")
     seen = f"{duration(utc_now() - process.seen)} ago"
-    at_once = number(process.concurrency)
-    return process.name, process.kind, state, at_once, local_minute(process.started), seen
+    concurrency = number(process.concurrency)
+    return process.name, process.kind, state, concurrency, local_minute(process.started), seen
 
 
 def _facts(found: Status) -> list[tuple[str, str]]:
@@ -67,7 +68,7 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         ("queues", queues),
         (
             "archive",
-            f"{plural(totals.messages, 'message')}, filed {plural(totals.entries, 'time')}, {size(totals.bytes)}",
+            f"{plural(totals.messages, 'message')} in {plural(totals.entries, 'place')}, {size(totals.bytes)}",
         ),
         ("stores", ", ".join(f"{store.name} ({store.state}, {number(store.messages)})" for store in found.stores)),
         ("quarantine", plural(totals.quarantined, "message")),
@@ -89,12 +90,12 @@ def _print_stale(found: Status) -> None:
 
 
 def _warnings(found: Status) -> list[str]:
-    """Say what an operator should look at."""
+    """Return warnings about what needs an operator's attention."""
     alive = {process.kind for process in found.processes if process.alive}
-    warnings = [f"no {kind} process reports" for kind in ("scheduler", "archive", "index") if kind not in alive]
+    warnings = [f"no {kind} process is running" for kind in ("scheduler", "archive", "index") if kind not in alive]
     if None in found.queues.values():
-        warnings.append("Redis does not answer: no new work is handed out")
+        warnings.append("Redis does not respond: no new work is distributed")
     warnings += index_warnings(found.index)
     if found.totals.quarantined:
-        warnings.append("messages are in quarantine: `muniment quarantine list`")
+        warnings.append("messages are in quarantine: see `muniment quarantine list`")
     return warnings

@@ -1,4 +1,4 @@
-"""`muniment up`: everything on one machine."""
+"""`muniment up`: all of Muniment on one machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from muniment.services.operating.schema import apply_migrations
 from muniment.services.operating.show_status import show_processes
 from muniment.settings import Settings
 
-#: How many processes of every kind must report before jobs can run.
+#: Number of processes of each kind that must report before jobs can run.
 KINDS = {"scheduler": 1, "archive": 1, "index": 1}
 
 
@@ -29,7 +29,7 @@ KINDS = {"scheduler": 1, "archive": 1, "index": 1}
     type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="MUNIMENT_DATA",
     show_envvar=True,
-    help="Folder that holds everything; the user's own data folder by default.",
+    help="Data folder. Default: your personal data folder.",
 )
 @click.option(
     "--archive-concurrency",
@@ -38,7 +38,7 @@ KINDS = {"scheduler": 1, "archive": 1, "index": 1}
     envvar="MUNIMENT_ARCHIVE_CONCURRENCY",
     show_envvar=True,
     show_default="20",
-    help="Mailboxes archived at once by each archive worker.",
+    help="Mailboxes that each archive worker archives at the same time.",
 )
 @click.option(
     "--archive-processes",
@@ -47,7 +47,7 @@ KINDS = {"scheduler": 1, "archive": 1, "index": 1}
     envvar="MUNIMENT_ARCHIVE_PROCESSES",
     show_envvar=True,
     show_default="1",
-    help="Archive workers; each uses one core at most.",
+    help="Number of archive workers; each uses at most one core.",
 )
 @click.option(
     "--index-concurrency",
@@ -56,16 +56,15 @@ KINDS = {"scheduler": 1, "archive": 1, "index": 1}
     envvar="MUNIMENT_INDEX_CONCURRENCY",
     show_envvar=True,
     show_default="1",
-    help="Processes that index.",
+    help="Number of index processes.",
 )
 def up(
     data: Path | None, archive_concurrency: int | None, archive_processes: int | None, index_concurrency: int | None
 ) -> int:
-    """Run databases, scheduler, archive and index workers in the foreground, until Ctrl-C.
+    """Run the databases, the scheduler, and the archive and index workers in the foreground, until Ctrl-C.
 
-    Prints `ready` when jobs can run; logs go to the folder's log/. MUNIMENT_DATABASE_URL and
-    MUNIMENT_REDIS_URL replace the embedded servers by real ones. A second `up` on the same data
-    folder is refused.
+    Prints `ready` when jobs can run. Logs are in the subfolder log/ of the data folder. Set MUNIMENT_DATABASE_URL and
+    MUNIMENT_REDIS_URL to use your own servers instead of the embedded ones. Only one `up` can run per data folder.
     """
     found = settings()
     found = replace(
@@ -88,20 +87,20 @@ def up(
 
 
 class _Processes:
-    """Knows when the processes of this `up`, and not those of a killed one before, report."""
+    """Detects when the processes of this `up` report, as opposed to those of an earlier, killed `up`."""
 
     def __init__(self) -> None:
         self._before: dict[str, datetime] = {}
 
     async def prepare(self, resolved: Settings) -> None:
-        """Bring the schema up to date, and remember old reports: whoever wrote them is dead by now."""
+        """Update the schema, and remember existing reports: they come from processes that have exited."""
         async with open_database_only(resolved) as resources:
             await apply_migrations(operator(), resources)
             found = await show_processes(operator(), resources)
         self._before = {process.name: process.seen for process in found}
 
     async def all_report(self, resolved: Settings) -> bool:
-        """Tell whether enough processes of every kind on this machine reported since."""
+        """Return whether enough processes of each kind on this machine have reported since `prepare`."""
         async with open_database_only(resolved) as resources:
             found = await show_processes(operator(), resources)
         host = socket.gethostname()

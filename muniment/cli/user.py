@@ -1,4 +1,4 @@
-"""`muniment user`: each user owns an archive."""
+"""`muniment user`: users and their e-mail addresses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from muniment.shapes.archives import user_shape
 
 @click.group()
 def user() -> None:
-    """Users: each owns an archive, and has e-mail addresses by which mailboxes are found."""
+    """Add and list users. Each user owns an archive; e-mail addresses assign mailboxes to users."""
 
 
 @user.command("add")
 @click.argument("name", type=Name())
 @click.option(
-    "--email", "emails", type=Address(), multiple=True, required=True, help="An address; the first is the primary one."
+    "--email",
+    "emails",
+    type=Address(),
+    multiple=True,
+    required=True,
+    help="E-mail address; repeatable. The first one is the primary address.",
 )
 def add(name: str, emails: tuple[str, ...]) -> None:
-    """Create the user NAME with one or more addresses.
+    """Add the user NAME with one or more e-mail addresses.
 
     A master profile without --mailboxes archives the primary address of every user.
     """
@@ -33,14 +38,14 @@ def add(name: str, emails: tuple[str, ...]) -> None:
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List all users with their addresses, the primary one first."""
+    """List all users with their addresses, primary address first."""
     users = call_with_database_only(list_users)
     if as_json:
         print_json([user_shape(found) for found in users])
     elif users:
         print_table(
-            [Column("user"), Column("addresses"), Column("may"), Column("in the own archive")],
+            [Column("user"), Column("addresses"), Column("privileges"), Column("rights in own archive")],
             [tuple(map(", ".join, ([u.name], u.addresses, u.privileges, u.own_archive))) for u in users],
         )
     else:
-        click.echo("no users yet: `muniment user add NAME --email ADDRESS` creates one")
+        click.echo("no users yet; to add one: `muniment user add NAME --email ADDRESS`")

@@ -46,7 +46,7 @@ async def test_backup_is_restored_on_a_fresh_machine(running: System, make_sourc
         assert restored.code == ExitCode.OK, restored.stderr
         verified = command("verify")
         assert verified.code == ExitCode.OK
-        assert "nothing is damaged" in verified.stdout
+        assert "no damage found" in verified.stdout
         async with fresh.resources() as resources:
             # The run that was under way is under way here, too; whatever it does, the next one proves everything.
             await finish(resources, await begin(resources, "everybody"))

@@ -199,10 +199,10 @@ def test_profiles_are_changed_exported_and_imported(shell: Shell, new_address: N
     finished = [shell.run("profile", "run", name, "--wait") for name in ("edited", "copied")]
     entries = shell.json("audit", "--of", "edited")
     refused = {
-        "there is no terminal": shell.run("profile", "edit", "edited"),
-        "write FIELD=VALUE": shell.run("profile", "edit", "edited", "--set", "max_jobs"),
+        "needs a terminal": shell.run("profile", "edit", "edited"),
+        "expected FIELD=VALUE": shell.run("profile", "edit", "edited", "--set", "max_jobs"),
         "unknown field `max_job`": shell.run("profile", "edit", "edited", "--set", "max_job=1"),
-        "is no e-mail address": shell.run("profile", "edit", "edited", "--set", 'mailboxes.addresses=["x"]'),
+        "is not an e-mail address": shell.run("profile", "edit", "edited", "--set", 'mailboxes.addresses=["x"]'),
         "takes no CSV file": shell.run("profile", "edit", "edited", "--csv", str(only_one)),
         "exists already": shell.run("profile", "import", str(exported), "--password-file", str(secret)),
     }

@@ -60,7 +60,7 @@ def test_what_if_then_delete_then_the_ledger(shell: Shell, new_address: NewAddre
 
     assert f"would archive {in_inbox} messages" in told
     assert f"would delete {in_inbox} messages on the server" in told
-    assert "nothing was stored, nothing was changed" in told
+    assert "nothing was stored or changed" in told
     with listed.open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == in_inbox
     assert forecast["mailboxes"][0]["deletions"] == untouched == in_inbox

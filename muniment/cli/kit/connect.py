@@ -1,4 +1,4 @@
-"""How a command reaches the installation: its settings, its principal, and the resources that are open for it."""
+"""Connects a command to the installation: settings, principal and open resources."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ _CONNECTIONS = 2
 
 
 def settings() -> Settings:
-    """Return the settings of this command: the environment, and `--data` above it."""
+    """Return the settings of this command: the environment, overridden by `--data`."""
     found = Settings.from_environment()
     data = click.get_current_context().meta.get(DATA)
     return replace(found, data=data) if data else found
 
 
 def quiet(found: Settings) -> Settings:
-    """Let only warnings through to the terminal, unless the administrator chose a level; return the settings."""
+    """Log only warnings and errors unless MUNIMENT_LOG_LEVEL is set; return the settings."""
     level = found.log_level if os.environ.get("MUNIMENT_LOG_LEVEL") else "WARNING"
     log.configure(level, json=found.log_json)
     return found
 
 
 def operator() -> Principal:
-    """Return the principal of this command: whoever has the shell is an administrator."""
+    """Return the principal of this command: anyone with shell access is an administrator."""
     return Principal.administrator(who())
 
 
 def call(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a service as the operator, with every resource open, and return its result."""
+    """Call a service as the operator with all resources open, and return its result."""
     return _call(open_resources(quiet(settings()), connections=_CONNECTIONS), service, *args, **kwargs)
 
 
 def call_with_database_only(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a service that needs neither broker nor key as the operator, and return its result."""
+    """Call a service that needs neither the broker nor the key, as the operator, and return its result."""
     return _call(open_database_only(quiet(settings())), service, *args, **kwargs)
 
 

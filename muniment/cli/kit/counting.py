@@ -1,4 +1,4 @@
-"""Progress of work whose end is not known: how much is done, on standard error."""
+"""Progress of work whose total is unknown: shows the amount done, on standard error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from muniment.cli.kit.output import console, number, size
 
-#: Told the messages and bytes done so far.
+#: Called with the messages and bytes done so far.
 Count = Callable[[int, int], None]
 
 _LINE_SECONDS = 30.0
@@ -19,7 +19,10 @@ _LINE_SECONDS = 30.0
 
 @contextmanager
 def counting(what: str) -> Iterator[Count]:
-    """Give a function to call with messages and bytes done: a moving line on a terminal, a line now and then elsewhere."""
+    """Yield a function to call with the messages and bytes done.
+
+    A terminal shows one updating line; other outputs get a line every 30 seconds.
+    """
     out = console(sys.stderr)
     started = time.monotonic()
 

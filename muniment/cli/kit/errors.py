@@ -1,4 +1,4 @@
-"""Errors as people see them: a line, a hint, an exit code; all on standard error."""
+"""Reports errors on standard error: one line, a hint, and an exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from muniment.errors import (
     Transient,
 )
 
-#: The first that fits wins, so the special ones come before the general ones.
+#: The first match wins, so specific errors come before general ones.
 _EXIT_CODES: tuple[tuple[type[MunimentError], ExitCode], ...] = (
     (NotFound, ExitCode.NOT_FOUND),
     (Conflict, ExitCode.CONFLICT),
@@ -32,12 +32,12 @@ _EXIT_CODES: tuple[tuple[type[MunimentError], ExitCode], ...] = (
 
 
 def exit_code_of(error: MunimentError) -> ExitCode:
-    """Return the exit code that an error of Muniment's ends the command with."""
+    """Return the exit code for an error."""
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.INTERNAL)
 
 
 def report(error: MunimentError) -> ExitCode:
-    """Print an expected error with what to do about it, and return its exit code."""
+    """Print an expected error and its hint, and return its exit code."""
     _traceback_for_developers()
     click.echo(f"error: {error}", err=True)
     if error.hint:
@@ -46,12 +46,16 @@ def report(error: MunimentError) -> ExitCode:
 
 
 def report_fault(error: Exception) -> ExitCode:
-    """Print an error that should not have happened, and return its exit code."""
+    """Print an unexpected error and return its exit code."""
     shown = _traceback_for_developers()
     words = " ".join(str(error).split())
     click.echo(f"error: unexpected {type(error).__name__}{f': {words}' if words else ''}", err=True)
     if not shown:
-        click.echo("hint: MUNIMENT_LOG_LEVEL=DEBUG shows where; please report it with that output.", err=True)
+        click.echo(
+            "hint: This is a bug in Muniment. Run the command again with MUNIMENT_LOG_LEVEL=DEBUG "
+            "and report it with that output.",
+            err=True,
+        )
     return ExitCode.INTERNAL
 
 
@@ -61,7 +65,7 @@ def warn(text: str) -> None:
 
 
 def _traceback_for_developers() -> bool:
-    # Read from the environment: settings may be what is wrong.
+    # Read from the environment, because the settings themselves may be invalid.
     wanted = os.environ.get("MUNIMENT_LOG_LEVEL", "").upper() == "DEBUG"
     if wanted:
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""What the exit code of `muniment` says; docs/reference/cli.md has this table."""
+"""The exit codes of `muniment`; the command line reference shows this table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class ExitCode(IntEnum):
-    """Exit codes, each with its meaning."""
+    """Exit codes with their meaning."""
 
     meaning: str
 
@@ -18,18 +18,18 @@ class ExitCode(IntEnum):
         return member
 
     OK = 0, "Success."
-    INTERNAL = 1, "A bug in Muniment; MUNIMENT_LOG_LEVEL=DEBUG shows where."
-    USAGE = 2, "The command line is wrong; nothing was done."
+    INTERNAL = 1, "A bug in Muniment; MUNIMENT_LOG_LEVEL=DEBUG shows the traceback."
+    USAGE = 2, "The command line is invalid; nothing was done."
     MAILBOXES_FAILED = 3, "The run ended, and at least one mailbox failed."
-    DAMAGED = 4, "Something in the archive is damaged."
-    NOT_FOUND = 5, "There is no such user, profile, run or folder."
-    CONFLICT = 6, "It already exists, or is in use."
-    MISCONFIGURED = 7, "A required setting, file or program is missing or wrong."
+    DAMAGED = 4, "The archive contains damaged data."
+    NOT_FOUND = 5, "The user, profile, run or folder does not exist."
+    CONFLICT = 6, "The object already exists or is in use."
+    MISCONFIGURED = 7, "A required setting, file or program is missing or invalid."
     UNAVAILABLE = (
         8,
-        "Muniment is not running, or PostgreSQL, Redis or the mail server does not answer; try again later.",
+        "Muniment is not running, or PostgreSQL, Redis or the mail server does not respond. Try again later.",
     )
-    REFUSED = 9, "The mail server or the database refused, and will refuse again until you change something."
+    REFUSED = 9, "The mail server or the database refused the request. Retrying fails until the cause is fixed."
     CANCELLED = 10, "The run was cancelled."
-    INTERRUPTED = 130, "Ctrl-C (128 + SIGINT)."
-    BROKEN_PIPE = 141, "The reader of the output has gone (128 + SIGPIPE)."
+    INTERRUPTED = 130, "Interrupted by Ctrl-C (128 + SIGINT)."
+    BROKEN_PIPE = 141, "The reader of the output closed it (128 + SIGPIPE)."

@@ -1,4 +1,4 @@
-"""Names and addresses that people type: checked where they come in."""
+"""Validates names and addresses from the command line."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ _LONGEST_NAME = 200
 
 
 class Name(click.ParamType[str]):
-    """A name of a user or profile: printable, without blanks around it."""
+    """The name of a user or profile: printable, without leading or trailing blanks."""
 
     name = "name"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or end with a usage error that says what is wrong."""
+        """Return the name; fail with a usage error if it is invalid."""
         if not value or value != value.strip() or not value.isprintable():
-            self.fail(f"{value!r} is no name: it must be printable text without blanks around it.", param, ctx)
+            self.fail(
+                f"{value!r} is not a valid name: use printable text without leading or trailing blanks.", param, ctx
+            )
         if len(value) > _LONGEST_NAME:
-            self.fail(f"the name is longer than {_LONGEST_NAME} characters.", param, ctx)
+            self.fail(f"The name is longer than {_LONGEST_NAME} characters.", param, ctx)
         return value
 
 
@@ -35,46 +37,46 @@ class Address(click.ParamType[str]):
     name = "address"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the address, or end with a usage error."""
+        """Return the address; fail with a usage error if it is invalid."""
         if not is_address(value):
-            self.fail(f"{value!r} is no e-mail address (something@example.com).", param, ctx)
+            self.fail(f"{value!r} is not an e-mail address (expected name@example.com).", param, ctx)
         return value
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` has the shape of an address: something@something, no blanks or control characters."""
+    """Whether `text` looks like an address: `local@domain`, without blanks or control characters."""
     return _ADDRESS.fullmatch(text) is not None and text.isprintable()
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the lines of a file; blank ones and those with `#` in front are skipped. Misconfigured when it has none."""
-    found = [text for _, text in _numbered(file)]
-    if not found:
-        raise Misconfigured(f"{file} is empty", hint="One name a line.")
-    return found
+    """Return the lines of a file, without blank lines and `#` comments; Misconfigured if there are none."""
+    lines = [text for _, text in _numbered(file)]
+    if not lines:
+        raise Misconfigured(f"{file} is empty", hint="Write one name per line.")
+    return lines
 
 
 def read_addresses(file: Path) -> list[str]:
-    """Return the addresses in a file, one a line, each once; blank lines and lines with `#` in front are skipped.
+    """Return the distinct addresses in a file, one per line; blank lines and `#` comments are skipped.
 
-    Misconfigured names every line that is no address, and a file without any.
+    Raises Misconfigured, listing every invalid line, or if the file contains no address.
     """
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     bad: list[str] = []
     for number, text in _numbered(file):
         if is_address(text):
-            found.setdefault(text.lower(), text)
+            addresses.setdefault(text.lower(), text)
         else:
             bad.append(f"  line {number}: {text[:80]!r}")
     if bad:
         rest = [f"  … and {len(bad) - _SHOWN} more"] if len(bad) > _SHOWN else []
         raise Misconfigured(
-            "\n".join([f"{file} has lines that are no e-mail address:", *bad[:_SHOWN], *rest]),
-            hint="One address a line; blank lines and lines that begin with # are skipped.",
+            "\n".join([f"{file} contains lines that are not e-mail addresses:", *bad[:_SHOWN], *rest]),
+            hint="Write one address per line. Blank lines and lines that begin with # are ignored.",
         )
-    if not found:
-        raise Misconfigured(f"{file} names no mailbox", hint="One address a line.")
-    return list(found.values())
+    if not addresses:
+        raise Misconfigured(f"{file} contains no addresses", hint="Write one address per line.")
+    return list(addresses.values())
 
 
 def _numbered(file: Path) -> Iterator[tuple[int, str]]:
@@ -83,7 +85,7 @@ def _numbered(file: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Misconfigured(f"{file} is not text in UTF-8") from error
+        raise Misconfigured(f"{file} is not valid UTF-8 text") from error
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if text and not text.startswith("#"):

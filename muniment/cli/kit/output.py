@@ -1,6 +1,6 @@
-"""How values are shown: tables for people, JSON for programs.
+"""Formats values: tables for people, JSON for programs.
 
-Nothing is ever cut off: a terminal folds long values, and anything else gets lines as long as they need.
+Values are never truncated: a terminal folds long ones, and other outputs get lines of any length.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-# Where lines are not shown but read by programs, they must not be folded.
+# Lines that programs read must not be folded.
 _WIDE = 100_000
-# Controls would move a terminal's cursor, bidirectional overrides make a name read as another.
+# Control characters move a terminal's cursor; bidirectional overrides make one name look like another.
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _FOLDER_SEPARATOR = "/"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: text that folds, unless it is rigid."""
+    """A column of a table; its text folds unless the column is rigid."""
 
     name: str
     rigid: bool = False
@@ -48,28 +48,28 @@ def right(name: str) -> Column:
 
 
 def console(stream: IO[str] | None = None) -> Console:
-    """Return a console on `stream` (default: standard output) that prints text as it is."""
+    """Return a console on `stream` (default: standard output) that prints text unchanged."""
     stream = stream or sys.stdout
     width = None if stream.isatty() else _WIDE
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
 def shown(text: str) -> str:
-    """Return `text` fit for one line of a terminal, whatever a stranger's mail has put into it."""
+    """Return `text` made safe for one line of a terminal; untrusted mail may contain anything."""
     return text if text.isprintable() else _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def print_json(value: object) -> None:
-    """Print a value as indented JSON; times in UTC."""
-    # A terminal or pipe that is not UTF-8 gets escapes, which mean the same.
+    """Print a value as indented JSON."""
+    # If the output is not UTF-8, use JSON escapes.
     ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     click.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, out: Console | None = None) -> None:
-    """Print rows as a table; where the terminal is too narrow for it, as names and values."""
+    """Print rows as a table, or as names and values if the terminal is too narrow."""
     out = out or console()
-    # Programs get no rule below the header; the box would also part the columns by one blank.
+    # Outside a terminal: no rule below the header, and two blanks between columns.
     lines, gap = (box.SIMPLE_HEAD, 1) if out.is_terminal else (None, 2)
     table = Table(box=lines, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_edge=False)
     for column in columns:
@@ -77,7 +77,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]],
         table.add_column(column.name, justify=justify, overflow="fold", no_wrap=column.rigid)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
-    # Measured without the limit: rich would say that everything fits, and cut it off.
+    # Measure without a width limit; with one, rich reports that everything fits and then truncates.
     if Measurement.get(out, out.options.update_width(_WIDE), table).minimum <= out.width:
         _print(table, out)
         return
@@ -87,7 +87,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]],
 
 
 def print_facts(facts: Iterable[tuple[str, str | Text]], *, out: Console | None = None) -> None:
-    """Print names and values, one pair a line."""
+    """Print names and values, one pair per line."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -97,19 +97,19 @@ def print_facts(facts: Iterable[tuple[str, str | Text]], *, out: Console | None 
 
 
 def print_warnings(warnings: Iterable[str], *, out: Console | None = None) -> None:
-    """Print warnings, one a line."""
+    """Print warnings, one per line."""
     out = out or console()
     for warning in warnings:
         out.print(Text.assemble(("warning: ", "bold yellow"), shown(warning)))
 
 
 def print_indented(text: Text, *, out: Console, columns: int = 2) -> None:
-    """Print a line that stands below another."""
+    """Print a line indented below another."""
     out.print(Padding(text, (0, 0, 0, columns), expand=False))
 
 
 def _print(table: Table, out: Console) -> None:
-    """Print a table; for programs, without the blanks that rich puts at the ends of lines."""
+    """Print a table; outside a terminal, without rich's trailing blanks."""
     if out.is_terminal:
         out.print(table)
         return
@@ -119,12 +119,12 @@ def _print(table: Table, out: Console) -> None:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes for people: `1.4 MB`."""
+    """Format a number of bytes: `1.4 MB`."""
     return filesize.decimal(count)
 
 
 def number(count: int) -> str:
-    """Return a count for people: `12,345`."""
+    """Format a count: `12,345`."""
     return f"{count:,}"
 
 
@@ -135,17 +135,17 @@ def plural(count: int, noun: str) -> str:
 
 
 def local_time(time: datetime | None) -> str:
-    """Return a time for people: in this machine's zone, which is named."""
+    """Format a time in this machine's time zone, with the zone's name."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if time else "-"
 
 
 def local_minute(time: datetime | None) -> str:
-    """Return a time for tables: to the minute, in this machine's zone."""
+    """Format a time to the minute, in this machine's time zone; for tables."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M %Z") if time else "-"
 
 
 def duration(span: timedelta) -> str:
-    """Return a time span for people: `0.4 s`, `3 min 07 s`, `2 h 05 min`."""
+    """Format a time span: `0.4 s`, `3 min 07 s`, `2 h 05 min`."""
     seconds = max(span.total_seconds(), 0.0)
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -157,5 +157,5 @@ def duration(span: timedelta) -> str:
 
 
 def folder_text(path: Sequence[str]) -> str:
-    """Return a folder path for people."""
+    """Format a folder path."""
     return _FOLDER_SEPARATOR.join(path)

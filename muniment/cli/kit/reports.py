@@ -1,4 +1,4 @@
-"""CSV files with results, for spreadsheets and scripts."""
+"""Writes results to CSV files for spreadsheets and scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from muniment.errors import Misconfigured
 
 
 def write_report(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a header line and rows, in UTF-8; Misconfigured when the file cannot be written."""
+    """Write a header line and rows in UTF-8; Misconfigured if the file cannot be written."""
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)

@@ -1,4 +1,4 @@
-"""Who gives a command, for the audit log."""
+"""Identifies the person who runs a command, for the audit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def who() -> str:
-    """Return `user@host`, of the one who became root by sudo where that is known."""
+    """Return `user@host`; under sudo, the user who called it."""
     try:
         user = os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in containers

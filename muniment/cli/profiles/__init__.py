@@ -1,1 +1,1 @@
-"""`muniment profile` and `muniment batch`."""
+"""The command groups `muniment profile` and `muniment batch`."""

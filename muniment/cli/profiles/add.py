@@ -1,4 +1,4 @@
-"""`muniment profile add`: from options to a request, with every mistake said in a sentence."""
+"""`muniment profile add`: converts options to a request and explains every invalid combination."""
 
 from __future__ import annotations
 
@@ -88,38 +88,40 @@ class _Login(click.ParamType[LoginMethod]):
     "--kind",
     type=click.Choice([kind.value for kind in ProfileKind]),
     required=True,
-    help="master: many mailboxes, one privileged login. csv: many mailboxes, a login each. single: one mailbox. "
-    "multidrop: one mailbox that holds the mail of many users.",
+    help="master: many mailboxes, one privileged login. csv: many mailboxes, each with its own login. single: one "
+    "mailbox. multidrop: one mailbox that collects the mail of many users.",
 )
 @server_options
-@click.option("--user", metavar="USER", help="The privileged user (master), or the mailbox's login (single).")
-@click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
+@click.option(
+    "--user", metavar="USER", help="master: the privileged user. single and multidrop: the login of the mailbox."
+)
+@click.option("--password-file", type=_FILE, help="File that contains only the password.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option(
     "--login",
     type=_Login(),
-    help="master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' (LOGIN with a "
-    "name made of both), x-masterauth (Kerio), proxyauth (Sun). single: login, or xoauth2 with a token. "
-    "Default: the first one of the server's kind that the server offers, or login.",
+    help="Login method. master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' "
+    "(LOGIN with a name built from both), x-masterauth (Kerio) or proxyauth (Sun). single: login, or xoauth2 with an "
+    "access token. Default for master: the first method of --server-kind that the server offers; otherwise: login.",
 )
 @click.option(
     "--identity",
     type=click.Choice([identity.value for identity in Identity]),
-    help="master: what the login calls a mailbox: its address, the user's name, or the part before the @. "
-    "Default: that of the server's kind.",
+    help="master: how the login names a mailbox: by its address, by the user's name, or by the part before the @. "
+    "Default: depends on --server-kind.",
 )
 @token_options
 @click.option(
     "--mailboxes",
     metavar="all|FILE",
-    help="master: `all` takes the primary address of every user (default). "
-    "FILE has one address a line; users are created for unknown ones.",
+    help="master: the mailboxes to archive. `all`: the primary address of every user (default). FILE: one address per "
+    "line; users are created for unknown addresses.",
 )
 @click.option(
     "--except",
     "except_",
     type=_FILE,
-    help="master, with --mailboxes all: users to leave out, a name or an address a line.",
+    help="master, with --mailboxes all: file of users to leave out, one name or address per line.",
 )
 @click.option(
     "--sync-directory",
@@ -129,38 +131,39 @@ class _Login(click.ParamType[LoginMethod]):
 @click.option(
     "--csv",
     type=_FILE,
-    help="csv: header line, then the columns login, password, [address], [user] in this order; a fifth one that the header "
-    "calls host or server names the mail server of a mailbox that is elsewhere.",
+    help="csv: file with a header line and the columns login, password, [address], [user] in this order. A fifth column "
+    "named host or server gives the mail server of mailboxes that are on a different server.",
 )
 @click.option(
     "--archive",
     type=Name(),
     metavar="USER",
-    help="single: the user whose archive it goes to, created if unknown. Default: one named like the login.",
+    help="single: user whose archive receives the mail; created if unknown. Default: a user named like the login.",
 )
 @click.option(
     "--address",
     type=Address(),
-    help="single: name of the mailbox's root folder in the archive; multidrop: its own address, "
-    "which is nobody's. Default: the login.",
+    help="single: name of the mailbox's root folder in the archive. multidrop: address of the mailbox itself, which "
+    "belongs to no user. Default: the login.",
 )
 @folder_options
 @rule_options
 @multidrop_options
 @limit_options
-@click.option("--allow-same-mailbox", is_flag=True, help="Go on when the server opens one mailbox under two names.")
+@click.option(
+    "--allow-same-mailbox", is_flag=True, help="Continue if the server opens the same mailbox under two names."
+)
 @click.option(
     "--no-master-mailbox",
     is_flag=True,
-    help="master: USER has no mailbox of its own. Without this every mailbox is compared with it.",
+    help="master: USER has no mailbox of its own. Without this option, every mailbox is compared with USER's mailbox.",
 )
-@click.option("--replace", is_flag=True, help="Change the profile of this name; what it archived stays.")
+@click.option("--replace", is_flag=True, help="Change the existing profile NAME. Archived mail is kept.")
 def add(**options: Any) -> None:
     """Create the profile NAME.
 
-    The password comes from a file, from standard input or from a prompt, and is stored encrypted.
-    Nothing is archived yet: `muniment profile test NAME` tries the login, `muniment profile run
-    NAME` archives.
+    The password is read from a file, from standard input or from a prompt, and is stored encrypted. This command
+    archives nothing: run `muniment profile test NAME` to test the login and `muniment profile run NAME` to archive.
     """
     given = Options(**options)
     request = request_from(given)
@@ -169,9 +172,9 @@ def add(**options: Any) -> None:
 
 
 def request_from(given: Options) -> ProfileRequest:
-    """Return the request that the options make, with the password read.
+    """Convert the options to a request, including the password.
 
-    UsageError when the options do not fit the kind or each other; Misconfigured when a file is wrong.
+    Raises UsageError if the options do not match the kind or each other, Misconfigured if a file is invalid.
     """
     kind = ProfileKind(given.kind)
     _check(given, kind)
@@ -182,7 +185,7 @@ def request_from(given: Options) -> ProfileRequest:
         server=server_from(given),
         login=given.login,
         user=given.user or "",
-        # Files first: nobody wants to type a password and then learn that line 3 is no address.
+        # Read files first: report an invalid line before prompting for the password.
         mailboxes=read_addresses(Path(given.mailboxes)) if names_mailboxes and given.mailboxes else None,
         except_users=read_lines(given.except_) if given.except_ else (),
         sync_directory=given.sync_directory,
@@ -204,28 +207,28 @@ def request_from(given: Options) -> ProfileRequest:
 
 
 def _check(given: Options, kind: ProfileKind) -> None:
-    """Refuse options that the kind has no use for, and miss those that it needs."""
+    """Raise UsageError for options that the kind does not support and for missing required ones."""
     fitting = {"mailboxes": ProfileKind.MASTER, "identity": ProfileKind.MASTER, "csv": ProfileKind.CSV}
     fitting["archive"] = ProfileKind.SINGLE
     if kind is not ProfileKind.MULTIDROP:
         fitting["address"] = ProfileKind.SINGLE
     for option, owner in fitting.items():
         if getattr(given, option) is not None and kind is not owner:
-            raise click.UsageError(f"--{option} is for --kind {owner}; leave it out of a {kind} profile.")
+            raise click.UsageError(f"--{option} requires --kind {owner}; a {kind} profile does not support it.")
     if kind is ProfileKind.CSV:
         if given.csv is None:
-            raise click.UsageError("--kind csv needs --csv FILE with the logins and passwords of its mailboxes.")
+            raise click.UsageError("--kind csv requires --csv FILE with the logins and passwords of the mailboxes.")
         if given.user or given.password_file or given.password_stdin:
             raise click.UsageError(
-                "a csv profile takes users and passwords from its file: leave --user and --password-… out."
+                "A csv profile reads logins and passwords from its file: omit --user and --password-…."
             )
     elif not given.user and not _needs_no_user(given):
-        whose = "the privileged user that may open the others" if kind is ProfileKind.MASTER else "the mailbox's login"
-        raise click.UsageError(f"--kind {kind} needs --user: {whose}.")
+        whose = "the privileged user" if kind is ProfileKind.MASTER else "the login of the mailbox"
+        raise click.UsageError(f"--kind {kind} requires --user: {whose}.")
     if given.login and given.login.kind.is_privileged != (kind is ProfileKind.MASTER):
-        raise click.UsageError(f"--login {given.login} is not for --kind {kind}. {FITTING_LOGINS[kind]}")
+        raise click.UsageError(f"--login {given.login} does not work with --kind {kind}. {FITTING_LOGINS[kind]}")
     if kind is not ProfileKind.MULTIDROP and multidrop_from(given) != USUAL_MULTIDROP:
-        raise click.UsageError(f"options for multidrop profiles do not fit a {kind} profile: leave them out.")
+        raise click.UsageError(f"A {kind} profile does not support the multidrop options: omit them.")
     _check_token(given)
     _check_mailboxes(given, kind)
 
@@ -233,15 +236,17 @@ def _check(given: Options, kind: ProfileKind) -> None:
 def _check_mailboxes(given: Options, kind: ProfileKind) -> None:
     names_file = given.mailboxes not in {None, _ALL}
     if given.sync_directory and (kind is not ProfileKind.MASTER or names_file):
-        raise click.UsageError("--sync-directory is for --kind master with --mailboxes all.")
+        raise click.UsageError("--sync-directory requires --kind master and --mailboxes all.")
     if given.except_ and (kind is not ProfileKind.MASTER or names_file):
-        raise click.UsageError("--except is for --kind master with --mailboxes all: leave users out of the file else.")
+        raise click.UsageError(
+            "--except requires --kind master and --mailboxes all. With a file of mailboxes, omit the users there."
+        )
     if names_file and not Path(given.mailboxes or "").is_file():
-        raise click.UsageError(f"--mailboxes {given.mailboxes}: there is no such file. Give a file, or `all`.")
+        raise click.UsageError(f"--mailboxes {given.mailboxes}: no such file. Specify a file, or `all`.")
 
 
 def _needs_no_user(given: Options) -> bool:
-    """Whether a master password opens the mailboxes, which no user has."""
+    """Whether the login uses only a master password, without a user name."""
     logins = (given.login,) if given.login else ServerKind.parse(given.server_kind).logins
     return given.kind == ProfileKind.MASTER and logins[0].kind is LoginKind.X_MASTERAUTH
 
@@ -250,11 +255,11 @@ def _check_token(given: Options) -> None:
     sources = [given.token_file, given.token_command]
     if given.login is None or given.login.kind is not LoginKind.XOAUTH2:
         if any(sources):
-            raise click.UsageError("--token-file and --token-command are for --login xoauth2.")
+            raise click.UsageError("--token-file and --token-command require --login xoauth2.")
     elif all(sources) or not any(sources):
-        raise click.UsageError("--login xoauth2 needs either --token-file or --token-command.")
+        raise click.UsageError("--login xoauth2 requires either --token-file or --token-command.")
     elif given.password_file or given.password_stdin:
-        raise click.UsageError("--login xoauth2 takes a token, no password: leave --password-… out.")
+        raise click.UsageError("--login xoauth2 uses an access token, not a password: omit --password-….")
 
 
 def _password(given: Options, kind: ProfileKind) -> Secret:
@@ -265,9 +270,9 @@ def _password(given: Options, kind: ProfileKind) -> Secret:
 
 
 def report_profile(summary: ProfileSummary, done: str) -> None:
-    """Tell what became of a profile, with what must be seen."""
+    """Print what was done to a profile, and its warnings."""
     profile = summary.profile
     click.echo(f"profile {profile.name} {done}: {profile.kind}, {plural(summary.mailboxes, 'mailbox')}")
     print_warnings(profile.warnings, out=console(sys.stderr))
     if not summary.mailboxes:
-        warn("no user has an address yet; `muniment user add NAME --email ADDRESS` creates one")
+        warn("no user has an e-mail address yet; to add one: `muniment user add NAME --email ADDRESS`")

@@ -1,4 +1,4 @@
-"""`muniment batch`: many mailboxes from a CSV file, in one command."""
+"""`muniment batch`: many mailboxes from one CSV file."""
 
 from __future__ import annotations
 
@@ -48,41 +48,43 @@ class _Options(ServerOptions, FolderOptions, RuleOptions):
 
 @click.group()
 def batch() -> None:
-    """Many mailboxes from a CSV file, in one command."""
+    """Archive many mailboxes listed in a CSV file."""
 
 
 @batch.command("submit")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--name", type=Name(), help="Name of the profile. Default: the file's, without its ending.")
+@click.option("--name", type=Name(), help="Name of the profile. Default: the file name without its extension.")
 @server_options
 @folder_options
 @rule_options
 @limit_options
-@click.option("--check", is_flag=True, help="Log in to every mailbox, so many at once; store and archive nothing.")
+@click.option(
+    "--check", is_flag=True, help="Only log in to every mailbox, --max-jobs at a time; store and archive nothing."
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="CSV",
     help="With --check: write the result of every row to this file.",
 )
-@click.option("--run", is_flag=True, help="Archive them at once, and print the run's id.")
-@click.option("--wait", is_flag=True, help="With --run: show progress until it ends.")
+@click.option("--run", is_flag=True, help="Start archiving immediately and print the run's id.")
+@click.option("--wait", is_flag=True, help="With --run: show progress until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print JSON.")
 def submit(**options: Any) -> ExitCode:
     """Create or update the csv profile of FILE.
 
-    FILE has a header line, then one mailbox a line: login, password, address, user, separated by ; , | or TAB; the last
-    two may be missing. Every bad row is named with its line, and then nothing is stored. Who is not there as a user yet
-    is created. Submitted again, the file and the options replace all that the profile had; what was archived stays.
-    `profile edit NAME --csv FILE` replaces only the mailboxes and passwords.
+    FILE has a header line, then one line per mailbox: login, password, address, user, separated by ; , | or TAB. Address
+    and user are optional. If any row is invalid, every invalid row is reported with its line number and nothing is
+    stored. Unknown users are created. If the profile exists, the file and the options replace its entire
+    configuration; archived mail is kept. `profile edit NAME --csv FILE` replaces only the mailboxes and passwords.
     """
     given = _Options(**options)
     if given.check and (given.run or given.wait):
-        raise click.UsageError("--check archives nothing: leave --run and --wait out.")
+        raise click.UsageError("--check archives nothing: omit --run and --wait.")
     if not given.check and (given.report or given.as_json):
-        raise click.UsageError("--report and --json are for --check.")
+        raise click.UsageError("--report and --json require --check.")
     if given.wait and not given.run:
-        raise click.UsageError("--wait is for --run.")
+        raise click.UsageError("--wait requires --run.")
     data = read_file(given.file)
     rows = read_csv(data)
     server = server_from(given)

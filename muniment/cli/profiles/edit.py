@@ -30,8 +30,8 @@ from muniment.shapes.profiles import export_shape
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NOTE = """\
-# Change what you like, save, and leave the editor. Nothing changes when you change nothing.
-# The password stays; `profile edit --password-file FILE` replaces it.
+# Edit this file, save it and close the editor. If you change nothing, the profile stays as it is.
+# The password is not shown and is kept; to replace it: `profile edit NAME --password-file FILE`.
 
 """
 
@@ -43,12 +43,12 @@ _NOTE = """\
     "changes",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="A field as `profile export` shows it, like server.host=mail2.example.com or "
-    "folders.exclude='[\"Projects/Old\"]'; may be given several times.",
+    help="Set a field, named as in `profile export`: server.host=mail2.example.com or "
+    "folders.exclude='[\"Projects/Old\"]'. Repeatable.",
 )
-@click.option("--mailboxes", type=_FILE, help="master: the new list, one address a line.")
-@click.option("--csv", type=_FILE, help="csv: the new file; logins and passwords are replaced.")
-@click.option("--password-file", type=_FILE, help="File with the new password and nothing else.")
+@click.option("--mailboxes", type=_FILE, help="master: replace the list of mailboxes; one address per line.")
+@click.option("--csv", type=_FILE, help="csv: replace the mailboxes, logins and passwords with those in this file.")
+@click.option("--password-file", type=_FILE, help="File that contains only the new password.")
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
 @token_options
 def edit(
@@ -61,9 +61,9 @@ def edit(
     token_file: Path | None,
     token_command: str | None,
 ) -> None:
-    """Change the profile NAME: without options in your editor ($EDITOR), as a TOML file.
+    """Change the profile NAME. Without options, edit it as a TOML file in your editor ($EDITOR).
 
-    What is not named stays, its password too. What the profile archived stays in any case.
+    Fields that you do not set keep their values, including the password. Archived mail is not affected.
     """
     old = call_with_database_only(export_profile, name)
     new = from_builtins(to_builtins(old))
@@ -71,14 +71,14 @@ def edit(
         new = _changed(new, change)
     if mailboxes is not None:
         if old.kind is not ProfileKind.MASTER:
-            raise click.UsageError(f"--mailboxes is for master profiles; {name} is a {old.kind} profile.")
+            raise click.UsageError(f"--mailboxes requires a master profile; {name} is a {old.kind} profile.")
         new.mailboxes = MailboxesTable(addresses=read_addresses(mailboxes))
     token = token_source(token_file, token_command)
     has_password = password_file is not None or password_stdin
     if not (changes or mailboxes or csv or has_password or token):
         new = _in_editor(old)
         if new == old:
-            click.echo(f"profile {old.name} is as it was")
+            click.echo(f"profile {old.name} not changed")
             return
     _check(new)
     password = token or Secret("")
@@ -93,7 +93,10 @@ def edit(
 @click.argument("name", type=Name())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
 def export(name: str, as_json: bool) -> None:
-    """Print the profile NAME as a TOML file without its password, for `profile import`."""
+    """Print the profile NAME as TOML, without its password.
+
+    `muniment profile import` reads this format.
+    """
     document = call_with_database_only(export_profile, name)
     if as_json:
         print_json(export_shape(document))
@@ -103,9 +106,9 @@ def export(name: str, as_json: bool) -> None:
 
 @click.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--name", type=Name(), help="Another name than the file's.")
-@click.option("--csv", type=_FILE, help="csv: the file with logins and passwords of the mailboxes.")
-@click.option("--password-file", type=_FILE, help="File with the password and nothing else.")
+@click.option("--name", type=Name(), help="Name of the new profile. Default: the name in FILE.")
+@click.option("--csv", type=_FILE, help="csv: file with the logins and passwords of the mailboxes.")
+@click.option("--password-file", type=_FILE, help="File that contains only the password.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @token_options
 def import_(
@@ -117,9 +120,9 @@ def import_(
     token_file: Path | None,
     token_command: str | None,
 ) -> None:
-    """Create a profile from a TOML FILE that `profile export` wrote.
+    """Create a profile from a TOML FILE written by `profile export`.
 
-    Its password comes from a file, from standard input or from a prompt, as with `profile add`.
+    The password is read from a file, from standard input or from a prompt, as for `profile add`.
     """
     document = from_toml(_text_of(file))
     document.name = name or Name().convert(document.name, None, None)
@@ -136,19 +139,19 @@ def import_(
 def _check(document: ProfileDocument) -> None:
     bad = [address for address in document.mailboxes.addresses if not is_address(address)]
     if bad:
-        raise Misconfigured(f"{bad[0]!r} in mailboxes.addresses is no e-mail address (something@example.com)")
+        raise Misconfigured(f"{bad[0]!r} in mailboxes.addresses is not an e-mail address (expected name@example.com)")
 
 
 def _changed(document: ProfileDocument, change: str) -> ProfileDocument:
     field, equals, value = change.partition("=")
     if not equals:
-        raise click.UsageError(f"--set {change}: write FIELD=VALUE, like server.host=mail2.example.com.")
+        raise click.UsageError(f"--set {change}: expected FIELD=VALUE, such as server.host=mail2.example.com.")
     return with_change(document, field.strip(), value.strip())
 
 
 def _in_editor(document: ProfileDocument) -> ProfileDocument:
     if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal for an editor here: use --set FIELD=VALUE.")
+        raise click.UsageError("An editor needs a terminal, and there is none: use --set FIELD=VALUE.")
     text = _NOTE + to_toml(document)
     return from_toml(click.edit(text, extension=".toml") or text)
 
@@ -159,4 +162,4 @@ def _text_of(file: Path) -> str:
     except OSError as error:
         raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Misconfigured(f"{file} is not text in UTF-8") from error
+        raise Misconfigured(f"{file} is not valid UTF-8 text") from error

@@ -1,4 +1,4 @@
-"""What the connection doctor found, as people and programs see it."""
+"""Formats the findings of the connection test for the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bol
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print a table with a row for each step."""
-    columns = [Column("step"), rigid("result"), Column("found"), Column("what to do")]
-    rows = [(one.step, Text(one.verdict.value, style=_COLOURS[one.verdict]), one.found, one.advice) for one in findings]
-    print_table(columns, rows)
+    """Print a table with one row per step."""
+    columns = [Column("step"), rigid("result"), Column("details"), Column("what to do")]
+    print_table(columns, [_row(finding) for finding in findings])
+
+
+def _row(finding: Finding) -> tuple[str | Text, ...]:
+    verdict = Text(finding.verdict.value, style=_COLOURS[finding.verdict])
+    return finding.step, verdict, finding.found, finding.advice

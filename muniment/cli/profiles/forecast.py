@@ -1,4 +1,4 @@
-"""What a run would do, as people and programs see it."""
+"""`muniment profile run --what-if`: shows what a run would do."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ _DELETIONS = ("user", "mailbox", "folder", "uid", "size", "sha256")
 
 
 def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_json: bool) -> ExitCode:
-    """Look into every mailbox of a profile and print what a run would do; MAILBOXES_FAILED when one could not be seen."""
+    """Check every mailbox of a profile and print what a run would do; return MAILBOXES_FAILED if one cannot be read."""
 
     async def gather(principal: Principal, resources: Resources) -> tuple[list[Forecast], float | None]:
-        found: list[Forecast] = []
+        gathered: list[Forecast] = []
         async with aclosing(what_if(principal, resources, name)) as forecasts:
-            async for one in forecasts:
-                found.append(one)
-                if len(found) % _EVERY == 0:
-                    click.echo(f"{number(len(found))} mailboxes looked into", err=True)
+            async for forecast in forecasts:
+                gathered.append(forecast)
+                if len(gathered) % _EVERY == 0:
+                    click.echo(f"{number(len(gathered))} mailboxes checked", err=True)
         pace = await known_pace(principal, resources, name)
-        return found, estimate_seconds(pace, sum(one.messages for one in found), sum(one.bytes for one in found))
+        messages, size_ = sum(one.messages for one in gathered), sum(one.bytes for one in gathered)
+        return gathered, estimate_seconds(pace, messages, size_)
 
     forecasts, seconds = call(gather)
-    forecasts.sort(key=lambda one: (one.mailbox, one.user))
+    forecasts.sort(key=lambda forecast: (forecast.mailbox, forecast.user))
     if report is not None:
-        write_report(report, FORECAST_COLUMNS, (forecast_row(one) for one in forecasts))
+        write_report(report, FORECAST_COLUMNS, map(forecast_row, forecasts))
     if deletions is not None:
         write_report(deletions, _DELETIONS, _to_delete(forecasts))
     if as_json:
@@ -61,41 +62,41 @@ def show_forecast(name: str, *, report: Path | None, deletions: Path | None, as_
 
 
 def _to_delete(forecasts: Iterable[Forecast]) -> Iterable[tuple[object, ...]]:
-    for one in forecasts:
-        for message in one.deletions:
+    for forecast in forecasts:
+        for message in forecast.deletions:
             digest = message.sha256.hex() if message.sha256 else ""
-            yield one.user, one.mailbox, "/".join(message.folder), message.uid, message.size, digest
+            yield forecast.user, forecast.mailbox, "/".join(message.folder), message.uid, message.size, digest
 
 
 def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
-    told = [one for one in forecasts if one.messages or one.deletions or one.error]
-    if told:
+    affected = [one for one in forecasts if one.messages or one.deletions or one.error]
+    if affected:
         columns = [
             Column("mailbox"),
             right("new messages"),
             right("size"),
-            right("left out"),
+            right("filtered"),
             right("deletions"),
             Column("error"),
         ]
-        print_table(columns, [_row(one) for one in told[:_SHOWN]])
-        if len(told) > _SHOWN:
-            click.echo(f"… and {plural(len(told) - _SHOWN, 'mailbox')} more: --report FILE has all")
+        print_table(columns, [_row(forecast) for forecast in affected[:_SHOWN]])
+        if len(affected) > _SHOWN:
+            click.echo(f"… and {plural(len(affected) - _SHOWN, 'more mailbox')}; --report FILE lists all")
     messages, renumbered = sum(one.messages for one in forecasts), sum(one.renumbered for one in forecasts)
     share = sum(1 for one in forecasts if one.messages)
     click.echo(
         f"would archive {plural(messages, 'message')}, {size(sum(one.bytes for one in forecasts))}, "
-        f"of {number(share)} of {plural(len(forecasts), 'mailbox')}"
+        f"from {number(share)} of {plural(len(forecasts), 'mailbox')}"
     )
     if renumbered:
         click.echo(
-            f"of them {number(renumbered)} in folders with a new UIDVALIDITY: most will be recognised by content"
+            f"{number(renumbered)} of these are in folders with a new UIDVALIDITY; most will be recognised by content"
         )
     if messages:
-        told_time = "no estimate of the time: nothing was archived yet"
+        estimate = "no time estimate: nothing has been archived yet"
         if seconds is not None:
-            told_time = f"would take about {duration(timedelta(seconds=seconds))} at the pace of the last runs"
-        click.echo(told_time)
+            estimate = f"would take about {duration(timedelta(seconds=seconds))} at the speed of the last runs"
+        click.echo(estimate)
     deletions = sum(len(one.deletions) for one in forecasts)
     kept: Counter[str] = sum((one.kept for one in forecasts), Counter())
     if deletions or kept:
@@ -104,12 +105,13 @@ def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
             f"would delete {plural(deletions, 'message')} on the server, {size(freed)} (--deletions FILE lists them)"
         )
         for reason, count in kept.most_common():
-            click.echo(f"would keep {number(count)} there: {reason}")
+            click.echo(f"would keep {number(count)} on the server: {reason}")
     print_warnings(f"{one.mailbox}: {text}" for one in forecasts[:_SHOWN] for text in one.warnings)
-    click.echo("nothing was stored, nothing was changed")
+    click.echo("nothing was stored or changed")
 
 
-def _row(one: Forecast) -> tuple[str, ...]:
-    if one.error:
-        return one.mailbox, "", "", "", "", one.error
-    return one.mailbox, number(one.messages), size(one.bytes), number(one.filtered), number(len(one.deletions)), ""
+def _row(forecast: Forecast) -> tuple[str, ...]:
+    if forecast.error:
+        return forecast.mailbox, "", "", "", "", forecast.error
+    counts = number(forecast.filtered), number(len(forecast.deletions))
+    return forecast.mailbox, number(forecast.messages), size(forecast.bytes), *counts, ""

@@ -1,4 +1,4 @@
-"""How the logins of many mailboxes went: progress, a table of what failed, a CSV file of everything."""
+"""Shows the results of login checks: progress, a table of failures, and a CSV report of all results."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ def show_checks(
     report: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Look at each mailbox, tell how far it is on standard error, print what failed, and write everything into `report`.
+    """Check each mailbox, show progress on standard error, print the failures, and write all results to `report`.
 
-    Returns OK, or MAILBOXES_FAILED when one cannot be archived.
+    Returns OK, or MAILBOXES_FAILED if a mailbox cannot be archived.
     """
 
     async def gather(principal: Principal, resources: Resources) -> list[LoginCheck]:
-        found: list[LoginCheck] = []
+        gathered: list[LoginCheck] = []
         async with aclosing(check(principal, resources)) as checks:
-            async for one in checks:
-                found.append(one)
-                if len(found) % _EVERY == 0:
-                    failed = sum(bool(each.error) for each in found)
+            async for result in checks:
+                gathered.append(result)
+                if len(gathered) % _EVERY == 0:
+                    failed = sum(bool(each.error) for each in gathered)
                     of_all = f" of {number(total)}" if total else ""
-                    click.echo(f"{number(len(found))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
-        return sorted(found, key=lambda one: (one.line or 0, one.mailbox))
+                    click.echo(f"{number(len(gathered))}{of_all} mailboxes checked, {number(failed)} failed", err=True)
+        return sorted(gathered, key=lambda result: (result.line or 0, result.mailbox))
 
     checks = call(gather)
     if report is not None:
-        write_report(report, CHECK_COLUMNS, (check_row(one) for one in checks))
+        write_report(report, CHECK_COLUMNS, map(check_row, checks))
     if as_json:
-        print_json([check_shape(one) for one in checks])
+        print_json([check_shape(result) for result in checks])
     else:
         _print(checks, report)
-    return ExitCode.MAILBOXES_FAILED if any(one.error for one in checks) else ExitCode.OK
+    return ExitCode.MAILBOXES_FAILED if any(result.error for result in checks) else ExitCode.OK
 
 
 def _print(checks: list[LoginCheck], report: Path | None) -> None:
-    failed = [one for one in checks if one.error]
+    failed = [result for result in checks if result.error]
     if failed:
         columns = [right("line"), Column("mailbox"), Column("error"), Column("what to do")]
-        rows = [(str(one.line or ""), one.mailbox, one.error, one.hint) for one in failed]
+        rows = [(str(result.line or ""), result.mailbox, result.error, result.hint) for result in failed]
         print_table(columns, rows)
-    messages = sum(one.messages or 0 for one in checks)
-    told = [f"{one.mailbox}: {text}" for one in checks for text in one.warnings]
-    print_warnings(told[:_SHOWN])
-    if len(told) > _SHOWN:
-        click.echo(f"… and {number(len(told) - _SHOWN)} more warnings: --report FILE has all")
+    messages = sum(result.messages or 0 for result in checks)
+    warnings = [f"{result.mailbox}: {text}" for result in checks for text in result.warnings]
+    print_warnings(warnings[:_SHOWN])
+    if len(warnings) > _SHOWN:
+        click.echo(f"… and {plural(len(warnings) - _SHOWN, 'more warning')}; --report FILE lists all")
     click.echo(
         f"{plural(len(checks) - len(failed), 'mailbox')} can be archived ({plural(messages, 'message')}), "
         f"{number(len(failed))} cannot"

@@ -1,4 +1,4 @@
-"""Options that several commands take: where a mail server is, which folders are archived, how much at once."""
+"""Options shared by several commands: the mail server, the folders to archive, and concurrency."""
 
 from __future__ import annotations
 
@@ -62,27 +62,28 @@ _SERVER = [
         type=click.Choice([kind.name for kind in SERVER_KINDS]),
         default=GENERIC.name,
         show_default=True,
-        help="What the mail server is; docs/reference/servers.md says what follows from it.",
+        help="The mail server product; docs/reference/servers.md lists what it changes.",
     ),
     click.option("--host", type=Name(), required=True, metavar="HOST", help="Name or IP address of the mail server."),
     click.option(
         "--port",
         type=click.IntRange(1, 65535),
         metavar="PORT",
-        help="Default: 993 for imap-ssl, else 143; for POP3 995 and 110.",
+        help="Default: 993 for imap-ssl, 995 for pop3-ssl, 143 for other IMAP, 110 for other POP3.",
     ),
     click.option(
         "--access",
         type=click.Choice([access.value for access in Access]),
         default=Access.IMAP_SSL.value,
         show_default=True,
-        help="imap: unprotected. imap-tls: STARTTLS. imap-ssl: TLS from the first byte. pop3…: the same for POP3, which knows "
-        "only the inbox.",
+        help="imap: unencrypted. imap-tls: STARTTLS. imap-ssl: TLS from the start. pop3…: the same for POP3, which gives "
+        "access only to the inbox.",
     ),
     click.option(
         "--accept-all-certificates",
         is_flag=True,
-        help="Do not verify the server's certificate: the connection can be intercepted. Shown as a warning.",
+        help="Do not verify the server's certificate. Insecure: the connection can be intercepted. The profile then shows "
+        "a warning.",
     ),
 ][::-1]
 
@@ -92,35 +93,36 @@ _FOLDERS = [
         type=_Pattern(),
         multiple=True,
         metavar="PATTERN",
-        help="Archive only such folders; may be given several times. `Projects` is that folder with its subfolders, "
-        "`Projects/.` without them, `||text` a regular expression, `|i|text` one that ignores case; / separates folders.",
+        help="Archive only folders that match PATTERN. `Projects`: the folder and its subfolders. `Projects/.`: the "
+        "folder without subfolders. `||regex`: a regular expression. `|i|regex`: the same, case-insensitive. Separate "
+        "folder names with /. Repeatable.",
     ),
     click.option(
         "--exclude",
         type=_Pattern(),
         multiple=True,
         metavar="PATTERN",
-        help="Do not archive such folders; beats --include. May be given several times.",
+        help="Do not archive folders that match PATTERN; takes precedence over --include. Repeatable.",
     ),
     click.option(
         "--always-exclude",
         type=click.Choice([*(role.value for role in FolderRole), _NONE]),
         multiple=True,
-        help="Folders for deleted mail, drafts, junk or the outbox that are not archived, as the server marks or names them; "
-        "may be given several times. Default: all four.",
+        help="Folder roles that are not archived. The role is taken from the server's special-use attributes or from the "
+        "folder name. Repeatable. Default: all four.",
     ),
     click.option(
         "--namespace",
         type=click.Choice([namespace.value for namespace in Namespace]),
         multiple=True,
-        help="Whose folders are archived: the user's, other users' that he may read, or shared ones; may be given several "
-        "times. Default: personal.",
+        help="Which folders are archived: the user's own, those of other users that the user may read, or shared folders. "
+        "Repeatable. Default: personal.",
     ),
     click.option(
         "--sent-folder",
         multiple=True,
         metavar="PATH",
-        help="A folder for sent mail, which is filed as `Sent Items` (MDaemon's special folder); may be given several times.",
+        help="Folder for sent mail, archived as `Sent Items` (MDaemon's special folder). Repeatable.",
     ),
 ][::-1]
 
@@ -131,7 +133,7 @@ _LIMITS = [
         metavar="N",
         default=10,
         show_default=True,
-        help="Mailboxes archived at once.",
+        help="Maximum number of mailboxes archived at the same time.",
     ),
     click.option(
         "--timeout",
@@ -139,7 +141,7 @@ _LIMITS = [
         default=60.0,
         show_default=True,
         metavar="SECONDS",
-        help="Limit for connecting and for every answer of the server.",
+        help="Timeout for connecting and for each response of the mail server.",
     ),
 ][::-1]
 
@@ -148,12 +150,14 @@ _TOKENS = [
     click.option(
         "--token-file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="xoauth2: file with an access token; read anew each time, on every machine with archive workers.",
+        help="xoauth2: file with an access token. Read before every login, so it must exist on every machine that runs "
+        "archive workers.",
     ),
     click.option(
         "--token-command",
         metavar="COMMAND",
-        help="xoauth2: command that prints an access token; run each time, on every machine with archive workers.",
+        help="xoauth2: command that prints an access token. Executed before every login, on every machine that runs "
+        "archive workers.",
     ),
 ][::-1]
 
@@ -166,7 +170,7 @@ def token_options(command: _F) -> _F:
 def token_source(file: Path | None, command: str | None) -> Secret | None:
     """Return the source of access tokens that was named, if any; UsageError when both are."""
     if file is not None and command is not None:
-        raise click.UsageError("--token-file and --token-command exclude each other: keep one of them.")
+        raise click.UsageError("--token-file and --token-command are mutually exclusive.")
     if file is not None:
         return token_file(file)
     return token_command(command) if command is not None else None
@@ -197,7 +201,7 @@ def server_from(given: ServerOptions) -> Server:
     """Return the server; UsageError when its options do not fit each other."""
     if given.accept_all_certificates and not Access(given.access).is_protected:
         raise click.UsageError(
-            f"--accept-all-certificates has no meaning with --access {given.access}, which knows no certificates."
+            f"--accept-all-certificates has no effect with --access {given.access}, which does not use TLS."
         )
     access = Access(given.access)
     return Server(
@@ -212,7 +216,7 @@ def server_from(given: ServerOptions) -> Server:
 def scope_from(given: FolderOptions) -> FolderScope:
     """Return which folders are archived; UsageError when the options contradict each other."""
     if _NONE in given.always_exclude and len(given.always_exclude) > 1:
-        raise click.UsageError("--always-exclude none and a role exclude each other: keep one of them.")
+        raise click.UsageError("--always-exclude none cannot be combined with a role.")
     roles = [FolderRole(role) for role in given.always_exclude if role != _NONE]
     return FolderScope(
         include=given.include,

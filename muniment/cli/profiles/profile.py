@@ -49,7 +49,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def profile() -> None:
-    """Profiles: what to archive, from where and how."""
+    """Manage archiving profiles: what to archive, from where and how."""
 
 
 profile.add_command(add)
@@ -78,7 +78,7 @@ def list_(as_json: bool) -> None:
         print_table(columns, [_row(summary) for summary in found])
         print_warnings(f"{one.profile.name} {text}" for one in found for text in one.profile.warnings)
     else:
-        click.echo("no profiles yet: `muniment profile add --help` tells how to create one")
+        click.echo("no profiles yet; to create one, see `muniment profile add --help`")
 
 
 @profile.command("show")
@@ -98,30 +98,33 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(name: str, as_json: bool) -> None:
-    """Remove the profile NAME and its credentials; what it archived stays."""
+    """Remove the profile NAME and its credentials. Archived mail and runs are kept."""
     call_with_database_only(remove_profile, name)
     if as_json:
         print_json(removed_shape(name))
     else:
-        click.echo(f"profile {name} removed; archives and runs stay")
+        click.echo(f"profile {name} removed; archived mail and runs are kept")
 
 
 @profile.command("test")
 @click.argument("name")
-@click.option("--mailbox", type=Address(), help="The mailbox to try; the profile's first by default.")
-@click.option("--all", "everybody", is_flag=True, help="Look at all mailboxes, `--max-jobs` of them at once.")
-@click.option("--report", type=_NEW_FILE, metavar="CSV", help="With --all: a file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --all as `batch submit --check` does.")
+@click.option("--mailbox", type=Address(), help="Mailbox to test. Default: the profile's first mailbox.")
+@click.option("--all", "everybody", is_flag=True, help="Test all mailboxes, as many at a time as the profile allows.")
+@click.option(
+    "--report", type=_NEW_FILE, metavar="CSV", help="With --all: write the result of every mailbox to this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --all, in the form of `batch submit --check`.")
 def test(name: str, mailbox: str | None, everybody: bool, report: Path | None, as_json: bool) -> ExitCode:
-    """Look at the way to a mailbox of the profile NAME, step by step; nothing is archived.
+    """Test the connection to a mailbox of the profile NAME.
 
-    Name, TCP, TLS and certificate, every way of logging in, whether it is the right mailbox, folders, and how the server
-    lists and delivers messages: what works, and what to change.
+    The test checks, step by step, name resolution, TCP, TLS and the certificate, every login method, whether the right
+    mailbox opens, the folders, and how the server lists and delivers messages. For each problem it shows what to
+    change. This command archives nothing.
     """
     if everybody and mailbox:
-        raise click.UsageError("--all and --mailbox exclude each other: keep one of them.")
+        raise click.UsageError("--all and --mailbox are mutually exclusive.")
     if report and not everybody:
-        raise click.UsageError("--report is for --all.")
+        raise click.UsageError("--report requires --all.")
     if everybody:
         return show_checks(
             lambda principal, resources: check_profile(principal, resources, name),
@@ -146,40 +149,43 @@ def _test_one(name: str, mailbox: str | None, as_json: bool) -> None:
 
 @profile.command("folders")
 @click.argument("name")
-@click.option("--mailbox", type=Address(), help="The mailbox to look into; the profile's first by default.")
+@click.option("--mailbox", type=Address(), help="Mailbox to list. Default: the profile's first mailbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def folders(name: str, mailbox: str | None, as_json: bool) -> None:
-    """Show which folders of a mailbox the profile NAME archives, and why; nothing is archived."""
+    """Show which folders of a mailbox the profile NAME archives.
+
+    Each folder is listed with the reason why it is or is not archived. This command archives nothing.
+    """
     found = call(show_folders, name, mailbox)
     if as_json:
         print_json(folders_shape(found))
         return
-    columns = [Column("folder"), rigid("archived"), Column("because"), right("messages")]
+    columns = [Column("folder"), rigid("archived"), Column("reason"), right("messages")]
     in_order = sorted(found.folders, key=lambda one: (one.folder.path[0] != "INBOX", one.folder.path))
     print_table(columns, [_folder_row(one) for one in in_order])
     archived = sum(one.is_archived for one in found.folders)
     click.echo(f"{archived} of {plural(len(found.folders), 'folder')} of {found.mailbox} are archived")
-    print_warnings(f"no folder of this mailbox fits {pattern!r}" for pattern in found.unused)
+    print_warnings(f"no folder of this mailbox matches {pattern!r}" for pattern in found.unused)
 
 
 @profile.command("run")
 @click.argument("name")
 @click.option("--wait", is_flag=True, help="Show progress on standard error until the run ends.")
-@click.option("--any-time", is_flag=True, help="Go on outside of the profile's windows, too.")
+@click.option("--any-time", is_flag=True, help="Ignore the profile's time windows.")
 @click.option(
     "--what-if",
     "forecast",
     is_flag=True,
-    help="Store and change nothing: look what each mailbox has that is new, and more.",
+    help="Only show what the run would archive and delete; store and change nothing.",
 )
 @click.option(
-    "--report", type=_NEW_FILE, metavar="CSV", help="With --what-if: write what each mailbox has to this file."
+    "--report", type=_NEW_FILE, metavar="CSV", help="With --what-if: write the result of every mailbox to this file."
 )
 @click.option(
     "--deletions",
     type=_NEW_FILE,
     metavar="CSV",
-    help="With --what-if: list the messages that would be deleted on the server.",
+    help="With --what-if: write the messages that would be deleted on the server to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --what-if: print JSON.")
 def run(
@@ -191,22 +197,22 @@ def run(
     deletions: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Archive the mailboxes of the profile NAME, and print the run's id.
+    """Start archiving the mailboxes of the profile NAME.
 
-    The run goes on in the background; with --wait the exit code tells how it ended: 0 all
-    mailboxes are archived, 3 some failed, 10 it was cancelled.
+    Prints the run's id; the run continues in the background. With --wait, the exit code reports the result: 0 if all
+    mailboxes were archived, 3 if any failed, 10 if the run was cancelled.
     """
     if forecast:
         if wait or any_time:
-            raise click.UsageError("--what-if runs nothing: leave --wait and --any-time out.")
+            raise click.UsageError("--what-if starts no run: omit --wait and --any-time.")
         return show_forecast(name, report=report, deletions=deletions, as_json=as_json)
     if report or deletions or as_json:
-        raise click.UsageError("--report, --deletions and --json are for --what-if.")
+        raise click.UsageError("--report, --deletions and --json require --what-if.")
     run_id = call(start_run, name, any_time=any_time)
     click.echo(run_id)
     started = call_with_database_only(show_run, run_id, most=0).run
     if started.paused_until is not None:
-        warn(f"no window of the profile is open: run {run_id} pauses until {local_time(started.paused_until)}")
+        warn(f"outside the profile's time windows: run {run_id} is paused until {local_time(started.paused_until)}")
     if wait:
         return follow(run_id)
     summary = call_with_database_only(summarize_profile, name)
@@ -230,7 +236,7 @@ def _row(summary: ProfileSummary) -> tuple[str, ...]:
         found.server.access.value,
         number(summary.mailboxes),
         number(found.max_jobs),
-        local_minute(found.due) if found.due else "by hand",
+        local_minute(found.due) if found.due else "manual",
     )
 
 
@@ -238,25 +244,25 @@ def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
     found, server = summary.profile, summary.profile.server
     everybody = " (primary address of every user)" if found.all_mailboxes else ""
     if found.except_users:
-        everybody = f" (primary address of every user but {', '.join(found.except_users)})"
-    user = "of the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)".strip()
+        everybody = f" (primary address of every user except {', '.join(found.except_users)})"
+    user = "from the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)".strip()
     facts = [
         ("profile", found.name),
         ("kind", found.kind.value),
         ("server", f"{server.host}:{server.port}"),
         ("access", server.access.value),
-        ("kind of server", found.server_kind.title),
+        ("server kind", found.server_kind.title),
         ("login", " or ".join(map(str, found.logins))),
         ("user", user),
         ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
         *_scope_facts(found.folders),
         *_rule_facts(found),
-        ("next run", local_time(found.due) if found.due else "by hand"),
-        ("jobs at once", number(found.max_jobs)),
+        ("next run", local_time(found.due) if found.due else "manual"),
+        ("max. jobs", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),
     ]
     if found.is_privileged and found.identity is not Identity.ADDRESS:
-        facts.append(("mailboxes called", f"by {found.identity}"))
+        facts.append(("mailbox names", f"by {found.identity}"))
     if found.allow_same_mailbox:
         facts.append(("same mailbox", "allowed under two names"))
     if found.no_master_mailbox:
@@ -270,7 +276,7 @@ def _rule_facts(found: Profile) -> list[tuple[str, str]]:
         ("deletes", _rule_text(found.deletion) if found.deletion else ""),
     ]
     if found.kind is ProfileKind.MULTIDROP:
-        facts.append(("whose mail", _rule_text(found.multidrop) or "by the usual headers"))
+        facts.append(("distribution", _rule_text(found.multidrop) or "by the default headers"))
     schedule = found.schedule
     facts.append(("schedule", f"{schedule.run} ({schedule.zone})" if schedule.run else ""))
     facts.append(("windows", f"{', '.join(schedule.windows)} ({schedule.zone})" if schedule.windows else ""))
@@ -278,7 +284,7 @@ def _rule_facts(found: Profile) -> list[tuple[str, str]]:
 
 
 def _rule_text(rule: msgspec.Struct) -> str:
-    """Return what a rule says beyond its defaults, like `older than 2 years, sender @example.com`."""
+    """Format the fields of a rule that differ from their defaults: `older than 2 years; sender @example.com`."""
     values: dict[str, object] = msgspec.to_builtins(rule)
     shown = {
         name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in values.items()
@@ -289,10 +295,10 @@ def _rule_text(rule: msgspec.Struct) -> str:
 def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:
     names = {
         "include": "folders",
-        "exclude": "but not",
-        "always_exclude": "never",
-        "namespaces": "folders of",
-        "sent": "sent mail in",
+        "exclude": "excluded folders",
+        "always_exclude": "always excluded",
+        "namespaces": "namespaces",
+        "sent": "sent folders",
     }
     texts = [(names[name], ", ".join(entries)) for name, entries in scope.lists().items()]
     return [(name, text or "all") for name, text in texts if text or name == names["include"]]

@@ -1,4 +1,4 @@
-"""Options for a profile's rules: which messages, when it runs, what is deleted on the server, whose mail it is."""
+"""Options for a profile's rules: filter, schedule, deletion on the server, and multidrop distribution."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Size(click.ParamType[int]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = _SIZE.fullmatch(value.strip())
         if match is None:
-            self.fail(f"{value!r} is no size: write bytes, or 500K, 10M, 1G.", param, ctx)
+            self.fail(f"{value!r} is not a size: specify bytes, or use a suffix as in 500K, 10M or 1G.", param, ctx)
         return int(match[1]) * _UNITS[match[2].lower()]
 
 
@@ -56,11 +56,24 @@ class RuleOptions:
     delete_without_uidplus: str
 
 
-_PATTERN = "`text`, which case does not matter for, `||regex`, `|i|regex`, or !PATTERN to leave out; several times: any of them."
+_PATTERN = (
+    "`text` (case-insensitive), `||regex`, `|i|regex` (case-insensitive), or `!` and one of these to exclude messages. "
+    "Repeatable: a message must match at least one."
+)
 
 _FILTER = [
-    click.option("--older-than", metavar="PERIOD", default="", help="Only messages received before that: 2 years."),
-    click.option("--newer-than", metavar="PERIOD", default="", help="Only messages received since then: 30 days."),
+    click.option(
+        "--older-than",
+        metavar="PERIOD",
+        default="",
+        help="Only messages received longer ago than PERIOD, e.g. 2 years.",
+    ),
+    click.option(
+        "--newer-than",
+        metavar="PERIOD",
+        default="",
+        help="Only messages received within the last PERIOD, e.g. 30 days.",
+    ),
     click.option(
         "--since",
         type=click.DateTime(["%Y-%m-%d"]),
@@ -78,15 +91,25 @@ _FILTER = [
         type=click.Choice([state.value for state in ReadState]),
         default=ReadState.ANY.value,
         show_default=True,
-        help="Only messages that somebody has read, or nobody.",
+        help="Only messages that are read or unread on the server.",
     ),
-    click.option("--larger-than", type=_Size(), help="Only messages of more bytes; K, M and G are understood."),
-    click.option("--smaller-than", type=_Size(), help="Only messages of fewer bytes."),
-    click.option("--sender", multiple=True, metavar="PATTERN", help=f"Only messages from such senders: {_PATTERN}"),
+    click.option("--larger-than", type=_Size(), help="Only messages larger than SIZE: bytes, or with K, M or G (10M)."),
+    click.option("--smaller-than", type=_Size(), help="Only messages smaller than SIZE."),
     click.option(
-        "--recipient", multiple=True, metavar="PATTERN", help="Only messages to such recipients (To, Cc, Bcc)."
+        "--sender", multiple=True, metavar="PATTERN", help=f"Only messages whose sender matches PATTERN: {_PATTERN}"
     ),
-    click.option("--subject", multiple=True, metavar="PATTERN", help="Only messages with such subjects."),
+    click.option(
+        "--recipient",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only messages with a matching recipient (To, Cc, Bcc). PATTERN as for --sender.",
+    ),
+    click.option(
+        "--subject",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only messages with a matching subject. PATTERN as for --sender.",
+    ),
 ]
 
 _SCHEDULE = [
@@ -94,17 +117,20 @@ _SCHEDULE = [
         "--schedule",
         metavar="WHEN",
         default="",
-        help="Run by itself: `once 2026-12-01 22:00`, `every 15 minutes`, `daily 22:00`, `weekly mon,thu 22:00`, "
-        "`monthly 1 22:00`, `monthly last 22:00` or `cron 0 22 * * 1-5`. Default: only by `profile run`.",
+        help="When to run automatically: `once 2026-12-01 22:00`, `every 15 minutes`, `daily 22:00`, `weekly mon,thu "
+        "22:00`, `monthly 1 22:00`, `monthly last 22:00` or `cron 0 22 * * 1-5`. Default: only with `profile run`.",
     ),
     click.option(
-        "--time-zone", metavar="ZONE", help="Of --schedule and --window, like Europe/Berlin. Default: this machine's."
+        "--time-zone",
+        metavar="ZONE",
+        help="Time zone of --schedule and --window, e.g. Europe/Berlin. Default: the zone of this machine.",
     ),
     click.option(
         "--window",
         multiple=True,
         metavar="TIMES",
-        help="Runs go on only then and pause else: `20:00-06:00`, `sat-sun 00:00-24:00`; may be given several times.",
+        help="Time window for runs, e.g. `20:00-06:00` or `sat-sun 00:00-24:00`. Outside the windows, runs are paused. "
+        "Repeatable.",
     ),
 ]
 
@@ -114,16 +140,16 @@ _DELETION = [
         metavar="WHEN",
         default=NEVER,
         show_default=True,
-        help="Delete archived messages on the mail server: `at once`, or so long after the server received them, like "
-        "`3 months`. `profile run --what-if` shows what would go.",
+        help="Delete archived messages on the mail server: `at once`, or a period after the server received them, such as "
+        "`3 months`. `profile run --what-if` shows what would be deleted.",
     ),
-    click.option("--delete-flagged", is_flag=True, help="Delete flagged messages too."),
+    click.option("--delete-flagged", is_flag=True, help="Also delete flagged messages."),
     click.option(
         "--delete-without-uidplus",
         metavar="WORDS",
         default="",
-        help="A server without UIDPLUS deletes everything that is marked as deleted, whoever marked it. To let that happen "
-        f"write: '{ACCEPTED}'.",
+        help="Allow deletion on servers without UIDPLUS. There, EXPUNGE removes every message marked as deleted, including "
+        f"those marked by other clients. To confirm, specify '{ACCEPTED}'.",
     ),
 ]
 
@@ -132,31 +158,36 @@ _MULTIDROP = [
         "--recipient-header",
         multiple=True,
         metavar="NAME",
-        help="multidrop: header that is trusted to name recipients, instead of the usual ones (envelope headers, To, Cc, "
-        "Bcc); `Received` stands for its `for`. May be given several times.",
+        help="multidrop: header field trusted to name the recipients, instead of the default fields (envelope headers, To, "
+        "Cc, Bcc). `Received` means its `for` clause. Repeatable.",
     ),
-    click.option("--sender-header", multiple=True, metavar="NAME", help="multidrop: the same for senders."),
-    click.option("--no-journal", is_flag=True, help="multidrop: do not unwrap journal reports of Microsoft Exchange."),
+    click.option(
+        "--sender-header",
+        multiple=True,
+        metavar="NAME",
+        help="multidrop: header field trusted to name the sender, instead of the default fields. Repeatable.",
+    ),
+    click.option("--no-journal", is_flag=True, help="multidrop: do not unwrap Microsoft Exchange journal reports."),
     click.option(
         "--inbox",
         metavar="FOLDER",
         default=USUAL_MULTIDROP.inbox,
         show_default=True,
-        help="multidrop: for what a user received; case matters.",
+        help="multidrop: folder for messages that a user received; case-sensitive.",
     ),
     click.option(
         "--sent",
         metavar="FOLDER",
         default=USUAL_MULTIDROP.sent,
         show_default=True,
-        help="multidrop: for what a user sent; case matters.",
+        help="multidrop: folder for messages that a user sent; case-sensitive.",
     ),
     click.option(
         "--unknown",
         type=click.Choice([unknown.value for unknown in Unknown]),
         default=USUAL_MULTIDROP.unknown.value,
         show_default=True,
-        help="multidrop: archive messages of nobody for the user of --catch-all, or leave them on the server.",
+        help="multidrop: archive messages that match no known user for the --catch-all user, or leave them on the server.",
     ),
     click.option(
         "--catch-all",
@@ -164,14 +195,14 @@ _MULTIDROP = [
         metavar="USER",
         default=USUAL_MULTIDROP.catch_all,
         show_default=True,
-        help="multidrop: who gets the messages of nobody.",
+        help="multidrop: user who receives the messages that match no known user.",
     ),
     click.option(
         "--catch-all-folder",
         metavar="FOLDER",
         default=USUAL_MULTIDROP.catch_all_folder,
         show_default=True,
-        help="multidrop: and where.",
+        help="multidrop: folder of the --catch-all user for these messages.",
     ),
 ]
 
@@ -205,7 +236,7 @@ def multidrop_options(command: _F) -> _F:
 
 
 def filter_from(given: RuleOptions) -> MailFilter:
-    """Return the filter; UsageError when an option means nothing."""
+    """Return the filter; UsageError if an option is invalid."""
     return _checked(
         lambda: MailFilter(
             older_than=given.older_than,
@@ -223,19 +254,19 @@ def filter_from(given: RuleOptions) -> MailFilter:
 
 
 def schedule_from(given: RuleOptions) -> Schedule:
-    """Return the schedule, in this machine's time zone unless told; UsageError when an option means nothing."""
+    """Return the schedule, by default in this machine's time zone; UsageError if an option is invalid."""
     if not given.schedule and not given.window:
         if given.time_zone:
-            raise click.UsageError("--time-zone is for --schedule and --window.")
+            raise click.UsageError("--time-zone requires --schedule or --window.")
         return Schedule()
     zone = given.time_zone or get_localzone_name() or "UTC"
     return _checked(lambda: Schedule(run=given.schedule, zone=zone, windows=given.window))
 
 
 def deletion_from(given: RuleOptions) -> DeletionRule:
-    """Return the rule for deletion; UsageError when an option means nothing."""
+    """Return the deletion rule; UsageError if an option is invalid."""
     if given.delete == NEVER and (given.delete_flagged or given.delete_without_uidplus):
-        raise click.UsageError("--delete-flagged and --delete-without-uidplus are for --delete.")
+        raise click.UsageError("--delete-flagged and --delete-without-uidplus require --delete.")
     return _checked(
         lambda: DeletionRule(
             after=given.delete.lower().replace("at-once", AT_ONCE),
@@ -246,7 +277,7 @@ def deletion_from(given: RuleOptions) -> DeletionRule:
 
 
 def multidrop_from(given: MultidropOptions) -> Multidrop:
-    """Return how a collecting mailbox is distributed; UsageError when an option means nothing."""
+    """Return the distribution rule of a multidrop mailbox; UsageError if an option is invalid."""
     return _checked(
         lambda: Multidrop(
             recipients=given.recipient_header or USUAL_MULTIDROP.recipients,

@@ -1,4 +1,4 @@
-"""Watching a run until it ends: a progress bar on a terminal, plain lines elsewhere; all on standard error."""
+"""Follows a run until it ends: a progress bar on a terminal, plain lines elsewhere; all on standard error."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import RunReport, show_run
 
 _POLL_SECONDS = 0.5
-_LINE_SECONDS = 3.0  # between two plain lines, when something changed
-_SIGN_OF_LIFE_SECONDS = 60.0  # between two plain lines, when nothing did
-_PATIENCE_SECONDS = 300.0  # a database that is away for longer ends the watching, not the run
+_LINE_SECONDS = 3.0  # between two plain lines if something changed
+_SIGN_OF_LIFE_SECONDS = 60.0  # between two plain lines if nothing changed
+_PATIENCE_SECONDS = 300.0  # a longer database outage ends this command, but not the run
 _RATE_SECONDS = 10.0
 _FAILURES_SHOWN = 20
 
 
 def follow(run_id: int) -> ExitCode:
-    """Show a run's progress until it ends, then its summary; return the exit code that it calls for.
+    """Show a run's progress until it ends, then its summary; return the matching exit code.
 
-    Ctrl-C ends only the watching, and says so.
+    Ctrl-C ends only the display, not the run, and a message says so.
     """
     report = watch(run_id)
     if report is None:
@@ -46,13 +46,13 @@ def follow(run_id: int) -> ExitCode:
 
 
 def watch(run_id: int) -> RunReport | None:
-    """Show a run's progress until it ends and return how it ended; None after Ctrl-C."""
+    """Show a run's progress until it ends and return its report; None after Ctrl-C."""
     try:
         return asyncio.run(_watch(run_id))
     except KeyboardInterrupt:
         click.echo(
-            f"\nrun {run_id} goes on: `muniment run show {run_id} --follow` watches it again, "
-            f"`muniment run cancel {run_id}` stops it",
+            f"\nrun {run_id} continues in the background; to watch it: `muniment run show {run_id} --follow`; "
+            f"to stop it: `muniment run cancel {run_id}`",
             err=True,
         )
         return None
@@ -71,7 +71,7 @@ async def _watch(run_id: int) -> RunReport:
         known: set[str] = set()
         with _display(out) as display:
             while True:
-                # The first few as they happen; a server that refuses everybody would flood the terminal.
+                # Only the first few: a server that refuses every login would flood the terminal.
                 fresh = [failure for failure in report.failures if failure.mailbox not in known]
                 print_failures(fresh[: max(0, _FAILURES_SHOWN - len(known))], out=out, with_hints=False)
                 known.update(failure.mailbox for failure in fresh)
@@ -79,14 +79,14 @@ async def _watch(run_id: int) -> RunReport:
                 if report.run.state.is_final:
                     return await _patiently(principal, resources, run_id, out, most=None)
                 await asyncio.sleep(_POLL_SECONDS)
-                # Not all of them at every look: there may be 100,000.
+                # Do not fetch all failures on every poll: there may be 100,000.
                 report = await _patiently(principal, resources, run_id, out, most=_FAILURES_SHOWN)
 
 
 async def _patiently(
     principal: Principal, resources: Resources, run_id: int, out: Console, *, most: int | None
 ) -> RunReport:
-    """Ask for the run, and go on asking for a while when the database is away: it may be restarting."""
+    """Fetch the run; retry for a while if the database is unavailable, because it may be restarting."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     announced = False
     while True:
@@ -121,7 +121,7 @@ def _display(out: Console) -> Iterator[_Display]:
 
 
 class _Bar:
-    """One line that is drawn over again."""
+    """A single line that is redrawn on every update."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -141,7 +141,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line now and then."""
+    """Plain lines at intervals."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -164,7 +164,7 @@ def _numbers(run: Run, rate: _Rate) -> str:
 
 
 class _Rate:
-    """Messages per second over the last seconds."""
+    """Messages per second, averaged over the last `_RATE_SECONDS`."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()

@@ -21,7 +21,7 @@ from muniment.shapes.runs import report_shape, run_shape
 
 @click.group()
 def run() -> None:
-    """Show and stop runs: executions of profiles, with one job for each mailbox."""
+    """Show and cancel runs. A run executes a profile, with one job per mailbox."""
 
 
 @run.command("list")
@@ -31,11 +31,11 @@ def run() -> None:
     metavar="N",
     default=20,
     show_default=True,
-    help="How many, the newest first.",
+    help="Show the newest N runs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
-    """List the newest runs."""
+    """List the newest runs, newest first."""
     runs = call_with_database_only(list_runs, limit)
     if as_json:
         print_json([run_shape(found) for found in runs])
@@ -48,10 +48,13 @@ def list_(limit: int, as_json: bool) -> None:
 
 @run.command("show")
 @click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
-@click.option("--follow", is_flag=True, help="Show progress until the run ends; the exit code then tells how it ended.")
+@click.option("--follow", is_flag=True, help="Show progress until the run ends; the exit code then reports the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
-    """Show the run ID: counts, the mailboxes that failed, and what to do about them."""
+    """Show the counts and the failed mailboxes of the run ID.
+
+    Each failed mailbox is listed with the error and a hint on how to fix it.
+    """
     report = watch(run_id) if follow else call_with_database_only(show_run, run_id)
     if report is None:
         return ExitCode.INTERRUPTED
@@ -65,6 +68,6 @@ def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
 @run.command("cancel")
 @click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
 def cancel(run_id: int) -> None:
-    """Stop the run ID; what it archived stays, and the next run goes on from there."""
+    """Cancel the run ID. Messages archived so far are kept; the next run continues from there."""
     found = call(cancel_run, run_id)
     click.echo(f"run {found.id} of {found.profile}: {found.state} ({mailboxes_text(found.mailboxes)})")

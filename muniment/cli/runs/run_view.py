@@ -1,4 +1,4 @@
-"""Runs as people and programs see them."""
+"""Formats runs for the terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXIT_CODES = {RunState.FAILED: ExitCode.MAILBOXES_FAILED, RunState.CANCELLED: E
 
 
 def exit_code(run: Run) -> ExitCode:
-    """Return what a command ends with that waited for this run."""
+    """Return the exit code of a command that waited for this run."""
     return _EXIT_CODES.get(run.state, ExitCode.OK)
 
 
@@ -61,7 +61,7 @@ RUN_COLUMNS = (
     Column("profile"),
     rigid("state"),
     rigid("started"),
-    right("took"),
+    right("duration"),
     right("mailboxes"),
     right("messages"),
     right("size"),
@@ -69,7 +69,7 @@ RUN_COLUMNS = (
 
 
 def state_text(state: RunState) -> Text:
-    """Return a state in its colour."""
+    """Return a state as coloured text."""
     return Text(state.value, style=_COLOURS[state])
 
 
@@ -81,12 +81,12 @@ def print_report(report: RunReport, *, out: Console, failures_shown: int | None 
     print_failures(report.failures[:failures_shown], out=out)
     if failures_shown is not None and len(report.failures) > failures_shown:
         more = len(report.failures) - failures_shown
-        out.print(Text(f"… and {plural(more, 'failed mailbox')} more: `muniment run show {run.id}` lists all"))
+        out.print(Text(f"… and {plural(more, 'more failed mailbox')}; to list all: `muniment run show {run.id}`"))
     _print_notices(report.notices, out=out)
 
 
 def print_failures(failures: Sequence[Failure], *, out: Console, with_hints: bool = True) -> None:
-    """Print mailboxes that failed, each with what to do."""
+    """Print failed mailboxes, each with its hint."""
     for failure in failures:
         out.print(Text.assemble(("failed: ", "bold red"), shown(failure.mailbox), ": ", shown(failure.error)))
         if failure.hint and with_hints:
@@ -96,7 +96,7 @@ def print_failures(failures: Sequence[Failure], *, out: Console, with_hints: boo
 def _print_notices(notices: Sequence[Notice], *, out: Console) -> None:
     for notice in notices:
         if notice.error:
-            out.print(Text.assemble(("trying again: ", "yellow"), shown(notice.mailbox), ": ", shown(notice.error)))
+            out.print(Text.assemble(("retrying: ", "yellow"), shown(notice.mailbox), ": ", shown(notice.error)))
         print_warnings((f"{notice.mailbox}: {text}" for text in notice.warnings), out=out)
 
 
@@ -108,13 +108,13 @@ def _facts(run: Run) -> list[tuple[str, str | Text]]:
         ("run", f"{run.id} of profile {run.profile}"),
         ("state", state_text(run.state)),
         *(
-            [("paused", f"until {local_time(run.paused_until)}, when a window of the profile opens")]
+            [("paused", f"until {local_time(run.paused_until)}, when the profile's next time window opens")]
             if run.paused_until
             else []
         ),
-        ("started", local_time(run.started) + (" by its schedule" if run.scheduled else "")),
+        ("started", local_time(run.started) + (" by the schedule" if run.scheduled else "")),
         ("finished", local_time(run.finished)),
-        ("took", duration(span) + (speed if run.messages.archived else "")),
+        ("duration", duration(span) + (speed if run.messages.archived else "")),
         ("mailboxes", mailboxes_text(run.mailboxes)),
         ("messages", messages_text(run)),
         ("size", f"{size(run.bytes)} archived"),
@@ -129,12 +129,12 @@ def mailboxes_text(counts: MailboxCounts) -> str:
 
 
 def messages_text(run: Run) -> str:
-    """Return `2,000 seen: 1,200 archived, 800 known already`."""
+    """Return `2,000 seen: 1,200 archived, 800 already known`."""
     messages = run.messages
     quarantined = f", {number(messages.quarantined)} in quarantine" if messages.quarantined else ""
-    filtered = f"; {number(messages.filtered)} left out by the filter" if messages.filtered else ""
+    filtered = f"; {number(messages.filtered)} excluded by the filter" if messages.filtered else ""
     deleted = f"; {number(messages.deleted)} deleted on the server" if messages.deleted else ""
     return (
         f"{number(messages.seen)} seen: {number(messages.archived)} archived, "
-        f"{number(messages.known)} known already{quarantined}{filtered}{deleted}"
+        f"{number(messages.known)} already known{quarantined}{filtered}{deleted}"
     )

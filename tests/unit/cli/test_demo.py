@@ -8,10 +8,10 @@ from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import run
 
 
-def test_without_dovecot_the_demo_says_what_to_install(
+def test_without_dovecot_the_demo_tells_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a machine without Dovecot: one line, a hint, and the exit code of a missing program."""
+    """Without Dovecot, the demo prints one error line and a hint, and exits with the code for a missing program."""
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
 
     assert run(["demo"]) == ExitCode.MISCONFIGURED

@@ -10,18 +10,18 @@ from muniment.errors import MunimentError
 
 
 def all_errors(base: type[MunimentError] = MunimentError) -> list[type[MunimentError]]:
-    """Return every class of the taxonomy."""
+    """Return every error class."""
     return [base, *(found for child in base.__subclasses__() for found in all_errors(child))]
 
 
 def test_exit_codes_are_distinct() -> None:
-    """Two meanings never share a code."""
+    """Each exit code has exactly one meaning."""
     assert len({int(code) for code in ExitCode}) == len(ExitCode)
 
 
 @pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
 def test_an_error_never_looks_like_success_or_like_a_failed_run(kind: type[MunimentError]) -> None:
-    """Whatever Muniment raises ends the command with a code that scripts do not mistake."""
+    """The exit code of an error differs from those for success, usage errors and failed runs."""
     assert errors.exit_code_of(kind()) not in {ExitCode.OK, ExitCode.USAGE, ExitCode.MAILBOXES_FAILED}
 
 
@@ -39,31 +39,31 @@ def test_an_error_never_looks_like_success_or_like_a_failed_run(kind: type[Munim
     ids=lambda value: type(value).__name__ if isinstance(value, MunimentError) else value.name,
 )
 def test_kinds_of_errors_have_their_codes(error: MunimentError, code: ExitCode) -> None:
-    """The exit code tells what a script can do about it."""
+    """The exit code tells a script what it can do about the error."""
     assert errors.exit_code_of(error) is code
 
 
 def test_errors_go_to_standard_error_with_their_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for what happened, a line for what to do, and nothing on standard output."""
+    """An error is one line, its hint another; standard output stays empty."""
     errors.report(kinds.NotFound("there is no user x", hint="`muniment user list` shows all users."))
 
     assert capsys.readouterr() == ("", "error: there is no user x\nhint: `muniment user list` shows all users.\n")
 
 
 def test_unexpected_errors_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault shows no traceback, but how to get one."""
+    """An unexpected error shows how to get a traceback, but not the traceback."""
     monkeypatch.delenv("MUNIMENT_LOG_LEVEL", raising=False)
 
     code = errors.report_fault(ValueError("first\nsecond"))
 
     assert code is ExitCode.INTERNAL
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "error: unexpected ValueError: first second"
-    assert "MUNIMENT_LOG_LEVEL=DEBUG" in told[1]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "error: unexpected ValueError: first second"
+    assert "MUNIMENT_LOG_LEVEL=DEBUG" in lines[1]
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With MUNIMENT_LOG_LEVEL=DEBUG the traceback comes before the line."""
+    """With MUNIMENT_LOG_LEVEL=DEBUG, the traceback precedes the error line."""
     monkeypatch.setenv("MUNIMENT_LOG_LEVEL", "debug")
 
     try:
@@ -90,15 +90,15 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypat
 def test_command_lines_have_their_codes(
     arguments: list[str], code: ExitCode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Help succeeds; what cannot be understood ends with 2 and says why on standard error."""
+    """Help succeeds; an invalid command line exits with 2 and explains why on standard error."""
     assert run(arguments) == code
 
     out, err = capsys.readouterr()
     assert (bool(out), bool(err)) == (code is ExitCode.OK, code is not ExitCode.OK)
 
 
-def test_misspelt_setting_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong environment variable is an error of the configuration, not a silent default."""
+def test_a_misspelt_setting_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown environment variable is a configuration error, not silently ignored."""
     monkeypatch.setenv("MUNIMENT_DATABSE_URL", "postgresql://")
 
     assert run(["user", "list"]) == ExitCode.MISCONFIGURED
@@ -108,7 +108,7 @@ def test_misspelt_setting_is_told(capsys: pytest.CaptureFixture[str], monkeypatc
 def test_without_a_running_muniment_the_hint_says_how_to_start_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The most common mistake has the plainest answer."""
+    """If nothing is running, the hint names the command that starts Muniment."""
     for name in ("MUNIMENT_DATABASE_URL", "MUNIMENT_REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
 

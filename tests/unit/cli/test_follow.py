@@ -12,26 +12,26 @@ from tests.unit.cli.test_run_view import RUN
 
 
 class Clock:
-    """A clock that goes when told to."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def monotonic(self) -> float:
-        """Return the time of this clock."""
+        """Return the time on this clock."""
         return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give the clock that the display reads."""
-    made = Clock()
-    monkeypatch.setattr(follow, "time", made)
-    return made
+    """Return the clock that the display reads."""
+    fake = Clock()
+    monkeypatch.setattr(follow, "time", fake)
+    return fake
 
 
-def test_plain_lines_come_now_and_then(clock: Clock) -> None:
-    """Where no bar can be drawn a line appears every few seconds when something changed, and the end always does."""
+def test_plain_lines_are_printed_at_intervals(clock: Clock) -> None:
+    """Without a terminal, a line is printed every few seconds if something changed, and always at the end."""
     file = io.StringIO()
     lines = follow._Lines(Console(file=file, width=1000))
     running = replace(RUN, state=RunState.RUNNING, finished=None)
@@ -41,8 +41,7 @@ def test_plain_lines_come_now_and_then(clock: Clock) -> None:
         clock.now += 1
     lines.update(RUN)
 
-    told = file.getvalue().splitlines()
-    assert [line.split(";")[0] for line in told] == [
+    assert [line.split(";")[0] for line in file.getvalue().splitlines()] == [
         "run 7 running: mailboxes 0 of 10 done, 1 running, 9 queued",
         "run 7 running: mailboxes 3 of 10 done, 1 running, 6 queued",
         "run 7 running: mailboxes 6 of 10 done, 1 running, 3 queued",
@@ -52,7 +51,7 @@ def test_plain_lines_come_now_and_then(clock: Clock) -> None:
 
 
 def test_a_quiet_run_gives_a_sign_of_life_once_a_minute(clock: Clock) -> None:
-    """Logs of a long run do not fill with the same line."""
+    """The log of a long run does not fill with identical lines."""
     file = io.StringIO()
     lines = follow._Lines(Console(file=file, width=1000))
     for _ in range(180):
@@ -63,7 +62,7 @@ def test_a_quiet_run_gives_a_sign_of_life_once_a_minute(clock: Clock) -> None:
 
 
 def test_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
-    """A run that slowed down shows it, whatever it did before."""
+    """The rate of a run that slows down drops, regardless of its earlier speed."""
     rate = follow._Rate()
     count = 0
     for _ in range(60):

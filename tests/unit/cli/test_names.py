@@ -10,7 +10,7 @@ from muniment.errors import Misconfigured
 
 
 def test_addresses_are_read_with_comments_and_blank_lines_skipped(tmp_path: Path) -> None:
-    """One address a line; blanks, comments and a byte order mark do not count, repetitions do once."""
+    """Each line is one address; blank lines, comments, a byte order mark and repetitions are ignored."""
     file = tmp_path / "boxes"
     file.write_text("\ufeff# staff\n\n anna@example.com \r\nbob@example.com\nANNA@example.com\n", "utf-8")
 
@@ -18,20 +18,20 @@ def test_addresses_are_read_with_comments_and_blank_lines_skipped(tmp_path: Path
 
 
 def test_every_bad_line_is_reported_with_its_number(tmp_path: Path) -> None:
-    """All mistakes of a file are told at once."""
+    """All invalid lines of a file are reported together."""
     file = tmp_path / "boxes"
     file.write_text("anna@example.com\nbob\n\n@x\na b@example.com\n")
 
     with pytest.raises(Misconfigured) as caught:
         read_addresses(file)
 
-    told = str(caught.value)
-    assert [n for n in range(1, 6) if f"line {n}:" in told] == [2, 4, 5]
-    assert "'bob'" in told
+    message = str(caught.value)
+    assert [n for n in range(1, 6) if f"line {n}:" in message] == [2, 4, 5]
+    assert "'bob'" in message
 
 
 def test_a_thousand_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
-    """Of very many bad lines the first are shown, and how many more there are."""
+    """Of many invalid lines, only the first are listed, with the number of the others."""
     file = tmp_path / "boxes"
     file.write_text("bad\n" * 1000)
 
@@ -44,7 +44,7 @@ def test_a_thousand_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"# nobody\n", b"\xff\xfe"])
 def test_a_file_without_addresses_is_refused(tmp_path: Path, content: bytes) -> None:
-    """An empty list of mailboxes is a mistake, not a profile for nobody."""
+    """An empty list of mailboxes is an error, not a profile without mailboxes."""
     file = tmp_path / "boxes"
     file.write_bytes(content)
 
@@ -69,12 +69,12 @@ def test_a_file_without_addresses_is_refused(tmp_path: Path, content: bytes) -> 
     ],
 )
 def test_what_is_an_address(text: str, expected: bool) -> None:
-    """An address is something, an at sign and something, without blanks or invisible characters."""
+    """An address has the form local@domain, without blanks or invisible characters."""
     assert is_address(text) is expected
 
 
 @pytest.mark.parametrize("text", ["", " anna", "anna ", "an\nna", "a\x1b[2Jb", "x" * 201])
-def test_names_that_nobody_could_type_again_are_refused(text: str) -> None:
-    """A name is printable and has no blanks around it."""
+def test_names_that_are_hard_to_type_are_refused(text: str) -> None:
+    """A name is printable and has no leading or trailing blanks."""
     with pytest.raises(click.BadParameter):
         Name().convert(text, None, None)

@@ -14,12 +14,12 @@ LONG = "a-very-long-folder-name-that-no-terminal-of-eighty-columns-can-show-in-o
 
 
 def piped() -> Console:
-    """Return a console as for a pipe."""
+    """Return a console that behaves like a pipe."""
     return Console(file=io.StringIO(), width=100_000, markup=False)
 
 
 def terminal(width: int) -> Console:
-    """Return a console as for a terminal."""
+    """Return a console that behaves like a terminal."""
     return Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, markup=False)
 
 
@@ -32,8 +32,8 @@ def text_of(console: Console) -> str:
 COLUMNS = [right("run"), Column("folder"), rigid("state")]
 
 
-def test_piped_tables_have_one_line_per_row_and_nothing_cut_off() -> None:
-    """What a program reads is complete, without folding and without blanks at the ends of lines."""
+def test_piped_tables_have_one_complete_line_per_row() -> None:
+    """Output for programs is complete, without folding and trailing blanks."""
     out = piped()
 
     print_table(COLUMNS, [("1", LONG, "done"), ("22", "short", "done")], out=out)
@@ -46,7 +46,7 @@ def test_piped_tables_have_one_line_per_row_and_nothing_cut_off() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_tables_of_terminals_lose_nothing(width: int) -> None:
-    """However narrow the terminal is, every character of every value is shown, within its width."""
+    """Even a narrow terminal shows every character of every value within its width."""
     out = terminal(width)
 
     print_table(COLUMNS, [("1", LONG, "cancelled")], out=out)
@@ -59,7 +59,7 @@ def test_tables_of_terminals_lose_nothing(width: int) -> None:
 
 
 def test_markup_in_values_is_text() -> None:
-    """Folder names with brackets are shown as they are."""
+    """Folder names with brackets are shown unchanged."""
     out = piped()
 
     print_table([Column("folder")], [("[bold]x[/bold] :smile:",)], out=out)
@@ -69,7 +69,7 @@ def test_markup_in_values_is_text() -> None:
 
 @pytest.mark.parametrize("hostile", ["a\x1b[2Jb", "a\rb", "a\nb", "a\x9b31mb", "a\u202eb", "a\x00\x07b", "a\ud800b"])
 def test_a_strangers_subject_cannot_drive_the_terminal(hostile: str) -> None:
-    """Controls, line breaks and bidirectional overrides become one replacement character."""
+    """Control characters, line breaks and bidirectional overrides become one replacement character."""
     safe = shown(hostile)
 
     assert safe[0] == "a"
@@ -80,12 +80,12 @@ def test_a_strangers_subject_cannot_drive_the_terminal(hostile: str) -> None:
 
 @pytest.mark.parametrize("text", ["Müller & Söhne", "会議", "q1 😀", "a b"])
 def test_letters_of_all_scripts_are_shown(text: str) -> None:
-    """Nothing printable is replaced."""
+    """Printable characters are not replaced."""
     assert shown(text) == text
 
 
 def test_json_is_the_value_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output can be parsed whole."""
+    """All of standard output can be parsed."""
     value = {"folder": ["Entwürfe", "a\nb"], "count": 3, "none": None}
 
     print_json(value)
@@ -96,7 +96,7 @@ def test_json_is_the_value_and_nothing_else(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_times_for_programs_are_in_utc() -> None:
-    """ISO 8601 with Z, whatever zone the time came in."""
+    """Times are ISO 8601 with Z, regardless of their original zone."""
     time = datetime(2024, 5, 1, 14, 0, tzinfo=timezone(timedelta(hours=2)))
 
     assert utc(time) == "2024-05-01T12:00:00Z"
@@ -109,7 +109,7 @@ def test_times_for_programs_are_in_utc() -> None:
     [(-1, "0.0 s"), (0.44, "0.4 s"), (59, "59.0 s"), (60, "1 min 00 s"), (187, "3 min 07 s"), (7500, "2 h 05 min")],
 )
 def test_durations(seconds: float, expected: str) -> None:
-    """Spans are shown in the unit that matters."""
+    """The unit of a time span depends on its length."""
     assert duration(timedelta(seconds=seconds)) == expected
 
 
@@ -123,5 +123,5 @@ def test_durations(seconds: float, expected: str) -> None:
     ],
 )
 def test_plurals(count: int, noun: str, expected: str) -> None:
-    """Counts read as English."""
+    """Counts are formatted as correct English."""
     assert plural(count, noun) == expected

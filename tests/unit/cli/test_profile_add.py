@@ -16,7 +16,10 @@ Parse = Callable[..., ProfileRequest]
 
 @pytest.fixture
 def parse(tmp_path: Path) -> Parse:
-    """Give a function from the arguments after the profile's name to the request; PASSWORD, CSV, LIST are files."""
+    """Return a function that converts the arguments after the profile's name to a request.
+
+    PASSWORD, CSV and LIST stand for files.
+    """
     contents = {"PASSWORD": "secret\n", "CSV": "user,password\nanna,pw\n", "LIST": "anna@example.com\n"}
     for name, text in contents.items():
         (tmp_path / name).touch(mode=0o600)
@@ -25,7 +28,7 @@ def parse(tmp_path: Path) -> Parse:
     def request(*arguments: str) -> ProfileRequest:
         words = [str(tmp_path / word) if word in contents else word for word in arguments]
         arguments_of_add = ["office", "--host", "mail.example.com", *words]
-        # click keeps the help option that the first context asked for, and docs/reference/cli.md shows it.
+        # click caches the help option of the first context, and the command line reference shows it.
         context = add.make_context("add", arguments_of_add, help_option_names=["-h", "--help"])
         return request_from(Options(**context.params))
 
@@ -37,15 +40,15 @@ SINGLE = ("--kind", "single", "--user", "anna", "--password-file", "PASSWORD")
 CSV = ("--kind", "csv", "--csv", "CSV")
 
 
-def test_master_takes_everybody_unless_told_otherwise(parse: Parse) -> None:
-    """Without --mailboxes, and with `all`, a master profile is for every user with an address."""
+def test_master_archives_all_users_by_default(parse: Parse) -> None:
+    """Without --mailboxes and with `all`, a master profile includes every user with an address."""
     assert parse(*MASTER).mailboxes is None
     assert parse(*MASTER, "--mailboxes", "all").mailboxes is None
     assert parse(*MASTER, "--mailboxes", "LIST").mailboxes == ["anna@example.com"]
 
 
 def test_csv_needs_no_password(parse: Parse) -> None:
-    """A csv profile brings its logins in its file."""
+    """The file of a csv profile contains the logins."""
     request = parse(*CSV)
 
     assert request.kind is ProfileKind.CSV
@@ -57,21 +60,21 @@ def test_csv_needs_no_password(parse: Parse) -> None:
     ("access", "port"), [(Access.IMAP, 143), (Access.IMAP_TLS, 143), (Access.IMAP_SSL, 993)], ids=str
 )
 def test_port_follows_the_access(parse: Parse, access: Access, port: int) -> None:
-    """Without --port the registered one is used."""
+    """Without --port, the registered port is used."""
     server = parse(*SINGLE, "--access", access.value).server
 
     assert (server.access, server.port) == (access, port)
 
 
 def test_certificates_are_verified_by_default(parse: Parse) -> None:
-    """TLS from the first byte and verified certificates are what one gets without asking."""
+    """The default is TLS from the start with verified certificates."""
     server = parse(*SINGLE).server
 
     assert (server.access, server.accept_all_certificates) == (Access.IMAP_SSL, False)
 
 
 def test_every_option_arrives(parse: Parse) -> None:
-    """What is typed is what is submitted."""
+    """Every option reaches the request unchanged."""
     request = parse(
         *SINGLE,
         *("--port", "1143", "--access", "imap-tls", "--accept-all-certificates", "--max-jobs", "3"),
@@ -87,7 +90,7 @@ def test_every_option_arrives(parse: Parse) -> None:
 
 
 def test_login_template(parse: Parse) -> None:
-    """A name template is a login method of master profiles."""
+    """A login name template is a login method of master profiles."""
     login = parse(*MASTER, "--login", "template:{user}*{master}").login
 
     assert login is not None
@@ -97,64 +100,64 @@ def test_login_template(parse: Parse) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--kind", "csv"), "--kind csv needs --csv"),
-        ((*CSV, "--user", "admin"), "leave --user"),
-        ((*CSV, "--password-stdin"), "leave --user"),
-        ((*CSV, "--mailboxes", "all"), "--mailboxes is for --kind master"),
+        (("--kind", "csv"), "--kind csv requires --csv"),
+        ((*CSV, "--user", "admin"), "omit --user"),
+        ((*CSV, "--password-stdin"), "omit --user"),
+        ((*CSV, "--mailboxes", "all"), "--mailboxes requires --kind master"),
         ((*CSV, "--login", "plain-authzid"), "csv: login."),
-        ((*CSV, "--identity", "user"), "--identity is for --kind master"),
+        ((*CSV, "--identity", "user"), "--identity requires --kind master"),
         ((*SINGLE, "--login", "x-masterauth"), "single: login or xoauth2."),
-        ((*SINGLE, "--login", "xoauth2"), "needs either --token-file or --token-command"),
-        ((*SINGLE, "--login", "xoauth2", "--token-command", "t"), "takes a token, no password"),
-        ((*SINGLE, "--token-command", "t"), "are for --login xoauth2"),
+        ((*SINGLE, "--login", "xoauth2"), "requires either --token-file or --token-command"),
+        ((*SINGLE, "--login", "xoauth2", "--token-command", "t"), "an access token, not a password"),
+        ((*SINGLE, "--token-command", "t"), "--token-command require --login xoauth2"),
         ((*MASTER, "--server-kind", "lotus"), "'lotus' is not one of"),
-        (("--kind", "master", "--password-file", "PASSWORD"), "--kind master needs --user"),
-        (("--kind", "single", "--password-file", "PASSWORD"), "--kind single needs --user"),
-        ((*SINGLE, "--mailboxes", "all"), "--mailboxes is for --kind master"),
-        ((*SINGLE, "--csv", "CSV"), "--csv is for --kind csv"),
-        ((*MASTER, "--archive", "Anna"), "--archive is for --kind single"),
-        ((*MASTER, "--address", "a@example.com"), "--address is for --kind single"),
+        (("--kind", "master", "--password-file", "PASSWORD"), "--kind master requires --user"),
+        (("--kind", "single", "--password-file", "PASSWORD"), "--kind single requires --user"),
+        ((*SINGLE, "--mailboxes", "all"), "--mailboxes requires --kind master"),
+        ((*SINGLE, "--csv", "CSV"), "--csv requires --kind csv"),
+        ((*MASTER, "--archive", "Anna"), "--archive requires --kind single"),
+        ((*MASTER, "--address", "a@example.com"), "--address requires --kind single"),
         ((*MASTER, "--login", "login"), "master: plain-authzid"),
         ((*MASTER, "--login", "template:{user}"), "lacks a placeholder"),
         ((*MASTER, "--login", "kerberos"), "unknown login method"),
-        ((*MASTER, "--mailboxes", "/no/such/file"), "there is no such file"),
-        ((*MASTER, "--access", "imap", "--accept-all-certificates"), "no certificates"),
+        ((*MASTER, "--mailboxes", "/no/such/file"), ": no such file."),
+        ((*MASTER, "--access", "imap", "--accept-all-certificates"), "does not use TLS"),
         ((*MASTER, "--port", "0"), "0 is not in the range"),
         ((*MASTER, "--timeout", "0"), "is not in the range"),
         ((*MASTER, "--max-jobs", "0"), "is not in the range"),
         ((*MASTER, "--kind", "lotus"), "'lotus' is not one of"),
-        ((*MASTER, "--inbox", "Post"), "do not fit a master profile"),
-        ((*MASTER, "--sync-directory", "--mailboxes", "/no/such/file"), "with --mailboxes all"),
-        ((*MASTER, "--older-than", "a while"), "is no period. Write a number of days"),
+        ((*MASTER, "--inbox", "Post"), "A master profile does not support the multidrop options"),
+        ((*MASTER, "--sync-directory", "--mailboxes", "/no/such/file"), "requires --kind master and --mailboxes all"),
+        ((*MASTER, "--older-than", "a while"), "is not a valid period. Write a number of days"),
         ((*MASTER, "--since", "yesterday"), "does not match the format"),
-        ((*MASTER, "--larger-than", "big"), "500K, 10M, 1G"),
-        ((*MASTER, "--subject", "||("), "is no regular expression"),
+        ((*MASTER, "--larger-than", "big"), "500K, 10M or 1G"),
+        ((*MASTER, "--subject", "||("), "is not a valid regular expression"),
         ((*MASTER, "--delete", "soon"), "Write never, at once, or a period"),
-        ((*MASTER, "--delete-flagged"), "are for --delete"),
+        ((*MASTER, "--delete-flagged"), "--delete-without-uidplus require --delete."),
         ((*MASTER, "--delete", "at-once", "--delete-without-uidplus", "yes"), "others may be expunged too"),
         ((*MASTER, "--schedule", "sometimes"), "daily 22:00"),
         ((*MASTER, "--window", "night"), "20:00-06:00"),
-        ((*MASTER, "--time-zone", "Europe/Berlin"), "is for --schedule and --window"),
-        ((*MASTER, "--schedule", "daily 10:00", "--time-zone", "Mars/Base"), "no time zone"),
+        ((*MASTER, "--time-zone", "Europe/Berlin"), "--time-zone requires --schedule or --window"),
+        ((*MASTER, "--schedule", "daily 10:00", "--time-zone", "Mars/Base"), "unknown time zone"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[-2:]),
 )
-def test_mistakes_are_said_in_a_sentence(parse: Parse, arguments: tuple[str, ...], sentence: str) -> None:
-    """Options that do not fit the kind or each other end with what to do instead."""
+def test_invalid_options_are_explained(parse: Parse, arguments: tuple[str, ...], sentence: str) -> None:
+    """Options that do not match the kind or each other cause an error that says what to do instead."""
     with pytest.raises(click.UsageError) as caught:
         parse(*arguments)
 
     assert sentence in caught.value.format_message()
 
 
-def test_a_bad_list_is_found_before_a_password_is_asked(parse: Parse, tmp_path: Path) -> None:
-    """Nobody types a password in vain: files are checked first."""
-    with pytest.raises(click.UsageError, match="there is no such file"):
+def test_a_missing_file_is_reported_before_the_password_prompt(parse: Parse, tmp_path: Path) -> None:
+    """Files are checked first, so that no password is typed needlessly."""
+    with pytest.raises(click.UsageError, match="no such file"):
         parse("--kind", "master", "--user", "admin", "--mailboxes", str(tmp_path / "missing"))
 
 
 def test_no_option_takes_a_password() -> None:
-    """A password on the command line would be seen by every user of the machine."""
+    """A password on the command line would be visible to every user of the machine."""
     names = {name for parameter in add.params for name in parameter.opts}
 
     assert {name for name in names if "password" in name} == {"--password-file", "--password-stdin"}

@@ -16,7 +16,7 @@ HEAVY = {"asyncpg", "celery", "kombu", "opensearchpy", "rich", "aioimaplib", "cr
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """`muniment --help` answers at once: it loads no driver, no queue and no terminal toolkit."""
+    """`muniment --help` starts fast: it imports no driver, no queue and no terminal toolkit."""
     code = (
         "import json, sys\n"
         "from muniment.cli.program import run\n"
@@ -32,7 +32,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_table_exists(name: str) -> None:
-    """Each row of the table leads to a command of that name that has help."""
+    """Each row of the table refers to a command with that name and a help text."""
     assert isinstance(root, LazyGroup)
 
     command = root.get_command(click.Context(root), name)
@@ -42,8 +42,8 @@ def test_every_command_of_the_table_exists(name: str) -> None:
     assert command.help
 
 
-def test_a_reader_who_goes_away_ends_the_command_quietly() -> None:
-    """`muniment … | head` shows no traceback and ends as other programs do."""
+def test_a_closed_pipe_ends_the_command_quietly() -> None:
+    """`muniment … | head` prints no traceback and exits like other programs."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -34,7 +34,7 @@ REPORT = RunReport(
 
 
 def printed(report: RunReport, *, failures_shown: int | None = None) -> str:
-    """Return the summary as a pipe gets it."""
+    """Return the summary as printed to a pipe."""
     file = io.StringIO()
     print_report(report, out=Console(file=file, width=1000, markup=False), failures_shown=failures_shown)
     return file.getvalue()
@@ -50,12 +50,12 @@ def printed(report: RunReport, *, failures_shown: int | None = None) -> str:
     ],
 )
 def test_exit_code_follows_the_state(state: RunState, code: ExitCode) -> None:
-    """Who waited for a run learns from the exit code how it ended."""
+    """The exit code of a command that waits for a run reports the result."""
     assert exit_code(replace(RUN, state=state)) is code
 
 
 def test_json_has_the_promised_keys() -> None:
-    """Scripts rely on these names; new ones may come, none may go."""
+    """Scripts rely on these names: keys may be added but not removed."""
     shape = json.loads(json.dumps(report_shape(REPORT)))
 
     assert shape == {
@@ -86,47 +86,47 @@ def test_json_has_the_promised_keys() -> None:
 
 
 def test_summary_says_what_happened_and_what_to_do() -> None:
-    """Counts, speed, warnings, failures with hints, and what was quarantined are all there."""
+    """The summary contains counts, speed, warnings, failures with hints, and quarantined messages."""
     text = printed(REPORT)
 
     assert "3 of 5 done, 2 failed" in text
-    assert "2,100 seen: 2,000 archived, 97 known already, 3 in quarantine" in text
+    assert "2,100 seen: 2,000 archived, 97 already known, 3 in quarantine" in text
     counts = replace(RUN.messages, filtered=12, deleted=1500)
     busy = printed(replace(REPORT, run=replace(RUN, messages=counts)))
-    assert "3 in quarantine; 12 left out by the filter; 1,500 deleted on the server" in busy
+    assert "3 in quarantine; 12 excluded by the filter; 1,500 deleted on the server" in busy
     assert "10.0 s (200 messages/s, 2.0 MB/s)" in text
     assert "warning: accepts all certificates" in text
     assert "failed: anna@example.com: login refused\n  hint: check the password\n" in text
     assert "warning: eve@example.com: the mailbox is empty" in text
 
 
-def test_a_pause_is_told() -> None:
-    """A run outside of its windows says until when it waits, and a scheduled one who started it."""
+def test_a_pause_is_shown() -> None:
+    """A run outside its time windows shows when it continues; a scheduled run shows that the schedule started it."""
     waiting = replace(
         RUN, state=RunState.RUNNING, finished=None, scheduled=True, paused_until=START + timedelta(hours=8)
     )
     text = printed(replace(REPORT, run=waiting))
-    assert "when a window of the profile opens" in text
-    assert "by its schedule" in text
+    assert "when the profile's next time window opens" in text
+    assert "by the schedule" in text
 
 
-def test_long_lists_of_failures_are_cut_with_a_pointer() -> None:
-    """After a wait the first failures are shown, and where the others are."""
+def test_long_lists_of_failures_are_truncated_with_a_pointer() -> None:
+    """After waiting for a run, only the first failures are shown, with the command that lists all."""
     text = printed(REPORT, failures_shown=1)
 
     assert "bob@example.com" not in text
-    assert "1 failed mailbox more: `muniment run show 7` lists all" in text
+    assert "1 more failed mailbox; to list all: `muniment run show 7`" in text
 
 
 def test_a_server_cannot_drive_the_terminal_with_its_answer() -> None:
-    """Error texts come from strangers: escape sequences are not passed on."""
+    """Error texts are untrusted: escape sequences are removed."""
     report = replace(REPORT, failures=[Failure("a@example.com", "NO \x1b]0;pwned\x07\x1b[2J", "")])
 
     assert "\x1b" not in printed(report)
 
 
 def test_a_run_that_never_archived_anything_has_no_speed() -> None:
-    """Zero messages in zero seconds is no division by zero."""
+    """Zero messages in zero seconds do not cause a division by zero."""
     run = replace(RUN, finished=START, messages=MessageCounts(0, 0, 0, 0), bytes=0)
 
     assert "messages/s" not in printed(RunReport(run, [], []))
