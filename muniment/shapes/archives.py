@@ -1,4 +1,4 @@
-"""Users, exports and verifications of archives."""
+"""JSON of users, exports and verifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from muniment.services.reading.verify_archive import VerifyReport
 
 
 def export_shape(report: ExportReport, directory: Path) -> dict[str, object]:
-    """`directory`, `folders`, `messages`, `bytes` (all exported), `damaged[]` (what was left out, and why)."""
+    """`directory`, `folders`, `messages`, `bytes` (totals of the export), `damaged[]` (messages that were not exported, with
+    the reason).
+    """
     return {
         "directory": str(directory),
         "folders": report.folders,
@@ -21,14 +23,14 @@ def export_shape(report: ExportReport, directory: Path) -> dict[str, object]:
 
 
 def verify_shape(report: VerifyReport) -> dict[str, object]:
-    """`messages`, `bytes` (both read), `damage[{where, sha256, detail}]`."""
-    damage = [{"where": one.where, "sha256": one.sha256, "detail": one.detail} for one in report.damage]
+    """`messages`, `bytes` (number verified), `damage[{where, sha256, detail}]`."""
+    damage = [{"where": item.where, "sha256": item.sha256, "detail": item.detail} for item in report.damage]
     return {"messages": report.messages, "bytes": report.bytes, "damage": damage}
 
 
 def user_shape(found: User) -> dict[str, object]:
-    """`id`, `name`, `addresses[]` (the primary one first), `privileges[]` (new users may log in), `own_archive[]` (what
-    they may do there: read).
+    """`id`, `name`, `addresses[]` (primary address first), `privileges[]` (new users have the privilege to log in),
+    `own_archive[]` (rights in the user's own archive: read).
     """
     return {
         "id": found.id,

@@ -1,4 +1,4 @@
-"""The audit log."""
+"""JSON of the audit log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from muniment.shapes.values import utc
 
 
 def audit_shape(entry: AuditEntry) -> dict[str, object]:
-    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as `profile export --json` shows them; null: none)."""
+    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as in `profile export --json`; null: the object did not
+    exist).
+    """
     return {
         "id": entry.id,
         "at": utc(entry.at),

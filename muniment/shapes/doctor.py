@@ -1,4 +1,4 @@
-"""What checks of profiles find."""
+"""JSON and CSV rows of connection tests and forecasts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def finding_shape(finding: Finding) -> dict[str, object]:
 
 
 def probe_shape(probe: Probe) -> dict[str, object]:
-    """`mailbox`, `ok`, `login` (the way that a run uses), `folders`, `messages` (null when the server does not tell),
+    """`mailbox`, `ok`, `login` (method that runs use), `folders`, `messages` (null if the server does not report it),
     `capabilities[]`, `findings[{step, verdict, found, advice}]` (verdict: ok, warning or failed), `warnings[]`.
     """
     return {
@@ -50,58 +50,59 @@ def probe_shape(probe: Probe) -> dict[str, object]:
         "folders": probe.folders,
         "messages": probe.messages,
         "capabilities": probe.capabilities,
-        "findings": [finding_shape(one) for one in probe.findings],
+        "findings": [finding_shape(finding) for finding in probe.findings],
         "warnings": probe.warnings,
     }
 
 
 def folders_shape(found: MailboxFolders) -> dict[str, object]:
-    """`mailbox`, `folders[{path[], archived, reason, messages}]` (messages null when the server does not tell),
-    `unused[]` (patterns that fit no folder).
+    """`mailbox`, `folders[{path[], archived, reason, messages}]` (messages: null if the server does not report it),
+    `unused[]` (patterns that match no folder).
     """
     return {
         "mailbox": found.mailbox,
         "folders": [
             {
-                "path": list(one.folder.path),
-                "archived": one.is_archived,
-                "reason": one.reason,
-                "messages": one.folder.status.messages if one.folder.status else None,
+                "path": list(effective.folder.path),
+                "archived": effective.is_archived,
+                "reason": effective.reason,
+                "messages": effective.folder.status.messages if effective.folder.status else None,
             }
-            for one in found.folders
+            for effective in found.folders
         ],
         "unused": found.unused,
     }
 
 
 def check_shape(check: LoginCheck) -> dict[str, object]:
-    """`line` (of the CSV file, or null), `user`, `mailbox`, `ok`, `folders`, `messages` (null when the server does not
-    tell), `seconds`, `error`, `hint` (both empty when it went well), `warnings[]`.
+    """`line` (in the CSV file, or null), `user`, `mailbox`, `ok`, `folders`, `messages` (null if the server does not
+    report it), `seconds`, `error`, `hint` (both empty if the check succeeded), `warnings[]`.
     """
     return dict(zip(CHECK_COLUMNS, check_row(check), strict=True)) | {"warnings": list(check.warnings)}
 
 
 def forecast_shape(forecasts: Sequence[Forecast], seconds: float | None) -> dict[str, object]:
-    """`estimated_seconds` (null when nothing was archived yet), `mailboxes[{user, mailbox, ok, messages, bytes,
-    renumbered, filtered, deletions, seconds, error, hint, kept{reason: count}, warnings[]}]` (messages and bytes: to
-    fetch; renumbered: of them in folders with a new UIDVALIDITY, most of which will be recognised; deletions: messages
-    that would be deleted on the server; kept: archived messages that stay there).
+    """`estimated_seconds` (null if nothing has been archived yet), `mailboxes[{user, mailbox, ok, messages, bytes,
+    renumbered, filtered, deletions, seconds, error, hint, kept{reason: count}, warnings[]}]` (messages and bytes: to be
+    fetched; renumbered: how many of these messages are in folders with a new UIDVALIDITY, most of which will be
+    recognised by content; deletions: messages that would be deleted on the server; kept: archived messages that would
+    stay on the server).
     """
     return {
         "estimated_seconds": None if seconds is None else round(seconds, 1),
         "mailboxes": [
             {
-                **dict(zip(FORECAST_COLUMNS, forecast_row(one), strict=True)),
-                "kept": dict(one.kept),
-                "warnings": one.warnings,
+                **dict(zip(FORECAST_COLUMNS, forecast_row(forecast), strict=True)),
+                "kept": dict(forecast.kept),
+                "warnings": forecast.warnings,
             }
-            for one in forecasts
+            for forecast in forecasts
         ],
     }
 
 
 def check_row(check: LoginCheck) -> tuple[object, ...]:
-    """Return one row for `CHECK_COLUMNS`."""
+    """Return one row of a report with `CHECK_COLUMNS`."""
     return (
         check.line,
         check.user,
@@ -117,7 +118,7 @@ def check_row(check: LoginCheck) -> tuple[object, ...]:
 
 
 def forecast_row(forecast: Forecast) -> tuple[object, ...]:
-    """Return one row for `FORECAST_COLUMNS`."""
+    """Return one row of a report with `FORECAST_COLUMNS`."""
     return (
         forecast.user,
         forecast.mailbox,

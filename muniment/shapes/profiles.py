@@ -1,4 +1,4 @@
-"""Profiles."""
+"""JSON of profiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from muniment.shapes.values import utc
 
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
     """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null where no privileged user logs in), `user` (null for csv), `all_mailboxes`, `except_users[]`, `sync_directory`, `mailboxes` (how many),
+    `logins[]` (in the order in which they are tried), `identity` (null without a privileged login), `user` (null for
+    csv), `all_mailboxes`, `except_users[]`, `sync_directory`, `mailboxes` (number of mailboxes),
     `folders{include[], exclude[], always_exclude[], namespaces[], sent[]}`, `max_jobs`, `allow_same_mailbox`,
-    `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (what has its
-    default is left out), `due` (when it runs next by itself, or null), `warnings[]`.
+    `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (without
+    fields that have their default value), `due` (next scheduled run, or null), `warnings[]`.
     """
     profile, server = summary.profile, summary.profile.server
     return {
@@ -61,7 +62,7 @@ def export_shape(document: ProfileDocument) -> dict[str, object]:
     always_exclude[], namespaces[], sent[]}`, `mailboxes{all, but_not[], sync_directory, addresses[], archive, address,
     csv[{user, address, login, server}]}`, `filter{older_than, newer_than, since, before, read, larger_than, smaller_than,
     sender[], recipient[], subject[]}`, `deletion{after, flagged, without_uidplus}`, `schedule{run, zone, windows[]}`,
-    `multidrop{recipients[], senders[], journal, inbox, sent, unknown, catch_all, catch_all_folder}` (what is empty or has
-    its default in these is left out).
+    `multidrop{recipients[], senders[], journal, inbox, sent, unknown, catch_all, catch_all_folder}` (without fields that
+    are empty or have their default value).
     """
     return to_builtins(document)

@@ -1,4 +1,4 @@
-"""Searches and what they find."""
+"""JSON of searches and their results."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from muniment.shapes.values import utc
 
 
 def found_shape(found: Found) -> dict[str, object]:
-    """`total` (messages that match in all), `hits[…]` (this page: `sha256` (hex), `date` (of the header, may be null),
-    `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
-    server's path), `snippet[{text, match}]` (may be null)), `facets{sender, year, folder, type}` (each: value to count;
-    empty without --facets), `next` (names the next page, may be empty), `lacking` (messages that wait for the index or
-    were refused by it, counted up to 10,000), `paused` (why the index takes nothing at present, may be empty).
+    """`total` (number of matching messages), `hits[…]` (the current page: `sha256` (hex), `date` (from the header, or
+    null), `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
+    server's path), `snippet[{text, match}]` (or null)), `facets{sender, year, folder, type}` (each maps values to counts;
+    empty without --facets), `next` (name of the next page, or empty), `lacking` (messages that are not indexed yet or
+    were refused by the index, counted up to 10,000), `paused` (why indexing is paused, or empty).
     """
     return {
         "total": found.total,
@@ -25,7 +25,7 @@ def found_shape(found: Found) -> dict[str, object]:
 
 
 def hit_shape(hit: Hit) -> dict[str, object]:
-    """Return a message that was found."""
+    """Return one search result."""
     pieces = None if hit.snippet is None else [{"text": text, "match": match} for text, match in hit.snippet.pieces]
     return {
         "sha256": hit.sha256.hex(),
@@ -33,14 +33,14 @@ def hit_shape(hit: Hit) -> dict[str, object]:
         "subject": hit.subject,
         "sender": hit.sender,
         "size": hit.size,
-        "places": [{"user": one.user, "folder": list(one.folder), "uid": one.uid} for one in hit.places],
+        "places": [{"user": place.user, "folder": list(place.folder), "uid": place.uid} for place in hit.places],
         "snippet": pieces,
     }
 
 
 def search_shape(search: SavedSearch) -> dict[str, object]:
-    """`user`, `name`, `query`, `created`, `requested` (to be run; null: not), `last_run`, `results` (count of the last
-    run), `error` (why it failed, or null).
+    """`user`, `name`, `query`, `created`, `requested` (when a run was requested; null: none pending), `last_run`, `results`
+    (number of results of the last run), `error` (why the last run failed, or null).
     """
     return {
         "user": search.user_name,

@@ -1,4 +1,4 @@
-"""The state of the installation."""
+"""JSON of the installation's state."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from muniment.shapes.values import utc
 
 
 def status_shape(found: Status) -> dict[str, object]:
-    """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (tasks waiting;
-    null when Redis does not answer), `servers[…]` (as `server list` shows them; null when Redis does not answer), `archive{messages, entries, bytes, quarantined}`,
-    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as `index status` shows it),
-    `stale{count, mailboxes[{user, mailbox, proven}]}` (the longest unproven ones).
+    """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (waiting tasks;
+    null if Redis does not respond), `servers[…]` (as in `server list`; null if Redis does not respond),
+    `archive{messages, entries, bytes, quarantined}`, `stores[{id, name, state, created, messages, entries, bytes}]`,
+    `index{…}` (as in `index status`), `stale{count, mailboxes[{user, mailbox, proven}]}` (the mailboxes whose last
+    completeness proof is oldest).
     """
     totals = found.totals
     return {
@@ -42,7 +43,8 @@ def status_shape(found: Status) -> dict[str, object]:
         "stale": {
             "count": found.stale_count,
             "mailboxes": [
-                {"user": one.user_name, "mailbox": one.address, "proven": utc(one.proven)} for one in found.stale
+                {"user": mailbox.user_name, "mailbox": mailbox.address, "proven": utc(mailbox.proven)}
+                for mailbox in found.stale
             ],
         },
     }

@@ -1,4 +1,4 @@
-"""Values as programs see them."""
+"""Conversions of values to JSON."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc(time: datetime | None) -> str | None:
-    """Return a time for programs: ISO 8601, UTC."""
+    """Format a time as ISO 8601 in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else None
