@@ -1,41 +1,41 @@
-"""Every error that Muniment raises on purpose.
+"""All errors that Muniment raises.
 
-What a caller may do about an error is its *type*, never a string to look into::
+The *type* of an error tells the caller what to do about it; callers never inspect the message::
 
     MunimentError
     ├── Transient                 the same call may succeed later
-    │   ├── ServerUnavailable     no connection, cut off, timed out, BYE
+    │   ├── ServerUnavailable     no connection, connection lost, timeout, BYE
     │   │   └── GaveUp            the same, and what the connection broke at is skipped from now on
-    │   ├── ServerThrottled       the mail server asks for less (RFC 5530, RFC 9051 codes)
-    │   ├── ProtocolViolation     the mail server broke the rules of IMAP
-    │   ├── DatabaseUnavailable   PostgreSQL is away
-    │   ├── BrokerUnavailable     Redis is away
+    │   ├── ServerThrottled       the mail server asks for less load (RFC 5530, RFC 9051 codes)
+    │   ├── ProtocolViolation     the mail server violated the protocol
+    │   ├── DatabaseUnavailable   PostgreSQL is unavailable
+    │   ├── BrokerUnavailable     Redis is unavailable
     │   ├── MailboxBusy           another job is archiving this mailbox
-    │   ├── ServerBusy            the mail server gets no more connections from us now
-    │   └── SearchUnavailable     OpenSearch is away, or asks for less
+    │   ├── ServerBusy            we have reached this mail server's connection limit
+    │   └── SearchUnavailable     OpenSearch is unavailable or overloaded
     │       └── RequestTooLarge   OpenSearch refuses a request of this size; parts of it may pass
-    ├── Permanent                 the same call will fail again until somebody acts
-    │   ├── LoginRefused          user name, password or privilege is wrong
-    │   ├── LoginUnsupported      the server does not offer this way of logging in
-    │   ├── CertificateRejected   TLS certificate not trusted
-    │   ├── WrongMailbox          the server opened another mailbox than asked for
+    ├── Permanent                 the same call fails again until someone fixes the cause
+    │   ├── LoginRefused          wrong user name, password or privilege
+    │   ├── LoginUnsupported      the server does not offer this login method
+    │   ├── CertificateRejected   the TLS certificate is not trusted
+    │   ├── WrongMailbox          the server opened a different mailbox than requested
     │   ├── CommandRefused        the mail server answered NO or BAD
-    │   ├── Unstorable            PostgreSQL cannot hold this value
-    │   ├── Damaged               stored bytes are not the bytes that were archived
-    │   ├── Forbidden             somebody may not do this
-    │   ├── NotFound              no such profile, run, user, folder
-    │   └── Conflict              exists already, or is in use
-    ├── Misconfigured             a setting, a file or an argument is wrong
-    │   ├── BadQuery              what is searched for breaks the query language
+    │   ├── Unstorable            PostgreSQL cannot store this value
+    │   ├── Damaged               the stored bytes differ from the archived message
+    │   ├── Forbidden             the principal lacks the right to do this
+    │   ├── NotFound              no such profile, run, user or folder
+    │   └── Conflict              the object already exists or is in use
+    ├── Misconfigured             a setting, a file or an argument is invalid
+    │   ├── BadQuery              a search query is syntactically invalid
     │   └── BadRow                a row of a CSV file describes no mailbox
-    └── Interrupted               control flow: the slice must stop, nothing is wrong
-        ├── LeaseLost             another worker owns the job now
+    └── Interrupted               control flow: the slice must stop; not a failure
+        ├── LeaseLost             another worker now owns the job
         ├── RunCancelled          the administrator cancelled the run
         └── BudgetSpent           no room or no time is left to read an attachment
 
-`NotStarted` stands outside of the tree: it is a `CancelledError`, because a caller treats it as one.
+`NotStarted` is not part of the tree: it is a `CancelledError`, because a caller treats it as one.
 
-The docstring of a class is its default message; `hint` says what a person can do.
+The docstring of a class is its default message; `hint` tells the user what to do.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from concurrent.futures import CancelledError
 class MunimentError(Exception):
     """Something went wrong in Muniment."""
 
-    #: What a person can do about it; one sentence, or empty.
+    #: What the user can do about the error: one sentence, or empty.
     default_hint = ""
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
@@ -55,13 +55,13 @@ class MunimentError(Exception):
 
 
 class Transient(MunimentError):
-    """The attempt failed; it is worth another try later."""
+    """The attempt failed. A later attempt may succeed."""
 
 
 class ServerUnavailable(Transient):
     """The mail server cannot be reached or closed the connection."""
 
-    default_hint = "Check host, port and that the mail server is running; Muniment tries again by itself."
+    default_hint = "Check the host and port, and that the mail server is running. Muniment retries automatically."
 
 
 class GaveUp(ServerUnavailable):
@@ -71,13 +71,13 @@ class GaveUp(ServerUnavailable):
 class ServerThrottled(Transient):
     """The mail server asks for fewer or slower connections."""
 
-    default_hint = "Lower the profile's --max-jobs; Muniment waits and tries again by itself."
+    default_hint = "Lower the profile's --max-jobs. Muniment waits and retries automatically."
 
 
 class ProtocolViolation(Transient):
-    """The mail server answered something that IMAP does not allow."""
+    """The mail server sent a response that violates the protocol."""
 
-    default_hint = "Nothing was lost. If it stays, report the server's name and version."
+    default_hint = "Nothing was lost. If the error persists, report it with the server's name and version."
 
 
 class DatabaseUnavailable(Transient):
@@ -97,12 +97,12 @@ class MailboxBusy(Transient):
 
 
 class ServerBusy(Transient):
-    """The mail server gets no more connections from us now.
+    """We have reached this mail server's connection limit.
 
-    It says nothing about the mailbox; `seconds`: before then another try is of no use.
+    The error does not concern the mailbox. A retry before `seconds` have passed is pointless.
     """
 
-    default_hint = "`muniment status` shows the server's limit, and why; Muniment goes on by itself."
+    default_hint = "`muniment status` shows the server's limit and the reason for it. Muniment continues automatically."
 
     def __init__(self, message: str | None = None, *, hint: str | None = None, seconds: float = 0.0) -> None:
         super().__init__(message, hint=hint)
@@ -110,9 +110,11 @@ class ServerBusy(Transient):
 
 
 class SearchUnavailable(Transient):
-    """OpenSearch cannot be reached, or takes no more at present."""
+    """OpenSearch cannot be reached or is overloaded."""
 
-    default_hint = "Check MUNIMENT_OPENSEARCH_URL and that OpenSearch runs; archiving goes on, the index catches up."
+    default_hint = (
+        "Check MUNIMENT_OPENSEARCH_URL and that OpenSearch is running. Archiving continues, and the index catches up."
+    )
 
 
 class RequestTooLarge(SearchUnavailable):
@@ -120,17 +122,17 @@ class RequestTooLarge(SearchUnavailable):
 
 
 class Permanent(MunimentError):
-    """The attempt failed and will fail again until somebody acts."""
+    """The attempt failed. It will fail again until someone fixes the cause."""
 
 
 class LoginRefused(Permanent):
     """The mail server refused the login."""
 
-    default_hint = "Check user name and password."
+    default_hint = "Check the user name and the password."
 
 
 class LoginUnsupported(Permanent):
-    """The mail server does not offer this way of logging in."""
+    """The mail server does not offer this login method."""
 
     default_hint = "Choose another --login method or --access."
 
@@ -138,53 +140,53 @@ class LoginUnsupported(Permanent):
 class CertificateRejected(Permanent):
     """The mail server's TLS certificate is not trusted."""
 
-    default_hint = "Install the server's CA on this machine, or set --accept-all-certificates if you accept the risk."
+    default_hint = (
+        "Install the server's CA certificate on this machine, or set --accept-all-certificates if you accept the risk."
+    )
 
 
 class WrongMailbox(Permanent):
-    """The mail server opened another mailbox than the one asked for."""
+    """The mail server opened a different mailbox than the one requested."""
 
-    default_hint = "Check that the privileged user really may log in as others; nothing was archived."
+    default_hint = "Check that the privileged user has the right to log in as other users. Nothing was archived."
 
 
 class CommandRefused(Permanent):
     """The mail server refused a command."""
 
-    default_hint = "Look into the mail server's log for the reason; nothing was lost, and the next run tries again."
+    default_hint = "Look for the reason in the mail server's log. Nothing was lost, and the next run tries again."
 
 
 class Unstorable(Permanent):
-    """PostgreSQL cannot hold this value."""
+    """PostgreSQL cannot store this value."""
 
 
 class Damaged(Permanent):
-    """Stored bytes are not the bytes that were archived."""
+    """The stored bytes differ from the message that was archived."""
 
-    default_hint = "Restore the content from a backup; `muniment verify` lists everything that is damaged."
+    default_hint = "Restore the content from a backup. `muniment verify` lists everything that is damaged."
 
 
 class Forbidden(Permanent):
-    """This may not be done."""
+    """This operation is not permitted."""
 
 
 class NotFound(Permanent):
-    """There is no such thing."""
+    """The object does not exist."""
 
 
 class Conflict(Permanent):
-    """It exists already or is in use."""
+    """The object already exists or is in use."""
 
 
 class Misconfigured(MunimentError):
-    """A setting, a file or an argument is wrong."""
+    """A setting, a file or an argument is invalid."""
 
 
 class BadQuery(Misconfigured):
-    """A query breaks the rules of the query language; `position`: where, in characters from the start."""
+    """The query is invalid; `position` is the offset of the error in characters."""
 
-    default_hint = (
-        "docs/reference/query-language.md has the query language; what stands in quotes is searched for as it is."
-    )
+    default_hint = "docs/reference/query-language.md describes the query language. To search for text literally, put it in quotes."
 
     def __init__(
         self, message: str | None = None, query: str = "", position: int = 0, *, hint: str | None = None
@@ -199,11 +201,11 @@ class BadRow(Misconfigured):
 
 
 class Interrupted(MunimentError):
-    """The work must stop here; nothing is wrong."""
+    """The work must stop now. This is not a failure."""
 
 
 class LeaseLost(Interrupted):
-    """Another worker owns this job now."""
+    """Another worker now owns this job."""
 
 
 class RunCancelled(Interrupted):

@@ -1,9 +1,8 @@
-"""Settings: read once from the environment into one frozen value.
+"""Settings, read once from the environment into a frozen dataclass.
 
-Every field is one environment variable, `MUNIMENT_` + its name in capitals,
-and carries its own documentation; docs/reference/settings.md is generated from here.
-A secret may be given as a file instead: `MUNIMENT_REDIS_URL_FILE` names the
-file that holds what would be in `MUNIMENT_REDIS_URL`.
+Each field corresponds to one environment variable, `MUNIMENT_` plus its name in upper case, and carries its own
+documentation, from which the settings reference is generated. A secret can be read from a file instead:
+`MUNIMENT_REDIS_URL_FILE` names a file that contains the value of `MUNIMENT_REDIS_URL`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _KIB = 1024
 _MIB = 1024 * _KIB
 _INDEX_NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}")
 
-#: Kinds of attachments that there are readers for (`muniment.attachments.Kind`).
+#: Kinds of attachments that can be read (`muniment.attachments.Kind`).
 READ_KINDS = frozenset("archive html message pdf presentation rtf smime spreadsheet text tnef word".split())
 
 
@@ -38,7 +37,7 @@ def _setting(default: object, parse: Callable[[str], object], doc: str) -> Any:
 def _data_folder() -> Path:
     try:
         return Path(platformdirs.user_data_dir("muniment"))
-    except RuntimeError:  # no HOME, and an account that the system does not know: containers have such
+    except RuntimeError:  # no HOME and an unknown account, as in containers
         return Path("/var/lib/muniment")
 
 
@@ -81,14 +80,14 @@ def _port(text: str) -> int:
 
 def _index_name(text: str) -> str:
     if not _INDEX_NAME.fullmatch(text):
-        raise ValueError("expected lower-case letters, digits, - and _, a letter first")
+        raise ValueError("expected lower-case letters, digits, - and _, starting with a letter")
     return text
 
 
 def _kinds(text: str) -> frozenset[str]:
     chosen = frozenset(text.replace(",", " ").split()) - {"none"}
     if unknown := chosen - READ_KINDS:
-        raise ValueError(f"{min(unknown)} is none of {' '.join(sorted(READ_KINDS))}")
+        raise ValueError(f"{min(unknown)} is not one of {' '.join(sorted(READ_KINDS))}")
     return chosen
 
 
@@ -98,56 +97,68 @@ _amount = _positive(float)
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator can set. URLs are secrets because they may hold passwords."""
+    """Everything that an operator can configure. URLs are secrets because they may contain passwords."""
 
-    data: Path = _setting(_data_folder(), Path, "Folder of the embedded servers, the key and the spool.")
-    database_url: Secret | None = _setting(None, Secret, "PostgreSQL, `postgresql://…`. Unset: the embedded one.")
-    redis_url: Secret | None = _setting(None, Secret, "Redis or Valkey, `redis://…`. Unset: the embedded one.")
+    data: Path = _setting(_data_folder(), Path, "Data folder: the embedded servers, the key file and the spool.")
+    database_url: Secret | None = _setting(None, Secret, "URL of PostgreSQL, `postgresql://…`. Unset: embedded server.")
+    redis_url: Secret | None = _setting(None, Secret, "URL of Redis or Valkey, `redis://…`. Unset: embedded server.")
     opensearch_url: Secret | None = _setting(
-        None, Secret, "OpenSearch, `https://user:password@host:9200`. Unset: search runs in PostgreSQL."
+        None,
+        Secret,
+        "URL of OpenSearch, `https://user:password@host:9200`. Unset: searches run in PostgreSQL.",
     )
     opensearch_ca_file: Path | None = _setting(
-        None, Path, "CA certificate that signed OpenSearch's certificate. Unset: the system's CAs."
+        None, Path, "CA certificate that signed OpenSearch's certificate. Unset: the CAs that the system trusts."
     )
-    opensearch_certificate_file: Path | None = _setting(None, Path, "Client certificate for OpenSearch, PEM.")
+    opensearch_certificate_file: Path | None = _setting(
+        None, Path, "Client certificate that Muniment presents to OpenSearch, PEM."
+    )
     opensearch_key_file: Path | None = _setting(
-        None, Path, "Key of the client certificate, PEM. Unset: it is in the same file."
+        None, Path, "Private key of the client certificate, PEM. Unset: in the certificate file."
     )
-    opensearch_prefix: str = _setting("muniment", _index_name, "Alias that is searched, and prefix of index names.")
+    opensearch_prefix: str = _setting(
+        "muniment", _index_name, "Alias that is searched, and prefix of the names of all indexes."
+    )
     secret_key_file: Path | None = _setting(
         None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
     )
-    archive_processes: int = _setting(1, _count, "Archive workers of `muniment up`; each uses at most one core.")
-    archive_concurrency: int = _setting(20, _count, "Mailboxes that an archive worker archives at once.")
-    index_concurrency: int = _setting(1, _count, "Processes of an index worker.")
-    tick_seconds: float = _setting(1.0, _amount, "Seconds between two ticks of the scheduler.")
-    lease_seconds: float = _setting(
-        60.0, _amount, "A job whose worker has been silent this long is given to another worker."
+    archive_processes: int = _setting(
+        1, _count, "Number of archive workers that `muniment up` starts; each uses at most one core."
     )
-    slice_seconds: float = _setting(120.0, _amount, "Longest slice: after this time a job lets others have its worker.")
-    slice_bytes: int = _setting(1024 * _MIB, _count, "Largest slice: the same after this many bytes.")
+    archive_concurrency: int = _setting(
+        20, _count, "Number of mailboxes that one archive worker archives at the same time."
+    )
+    index_concurrency: int = _setting(1, _count, "Number of processes of an index worker.")
+    tick_seconds: float = _setting(1.0, _amount, "Interval of the scheduler.")
+    lease_seconds: float = _setting(
+        60.0, _amount, "If a worker is silent for this time, its jobs are given to another worker."
+    )
+    slice_seconds: float = _setting(120.0, _amount, "A job releases its worker after this time, and continues later.")
+    slice_bytes: int = _setting(1024 * _MIB, _count, "A job also releases its worker after archiving this many bytes.")
     turn_seconds: float = _setting(
         10.0,
         _at_least_zero,
-        "A task continues with mailboxes of the same run for this long; 0: each mailbox is a task of its own.",
+        "A worker's task continues with further mailboxes of the same run for this time. 0: one task per mailbox.",
     )
     batch_messages: int = _setting(500, _count, "Maximum number of messages per FETCH and per transaction.")
     batch_bytes: int = _setting(
-        8 * _MIB, _count, "Maximum bytes per FETCH and per transaction; a larger message goes alone."
+        8 * _MIB, _count, "Maximum size of a FETCH and of a transaction; a larger message is fetched on its own."
     )
-    memory_budget_bytes: int = _setting(128 * _MIB, _count, "Message bytes in flight in one worker process.")
-    spool_bytes: int = _setting(4 * _MIB, _count, "A message larger than this waits in a file, not in memory.")
-    max_message_bytes: int = _setting(2048 * _MIB, _count, "A message larger than this goes to quarantine unread.")
+    memory_budget_bytes: int = _setting(
+        128 * _MIB, _count, "Maximum number of message bytes in flight per worker process."
+    )
+    spool_bytes: int = _setting(4 * _MIB, _count, "Larger messages are spooled to a file instead of held in memory.")
+    max_message_bytes: int = _setting(2048 * _MIB, _count, "Larger messages are quarantined without being fetched.")
     server_connections: int | None = _setting(
         None,
         _count,
-        "Maximum connections to one mail server, over all workers. Unset: learned from the server's refusals.",
+        "Maximum connections per mail server, for all workers together. Unset: learned from the server's refusals.",
     )
     server_commands_per_second: float | None = _setting(
-        None, _amount, "Maximum IMAP commands per second to one mail server, over all workers. Unset: no limit."
+        None, _amount, "Maximum commands per second per mail server, for all workers together. Unset: no limit."
     )
     server_bytes_per_second: float | None = _setting(
-        None, _amount, "Maximum message bytes per second from one mail server, over all workers. Unset: no limit."
+        None, _amount, "Maximum message bytes per second per mail server, for all workers together. Unset: no limit."
     )
     idle_transaction_seconds: float = _setting(
         60.0,
@@ -157,30 +168,30 @@ class Settings:
     stop_seconds: float = _setting(
         25.0,
         _amount,
-        "After SIGTERM a worker exits within this time. Jobs that it cannot hand back by then wait for their leases to expire.",
+        "After SIGTERM, a worker exits within this time. Jobs that it cannot hand back continue when their leases expire.",
     )
-    job_attempts: int = _setting(10, _count, "Attempts at a mailbox without progress before its job fails.")
-    retry_first_seconds: float = _setting(
-        2.0,
-        _amount,
-        "Longest wait before the second attempt; doubles with each attempt. The actual wait is random, between half of it and all of it.",
+    job_attempts: int = _setting(
+        10, _count, "Number of consecutive attempts without progress after which a mailbox's job fails."
     )
-    retry_cap_seconds: float = _setting(300.0, _amount, "Limit for that wait.")
+    retry_first_seconds: float = _setting(2.0, _amount, "Delay before the second attempt; doubles with each attempt.")
+    retry_cap_seconds: float = _setting(300.0, _amount, "Maximum delay between two attempts.")
     stale_hours: float = _setting(
-        48.0, _amount, "A mailbox whose last completeness proof is older than this shows as stale."
+        48.0, _amount, "A mailbox is stale if its last completeness proof is older than this."
     )
     store_messages: int = _setting(
-        5_000_000, _count, "A new archive store is started when the current one has this many messages."
+        5_000_000, _count, "When the current archive store holds this many messages, a new one is created."
     )
-    index_batch: int = _setting(200, _count, "Messages indexed in one transaction.")
+    index_batch: int = _setting(200, _count, "Number of messages indexed per transaction.")
     index_attachments: frozenset[str] = _setting(
         READ_KINDS, _kinds, "Kinds of attachments whose text is indexed, separated by spaces, or `none`."
     )
-    reconcile_hours: float = _setting(24.0, _amount, "Hours between two comparisons of the index with the archive.")
+    reconcile_hours: float = _setting(24.0, _amount, "Interval at which the index is compared with the archive.")
     administrators_search: bool = _setting(
-        False, _flag, "Administrators may search everybody's archives; the audit log records each search."
+        False,
+        _flag,
+        "Allow administrators to search the archives of all users. Every such search is recorded in the audit log.",
     )
-    flower_port: int = _setting(5555, _port, "Port that Flower listens on.")
+    flower_port: int = _setting(5555, _port, "Port of Flower.")
     flower_address: str = _setting("127.0.0.1", str, "Address that Flower listens on.")
     flower_user: str = _setting("admin", str, "User name for Flower.")
     flower_password_file: Path | None = _setting(
@@ -191,36 +202,36 @@ class Settings:
     metrics_port: int | None = _setting(
         None,
         _port,
-        "Port of /metrics, /healthz and /readyz. Unset: none. `muniment up` uses this port and the following ones: see"
-        " docs/how-to/monitor.md.",
+        "Port of /metrics, /healthz and /readyz. Unset: disabled. `muniment up` uses this port and the following ones;"
+        " see docs/how-to/monitor.md.",
     )
     metrics_address: str = _setting(
-        "127.0.0.1", str, "Address that these endpoints listen on. They require no password."
+        "127.0.0.1", str, "Address that the metrics port listens on. There is no authentication."
     )
     metrics_mailboxes: int = _setting(
         100,
         _count,
-        "This many mailboxes, those proven longest ago, have a metric of their own, labelled with their address.",
+        "Number of mailboxes with a metric of their own, labelled with their address: those proven complete longest ago.",
     )
-    log_level: str = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = _setting("INFO", _level, "Log level: DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = _setting(False, _flag, "Write log lines as JSON.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read every `MUNIMENT_*` variable; Misconfigured names one that is unknown or malformed."""
+        """Read every `MUNIMENT_*` variable; raise Misconfigured for an unknown or invalid one."""
         known = {variable(f) for f in fields(cls)} | {file_variable(f) for f in fields(cls)}
         for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
-            raise Misconfigured(f"unknown setting {name}", hint="docs/reference/settings.md lists every setting.")
+            raise Misconfigured(f"unknown setting {name}", hint="docs/reference/settings.md lists all settings.")
         return cls(**{f.name: _parse(f, text) for f in fields(cls) if (text := _text(f, environ))})
 
     @property
     def key_file(self) -> Path:
-        """The key file in force."""
+        """The path of the key file."""
         return self.secret_key_file or self.data / "secret.key"
 
     @property
     def spool(self) -> Path:
-        """Folder for messages too large for memory."""
+        """The folder for messages too large to keep in memory."""
         return self.data / "spool"
 
 
@@ -230,12 +241,12 @@ def variable(setting: Field[Any]) -> str:
 
 
 def file_variable(setting: Field[Any]) -> str | None:
-    """Return the variable that names a file with this setting's value; only secrets have one."""
+    """Return the variable that names a file with this setting's value; None for settings that are not secret."""
     return variable(setting) + _FILE if setting.metadata["parse"] is Secret else None
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment that makes a child process read exactly these settings."""
+    """Return the environment from which a child process reads exactly these settings."""
     values = {variable(f): getattr(settings, f.name) for f in fields(Settings)}
     return {name: _text_of(value) for name, value in values.items() if value is not None}
 
@@ -254,12 +265,12 @@ def _parse(setting: Field[Any], text: str) -> Any:
 
 
 def _text(setting: Field[Any], environ: Mapping[str, str]) -> str:
-    """Return the text of a setting, from its variable or its file; empty when it is not set."""
+    """Return the text of a setting from its variable or its file; empty if it is not set."""
     name, from_file = variable(setting), file_variable(setting)
     if from_file is None or not environ.get(from_file):
         return environ.get(name, "")
     if environ.get(name):
-        raise Misconfigured(f"both {name} and {from_file} are set", hint="Keep one of them.")
+        raise Misconfigured(f"both {name} and {from_file} are set", hint="Set only one of them.")
     return _read(Path(environ[from_file]), from_file)
 
 
@@ -269,8 +280,8 @@ def _read(path: Path, name: str) -> str:
     except OSError as error:
         raise Misconfigured(f"cannot read {path}, named by {name}: {error.strerror}") from error
     except UnicodeDecodeError:
-        # Not chained: the error holds the file's bytes, which are a secret.
-        raise Misconfigured(f"{path}, named by {name}, is not text in UTF-8") from None
+        # Not chained: the error contains the file's bytes, which are secret.
+        raise Misconfigured(f"{path}, named by {name}, is not valid UTF-8 text") from None
     if not text:
         raise Misconfigured(f"{path}, named by {name}, is empty")
     return text

@@ -120,7 +120,7 @@ def test_an_empty_file_variable_counts_as_not_set() -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "No such file or directory"), (b" \n", "is empty"), (b"hunter2\xff", "not text in UTF-8")],
+    [(None, "No such file or directory"), (b" \n", "is empty"), (b"hunter2\xff", "not valid UTF-8 text")],
 )
 def test_an_unusable_secret_file_is_named_but_not_shown(tmp_path: Path, content: bytes | None, reason: str) -> None:
     """The message names the file, its variable and the reason, and nothing of what the file holds."""
