@@ -1,1 +1,1 @@
-"""The words of the product as frozen values; no I/O here."""
+"""The product's domain model: frozen values, without I/O."""

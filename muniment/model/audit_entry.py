@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One change; `before` None: created, `after` None: removed."""
+    """One change. `before` is None for a creation, `after` for a removal."""
 
     id: int
     at: datetime

@@ -1,4 +1,4 @@
-"""A message that a deletion rule took from a mail server."""
+"""A message that a deletion rule deleted on a mail server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Deletion:
-    """A message that a rule took from a mail server; `deleted` None: nobody has seen yet that it is gone."""
+    """A message that a rule deleted on a mail server; `deleted` is None until the deletion is confirmed."""
 
     id: int
     run_id: int

@@ -1,4 +1,4 @@
-"""What a search index knows of a message: one document for each message, wherever it stands."""
+"""The search index's view of a message: one document per message, regardless of how many folders it is in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from datetime import datetime
 class Document:
     """The searchable facts and texts of one message; docs/reference/opensearch-index.md describes each field.
 
-    `version`: of two documents of a message the one with the higher version counts. `archives`: ids of the users who
-    have it, the access list; `folders`: ids of the folders it stands in; `flags`: `user id/flag`, lower case without
-    the backslash. `is_filed`: it stands in an archive that is somebody's, not only where mail is collected. Times are
-    in UTC, sizes in bytes; `date`: when it was sent, else received, else archived. Texts are as people read them.
-    `problems`: what of its text could not be read.
+    `version`: of two documents of the same message, the one with the higher version is current. `archives`: ids of the
+    users who have the message (the access list). `folders`: ids of the folders that contain it. `flags`: `user id/flag`,
+    in lower case without the backslash. `is_filed`: the message is in a user's archive, not only in a collecting
+    mailbox. Times are in UTC, sizes in bytes. `date`: when the message was sent; if unknown, received; if unknown,
+    archived. Texts are decoded. `problems`: parts of the text that could not be read.
     """
 
     store_id: int

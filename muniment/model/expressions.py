@@ -1,4 +1,4 @@
-"""Regular expressions in patterns that administrators write: `||text`, or `|i|text` where case does not matter."""
+"""Regular expressions in patterns that administrators write: `||text`, or `|i|text` if case-insensitive."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import regex
 
 from muniment.errors import Misconfigured
 
-#: Longest time for one pattern on one text (seconds): a pattern that backtracks must not stop a worker.
+#: Time limit for matching one pattern against one text (seconds): catastrophic backtracking must not block a worker.
 _SECONDS = 0.5
 
 _CASELESS, _CASE_SENSITIVE = "|i|", "||"
 
 
 def expression(pattern: str) -> str | None:
-    """Return the regular expression of a pattern, None when it is plain."""
+    """Return the regular expression of a pattern, or None for plain text."""
     for mark in (_CASELESS, _CASE_SENSITIVE):
         if pattern.startswith(mark):
             return pattern.removeprefix(mark)
@@ -23,7 +23,7 @@ def expression(pattern: str) -> str | None:
 
 
 def check_expression(pattern: str, what: str) -> None:
-    """Raise Misconfigured when `pattern`, which is a `what`, holds a regular expression that is none."""
+    """Raise Misconfigured if `pattern` contains an invalid regular expression; `what` names it in the message."""
     found = expression(pattern)
     if found is None:
         return
@@ -32,17 +32,17 @@ def check_expression(pattern: str, what: str) -> None:
     try:
         _compiled(pattern)
     except regex.error as error:
-        raise Misconfigured(f"the {what} {pattern!r} is no regular expression: {error}") from error
+        raise Misconfigured(f"the {what} {pattern!r} is not a valid regular expression: {error}") from error
 
 
 def is_found(pattern: str, text: str, what: str) -> bool:
-    """Tell whether the regular expression of a pattern fits anywhere in a text; Misconfigured when that takes too long."""
+    """Return whether the regular expression of a pattern matches anywhere in a text; Misconfigured on a timeout."""
     try:
         return _compiled(pattern).search(text, timeout=_SECONDS) is not None
     except TimeoutError as error:
         raise Misconfigured(
-            f"the {what} {pattern!r} takes too long",
-            hint="Repetitions within repetitions do that; write it in another way.",
+            f"matching the {what} {pattern!r} takes too long",
+            hint="Nested repetitions, as in (a+)+, cause this. Rewrite the regular expression without them.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What the connection doctor finds."""
+"""Findings of the connection test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How a step of the diagnosis went."""
+    """The result of a step of the connection test."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One step: what was looked at, what was found, and what to change (empty: nothing)."""
+    """One step: what was tested, what was found, and what to change (empty: nothing)."""
 
     step: str
     verdict: Verdict
@@ -25,15 +25,15 @@ class Finding:
 
 
 def fine(step: str, found: str) -> Finding:
-    """Return a finding that needs nothing."""
+    """Return a finding that needs no action."""
     return Finding(step, Verdict.OK, found)
 
 
 def warning(step: str, found: str, advice: str) -> Finding:
-    """Return a finding to think about."""
+    """Return a finding that deserves attention but does not prevent archiving."""
     return Finding(step, Verdict.WARNING, found, advice)
 
 
 def failed(step: str, found: str, advice: str) -> Finding:
-    """Return a finding that keeps mail from being archived."""
+    """Return a finding that prevents archiving."""
     return Finding(step, Verdict.FAILED, found, advice)

@@ -10,7 +10,7 @@ from muniment.model.folder_scope import Namespace
 
 @dataclass(frozen=True)
 class FolderStatus:
-    """STATUS of a folder (RFC 9051 §6.3.11, RFC 7162 §3.1.2.1); what did not come is None."""
+    """STATUS of a folder (RFC 9051 §6.3.11, RFC 7162 §3.1.2.1); values that the server did not report are None."""
 
     uidvalidity: int
     uidnext: int | None
@@ -20,23 +20,23 @@ class FolderStatus:
 
 @dataclass(frozen=True)
 class ServerFolder:
-    """A folder that can be selected, as LIST (and LIST-STATUS, RFC 5819) showed it.
+    """A selectable folder as reported by LIST (and LIST-STATUS, RFC 5819).
 
-    `wire_name` is the name exactly as the server sent it (mUTF-7 or UTF-8 bytes) and the
-    only thing ever sent back; `path` is decoded and split at the server's delimiter. `namespace` and `root` (its prefix)
-    are those of RFC 2342, where the server tells them.
+    `wire_name` is the name exactly as the server sent it (mUTF-7 or UTF-8 bytes); commands always use this form.
+    `path` is decoded and split at the server's delimiter. `namespace` and `root` (the namespace's prefix) follow
+    RFC 2342 if the server reports them.
     """
 
     wire_name: bytes
     path: tuple[str, ...]
     attributes: frozenset[str]
-    status: FolderStatus | None  # None: the server has no LIST-STATUS, ask with STATUS or EXAMINE
+    status: FolderStatus | None  # None: the server has no LIST-STATUS; use STATUS or EXAMINE
     namespace: Namespace = Namespace.PERSONAL
     root: tuple[str, ...] = ()
 
 
 def messages_in(folders: Sequence[ServerFolder]) -> int | None:
-    """Return how many messages folders hold; None when the server does not tell that of each without opening it."""
+    """Return the total number of messages; None if a folder's count is unknown without opening it."""
     counts = [folder.status.messages for folder in folders if folder.status is not None]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(folders) else None
@@ -44,13 +44,12 @@ def messages_in(folders: Sequence[ServerFolder]) -> int | None:
 
 @dataclass(frozen=True)
 class FolderState:
-    """What the archive knows of a folder: identity, cursor and the last completeness proof.
+    """The archive's state of a folder: identity, cursor and the last completeness proof.
 
-    `proven_run` is the run of the last proof and `status` what the server said then, None before the
-    first; `complete` tells whether nothing was missing then. A complete folder whose status did
-    not move needs no EXAMINE. `renumbered`: it holds entries of an older UIDVALIDITY.
-    `refusal`: why the server did not open it in this run, empty if it did. `vanished`: the server did not list it the
-    last time.
+    `proven_run` is the run of the last proof, and `status` the server's status at that time; both are None before the
+    first proof. `complete`: nothing was missing at that time. A complete folder with an unchanged status needs no
+    EXAMINE. `renumbered`: the folder contains entries with an older UIDVALIDITY. `refusal`: why the server did not open
+    the folder in this run; empty if it did. `vanished`: the server's last LIST did not contain the folder.
     """
 
     id: int

@@ -1,7 +1,7 @@
-"""Names of folders nobody would miss in an archive, for servers that do not mark them (RFC 6154).
+"""Names of folders that are excluded by default, for servers that do not mark them (RFC 6154).
 
-What mail programs and servers call them: Outlook, Exchange, Thunderbird, Apple Mail, Zimbra, Kerio, MDaemon, Roundcube
-and Horde, in the languages in which they do.
+The names are those that Outlook, Exchange, Thunderbird, Apple Mail, Zimbra, Kerio, MDaemon, Roundcube and Horde use, in
+the languages that they support.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ _NAMES = {
     """,
 }
 
-#: RFC 6154's attributes; it has none for the outbox.
+#: The attributes of RFC 6154, which defines none for the outbox.
 SPECIAL_USE = {
     "\\trash": FolderRole.DELETED,
     "\\drafts": FolderRole.DRAFTS,
     "\\junk": FolderRole.JUNK,
-    "\\spam": FolderRole.JUNK,  # XLIST, before there was an RFC
+    "\\spam": FolderRole.JUNK,  # XLIST, the predecessor of RFC 6154
 }
 
 _ROLES = {
@@ -104,5 +104,5 @@ _ROLES = {
 
 
 def role_of_name(name: str) -> FolderRole | None:
-    """Return the role that a folder of this name has, by custom."""
+    """Return the role of a folder with this name by convention, or None."""
     return _ROLES.get(name.casefold())

@@ -1,4 +1,4 @@
-"""Which folders of a mailbox a profile archives: MailStore's three lists, and whose folders they are."""
+"""Which folders of a mailbox a profile archives: MailStore's three lists, and the namespaces."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from muniment.model.expressions import check_expression, expression, is_found
 _WHAT = "folder pattern"
 _ALONE = "/."
 
-#: The folder of sent mail in an archive, as MailStore calls it.
+#: The folder for sent mail in an archive; MailStore uses the same name.
 SENT_ITEMS = "Sent Items"
 
 
 class FolderRole(StrEnum):
-    """What a folder is for, where nobody would miss it in an archive; MailStore's default exclusions."""
+    """The role of a folder that is excluded by default; MailStore has the same default exclusions."""
 
     DELETED = "deleted"
     DRAFTS = "drafts"
@@ -26,7 +26,7 @@ class FolderRole(StrEnum):
 
 
 class Namespace(StrEnum):
-    """Whose folders they are (RFC 2342)."""
+    """The owner of a folder (RFC 2342)."""
 
     PERSONAL = "personal"
     OTHER_USERS = "other-users"
@@ -35,24 +35,24 @@ class Namespace(StrEnum):
 
 @dataclass(frozen=True)
 class FolderPattern:
-    """An entry of an include or exclude list; `/` separates folders, whatever the server uses.
+    """An entry of an include or exclude list; `/` separates folder names, regardless of the server's delimiter.
 
-    `Private`: this folder and its subfolders. `Private/.`: this folder alone. `||text`: a regular expression that is
-    searched for anywhere in the path. `|i|text`: the same, and case does not matter.
+    `Private`: this folder and its subfolders. `Private/.`: this folder without subfolders. `||text`: a regular
+    expression that matches anywhere in the path. `|i|text`: the same, case-insensitive.
     """
 
     text: str
 
     @classmethod
     def parse(cls, text: str) -> FolderPattern:
-        """Return the pattern; Misconfigured when it is empty or no regular expression."""
+        """Return the pattern; Misconfigured if it is empty or an invalid regular expression."""
         if not text.strip("/"):
-            raise Misconfigured("a folder pattern is empty", hint="Write a folder's path, like Projects/2024.")
+            raise Misconfigured("a folder pattern is empty", hint="Write the path of a folder, such as Projects/2024.")
         check_expression(text, _WHAT)
         return cls(text)
 
     def matches(self, path: str) -> bool:
-        """Tell whether it fits a path; Misconfigured when a regular expression takes too long for that."""
+        """Return whether the pattern matches a path; Misconfigured if a regular expression takes too long."""
         if expression(self.text) is not None:
             return is_found(self.text, path, _WHAT)
         if self.text.endswith(_ALONE):
@@ -63,10 +63,10 @@ class FolderPattern:
 
 @dataclass(frozen=True)
 class FolderScope:
-    """Which folders are archived. Without `include` all are; what is excluded in any way is out.
+    """Which folders are archived. Without `include`, all are; any exclusion takes precedence.
 
-    `always_exclude`: folders with these roles and all below them. `namespaces`: whose folders are archived at all.
-    `sent`: paths of folders for sent mail (MDaemon's special folder), which are filed as *Sent Items*.
+    `always_exclude`: exclude folders with these roles, and their subfolders. `namespaces`: archive only folders in these
+    namespaces. `sent`: paths of folders for sent mail (MDaemon's special folder), archived as *Sent Items*.
     """
 
     include: tuple[FolderPattern, ...] = ()
@@ -76,7 +76,7 @@ class FolderScope:
     sent: tuple[str, ...] = ()
 
     def filed(self, path: tuple[str, ...]) -> tuple[str, ...]:
-        """Return where a folder stands in the archive."""
+        """Return the path of a folder in the archive."""
         for name in self.sent:
             names = tuple(name.strip("/").split("/"))
             if path[: len(names)] == names:
@@ -84,7 +84,7 @@ class FolderScope:
         return path
 
     def lists(self) -> dict[str, list[str]]:
-        """Return it as lists of texts, each in full: defaults may change, what was stored does not."""
+        """Convert to lists of strings, including default values: a later change of defaults must not change stored scopes."""
         return {
             "include": [pattern.text for pattern in self.include],
             "exclude": [pattern.text for pattern in self.exclude],
@@ -95,7 +95,7 @@ class FolderScope:
 
     @classmethod
     def of_lists(cls, lists: Mapping[str, Sequence[str]]) -> FolderScope:
-        """Return what `lists` was made of; Misconfigured when an entry is no pattern."""
+        """Restore a scope from `lists`; Misconfigured if an entry is not a valid pattern."""
         return cls(
             include=tuple(map(FolderPattern.parse, lists["include"])),
             exclude=tuple(map(FolderPattern.parse, lists["exclude"])),
@@ -105,15 +105,15 @@ class FolderScope:
         )
 
 
-#: What a profile gets that names none.
+#: The scope of a profile that specifies none.
 USUAL = FolderScope()
 
-#: Every folder that the server shows.
+#: Every folder that the server lists.
 EVERYTHING = FolderScope(always_exclude=frozenset(), namespaces=frozenset(Namespace))
 
 
 def _plain(text: str) -> str:
-    """Return the path of a plain pattern. INBOX is the one name that every server takes in any case (RFC 9051 §5.1)."""
+    """Return the path of a plain pattern. Only the name INBOX is case-insensitive on every server (RFC 9051 §5.1)."""
     path = text.strip("/")
     first, slash, rest = path.partition("/")
     return f"INBOX{slash}{rest}" if first.upper() == "INBOX" else path

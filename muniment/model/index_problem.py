@@ -1,4 +1,4 @@
-"""A message that the index does not hold, or holds in part."""
+"""A message that is not indexed, or only partly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class IndexProblem:
-    """A message that is not indexed, or not wholly."""
+    """A message that is not indexed, or only partly."""
 
     store_name: str
     message_id: int

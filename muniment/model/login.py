@@ -1,4 +1,4 @@
-"""Logins: the ways of getting into a mailbox, and what one of them sends."""
+"""Logins: the methods of opening a mailbox, and the credentials that they send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from muniment.secrecy import Secret
 
 
 class LoginKind(StrEnum):
-    """The ways of logging in to a mailbox."""
+    """The methods of logging in to a mailbox."""
 
     PLAIN_AUTHZID = "plain-authzid"  # AUTHENTICATE PLAIN with authorization identity, RFC 4616
     TEMPLATE = "template"  # LOGIN with a name made of user and master
@@ -21,32 +21,33 @@ class LoginKind(StrEnum):
 
     @property
     def is_privileged(self) -> bool:
-        """Whether one user opens the mailboxes of others."""
+        """Whether one user opens the mailboxes of other users."""
         return self not in {LoginKind.LOGIN, LoginKind.XOAUTH2}
 
 
 @dataclass(frozen=True)
 class LoginMethod:
-    """A way of logging in; `template` (only for TEMPLATE) holds `{user}` and `{master}`."""
+    """A login method; `template` (only for TEMPLATE) contains `{user}` and `{master}`."""
 
     kind: LoginKind
     template: str = ""
 
     @classmethod
     def parse(cls, text: str) -> LoginMethod:
-        """Read the name of a kind, or `template:'{user}*{master}'`; Misconfigured otherwise."""
+        """Parse the name of a kind or `template:'{user}*{master}'`; Misconfigured otherwise."""
         kind, _, template = text.partition(":")
         if kind == LoginKind.TEMPLATE:
             if "{user}" not in template or "{master}" not in template:
                 raise Misconfigured(
                     f"login template {template!r} lacks a placeholder",
-                    hint="Write it like template:'{user}*{master}'.",
+                    hint="A template contains both placeholders: template:'{user}*{master}'.",
                 )
             return cls(LoginKind.TEMPLATE, template)
-        others = [one.value for one in LoginKind if one is not LoginKind.TEMPLATE]
+        others = [other.value for other in LoginKind if other is not LoginKind.TEMPLATE]
         if template or kind not in others:
             raise Misconfigured(
-                f"unknown login method {text!r}", hint=f"Known: {', '.join(others)}, template:'{{user}}*{{master}}'."
+                f"unknown login method {text!r}",
+                hint=f"Supported methods: {', '.join(others)}, template:'{{user}}*{{master}}'.",
             )
         return cls(LoginKind(kind))
 
@@ -54,7 +55,7 @@ class LoginMethod:
         return f"{self.kind}:{self.template}" if self.template else self.kind.value
 
     def login_name(self, user: str, master: str) -> str:
-        """Return the name a template makes; plain replacement, so that braces elsewhere are harmless."""
+        """Return the login name that a template produces; plain replacement, so other braces are harmless."""
         parts = {"{user}": user, "{master}": master}
         first, second = sorted(parts, key=self.template.index)
         head, _, rest = self.template.partition(first)
@@ -63,14 +64,14 @@ class LoginMethod:
 
 
 class Identity(StrEnum):
-    """What a privileged login calls a mailbox: most servers know it by its address, some by another name."""
+    """How a privileged login names a mailbox: most servers use its address, some another name."""
 
     ADDRESS = "address"
     USER = "user"  # the name of the user in Muniment
     LOCAL_PART = "local-part"  # of the address
 
     def of(self, address: str, user: str) -> str:
-        """Return the name of the mailbox with this address, which belongs to this user."""
+        """Return the name of the mailbox with this address and owner."""
         match self:
             case Identity.ADDRESS:
                 return address
@@ -82,11 +83,11 @@ class Identity(StrEnum):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What one login sends.
+    """The credentials of one login.
 
-    `user` is who logs in, `authorize_as` the mailbox that is opened with his rights: the authorization identity of
-    PLAIN_AUTHZID, the argument of X-SETUSER and PROXYAUTH. For the other kinds `user` is the finished login name and
-    `authorize_as` is empty. `instead`: what to send where the server does not offer this way.
+    `user` logs in, and `authorize_as` names the mailbox to open with that user's rights: the authorization identity of
+    PLAIN_AUTHZID, or the argument of X-SETUSER and PROXYAUTH. For the other kinds, `user` is the complete login name and
+    `authorize_as` is empty. `instead`: the fallback if the server does not offer this method.
     """
 
     kind: LoginKind
@@ -98,9 +99,9 @@ class Credentials:
 
 @dataclass(frozen=True)
 class OwnLogin:
-    """The login that a csv profile has for one mailbox; the password is sealed (`secrecy.SecretBox`).
+    """The login of a csv profile for one mailbox; the password is sealed (`secrecy.SecretBox`).
 
-    `server`: `host` or `host:port`, where it is not the profile's.
+    `server`: `host` or `host:port` if it differs from the profile's server.
     """
 
     user: str

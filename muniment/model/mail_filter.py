@@ -20,7 +20,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class ReadState(StrEnum):
-    """Whether somebody has read a message: the flag `\\Seen`."""
+    """Whether a message has been read, i.e. has the flag `\\Seen`."""
 
     ANY = "any"
     READ = "read"
@@ -29,9 +29,9 @@ class ReadState(StrEnum):
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """What a filter looks at: what the server tells without the body. None: it does not tell.
+    """The facts that a filter examines, available without the body. None: the server does not report the fact.
 
-    `received`: INTERNALDATE, in UTC. `size`: RFC822.SIZE in bytes. The texts are decoded header fields.
+    `received`: INTERNALDATE, in UTC. `size`: RFC822.SIZE, in bytes. The texts are decoded header fields.
     """
 
     flags: tuple[str, ...] | None = None
@@ -42,17 +42,18 @@ class MessageFacts:
     subject: str | None = None
 
     def has_flag(self, flag: str) -> bool:
-        """Tell whether a flag is set; case does not matter (RFC 9051 §2.3.2)."""
-        return flag.lower() in {one.lower() for one in self.flags or ()}
+        """Return whether a flag is set; flags are case-insensitive (RFC 9051 §2.3.2)."""
+        return flag.lower() in map(str.lower, self.flags or ())
 
 
 class MailFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Conditions that a message fulfils, all of them, to be archived; without any, all messages are.
+    """Conditions for archiving a message; all of them must hold. Without conditions, all messages are archived.
 
-    `older_than`, `newer_than`: periods before the run began. `since`, `before`: days in UTC, the first included and the
-    second not. `larger_than`, `smaller_than`: bytes. `sender`, `recipient`, `subject`: patterns, of which one must fit:
-    text that is contained, whatever its case; `||text`, a regular expression; `|i|text`, one that ignores case. What a
-    pattern after `!` fits is left out. Times are those of INTERNALDATE, when the server received the message.
+    `older_than`, `newer_than`: periods before the start of the run. `since` (inclusive), `before` (exclusive): days in
+    UTC. `larger_than`, `smaller_than`: bytes. `sender`, `recipient`, `subject`: patterns, of which at least one must
+    match: text contained in the field (case-insensitive), `||text` for a regular expression, `|i|text` for a
+    case-insensitive one. A message that matches a pattern after `!` is excluded. Times refer to INTERNALDATE, i.e. when
+    the server received the message.
     """
 
     older_than: str = ""
@@ -72,21 +73,21 @@ class MailFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         for pattern in (*self.sender, *self.recipient, *self.subject):
             plain = pattern.removeprefix(_NOT)
             if not plain:
-                raise Misconfigured("a filter pattern is empty", hint="Write what is to be found in the field.")
+                raise Misconfigured("a filter pattern is empty", hint="Write the text to find in the field.")
             check_expression(plain, _WHAT)
         if any(size is not None and size < 0 for size in (self.larger_than, self.smaller_than)):
-            raise Misconfigured("a size is below 0", hint="Sizes are numbers of bytes.")
+            raise Misconfigured("a size is negative", hint="Sizes are numbers of bytes.")
 
     def __bool__(self) -> bool:
         return self != EVERY_MESSAGE
 
     @property
     def needs_headers(self) -> bool:
-        """Whether it looks at header fields."""
+        """Whether the filter examines header fields."""
         return bool(self.sender or self.recipient or self.subject)
 
     def lets_through(self, facts: MessageFacts, now: datetime) -> bool:
-        """Tell whether a message is archived by a run that began at `now`; what is not known keeps nothing out."""
+        """Return whether a run that began at `now` archives a message; unknown facts exclude nothing."""
         return (
             self._fits_time(facts.received, now)
             and self._fits_state(facts)
@@ -113,10 +114,10 @@ class MailFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return facts.has_flag(_SEEN) == (self.read is ReadState.READ)
 
     def search_keys(self, now: datetime) -> str:
-        """Return criteria for SEARCH (RFC 9051 §6.4.4) that every message fulfils which is let through; empty: there are none.
+        """Return SEARCH criteria (RFC 9051 §6.4.4) that match every message that the filter lets through; may be empty.
 
-        Only flags, sizes and dates: what a server takes for a text in a header field is not what we do. SEARCH knows
-        only days, in the server's own time zone, so dates are a day wider at each end.
+        They cover only flags, sizes and dates, because servers compare header texts differently than Muniment. SEARCH
+        works with whole days in the server's time zone, so the range of dates is one day wider at each end.
         """
         keys = {ReadState.READ: ["SEEN"], ReadState.UNREAD: ["UNSEEN"]}.get(self.read, [])
         first, end = self._bounds(now)
@@ -131,7 +132,7 @@ class MailFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return " ".join(keys)
 
 
-#: No condition.
+#: The filter without conditions.
 EVERY_MESSAGE = MailFilter()
 
 
@@ -148,7 +149,7 @@ def _fits_size(size: int | None, larger: int | None, smaller: int | None) -> boo
 
 
 def _fits(patterns: tuple[str, ...], text: str | None) -> bool:
-    """Tell whether one of the patterns fits, where there are any, and none of those after `!` does."""
+    """Return whether at least one pattern matches (if there are any) and none of the patterns after `!` does."""
     if text is None:
         return True
     wanted = [pattern for pattern in patterns if not pattern.startswith(_NOT)]

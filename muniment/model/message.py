@@ -1,4 +1,4 @@
-"""Messages: raw bytes from the server, and the headers that people search by."""
+"""Messages: raw bytes from the server, and the headers that users search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class RawMessage(Protocol):
-    """The bytes of one message, in memory or in a spool file; read it as often as needed."""
+    """The bytes of one message, in memory or in a spool file; can be read repeatedly."""
 
     @property
     def size(self) -> int:
@@ -17,20 +17,20 @@ class RawMessage(Protocol):
         ...
 
     def head(self, size: int) -> bytes:
-        """Return the first `size` bytes (fewer when the message is shorter)."""
+        """Return the first `size` bytes (fewer if the message is shorter)."""
         ...
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the bytes in pieces of `size`, from the start; the last may be shorter."""
+        """Yield the bytes from the start in pieces of `size`; the last piece may be shorter."""
         ...
 
     def close(self) -> None:
-        """Free the memory or the spool file; harmless when repeated."""
+        """Release the memory or the spool file; idempotent."""
         ...
 
 
 class MemoryMessage:
-    """A `RawMessage` that is in memory."""
+    """A `RawMessage` in memory."""
 
     __slots__ = ("_data",)
 
@@ -51,12 +51,12 @@ class MemoryMessage:
         return (self._data[start : start + size] for start in range(0, len(self._data), size))
 
     def close(self) -> None:
-        """Forget the bytes."""
+        """Release the bytes."""
         self._data = b""
 
 
 class MessageSlice:
-    """A `RawMessage` that is `size` bytes of another one, from `start` on; closing it closes the other."""
+    """A `RawMessage` that consists of `size` bytes of another one, from `start`; closing it closes the other."""
 
     __slots__ = ("_start", "_whole", "size")
 
@@ -86,15 +86,15 @@ class MessageSlice:
             yield kept
 
     def close(self) -> None:
-        """Free the whole message."""
+        """Release the whole message."""
         self._whole.close()
 
 
 @dataclass(frozen=True)
 class FetchedMessage:
-    """A message as FETCH delivered it.
+    """A message as delivered by FETCH.
 
-    `raw` is None when the server listed the UID but gave no usable bytes; `reason` then says why.
+    `raw` is None if the server listed the UID but delivered no usable bytes; `reason` then says why.
     """
 
     uid: int
@@ -106,9 +106,9 @@ class FetchedMessage:
 
 @dataclass(frozen=True)
 class Headers:
-    """Header fields of a message, decoded for people (RFC 2047); never an identity.
+    """Decoded header fields of a message (RFC 2047), for display and search; they never identify a message.
 
-    `raw` keeps, by lower-case field name, the original text of fields whose decoding failed.
+    `raw` keeps the original text of fields that could not be decoded, by lower-case field name.
     """
 
     message_id: str = ""

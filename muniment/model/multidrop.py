@@ -1,4 +1,4 @@
-"""How the messages of a mailbox that collects everybody's mail are given to their owners."""
+"""How the messages of a multidrop mailbox, which collects the mail of many users, are assigned to their owners."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from muniment.errors import Misconfigured
 
-#: Headers in which mail servers write for whom a message came, by envelope; then those of the sender.
+#: Headers in which mail servers record the envelope recipient.
 ENVELOPE_FIELDS = (
     "X-Envelope-To",
     "Envelope-To",
@@ -23,24 +23,25 @@ ENVELOPE_FIELDS = (
 ADDRESS_FIELDS = ("To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc")
 SENDER_FIELDS = ("X-Envelope-From", "Return-Path", "From", "Sender", "Resent-From")
 
-#: In an `X-Header: <address> for …` these would be anybody's; this one names a recipient only when there is one.
+#: Special name among the recipient headers: the `for` clause of the topmost Received field, which is present only if
+#: the message has a single recipient.
 RECEIVED = "Received"
 
 
 class Unknown(StrEnum):
-    """What becomes of a message that belongs to nobody."""
+    """What happens to a message that matches no known user."""
 
-    CATCH_ALL = "catch-all"  # archived for a user of its own
-    LEAVE = "leave"  # not archived, and so never deleted
+    CATCH_ALL = "catch-all"  # archived for the catch-all user
+    LEAVE = "leave"  # not archived, and therefore never deleted
 
 
 class Multidrop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where a collecting mailbox's messages say whose they are, and where they go then.
+    """How the owners of a multidrop mailbox's messages are determined, and where the messages are archived.
 
-    `recipients`, `senders`: header fields that are trusted, since anybody can write any header. `Received` among the
-    recipients': the `for` of the topmost such field. `journal`: reports of Microsoft Exchange are unwrapped. `inbox`,
-    `sent`: names of the folders for what a user received and sent; `/` separates, and case matters. `catch_all`,
-    `catch_all_folder`: user and folder for messages of nobody.
+    `recipients`, `senders`: the trusted header fields; other fields are ignored because anyone can write any header.
+    `Received` among the recipients means the `for` clause of the topmost such field. `journal`: unwrap Microsoft
+    Exchange journal reports. `inbox`, `sent`: folders for messages that a user received and sent; `/` separates names,
+    which are case-sensitive. `catch_all`, `catch_all_folder`: user and folder for messages that match no known user.
     """
 
     recipients: tuple[str, ...] = ENVELOPE_FIELDS + ADDRESS_FIELDS
@@ -54,13 +55,13 @@ class Multidrop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     def __post_init__(self) -> None:
         if not self.recipients:
-            raise Misconfigured("multidrop.recipients names no header", hint="Leave it out for the usual headers.")
+            raise Misconfigured("multidrop.recipients is empty", hint="Omit it to use the default headers.")
         for path in (self.inbox, self.sent, self.catch_all_folder):
             if not all(path.split("/")):
-                raise Misconfigured(f"{path!r} is no folder", hint="Write names with / between them.")
+                raise Misconfigured(f"{path!r} is not a valid folder path", hint="Separate folder names with /.")
         if not self.catch_all.strip():
-            raise Misconfigured("multidrop.catch_all names no user")
+            raise Misconfigured("multidrop.catch_all is empty", hint="Omit it to use the default user.")
 
 
-#: The usual ways.
+#: The default distribution.
 USUAL_MULTIDROP = Multidrop()

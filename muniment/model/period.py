@@ -15,23 +15,24 @@ _FORM = re.compile(r"(\d{1,5}) ?(day|week|month|year)s?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Period:
-    """So many days, weeks, months or years; months are those of the calendar."""
+    """A number of days, weeks, months or years; months are calendar months."""
 
     count: int
     unit: str  # day, week, month, year
 
     @classmethod
     def parse(cls, text: str) -> Period:
-        """Read `3 months`; Misconfigured otherwise."""
+        """Parse a text such as `3 months`; Misconfigured if it is invalid."""
         match = _FORM.fullmatch(text.strip())
         if match is None or not int(match[1]):
             raise Misconfigured(
-                f"{text!r} is no period", hint="Write a number of days, weeks, months or years: 3 months."
+                f"{text!r} is not a valid period",
+                hint="Write a number of days, weeks, months or years, such as 3 months.",
             )
         return cls(int(match[1]), match[2].lower())
 
     def before(self, moment: datetime) -> datetime:
-        """Return the moment that lies this period before `moment`; the earliest there is where the calendar ends."""
+        """Return the time this period before `moment`, or the earliest representable time."""
         try:
             return moment - relativedelta(
                 days=self.count if self.unit == "day" else 0,

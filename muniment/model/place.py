@@ -1,4 +1,4 @@
-"""A place where a message is, or was, archived."""
+"""A place: a folder in which a message is or was archived."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Place:
-    """A message at one place. `gone`: it left it on the server; `former`: it is archived at another one by now.
+    """A message in one folder.
 
-    `deleted`: by a rule of ours.
+    `gone`: when the message left this folder on the server. `former`: it is now archived in another folder.
+    `deleted`: when a profile's rule deleted it on the server.
     """
 
     store_id: int

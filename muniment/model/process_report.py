@@ -1,4 +1,4 @@
-"""A process that reported."""
+"""A process and its last report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class ProcessReport:
-    """A process that reported; `alive`: it did so lately."""
+    """A process and its last report; `alive`: the report is recent."""
 
     name: str
     kind: str

@@ -1,4 +1,4 @@
-"""Runs and jobs: one execution of a profile, one mailbox within it."""
+"""Runs (executions of a profile) and jobs (one mailbox of a run)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from muniment.model.login import OwnLogin
 
 
 class RunState(StrEnum):
-    """How a run stands; `failed` as soon as one mailbox failed."""
+    """The state of a run; it ends as `failed` if at least one mailbox failed."""
 
     RUNNING = "running"
     CANCELLING = "cancelling"
@@ -20,12 +20,12 @@ class RunState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the run has ended."""
         return self not in {RunState.RUNNING, RunState.CANCELLING}
 
 
 class JobState(StrEnum):
-    """How a job stands: waiting → sent (to the broker) → running (leased) → an end, or waiting again."""
+    """The state of a job: waiting → sent (to the broker) → running (leased) → a final state, or waiting again."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -37,7 +37,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to archive one mailbox, until `fence` is overtaken."""
+    """The right to archive one mailbox, until a lease with a higher `fence` is granted."""
 
     job_id: int
     fence: int
@@ -47,24 +47,24 @@ class Lease:
 class LeasedJob:
     """What a worker needs to know to run one slice of a job.
 
-    `source` and `fingerprint`: whose UIDs the archive holds of the mailbox, and which one the server opened, the last
-    time that a job of it ended well; None when that was not looked at.
+    `source` and `fingerprint` are those of the mailbox's last successful job: the source of the UIDs in the archive, and
+    the identity of the mailbox that the server opened. They are None if not recorded.
     """
 
     lease: Lease
     run_id: int
     run_started: datetime
-    profile_id: int | None  # None: the profile was removed meanwhile
+    profile_id: int | None  # None: the profile was removed in the meantime
     mailbox_id: int
     address: str
     user_name: str
     source: str | None
     fingerprint: bytes | None
-    is_named: bool  # by the profile, as one of its mailboxes
+    is_named: bool  # the profile lists the mailbox explicitly
     own_login: OwnLogin | None
-    attempt: int  # failures in a row without progress
-    broke_folder: int | None  # the folder at which the connection broke the last time
-    breaks: int  # messages and folders given up because it broke there at each try
+    attempt: int  # consecutive failures without progress
+    broke_folder: int | None  # the folder in which the connection broke last time
+    breaks: int  # messages and folders given up because the connection broke there on every attempt
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,10 @@ class MailboxCounts:
 
 @dataclass(frozen=True)
 class MessageCounts:
-    """Messages of a run: seen = archived (new entries) + known + quarantined; `filtered` were left out by a filter.
+    """Messages of a run: seen = archived (new entries) + known + quarantined.
 
-    `deleted`: archived messages, of this run or earlier ones, that a rule took from the server.
+    `filtered`: excluded by the filter. `deleted`: messages archived in this or earlier runs that a rule deleted on the
+    server.
     """
 
     seen: int
@@ -96,7 +97,7 @@ class MessageCounts:
 
 @dataclass(frozen=True)
 class Failure:
-    """A mailbox that failed, why, and what to do."""
+    """A mailbox that failed, with the reason and a hint."""
 
     mailbox: str
     error: str
@@ -105,7 +106,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Notice:
-    """A mailbox with warnings, or one that waits for another try after `error`."""
+    """A mailbox with warnings, or one that will be retried after `error`."""
 
     mailbox: str
     warnings: list[str]
@@ -126,4 +127,4 @@ class Run:
     bytes: int
     warnings: list[str]
     scheduled: bool = False  # started by the profile's schedule
-    paused_until: datetime | None = None  # no window of the profile is open before
+    paused_until: datetime | None = None  # when the profile's next time window opens

@@ -1,4 +1,4 @@
-"""A search with a name."""
+"""A search saved under a name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class SavedSearch:
-    """A search of a user's; `results` is the count of the last run, `error` why it failed."""
+    """A user's saved search; `results` is the number of results of the last run, `error` why it failed."""
 
     id: int
     user_name: str

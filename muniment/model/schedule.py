@@ -1,4 +1,4 @@
-"""When a profile runs by itself, and when it may run at all."""
+"""When a profile runs automatically, and in which time windows it may run."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ _HINT = (
     "Write `once 2026-12-01 22:00`, `every 15 minutes`, `daily 22:00`, `weekly mon,thu 22:00`, `monthly 1 22:00`, "
     "`monthly last 22:00` or `cron 0 22 * * 1-5`."
 )
-_WINDOW_HINT = "Write it like 20:00-06:00, sat-sun 00:00-24:00 or fri 18:00-24:00."
+_WINDOW_HINT = "Valid examples: 20:00-06:00, sat-sun 00:00-24:00, fri 18:00-24:00."
 
-#: How far ahead the next change of a window is looked for: windows repeat every week.
+#: How far ahead to look for the next window boundary: windows repeat weekly.
 _WEEK = timedelta(days=8)
 _MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A time of the day on some days of the week; one that ends before it begins goes on after midnight."""
+    """A time of day on certain days of the week; a window that ends before it begins extends past midnight."""
 
-    days: frozenset[int]  # 0 = Monday; of its beginning
+    days: frozenset[int]  # days on which the window begins; 0 = Monday
     begin: time
     end: time | None  # None: midnight
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """Read `20:00-06:00` or `sat-sun 00:00-24:00`; Misconfigured otherwise."""
+        """Parse a text such as `20:00-06:00` or `sat-sun 00:00-24:00`; Misconfigured if it is invalid."""
         match = _WINDOW.fullmatch(text.strip())
         if match is None:
-            raise Misconfigured(f"{text!r} is no window of time", hint=_WINDOW_HINT)
+            raise Misconfigured(f"{text!r} is not a valid time window", hint=_WINDOW_HINT)
         first, last, hour, minute, end_hour, end_minute, midnight = match.groups()
         begin = time(int(hour), int(minute))
         end = None if midnight else time(int(end_hour), int(end_minute))
         if begin == end:
-            raise Misconfigured(f"the window {text!r} is empty", hint=_WINDOW_HINT)
+            raise Misconfigured(f"the time window {text!r} is empty", hint=_WINDOW_HINT)
         return cls(_days(first, last), begin, end)
 
     def contains(self, moment: datetime) -> bool:
-        """Tell whether a local time lies in it; the end does not."""
+        """Return whether the window contains a local time; its end is exclusive."""
         clock, day = moment.time(), moment.weekday()
         if self.end is None or self.begin < self.end:
             return day in self.days and self.begin <= clock and (self.end is None or clock < self.end)
@@ -66,9 +66,9 @@ class Window:
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """When a profile runs: `run` as in the hint of `parse` (empty: only by hand), in the time zone `zone`.
+    """When a profile runs: `run` as described in `_HINT` (empty: only manually), in the time zone `zone`.
 
-    `windows`: the only times in which its runs go on; outside of them they pause. Empty: at any time.
+    `windows`: the time windows for runs; outside of them, runs are paused. Empty: no restriction.
     """
 
     run: str = ""
@@ -80,7 +80,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise Misconfigured(
-                f"there is no time zone {self.zone!r}", hint="Write its name like Europe/Berlin, or UTC."
+                f"unknown time zone {self.zone!r}", hint="Write a name such as Europe/Berlin, or UTC."
             ) from error
         for window in self.windows:
             Window.parse(window)
@@ -93,17 +93,19 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             return
         expression = _cron(self.run)
         if expression is None:
-            raise Misconfigured(f"{self.run!r} is no schedule", hint=_HINT)
+            raise Misconfigured(f"{self.run!r} is not a valid schedule", hint=_HINT)
         try:
             next(CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)))
         except (CronSimError, StopIteration) as error:
-            raise Misconfigured(f"{self.run!r} never comes, or is no cron expression", hint=_HINT) from error
+            raise Misconfigured(
+                f"{self.run!r} is not a valid cron expression, or matches no date", hint=_HINT
+            ) from error
 
     def __bool__(self) -> bool:
         return bool(self.run)
 
     def after(self, moment: datetime) -> datetime | None:
-        """Return when it is due next after a moment (with a zone), in UTC; None: not any more, or only by hand."""
+        """Return the next run after a moment (with a zone), in UTC; None if there is none or runs are manual."""
         if not self.run:
             return None
         every = _EVERY.fullmatch(self.run)
@@ -122,20 +124,20 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             return None
 
     def is_open(self, moment: datetime) -> bool:
-        """Tell whether runs may go on at a moment."""
+        """Return whether runs may proceed at a moment."""
         local = moment.astimezone(ZoneInfo(self.zone))
         return not self.windows or any(Window.parse(window).contains(local) for window in self.windows)
 
     def closes(self, moment: datetime) -> datetime | None:
-        """Return when runs have to pause, in UTC, at a moment at which they may go on; None: never."""
+        """Return when runs must pause, in UTC, given a moment at which they may proceed; None: never."""
         return next((at for at in self._boundaries(moment) if not self.is_open(at)), None)
 
     def opens(self, moment: datetime) -> datetime | None:
-        """Return when runs may go on again, in UTC, at a moment at which they may not."""
+        """Return when runs may proceed again, in UTC, given a moment at which they must pause."""
         return next((at for at in self._boundaries(moment) if self.is_open(at)), None)
 
     def _boundaries(self, moment: datetime) -> Iterator[datetime]:
-        """Yield the full minutes after a moment at which a window may begin or end, ascending."""
+        """Yield the times after a moment at which a window may begin or end, in ascending order."""
         clocks = {time()}
         for window in map(Window.parse, self.windows):
             clocks |= {window.begin, window.end or time()}
@@ -148,7 +150,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         return iter(sorted(at for at in found if at > moment))
 
 
-#: Only by hand, at any time.
+#: Runs are started manually, at any time.
 BY_HAND = Schedule()
 
 
@@ -167,11 +169,11 @@ def _once(text: str) -> datetime | None:
     try:
         return datetime(*(int(number) for number in match.groups()))  # type: ignore[arg-type] # noqa: DTZ001 - local
     except ValueError as error:
-        raise Misconfigured(f"{text!r} names no day", hint=_HINT) from error
+        raise Misconfigured(f"{text!r} contains an invalid date", hint=_HINT) from error
 
 
 def _cron(text: str) -> str | None:
-    """Return a schedule as a cron expression, None when it is none."""
+    """Return a schedule as a cron expression, or None if it has no such form."""
     if match := _DAILY.fullmatch(text):
         return f"{int(match[2])} {int(match[1])} * * *"
     if match := _WEEKLY.fullmatch(text):

@@ -1,7 +1,7 @@
-"""Kinds of mail servers: what is known of each, as data; docs/reference/servers.md shows it.
+"""Kinds of mail servers and what is known about each, as data; docs/reference/servers.md is generated from it.
 
-How sure each line is stands in `source`: *tried* on that server, *documented* by its maker, *reported* by people who
-use it so, or a *guess*. A guess is a default that a profile's own settings replace.
+`source` tells how reliable an entry is: *tested* on that server, *documented* by its vendor, *reported* by its users, or
+a *guess*. A guess is only a default, which the settings of a profile override.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ def _template(text: str) -> LoginMethod:
 
 @dataclass(frozen=True)
 class ServerKind:
-    """What a kind of mail server needs, beyond what its profile says.
+    """Properties of a mail server product that a profile does not specify.
 
-    `logins`: of a privileged user, in the order of preference; the first that the server offers is used.
-    `identity`: what such a login calls a mailbox. `may_open_own`: a privileged login that the server does not
-    understand may end in the privileged user's own mailbox, so that one is looked at first, to tell others from it.
-    `searches_well`: what its SEARCH says of flags, sizes and dates can be relied on.
-    `names_owners`: the folders of a mailbox that collects everybody's mail say whose it is, as domain and account.
-    `shared_roots`, `other_users_roots`: top-level folders of everybody's and of other people's mail, where the server's
-    NAMESPACE (RFC 2342) does not tell them.
+    `logins`: methods of a privileged login, in order of preference; the first that the server offers is used.
+    `identity`: how such a login names a mailbox. `may_open_own`: if the server misinterprets a privileged login, it may
+    open the privileged user's own mailbox; therefore that mailbox is inspected first, to recognise it. `searches_well`:
+    SEARCH is reliable for flags, sizes and dates. `names_owners`: the folders of a collecting mailbox name the owner of
+    the messages, as domain and account. `shared_roots`, `other_users_roots`: top-level folders with shared mail and with
+    mail of other users, if the server does not announce them with NAMESPACE (RFC 2342).
     """
 
     name: str
@@ -48,36 +47,38 @@ class ServerKind:
         try:
             return _BY_NAME[name]
         except KeyError:
-            raise Misconfigured(f"unknown kind of server {name!r}", hint=f"Known: {', '.join(_BY_NAME)}.") from None
+            raise Misconfigured(
+                f"unknown server kind {name!r}", hint=f"Supported kinds: {', '.join(_BY_NAME)}."
+            ) from None
 
 
 SERVER_KINDS = (
-    ServerKind("generic", "any IMAP server", "SASL PLAIN (RFC 4616) is the only standard way."),
+    ServerKind("generic", "any IMAP server", "SASL PLAIN is the only standard for privileged logins (RFC 4616)."),
     ServerKind(
         "dovecot",
         "Dovecot",
-        "Tried on 2.3.19: it refuses an unknown mailbox, and a user who is no master user.",
+        "Tested on 2.3.19. Logins to unknown mailboxes, and by users without the right, are refused.",
         logins=(_PLAIN, _template("{user}*{master}")),
         may_open_own=False,
     ),
     ServerKind(
         "cyrus",
         "Cyrus IMAP",
-        "Tried on 3.6.1, with `proxyservers`. It accepts an unknown address: with autocreate, it creates an empty "
-        "mailbox.",
+        "Tested on 3.6.1, with `proxyservers`. An unknown address is not an error: with autocreate, Cyrus creates an "
+        "empty mailbox.",
         may_open_own=False,
     ),
     ServerKind(
         "mdaemon",
         "MDaemon",
-        "The login is a guess; the root folders are those in its manual.",
+        "The login is a guess; the folder roots are documented in the manual.",
         shared_roots=("Public Folders",),
         other_users_roots=("Shared Folders",),
     ),
     ServerKind(
         "icewarp",
         "IceWarp",
-        "Reported. Without administrator rights, the login succeeds but opens the user's own mailbox. Its SEARCH is not "
+        "Reported. Without administrator rights, the login succeeds but opens the user's own mailbox. SEARCH is not "
         "reliable.",
         searches_well=False,
         names_owners=True,
@@ -85,7 +86,7 @@ SERVER_KINDS = (
     ServerKind(
         "kerio",
         "Kerio Connect",
-        "Documented by its vendor: a master password, which belongs to no user; `--user` is not needed.",
+        "Documented by the vendor: a master password without a user; `--user` is not needed.",
         logins=(LoginMethod(LoginKind.X_MASTERAUTH),),
         may_open_own=False,
     ),
@@ -93,25 +94,26 @@ SERVER_KINDS = (
     ServerKind(
         "exchange",
         "Microsoft Exchange 2007 to 2019",
-        "Reported: mailboxes by alias, and full access for a user with a mailbox of its own; write it as DOMAIN\\user.",
+        "Reported: mailboxes are named by alias. The privileged user needs full access and a mailbox of its own; specify "
+        "it as DOMAIN\\user.",
         logins=(_PLAIN, _template("{master}\\{user}")),
         identity=Identity.LOCAL_PART,
     ),
     ServerKind(
         "stalwart",
         "Stalwart",
-        "Documented by its vendor, with the permission `impersonate`.",
+        "Documented by the vendor, with the permission `impersonate`.",
         logins=(_template("{user}%{master}"),),
     ),
     ServerKind(
         "hmailserver",
         "hMailServer 5.7",
-        "Read in its source: requires the settings for a master user and for SASL PLAIN.",
+        "According to the source code; requires the settings for a master user and SASL PLAIN.",
     ),
     ServerKind(
         "james",
         "Apache James",
-        "Reported, with `administratorId`. Older versions open the administrator's own mailbox instead.",
+        "Reported, with `administratorId`. Older versions open the administrator's own mailbox.",
     ),
     ServerKind(
         "sun",
@@ -123,5 +125,5 @@ SERVER_KINDS = (
 
 _BY_NAME = {kind.name: kind for kind in SERVER_KINDS}
 
-#: What a profile gets that names no other.
+#: The kind of a profile that specifies none.
 GENERIC = SERVER_KINDS[0]

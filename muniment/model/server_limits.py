@@ -1,4 +1,4 @@
-"""What an administrator allows the whole fleet to ask of one mail server."""
+"""Limits on the load that all workers together put on one mail server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """Connections at once, commands per second, bytes per second; None: no limit."""
+    """Simultaneous connections, commands per second and bytes per second; None: no limit."""
 
     connections: int | None = None
     commands_per_second: float | None = None
     bytes_per_second: float | None = None
 
     def over(self, default: ServerLimits) -> ServerLimits:
-        """Return these limits, and those of `default` where there is none."""
+        """Return these limits; those that are None are taken from `default`."""
         return ServerLimits(
             default.connections if self.connections is None else self.connections,
             default.commands_per_second if self.commands_per_second is None else self.commands_per_second,

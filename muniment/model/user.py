@@ -1,4 +1,4 @@
-"""A user, who owns an archive."""
+"""A user, the owner of an archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class User:
     """A Muniment user; the first address is the primary one.
 
-    `privileges`: what he may do; `own_archive`: what he may do there.
+    `privileges`: what the user may do; `own_archive`: the user's rights in their own archive.
     """
 
     id: int

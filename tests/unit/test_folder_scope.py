@@ -30,7 +30,7 @@ PATHS = st.lists(st.text("aAbB .|$^(", min_size=1, max_size=4), min_size=1, max_
     ],
 )
 def test_what_a_pattern_fits(pattern: str, fits: list[str], fits_not: list[str]) -> None:
-    """Plain paths reach down to subfolders, `/.` does not, regular expressions search the whole path."""
+    """Plain paths include subfolders, `/.` does not, and regular expressions search the whole path."""
     parsed = FolderPattern.parse(pattern)
 
     assert [path for path in fits if not parsed.matches(path)] == []
@@ -38,8 +38,8 @@ def test_what_a_pattern_fits(pattern: str, fits: list[str], fits_not: list[str])
 
 
 @given(PATHS, PATHS)
-def test_a_plain_path_fits_itself_and_what_is_below(path: list[str], below: list[str]) -> None:
-    """Whatever characters the names have: in a plain pattern none of them means anything."""
+def test_a_plain_path_matches_itself_and_its_subfolders(path: list[str], below: list[str]) -> None:
+    """No character has a special meaning in a plain pattern."""
     text = "/".join(path)
     if text.startswith(("||", "|i|")) or text.endswith("/."):
         return
@@ -52,14 +52,14 @@ def test_a_plain_path_fits_itself_and_what_is_below(path: list[str], below: list
 
 
 @pytest.mark.parametrize("text", ["", "/", "||", "|i|", "||(", "|i|[a"])
-def test_what_is_no_pattern(text: str) -> None:
-    """Nothing, and what is no regular expression, is refused when it is typed, not when mail is archived."""
+def test_invalid_patterns(text: str) -> None:
+    """An empty pattern or invalid regular expression is refused on input, not only when mail is archived."""
     with pytest.raises(Misconfigured):
         FolderPattern.parse(text)
 
 
-def test_a_pattern_that_backtracks_stops_nobody() -> None:
-    """Users name folders as they like; a careless expression must not hang a worker."""
+def test_a_pattern_that_backtracks_times_out() -> None:
+    """A regular expression with catastrophic backtracking must not block a worker."""
     pattern = FolderPattern.parse(r"||^(a|aa|b?a)+$")
     began = time.process_time()
     with pytest.raises(Misconfigured, match="takes too long"):

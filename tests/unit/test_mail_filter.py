@@ -1,4 +1,4 @@
-"""Filters and rules for deletion, message by message."""
+"""Filters and deletion rules, applied to single messages."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
 
 
 def facts(**changes: object) -> MessageFacts:
-    """Return an ordinary message, changed as told."""
-    usual = MessageFacts(
+    """Return the facts of an ordinary message, with `changes` applied."""
+    ordinary = MessageFacts(
         ("\\Seen",), NOW - timedelta(days=10), 5000, "Ann <ann@example.com>", "bob@example.com", "Hello"
     )
-    return MessageFacts(**{**usual.__dict__, **changes})
+    return MessageFacts(**{**ordinary.__dict__, **changes})
 
 
 @pytest.mark.parametrize(
     ("text", "days"), [("1 day", 1), ("2 weeks", 14), ("3 MONTHS", 92), ("1 year", 365), ("99999 years", 10**6)]
 )
 def test_periods(text: str, days: int) -> None:
-    """Months and years are those of the calendar: three months before the end of May is the end of February."""
+    """Months and years are calendar units: three months before the end of May is the end of February."""
     before = Period.parse(text).before(NOW)
     assert abs((NOW - before).days - days) <= 1 or before.year == 1
 
 
 @pytest.mark.parametrize("text", ["", "3", "months", "0 days", "3 fortnights", "-1 day", "1.5 years"])
 def test_no_periods(text: str) -> None:
-    """What is no period is refused with an example."""
-    with pytest.raises(Misconfigured, match="no period") as caught:
+    """An invalid period is refused with an example."""
+    with pytest.raises(Misconfigured, match="is not a valid period") as caught:
         Period.parse(text)
     assert "3 months" in caught.value.hint
 
 
 def test_bounds_are_exact() -> None:
-    """The first moment is in, the last is out."""
+    """The start of a range is inclusive, its end exclusive."""
     rule = MailFilter(since=NOW.date(), before=(NOW + timedelta(days=1)).date())
     midnight = NOW.replace(hour=0)
     assert rule.lets_through(facts(received=midnight), NOW)
@@ -57,7 +57,7 @@ def test_bounds_are_exact() -> None:
     days=st.integers(1, 9000),
 )
 def test_a_search_never_misses_what_is_let_through(received: datetime, days: int) -> None:
-    """The dates of SEARCH, which a server reads in any time zone, are wider than ours."""
+    """The dates of SEARCH, which a server interprets in any time zone, cover the filter's range."""
     for rule in (MailFilter(older_than=f"{days} days"), MailFilter(newer_than=f"{days} days")):
         if not rule.lets_through(facts(received=received), NOW):
             continue
@@ -70,8 +70,8 @@ def test_a_search_never_misses_what_is_let_through(received: datetime, days: int
 
 
 @pytest.mark.parametrize("name", ["flags", "received", "size", "sender", "recipients", "subject"])
-def test_what_is_not_told_keeps_nothing_out(name: str) -> None:
-    """A filter loses no mail because a server is silent; a deletion is for certain or not at all."""
+def test_unknown_facts_exclude_nothing_and_delete_nothing(name: str) -> None:
+    """If the server does not report a fact, a filter still archives the message, and a deletion rule keeps it."""
     strict = MailFilter(
         older_than="1 year", read=ReadState.UNREAD, larger_than=10**6, sender=("x",), recipient=("x",), subject=("x",)
     )
@@ -86,7 +86,7 @@ def test_what_is_not_told_keeps_nothing_out(name: str) -> None:
 
 
 def test_deletion_keeps() -> None:
-    """What is flagged, too young, or left out by the filter stays."""
+    """Messages that are flagged, too recent, or excluded by the filter are kept."""
     rule = DeletionRule(after="1 month")
     old = facts(received=NOW - timedelta(days=40))
     assert rule.keeps(old, EVERY_MESSAGE, NOW) == ""
@@ -108,13 +108,13 @@ def test_deletion_keeps() -> None:
         lambda: MailFilter(newer_than="a while"),
     ],
 )
-def test_rules_that_mean_nothing(make: object) -> None:
-    """They are refused with what to write instead."""
+def test_invalid_rules(make: object) -> None:
+    """An invalid rule is refused with a hint on what to write instead."""
     with pytest.raises(Misconfigured) as caught:
         make()  # type: ignore[operator]
     assert caught.value.hint or "regular expression" in str(caught.value)
 
 
-def test_words_for_a_risk() -> None:
-    """Deletion without UIDPLUS takes exactly these words."""
+def test_accepting_deletion_without_uidplus() -> None:
+    """Deletion without UIDPLUS requires exactly these words."""
     assert DeletionRule(after=AT_ONCE, without_uidplus=ACCEPTED)

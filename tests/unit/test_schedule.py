@@ -1,4 +1,4 @@
-"""Schedules: when a profile is due, and when its runs may go on."""
+"""Schedules: when a profile is due, and when its runs may proceed."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ FRIDAY = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
     ],
 )
 def test_due(run: str, zone: str, due: str | None) -> None:
-    """Each way of saying when, in its time zone."""
-    found = Schedule(run=run, zone=zone).after(FRIDAY)
-    assert found == (None if due is None else datetime.fromisoformat(due).replace(tzinfo=UTC))
+    """Every form of schedule is evaluated in its time zone."""
+    next_run = Schedule(run=run, zone=zone).after(FRIDAY)
+
+    assert next_run == (None if due is None else datetime.fromisoformat(due).replace(tzinfo=UTC))
 
 
 def test_a_day_with_a_missing_hour() -> None:
-    """On the night when clocks go from 2 to 3 a run at half past two is not left out."""
-    found = Schedule(run="daily 02:30", zone="Europe/Berlin").after(datetime(2026, 3, 28, 12, tzinfo=UTC))
-    assert found is not None
-    assert found.date().isoformat() == "2026-03-29"
+    """In the night when clocks skip from 2:00 to 3:00, a run scheduled for 2:30 is not skipped."""
+    next_run = Schedule(run="daily 02:30", zone="Europe/Berlin").after(datetime(2026, 3, 28, 12, tzinfo=UTC))
+
+    assert next_run is not None
+    assert next_run.date().isoformat() == "2026-03-29"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_day_with_a_missing_hour() -> None:
             "weekly someday 10:00", "monthly 32 10:00"],
 )  # fmt: skip
 def test_no_schedules(run: str) -> None:
-    """What is no schedule, or never comes, is refused with examples."""
+    """A schedule that is invalid or never due is refused with examples."""
     with pytest.raises(Misconfigured) as caught:
         Schedule(run=run)
     assert "daily 22:00" in caught.value.hint
@@ -55,20 +57,20 @@ def test_no_schedules(run: str) -> None:
 
 @pytest.mark.parametrize("window", ["", "20-6", "20:00-20:00", "25:00-26:00", "xyz 10:00-11:00", "24:00-06:00"])
 def test_no_windows(window: str) -> None:
-    """What is no window is refused with examples."""
+    """An invalid time window is refused with examples."""
     with pytest.raises(Misconfigured) as caught:
         Schedule(windows=(window,))
     assert "20:00-06:00" in caught.value.hint
 
 
 def test_no_zone() -> None:
-    """A time zone that nobody knows is refused."""
-    with pytest.raises(Misconfigured, match="no time zone"):
+    """An unknown time zone is refused."""
+    with pytest.raises(Misconfigured, match="unknown time zone"):
         Schedule(run="daily 10:00", zone="Europe/Atlantis")
 
 
 def test_windows_join() -> None:
-    """Nights and the whole weekend: from Friday evening nothing closes before Monday morning."""
+    """Nights plus the weekend: a window that is open on Friday evening closes on Monday morning."""
     schedule = Schedule(windows=("20:00-06:00", "sat-sun 00:00-24:00"))
     assert not schedule.is_open(FRIDAY)
     assert schedule.opens(FRIDAY) == FRIDAY.replace(hour=20)
@@ -88,8 +90,8 @@ def test_windows_join() -> None:
     ),
     minutes=st.integers(0, 60 * 24 * 14),
 )
-def test_windows_tell_the_same(windows: list[tuple[int, int, int, int]], minutes: int) -> None:
-    """Until it closes it is open, minute for minute, and the other way round."""
+def test_windows_are_consistent(windows: list[tuple[int, int, int, int]], minutes: int) -> None:
+    """`closes` and `opens` agree with `is_open` for every minute until the next change."""
     texts = tuple("{:02}:{:02}-{:02}:{:02}".format(*window) for window in windows)
     schedule = Schedule(windows=texts, zone="Asia/Kolkata")
     moment = FRIDAY + timedelta(minutes=minutes)
