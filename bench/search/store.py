@@ -25,7 +25,7 @@ _numbers = count(1)
 
 @asynccontextmanager
 async def opened(url: str, folder: Path, environment: Settings) -> AsyncIterator[Resources]:
-    """Open the resources that indexing and searching need, with the index that `environment` chooses; `folder` exists."""
+    """Open what indexing and searching need, with the index that `environment` chooses; `folder` exists."""
     settings = Settings(data=folder, administrators_search=True)
     with suppress(Conflict):
         create_key_file(settings.key_file)

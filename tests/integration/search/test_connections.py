@@ -1,4 +1,4 @@
-"""How many connections to the database indexing and searching need at once, and how long a transaction may be silent."""
+"""How many database connections indexing and searching hold at once, and how long a transaction may be silent."""
 
 from __future__ import annotations
 

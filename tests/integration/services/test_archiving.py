@@ -231,7 +231,7 @@ async def test_a_filter_that_is_lifted(world: MemoryWorld) -> None:
 
 
 async def test_the_wrong_mailbox_is_not_archived(world: MemoryWorld) -> None:
-    """A server that opens the privileged user's own mailbox under another name is found out before anything is stored."""
+    """A server that opens the privileged user's own mailbox under another name is noticed before anything is stored."""
     world.mail.mailboxes[ARCHIVER] = mailbox("own")
     world.mail.opens_instead[ANNA] = ARCHIVER
     report = await world.archive()

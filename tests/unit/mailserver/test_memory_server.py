@@ -1,4 +1,4 @@
-"""The mail server in memory behaves as a real session on a scripted server does: what one answers, the other answers."""
+"""The mail server in memory behaves as a real session on a scripted server does."""
 
 from __future__ import annotations
 
