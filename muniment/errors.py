@@ -186,7 +186,9 @@ class Misconfigured(MunimentError):
 class BadQuery(Misconfigured):
     """The query is invalid; `position` is the offset of the error in characters."""
 
-    default_hint = "docs/reference/query-language.md describes the query language. To search for text literally, put it in quotes."
+    default_hint = (
+        "docs/reference/query-language.md describes the query language. To search for text literally, put it in quotes."
+    )
 
     def __init__(
         self, message: str | None = None, query: str = "", position: int = 0, *, hint: str | None = None
