@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from muniment.db.database import Database
 from muniment.demo.dovecot import Dovecot
@@ -26,6 +27,10 @@ from tests.support.ports import free_port, worker_number
 from tests.support.services import create_template, fresh_database, postgres_server
 from tests.support.shared import BorrowedServers, Lender, LocalServers, Servers, without_process
 from tests.support.spreading import SPLIT, scheduler
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("muniment", deadline=None)
+hypothesis_settings.load_profile("muniment")
 
 # Settings of whoever runs the tests are none of theirs.
 for _name in [name for name in os.environ if name.startswith("MUNIMENT_")]:

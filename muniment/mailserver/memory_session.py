@@ -148,7 +148,7 @@ class MemorySession:
             reason = found.refusal if found is not None else "NO [NONEXISTENT] no such folder"
             raise CommandRefused(f"{self._peer} refused {command} of {name!r}: {reason}")
         if command == "SELECT" and found.is_read_only:
-            raise CommandRefused(f"{self._peer} lets this login only read {name!r}")
+            raise CommandRefused(f"{self._peer} allows this login only to read {name!r}")
         self._folder = name
         return found.status
 

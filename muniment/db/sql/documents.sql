@@ -1,7 +1,7 @@
 -- commit_without_flush --
--- Do not wait until this commit is on disk. The transaction that takes the messages out of the outbox commits later, and
--- its flush of the write-ahead log includes everything before it: after a crash either both are there, or the messages
--- are still in the outbox.
+-- Do not wait until this commit is on disk. The transaction that takes the messages out of the outbox commits later,
+-- and its flush of the write-ahead log includes everything before it: after a crash either both are there, or the
+-- messages are still in the outbox.
 SET LOCAL synchronous_commit = off;
 
 -- put_documents --

@@ -237,7 +237,7 @@ async def test_erasing(opened: _Open) -> None:
 async def test_erasing_in_a_folder_that_may_only_be_read(opened: _Open) -> None:
     async with opened(_Mailbox(read_only=True)) as session:
         folder = await _inbox(session)
-        with pytest.raises(CommandRefused, match="only read"):
+        with pytest.raises(CommandRefused, match="only to read"):
             await session.eraser().open(folder)
 
 
