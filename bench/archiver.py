@@ -28,11 +28,12 @@ from muniment.model.run import Run, RunState
 from muniment.model.server_kind import ServerKind
 from muniment.resources import open_resources
 from muniment.secrecy import Secret
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import show_run, start_run
 from muniment.settings import PREFIX, Settings
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 60.0
@@ -102,7 +103,7 @@ class Muniment:
             )
 
     async def _submit(self, resources: Resources, server: Dovecot, source: Source) -> None:
-        request = ProfileRequest(
+        request = profile_request(
             name=_PROFILE,
             kind=ProfileKind.MASTER,
             server=Server(server.host, server.port, Access.IMAP),

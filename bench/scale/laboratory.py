@@ -20,6 +20,7 @@ from muniment.secrecy import Secret, create_key_file
 from muniment.services.profiles.submit_profile import ProfileRequest
 from muniment.services.resources import Resources
 from muniment.settings import Settings
+from tests.support.profiles import profile_request
 
 
 @asynccontextmanager
@@ -53,7 +54,7 @@ def _home(parent: Path | None) -> tuple[Path, Path]:
 
 def fleet_profile(name: str, mailboxes: list[str], host: str = "127.0.0.1", port: int = 1) -> ProfileRequest:
     """Return a master profile for so many mailboxes."""
-    return ProfileRequest(
+    return profile_request(
         name=name,
         kind=ProfileKind.MASTER,
         server=Server(host, port, Access.IMAP),

@@ -10,17 +10,15 @@ import msgspec
 
 from muniment.db.database import Session
 from muniment.db.sql import load
-from muniment.errors import Conflict, NotFound
-from muniment.model.deletion_rule import DeletionRule
-from muniment.model.folder_scope import EVERYTHING, FolderScope
-from muniment.model.login import Identity, LoginMethod, OwnLogin
-from muniment.model.mail_filter import MailFilter
-from muniment.model.multidrop import Multidrop
-from muniment.model.profile import Access, Profile, ProfileKind, Server
+from muniment.errors import Conflict, Misconfigured, NotFound
+from muniment.model.login import OwnLogin
+from muniment.model.profile import MailboxScope, Profile, ProfileSettings, shared_fields
+from muniment.model.profile_versions import SCHEMA_VERSION, upgraded
 from muniment.model.schedule import Schedule
-from muniment.model.server_kind import ServerKind
 
 _SQL = load("profiles")
+
+_UNREADABLE = "Another version of Muniment wrote it; use the newest version that runs with this database."
 
 
 @dataclass(frozen=True)
@@ -63,55 +61,19 @@ class _Row:
     id: int
     name: str
     kind: str
-    host: str
-    port: int
-    access: str
-    accept_all_certificates: bool
-    timeout_seconds: float
-    login: str
-    login_user: str
-    all_mailboxes: bool
-    max_jobs: int
-    allow_same_mailbox: bool
-    no_master_mailbox: bool
-    server_kind: str
-    identity: str
-    folders: dict[str, list[str]]
-    except_users: list[str]
-    sync_directory: bool
-    filter: dict[str, object]
-    deletion: dict[str, object]
-    schedule: dict[str, object]
-    multidrop: dict[str, object]
+    document: dict[str, object]
+    schema_version: int
     due: datetime | None
     schedule_error: str
 
     def profile(self) -> Profile:
-        access = Access(self.access)
-        return Profile(
-            id=self.id,
-            name=self.name,
-            kind=ProfileKind(self.kind),
-            server=Server(self.host, self.port, access, self.accept_all_certificates, self.timeout_seconds),
-            login=LoginMethod.parse(self.login) if self.login else None,
-            user=self.login_user,
-            all_mailboxes=self.all_mailboxes,
-            max_jobs=self.max_jobs,
-            allow_same_mailbox=self.allow_same_mailbox,
-            no_master_mailbox=self.no_master_mailbox,
-            server_kind=ServerKind.parse(self.server_kind),
-            identity=Identity(self.identity),
-            # Empty: of a time before there were scopes, when everything was archived.
-            folders=FolderScope.of_lists(self.folders) if self.folders else EVERYTHING,
-            except_users=tuple(self.except_users),
-            sync_directory=self.sync_directory,
-            filter=msgspec.convert(self.filter, MailFilter),
-            deletion=msgspec.convert(self.deletion, DeletionRule),
-            schedule=msgspec.convert(self.schedule, Schedule),
-            multidrop=msgspec.convert(self.multidrop, Multidrop),
-            due=self.due,
-            schedule_error=self.schedule_error,
-        )
+        own = {"id": self.id, "name": self.name, "kind": self.kind}
+        times = {"due": self.due, "schedule_error": self.schedule_error}
+        try:
+            return msgspec.convert({**upgraded(self.document, self.schema_version), **own, **times}, Profile)
+        except (msgspec.ValidationError, Misconfigured) as error:
+            hint = error.hint if isinstance(error, Misconfigured) else _UNREADABLE
+            raise Misconfigured(f"profile {self.name}: {error}", hint=hint) from error
 
 
 @dataclass(frozen=True)
@@ -147,50 +109,33 @@ class _MailboxId:
     id: int
 
 
-async def add(session: Session, profile: Profile, sealed_password: bytes) -> int:
-    """Store a profile (its id is ignored) and return its id; Conflict when the name is taken."""
+async def add(session: Session, settings: ProfileSettings, sealed_password: bytes, due: datetime | None) -> int:
+    """Store a profile and return its id; Conflict when the name is taken."""
+    values = (stored_form(settings), SCHEMA_VERSION, due)
     try:
-        profile_id: int = await session.value(
-            _SQL["add"], profile.name, profile.kind.value, *_columns(profile, sealed_password)
-        )
+        profile_id: int = await session.value(_SQL["add"], settings.name, settings.kind.value, sealed_password, *values)
     except Conflict as error:
         raise Conflict(
-            f"profile {profile.name} exists already", hint="Use --replace to change it, or choose another name."
+            f"profile {settings.name} exists already", hint="Use --replace to change it, or choose another name."
         ) from error
     return profile_id
 
 
-async def replace(session: Session, profile: Profile, sealed_password: bytes | None) -> None:
-    """Overwrite the profile with this id; name and kind stay, and so does the password that is None."""
-    await session.execute(_SQL["replace"], profile.id, *_columns(profile, sealed_password))
+async def replace(
+    session: Session, profile_id: int, settings: ProfileSettings, sealed_password: bytes | None, due: datetime | None
+) -> None:
+    """Overwrite the profile with this id; name and kind stay, and so does the password if `sealed_password` is None.
+
+    `due` is for a new schedule; the same schedule keeps its time.
+    """
+    await session.execute(_SQL["replace"], profile_id, sealed_password, stored_form(settings), SCHEMA_VERSION, due)
 
 
-def _columns(profile: Profile, sealed_password: bytes | None) -> tuple[object, ...]:
-    server = profile.server
-    return (
-        server.host,
-        server.port,
-        server.access.value,
-        server.accept_all_certificates,
-        server.timeout_seconds,
-        str(profile.login or ""),
-        profile.user,
-        sealed_password,
-        profile.all_mailboxes,
-        profile.max_jobs,
-        profile.allow_same_mailbox,
-        profile.no_master_mailbox,
-        profile.server_kind.name,
-        profile.identity.value,
-        profile.folders.lists(),
-        list(profile.except_users),
-        *(
-            msgspec.to_builtins(rule)
-            for rule in (profile.filter, profile.deletion, profile.schedule, profile.multidrop)
-        ),
-        profile.due,
-        profile.sync_directory,
-    )
+def stored_form(settings: ProfileSettings) -> dict[str, object]:
+    """Return what `document` holds: every field that has no column and no table of its own."""
+    values: dict[str, object] = msgspec.to_builtins(settings, order="deterministic")
+    values["mailboxes"] = msgspec.to_builtins(MailboxScope(**shared_fields(settings.mailboxes, MailboxScope)))
+    return {name: values[name] for name in ProfileSettings.__struct_fields__ if name not in {"name", "kind"}}
 
 
 async def find(session: Session, name: str) -> Profile:

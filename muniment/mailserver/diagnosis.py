@@ -8,10 +8,11 @@ import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from msgspec.structs import replace
 
 from muniment.clock import utc_now
 from muniment.errors import CertificateRejected, MunimentError

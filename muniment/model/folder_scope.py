@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from muniment.errors import Misconfigured
 from muniment.model.expressions import check_expression, expression, is_found
@@ -61,19 +62,33 @@ class FolderPattern:
         return path == plain or path.startswith(f"{plain}/")
 
 
-@dataclass(frozen=True)
-class FolderScope:
+class FolderScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which folders are archived. Without `include`, all are; any exclusion takes precedence.
 
-    `always_exclude`: exclude folders with these roles, and their subfolders. `namespaces`: archive only folders in these
-    namespaces. `sent`: paths of folders for sent mail (MDaemon's special folder), archived as *Sent Items*.
+    `include`, `exclude`: the texts of folder patterns. `always_exclude`: exclude folders with these roles, and their
+    subfolders. `namespaces`: archive only folders in these namespaces. `sent`: paths of folders for sent mail (MDaemon's
+    special folder), archived as *Sent Items*.
     """
 
-    include: tuple[FolderPattern, ...] = ()
-    exclude: tuple[FolderPattern, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     always_exclude: frozenset[FolderRole] = frozenset(FolderRole)
     namespaces: frozenset[Namespace] = frozenset({Namespace.PERSONAL})
     sent: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in (*self.include, *self.exclude):
+            FolderPattern.parse(text)
+
+    @property
+    def included(self) -> tuple[FolderPattern, ...]:
+        """The patterns of `include`."""
+        return tuple(map(FolderPattern, self.include))
+
+    @property
+    def excluded(self) -> tuple[FolderPattern, ...]:
+        """The patterns of `exclude`."""
+        return tuple(map(FolderPattern, self.exclude))
 
     def filed(self, path: tuple[str, ...]) -> tuple[str, ...]:
         """Return the path of a folder in the archive."""
@@ -82,27 +97,6 @@ class FolderScope:
             if path[: len(names)] == names:
                 return (SENT_ITEMS, *path[len(names) :])
         return path
-
-    def lists(self) -> dict[str, list[str]]:
-        """Convert to lists of strings, including default values: a later change of defaults must not change stored scopes."""
-        return {
-            "include": [pattern.text for pattern in self.include],
-            "exclude": [pattern.text for pattern in self.exclude],
-            "always_exclude": sorted(self.always_exclude),
-            "namespaces": sorted(self.namespaces),
-            "sent": list(self.sent),
-        }
-
-    @classmethod
-    def of_lists(cls, lists: Mapping[str, Sequence[str]]) -> FolderScope:
-        """Restore a scope from `lists`; Misconfigured if an entry is not a valid pattern."""
-        return cls(
-            include=tuple(map(FolderPattern.parse, lists["include"])),
-            exclude=tuple(map(FolderPattern.parse, lists["exclude"])),
-            always_exclude=frozenset(map(FolderRole, lists["always_exclude"])),
-            namespaces=frozenset(map(Namespace, lists["namespaces"])),
-            sent=tuple(lists.get("sent", ())),
-        )
 
 
 #: The scope of a profile that specifies none.

@@ -1,10 +1,17 @@
-"""Profiles: what to archive, from where and how."""
+"""Profiles: what to archive, from where and how.
+
+`ProfileSettings` is the one definition of what an administrator can say in a profile. The database stores it as one
+document; TOML files, JSON answers, the audit log and `profile edit --set` are made from its fields.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec.structs import force_setattr, replace
 
 from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
@@ -57,27 +64,36 @@ class Access(StrEnum):
         return 993 if self.is_implicit_tls else 143
 
 
-#: A change between these is a change of protection, not of the server.
+#: A change from one of these ports to another changes the protection, not the server.
 _USUAL_PORTS = (143, 993, 110, 995)
 
 
-@dataclass(frozen=True)
-class Server:
-    """A mail server and how to reach it; `timeout_seconds` bounds connecting and each answer."""
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mail server and how to reach it.
+
+    `port` 0 becomes the default port of the access. `timeout_seconds` limits connecting and each answer. `kind`: the
+    name of a `ServerKind`.
+    """
 
     host: str
-    port: int
-    access: Access
+    port: int = 0
+    access: Access = Access.IMAP_SSL
     accept_all_certificates: bool = False
     timeout_seconds: float = 60.0
+    kind: str = GENERIC.name
+
+    def __post_init__(self) -> None:
+        ServerKind.parse(self.kind)
+        if not self.port:
+            force_setattr(self, "port", self.access.default_port)
 
     @property
     def name(self) -> str:
-        """What one mail server is called wherever it is reached: `host`, or `host:port` for an unusual port."""
+        """The name of the mail server, the same for every access: `host`, or `host:port` for an unusual port."""
         return server_name(self.host, self.port)
 
     def at(self, place: str) -> Server:
-        """Return the server at `host` or `host:port`, reached in the same way; itself where no place is named."""
+        """Return the server at `host` or `host:port`, reached in the same way; the same server for an empty place."""
         if not place:
             return self
         host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdigit() else (place, "", "")
@@ -89,41 +105,104 @@ def server_name(host: str, port: int) -> str:
     return host.lower() if port in _USUAL_PORTS else f"{host.lower()}:{port}"
 
 
-@dataclass(frozen=True)
-class Profile:
-    """An archiving profile without its secret.
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of a profile whose fields are left out while they have their defaults."""
 
-    `login` None: the first way of the server's kind that the server offers. `identity`: what a privileged login calls
-    a mailbox.
+
+class Login(_Table, frozen=True, kw_only=True):
+    """How to log in.
+
+    `method`: the text of a `LoginMethod`; empty: the first method of the server's kind that the server offers.
+    `identity`: what a privileged login calls a mailbox; None: as usual for the server's kind.
     """
 
-    id: int
+    user: str = ""
+    method: str = ""
+    identity: Identity | None = None
+
+    def __post_init__(self) -> None:
+        if self.method:
+            LoginMethod.parse(self.method)
+
+
+class MailboxScope(_Table, frozen=True, kw_only=True):
+    """Which users a master profile archives, if it names no mailboxes.
+
+    `all`: every user with an address, under the primary address, except `but_not` (names or addresses, in lower case).
+    `sync_directory`: users are synchronised with a directory before each run.
+    """
+
+    all: bool = False
+    but_not: tuple[str, ...] = ()
+    sync_directory: bool = False
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "but_not", tuple(sorted({name.lower() for name in self.but_not})))
+
+
+class CsvMailbox(_Table, frozen=True, kw_only=True):
+    """One mailbox of a csv profile. Its password is in no document."""
+
+    user: str
+    address: str
+    login: str
+    server: str = ""
+
+
+class Mailboxes(MailboxScope, frozen=True, kw_only=True):
+    """The mailboxes of a profile.
+
+    `addresses`: those that a master profile names. `archive`, `address`: the user and the root folder of a single or
+    multidrop profile; empty: as the login. `csv`: those of a csv profile.
+    """
+
+    addresses: tuple[str, ...] = ()
+    archive: str = ""
+    address: str = ""
+    csv: tuple[CsvMailbox, ...] = ()
+
+
+class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an administrator says in a profile, except secrets and the mailboxes that it names one by one.
+
+    `max_jobs`: mailboxes archived at the same time. `allow_same_mailbox`: do not fail when two names open the same
+    mailbox. `no_master_mailbox`: the privileged user has no mailbox of its own, so do not look at it.
+    """
+
     name: str
     kind: ProfileKind
+    max_jobs: int = 10
+    allow_same_mailbox: bool = False
+    no_master_mailbox: bool = False
     server: Server
-    login: LoginMethod | None
-    user: str
-    all_mailboxes: bool  # master only: every user with an address, primary address first
-    max_jobs: int  # MailStore: maximum number of archiving jobs executed simultaneously
-    allow_same_mailbox: bool  # do not stop when two names open the same mailbox
-    no_master_mailbox: bool  # the privileged user has no mailbox of its own: do not look for it
-    server_kind: ServerKind = GENERIC
-    identity: Identity = Identity.ADDRESS
+    login: Login = Login()
     folders: FolderScope = USUAL
-    except_users: tuple[str, ...] = ()  # with all_mailboxes: left out; names or addresses, in lower case
-    sync_directory: bool = False  # with all_mailboxes: users are synchronised with a directory before each run
+    mailboxes: MailboxScope = MailboxScope()
     filter: MailFilter = EVERY_MESSAGE
     deletion: DeletionRule = NO_DELETION
     schedule: Schedule = BY_HAND
     multidrop: Multidrop = USUAL_MULTIDROP
-    due: datetime | None = None  # when it runs next by itself, in UTC
-    schedule_error: str = ""  # why it could not the last time
+
+    @property
+    def user(self) -> str:
+        """The user that logs in; empty for csv profiles."""
+        return self.login.user
+
+    @property
+    def server_kind(self) -> ServerKind:
+        """What is known about the kind of the server."""
+        return ServerKind.parse(self.server.kind)
+
+    @property
+    def identity(self) -> Identity:
+        """What a privileged login calls a mailbox."""
+        return self.login.identity or self.server_kind.identity
 
     @property
     def logins(self) -> tuple[LoginMethod, ...]:
-        """The ways of logging in, in the order in which they are tried."""
-        if self.login is not None:
-            return (self.login,)
+        """The login methods, in the order in which they are tried."""
+        if self.login.method:
+            return (LoginMethod.parse(self.login.method),)
         return self.server_kind.logins if self.kind is ProfileKind.MASTER else (LoginMethod(LoginKind.LOGIN),)
 
     @property
@@ -133,12 +212,50 @@ class Profile:
 
     @property
     def may_open_master_mailbox(self) -> bool:
-        """Whether a login that went astray could end in a mailbox of the privileged user's own."""
+        """Whether a login that the server misunderstands could open a mailbox of the privileged user."""
         return self.is_privileged and self.server_kind.may_open_own and not self.no_master_mailbox
+
+
+class ProfileDocument(ProfileSettings, frozen=True, kw_only=True):
+    """A whole profile without its secrets, as `profile export` prints it."""
+
+    mailboxes: Mailboxes = Mailboxes()
+
+
+class Profile(ProfileSettings, frozen=True, kw_only=True):
+    """A stored profile without its secrets.
+
+    `due`: when it runs next on its schedule, in UTC. `schedule_error`: why the last scheduled run did not start.
+    """
+
+    id: int
+    due: datetime | None = None
+    schedule_error: str = ""
+
+    @classmethod
+    def of(cls, document: ProfileDocument, *, id: int, due: datetime | None) -> Profile:  # noqa: A002 - the field
+        """Return the profile that was stored from a document."""
+        scope = MailboxScope(**shared_fields(document.mailboxes, MailboxScope))
+        return cls(**{**shared_fields(document, ProfileSettings), "mailboxes": scope}, id=id, due=due)
+
+    @property
+    def all_mailboxes(self) -> bool:
+        """Whether it archives every user with an address."""
+        return self.mailboxes.all
+
+    @property
+    def except_users(self) -> tuple[str, ...]:
+        """The users that a profile of all users leaves out."""
+        return self.mailboxes.but_not
+
+    @property
+    def sync_directory(self) -> bool:
+        """Whether users are synchronised with a directory before each run."""
+        return self.mailboxes.sync_directory
 
     @property
     def warnings(self) -> list[str]:
-        """What must be seen wherever the profile or its runs are shown."""
+        """What an administrator must see wherever the profile or its runs are shown."""
         accepted = self.server.accept_all_certificates and self.server.access.is_protected
         warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
         if self.deletion:
@@ -147,3 +264,8 @@ class Profile:
         if self.schedule_error:
             warnings.append(f"could not run as scheduled: {self.schedule_error}")
         return warnings
+
+
+def shared_fields(struct: msgspec.Struct, base: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the fields of a struct that a base of its class has, too."""
+    return {name: getattr(struct, name) for name in base.__struct_fields__}

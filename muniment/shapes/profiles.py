@@ -1,54 +1,105 @@
-"""JSON of profiles."""
+"""JSON of profiles: every field of `ProfileSettings` is a key, so a new field needs no change here."""
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
 import msgspec
 
-from muniment.services.profiles.profile_document import (
+from muniment.model.profile import (
+    Login,
+    MailboxScope,
+    Profile,
     ProfileDocument,
-    to_builtins,
+    ProfileSettings,
+    Server,
 )
+from muniment.services.profiles.profile_document import to_builtins
 from muniment.services.profiles.submit_profile import ProfileSummary
 from muniment.shapes.values import utc
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 
+#: Tables whose fields are keys of the profile itself, and fields whose keys have another name there.
+_FLAT: dict[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
+    "server": (Server, {"kind": "server_kind"}),
+    "login": (Login, {"method": "logins"}),
+    "mailboxes": (MailboxScope, {"all": "all_mailboxes", "but_not": "except_users"}),
+}
+
+
+def _listing(**keys: str) -> Callable[[_F], _F]:
+    """Return a decorator that inserts lists of keys into a docstring; docs/reference/cli.md is generated from it."""
+
+    def fill(function: _F) -> _F:
+        for name, text in keys.items():
+            function.__doc__ = (function.__doc__ or "").replace(f"<{name}>", text)
+        return function
+
+    return fill
+
+
+def _keys(kind: type[msgspec.Struct], names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the keys of a struct's JSON: `name`, `list[]`, `table{key, …}`."""
+    hints = typing.get_type_hints(kind)
+    return [(names or {}).get(name, name) + _inside(hints[name]) for name in kind.__struct_fields__]
+
+
+def _inside(hint: Any) -> str:
+    if typing.get_origin(hint) in {tuple, frozenset}:
+        inner = typing.get_args(hint)[0]
+        return f"[{_inside(inner)}]"
+    is_table = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    return f"{{{', '.join(_keys(hint))}}}" if is_table else ""
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
+def _flat_keys() -> list[str]:
+    hints = typing.get_type_hints(ProfileSettings)
+    found = []
+    for name in ProfileSettings.__struct_fields__:
+        found += _keys(*_FLAT[name]) if name in _FLAT else [name + _inside(hints[name])]
+    return [key.replace("logins", "logins[]") for key in found]
+
+
+@_listing(fields=_quoted(_flat_keys()))
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
-    """`id`, `name`, `kind`, `host`, `port`, `access`, `accept_all_certificates`, `timeout_seconds`, `server_kind`,
-    `logins[]` (in the order in which they are tried), `identity` (null without a privileged login), `user` (null for
-    csv), `all_mailboxes`, `except_users[]`, `sync_directory`, `mailboxes` (number of mailboxes),
-    `folders{include[], exclude[], always_exclude[], namespaces[], sent[]}`, `max_jobs`, `allow_same_mailbox`,
-    `no_master_mailbox`, `filter{…}`, `deletion{…}`, `schedule{…}` and `multidrop{…}` as in `profile export` (without
-    fields that have their default value), `due` (next scheduled run, or null), `warnings[]`.
+    """`id`, <fields>, `mailboxes` (number of mailboxes), `due` (next scheduled run, or null), `warnings[]`. `logins` are in
+    the order in which they are tried; `identity` is null without a privileged login, `user` is null for csv. `filter`,
+    `deletion`, `schedule` and `multidrop` are without fields that have their default value.
     """
-    profile, server = summary.profile, summary.profile.server
+    profile = summary.profile
     return {
         "id": profile.id,
-        "name": profile.name,
-        "kind": profile.kind.value,
-        "host": server.host,
-        "port": server.port,
-        "access": server.access.value,
-        "accept_all_certificates": server.accept_all_certificates,
-        "timeout_seconds": server.timeout_seconds,
-        "server_kind": profile.server_kind.name,
+        **_settings(profile),
         "logins": [str(method) for method in profile.logins],
         "identity": profile.identity.value if profile.is_privileged else None,
         "user": profile.user or None,
-        "all_mailboxes": profile.all_mailboxes,
-        "except_users": list(profile.except_users),
-        "sync_directory": profile.sync_directory,
         "mailboxes": summary.mailboxes,
-        "folders": profile.folders.lists(),
-        "max_jobs": profile.max_jobs,
-        "allow_same_mailbox": profile.allow_same_mailbox,
-        "no_master_mailbox": profile.no_master_mailbox,
-        "filter": msgspec.to_builtins(profile.filter),
-        "deletion": msgspec.to_builtins(profile.deletion),
         "due": utc(profile.due),
-        "schedule": msgspec.to_builtins(profile.schedule),
-        "multidrop": msgspec.to_builtins(profile.multidrop),
         "warnings": profile.warnings,
     }
+
+
+def _settings(profile: Profile) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in ProfileSettings.__struct_fields__:
+        value = getattr(profile, name)
+        if name in _FLAT:
+            kind, names = _FLAT[name]
+            found |= {names.get(key, key): _plain(getattr(value, key)) for key in kind.__struct_fields__}
+        else:
+            found[name] = _plain(value)
+    return found
+
+
+def _plain(value: object) -> object:
+    return msgspec.to_builtins(value, order="deterministic")
 
 
 def removed_shape(name: str) -> dict[str, object]:
@@ -56,13 +107,9 @@ def removed_shape(name: str) -> dict[str, object]:
     return {"profile": name, "removed": True}
 
 
+@_listing(fields=_quoted(_keys(ProfileDocument)))
 def export_shape(document: ProfileDocument) -> dict[str, object]:
-    """`name`, `kind`, `max_jobs`, `allow_same_mailbox`, `no_master_mailbox`, `server{host, kind, port, access,
-    accept_all_certificates, timeout_seconds}`, `login{user, method, identity}`, `folders{include[], exclude[],
-    always_exclude[], namespaces[], sent[]}`, `mailboxes{all, but_not[], sync_directory, addresses[], archive, address,
-    csv[{user, address, login, server}]}`, `filter{older_than, newer_than, since, before, read, larger_than, smaller_than,
-    sender[], recipient[], subject[]}`, `deletion{after, flagged, without_uidplus}`, `schedule{run, zone, windows[]}`,
-    `multidrop{recipients[], senders[], journal, inbox, sent, unknown, catch_all, catch_all_folder}` (without fields that
-    are empty or have their default value).
+    """<fields>. `login`, `mailboxes`, `filter`, `deletion`, `schedule` and `multidrop` are without fields that are empty or
+    have their default value.
     """
     return to_builtins(document)

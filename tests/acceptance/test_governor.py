@@ -9,11 +9,12 @@ from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret
 from muniment.services.operating.show_governor import show_governor
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from tests.support.imap_script import Script
 from tests.support.imap_server import ImapServer, running_imap_server
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 from tests.support.proof import begin, finish
 from tests.support.scripted import mailbox
 from tests.support.system import System, system
@@ -45,7 +46,7 @@ def fleet(**environ: str) -> Iterator[System]:
 
 async def archive_all(resources: Resources, server: ImapServer) -> None:
     """Archive every mailbox once, with more jobs at once than the server allows connections."""
-    request = ProfileRequest(
+    request = profile_request(
         name="everybody",
         kind=ProfileKind.MASTER,
         server=Server(server.host, server.port, Access.IMAP, timeout_seconds=20.0),

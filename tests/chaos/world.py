@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import asyncpg
+from msgspec import structs
 
 from muniment.demo.mail import generate_addresses
 from muniment.embedded import endpoints
-from muniment.model.profile import Access
+from muniment.model.profile import Access, Mailboxes
 from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
 from muniment.services.resources import Resources
 from tests.chaos.clock import Clock
@@ -81,14 +82,16 @@ class World:
     def _profile(self, name: str, addresses: list[str]) -> ProfileRequest:
         profile = self.source.profile(name)
         is_plain = name == "plain"
-        server = replace(
-            profile.server,
+        document = profile.document
+        server = structs.replace(
+            document.server,
             port=self.plain.port if is_plain else self.tls.port,
             access=Access.IMAP if is_plain else Access.IMAP_SSL,
             accept_all_certificates=True,
             timeout_seconds=_TIMEOUT_SECONDS,
         )
-        return replace(profile, server=server, mailboxes=addresses)
+        boxes = Mailboxes(addresses=tuple(addresses))
+        return replace(profile, document=structs.replace(document, server=server, mailboxes=boxes))
 
 
 @asynccontextmanager

@@ -18,10 +18,11 @@ from muniment.model.profile import Access, ProfileKind, Server
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.operating.check_installation import check_installation
 from muniment.services.operating.reset_key import reset_key
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 from tests.support.services import fresh_database
 
 
@@ -72,7 +73,7 @@ async def test_reset_forgets_passwords_and_takes_the_present_key(database: Datab
     """After `key reset` the new key is right, the old one wrong, and no password is left that nobody can read."""
     old, new = box(tmp_path / "old"), box(tmp_path / "new")
     await check_installation(database, old)
-    request = ProfileRequest(
+    request = profile_request(
         "one", ProfileKind.SINGLE, Server("host", 1, Access.IMAP), user="ann@example.com", password=Secret("x")
     )
     summary = await submit_profile(ADMIN, replace(_resources(database), secrets=old), request)

@@ -27,7 +27,7 @@ from muniment.services.access.principal import Principal
 from muniment.services.archiving.run_slice import SliceEnd
 from muniment.services.archiving.run_slices import run_slices
 from muniment.services.indexing.drain_outbox import drain_outbox
-from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
+from muniment.services.profiles.submit_profile import ProfileSummary, submit_profile
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import RunReport, show_run, start_run
@@ -35,6 +35,7 @@ from muniment.services.runs.tick import pump_runs
 from muniment.services.searching.search_messages import Found, Hit, Search, search_messages
 from muniment.settings import Settings
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 
 #: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.
 Contents = dict[tuple[str, ...], Counter[str]]
@@ -64,16 +65,16 @@ class Harness:
 
     async def submit(self, name: str, host: str, port: int, **changes: Any) -> ProfileSummary:
         """Add a master profile (plain IMAP, SASL PLAIN with authorization identity), changed as told."""
-        request = ProfileRequest(
-            name=name,
-            kind=ProfileKind.MASTER,
-            server=Server(host, port, Access.IMAP, timeout_seconds=20.0),
-            login=LoginMethod.parse("plain-authzid"),
-            user="archiver",
-            password=Secret("master"),
-            folders=EVERYTHING,
-        )
-        return await submit_profile(ADMIN, self.resources, replace(request, **changes))
+        usual = {
+            "name": name,
+            "kind": ProfileKind.MASTER,
+            "server": Server(host, port, Access.IMAP, timeout_seconds=20.0),
+            "login": LoginMethod.parse("plain-authzid"),
+            "user": "archiver",
+            "password": Secret("master"),
+            "folders": EVERYTHING,
+        }
+        return await submit_profile(ADMIN, self.resources, profile_request(**{**usual, **changes}))
 
     async def archive(self, profile: str) -> RunReport:
         """Run a profile to its end and index what it archived."""

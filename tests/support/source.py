@@ -20,6 +20,7 @@ from muniment.secrecy import Secret
 from muniment.services.profiles.submit_profile import ProfileRequest
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Contents
+from tests.support.profiles import profile_request
 
 _INBOX = ("INBOX",)
 _ATTIC = "Attic"
@@ -60,7 +61,7 @@ class Source:
 
     def profile(self, name: str, *, max_jobs: int = 8) -> ProfileRequest:
         """Return a master profile for all mailboxes."""
-        return ProfileRequest(
+        return profile_request(
             name=name,
             kind=ProfileKind.MASTER,
             server=Server("127.0.0.1", self.dovecot.port, Access.IMAP, timeout_seconds=20.0),

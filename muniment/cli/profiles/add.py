@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,13 @@ from muniment.cli.kit.errors import warn
 from muniment.cli.kit.names import Address, Name, read_addresses, read_lines
 from muniment.cli.kit.output import console, plural, print_warnings
 from muniment.cli.kit.passwords import read_password
-from muniment.cli.profiles.options import (
-    FolderOptions,
-    ServerOptions,
-    folder_options,
-    limit_options,
-    read_file,
-    scope_from,
-    server_from,
-    server_options,
-    token_options,
-    token_source,
-)
-from muniment.cli.profiles.rule_options import (
-    MultidropOptions,
-    RuleOptions,
-    deletion_from,
-    filter_from,
-    multidrop_from,
-    multidrop_options,
-    rule_options,
-    schedule_from,
-)
+from muniment.cli.profiles.fields import document_from, field_options, sets
+from muniment.cli.profiles.options import FOLDERS, LIMITS, SERVER, check_server, read_file, token_options, token_source
+from muniment.cli.profiles.rule_options import MULTIDROP, RULES, check_rules, rule_defaults
 from muniment.errors import Misconfigured
 from muniment.model.login import Identity, LoginKind, LoginMethod
 from muniment.model.multidrop import USUAL_MULTIDROP
-from muniment.model.profile import ProfileKind
+from muniment.model.profile import ProfileDocument, ProfileKind
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.profiles.submit_profile import FITTING_LOGINS, ProfileRequest, ProfileSummary, submit_profile
@@ -49,27 +31,24 @@ _ALL = "all"
 
 
 @dataclass(frozen=True)
-class Options(ServerOptions, FolderOptions, RuleOptions, MultidropOptions):
-    """What was typed; the names are those of the options."""
+class _Given:
+    """The options that are checked against each other, and those that set no field of a profile."""
 
-    name: str
     kind: str
     user: str | None
     password_file: Path | None
     password_stdin: bool
     login: LoginMethod | None
+    server_kind: str
+    identity: str | None
     mailboxes: str | None
     except_: Path | None
     sync_directory: bool
     csv: Path | None
     archive: str | None
     address: str | None
-    allow_same_mailbox: bool
-    no_master_mailbox: bool
-    identity: str | None
     token_file: Path | None
     token_command: str | None
-    replace: bool
 
 
 class _Login(click.ParamType[LoginMethod]):
@@ -82,34 +61,94 @@ class _Login(click.ParamType[LoginMethod]):
             self.fail(f"{error}. {error.hint}", param, ctx)
 
 
-@click.command("add")
-@click.argument("name", type=Name())
-@click.option(
+_KIND = sets(
+    "kind",
     "--kind",
     type=click.Choice([kind.value for kind in ProfileKind]),
     required=True,
     help="master: many mailboxes, one privileged login. csv: many mailboxes, each with its own login. single: one "
     "mailbox. multidrop: one mailbox that collects the mail of many users.",
 )
-@server_options
-@click.option(
-    "--user", metavar="USER", help="master: the privileged user. single and multidrop: the login of the mailbox."
+_USER = sets(
+    "login.user",
+    "--user",
+    metavar="USER",
+    help="master: the privileged user. single and multidrop: the login of the mailbox.",
 )
+_LOGIN = [
+    sets(
+        "login.method",
+        "--login",
+        value=str,
+        type=_Login(),
+        help="Login method. master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' "
+        "(LOGIN with a name built from both), x-masterauth (Kerio) or proxyauth (Sun). single: login, or xoauth2 with an "
+        "access token. Default for master: the first method of --server-kind that the server offers; otherwise: login.",
+    ),
+    sets(
+        "login.identity",
+        "--identity",
+        type=click.Choice([identity.value for identity in Identity]),
+        help="master: how the login names a mailbox: by its address, by the user's name, or by the part before the @. "
+        "Default: depends on --server-kind.",
+    ),
+]
+_USERS = [
+    sets(
+        "mailboxes.but_not",
+        "--except",
+        "except_",
+        value=read_lines,
+        type=_FILE,
+        help="master, with --mailboxes all: file of users to leave out, one name or address per line.",
+    ),
+    sets(
+        "mailboxes.sync_directory",
+        "--sync-directory",
+        is_flag=True,
+        help="master, with --mailboxes all: synchronise the users with a directory before each run.",
+    ),
+]
+_ARCHIVE = [
+    sets(
+        "mailboxes.archive",
+        "--archive",
+        type=Name(),
+        metavar="USER",
+        help="single: user whose archive receives the mail; created if unknown. Default: a user named like the login.",
+    ),
+    sets(
+        "mailboxes.address",
+        "--address",
+        type=Address(),
+        help="single: name of the mailbox's root folder in the archive. multidrop: address of the mailbox itself, which "
+        "belongs to no user. Default: the login.",
+    ),
+]
+_SAFETY = [
+    sets(
+        "allow_same_mailbox",
+        "--allow-same-mailbox",
+        is_flag=True,
+        help="Continue if the server opens the same mailbox under two names.",
+    ),
+    sets(
+        "no_master_mailbox",
+        "--no-master-mailbox",
+        is_flag=True,
+        help="master: USER has no mailbox of its own. Without this option, every mailbox is compared with USER's mailbox.",
+    ),
+]
+#: Every option of `profile add` that sets a field.
+FIELDS = [_KIND, *SERVER, _USER, *_LOGIN, *_USERS, *_ARCHIVE, *FOLDERS, *RULES, *MULTIDROP, *LIMITS, *_SAFETY]
+
+
+@click.command("add")
+@click.argument("name", type=Name())
+@field_options([_KIND, *SERVER, _USER])
 @click.option("--password-file", type=_FILE, help="File that contains only the password.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option(
-    "--login",
-    type=_Login(),
-    help="Login method. master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' "
-    "(LOGIN with a name built from both), x-masterauth (Kerio) or proxyauth (Sun). single: login, or xoauth2 with an "
-    "access token. Default for master: the first method of --server-kind that the server offers; otherwise: login.",
-)
-@click.option(
-    "--identity",
-    type=click.Choice([identity.value for identity in Identity]),
-    help="master: how the login names a mailbox: by its address, by the user's name, or by the part before the @. "
-    "Default: depends on --server-kind.",
-)
+@field_options(_LOGIN)
 @token_options
 @click.option(
     "--mailboxes",
@@ -117,47 +156,14 @@ class _Login(click.ParamType[LoginMethod]):
     help="master: the mailboxes to archive. `all`: the primary address of every user (default). FILE: one address per "
     "line; users are created for unknown addresses.",
 )
-@click.option(
-    "--except",
-    "except_",
-    type=_FILE,
-    help="master, with --mailboxes all: file of users to leave out, one name or address per line.",
-)
-@click.option(
-    "--sync-directory",
-    is_flag=True,
-    help="master, with --mailboxes all: synchronise the users with a directory before each run.",
-)
+@field_options(_USERS)
 @click.option(
     "--csv",
     type=_FILE,
     help="csv: file with a header line and the columns login, password, [address], [user] in this order. A fifth column "
     "named host or server gives the mail server of mailboxes that are on a different server.",
 )
-@click.option(
-    "--archive",
-    type=Name(),
-    metavar="USER",
-    help="single: user whose archive receives the mail; created if unknown. Default: a user named like the login.",
-)
-@click.option(
-    "--address",
-    type=Address(),
-    help="single: name of the mailbox's root folder in the archive. multidrop: address of the mailbox itself, which "
-    "belongs to no user. Default: the login.",
-)
-@folder_options
-@rule_options
-@multidrop_options
-@limit_options
-@click.option(
-    "--allow-same-mailbox", is_flag=True, help="Continue if the server opens the same mailbox under two names."
-)
-@click.option(
-    "--no-master-mailbox",
-    is_flag=True,
-    help="master: USER has no mailbox of its own. Without this option, every mailbox is compared with USER's mailbox.",
-)
+@field_options([*_ARCHIVE, *FOLDERS, *RULES, *MULTIDROP, *LIMITS, *_SAFETY])
 @click.option("--replace", is_flag=True, help="Change the existing profile NAME. Archived mail is kept.")
 def add(**options: Any) -> None:
     """Create the profile NAME.
@@ -165,48 +171,40 @@ def add(**options: Any) -> None:
     The password is read from a file, from standard input or from a prompt, and is stored encrypted. This command
     archives nothing: run `muniment profile test NAME` to test the login and `muniment profile run NAME` to archive.
     """
-    given = Options(**options)
-    request = request_from(given)
-    summary = call(submit_profile, request, change=given.replace)
-    report_profile(summary, "changed" if given.replace else "added")
+    summary = call(submit_profile, request_from(options), change=options["replace"])
+    report_profile(summary, "changed" if options["replace"] else "added")
 
 
-def request_from(given: Options) -> ProfileRequest:
+def request_from(options: Mapping[str, Any]) -> ProfileRequest:
     """Convert the options to a request, including the password.
 
     Raises UsageError if the options do not match the kind or each other, Misconfigured if a file is invalid.
     """
+    given = _Given(**{field.name: options[field.name] for field in fields(_Given)})
     kind = ProfileKind(given.kind)
     _check(given, kind)
-    names_mailboxes = given.mailboxes is not None and given.mailboxes != _ALL
-    return ProfileRequest(
-        name=given.name,
-        kind=kind,
-        server=server_from(given),
-        login=given.login,
-        user=given.user or "",
-        # Read files first: report an invalid line before prompting for the password.
-        mailboxes=read_addresses(Path(given.mailboxes)) if names_mailboxes and given.mailboxes else None,
-        except_users=read_lines(given.except_) if given.except_ else (),
-        sync_directory=given.sync_directory,
-        csv=read_file(given.csv) if given.csv else None,
-        archive=given.archive,
-        address=given.address,
-        max_jobs=given.max_jobs,
-        allow_same_mailbox=given.allow_same_mailbox,
-        no_master_mailbox=given.no_master_mailbox,
-        server_kind=ServerKind.parse(given.server_kind),
-        identity=Identity(given.identity) if given.identity else None,
-        folders=scope_from(given),
-        filter=filter_from(given),
-        deletion=deletion_from(given),
-        schedule=schedule_from(given),
-        multidrop=multidrop_from(given),
-        password=_password(given, kind),
-    )
+    check_server(options)
+    check_rules(options)
+    # Read files first: report an invalid line before prompting for the password.
+    values = {"name": options["name"], "mailboxes": _mailboxes(given, kind), **rule_defaults(options)}
+    document = document_from(FIELDS, options, values)
+    _check_multidrop(document)
+    csv = read_file(given.csv) if given.csv else None
+    return ProfileRequest(document, _password(given, kind), csv)
 
 
-def _check(given: Options, kind: ProfileKind) -> None:
+def _mailboxes(given: _Given, kind: ProfileKind) -> dict[str, object]:
+    if given.mailboxes is None or given.mailboxes == _ALL:
+        return {"all": kind is ProfileKind.MASTER}
+    return {"addresses": read_addresses(Path(given.mailboxes))}
+
+
+def _check_multidrop(document: ProfileDocument) -> None:
+    if document.kind is not ProfileKind.MULTIDROP and document.multidrop != USUAL_MULTIDROP:
+        raise click.UsageError(f"A {document.kind} profile does not support the multidrop options: omit them.")
+
+
+def _check(given: _Given, kind: ProfileKind) -> None:
     """Raise UsageError for options that the kind does not support and for missing required ones."""
     fitting = {"mailboxes": ProfileKind.MASTER, "identity": ProfileKind.MASTER, "csv": ProfileKind.CSV}
     fitting["archive"] = ProfileKind.SINGLE
@@ -227,13 +225,11 @@ def _check(given: Options, kind: ProfileKind) -> None:
         raise click.UsageError(f"--kind {kind} requires --user: {whose}.")
     if given.login and given.login.kind.is_privileged != (kind is ProfileKind.MASTER):
         raise click.UsageError(f"--login {given.login} does not work with --kind {kind}. {FITTING_LOGINS[kind]}")
-    if kind is not ProfileKind.MULTIDROP and multidrop_from(given) != USUAL_MULTIDROP:
-        raise click.UsageError(f"A {kind} profile does not support the multidrop options: omit them.")
     _check_token(given)
     _check_mailboxes(given, kind)
 
 
-def _check_mailboxes(given: Options, kind: ProfileKind) -> None:
+def _check_mailboxes(given: _Given, kind: ProfileKind) -> None:
     names_file = given.mailboxes not in {None, _ALL}
     if given.sync_directory and (kind is not ProfileKind.MASTER or names_file):
         raise click.UsageError("--sync-directory requires --kind master and --mailboxes all.")
@@ -245,13 +241,13 @@ def _check_mailboxes(given: Options, kind: ProfileKind) -> None:
         raise click.UsageError(f"--mailboxes {given.mailboxes}: no such file. Specify a file, or `all`.")
 
 
-def _needs_no_user(given: Options) -> bool:
+def _needs_no_user(given: _Given) -> bool:
     """Whether the login uses only a master password, without a user name."""
     logins = (given.login,) if given.login else ServerKind.parse(given.server_kind).logins
     return given.kind == ProfileKind.MASTER and logins[0].kind is LoginKind.X_MASTERAUTH
 
 
-def _check_token(given: Options) -> None:
+def _check_token(given: _Given) -> None:
     sources = [given.token_file, given.token_command]
     if given.login is None or given.login.kind is not LoginKind.XOAUTH2:
         if any(sources):
@@ -262,7 +258,7 @@ def _check_token(given: Options) -> None:
         raise click.UsageError("--login xoauth2 uses an access token, not a password: omit --password-….")
 
 
-def _password(given: Options, kind: ProfileKind) -> Secret:
+def _password(given: _Given, kind: ProfileKind) -> Secret:
     if kind is ProfileKind.CSV:
         return Secret("")
     token = token_source(given.token_file, given.token_command)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.names import Name, is_address, read_addresses
@@ -14,18 +15,10 @@ from muniment.cli.kit.passwords import read_password
 from muniment.cli.profiles.add import report_profile
 from muniment.cli.profiles.options import read_file, token_options, token_source
 from muniment.errors import Misconfigured
-from muniment.model.profile import ProfileKind
+from muniment.model.profile import Mailboxes, ProfileDocument, ProfileKind
 from muniment.secrecy import Secret
 from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
-from muniment.services.profiles.profile_document import (
-    MailboxesTable,
-    ProfileDocument,
-    from_builtins,
-    from_toml,
-    to_builtins,
-    to_toml,
-    with_change,
-)
+from muniment.services.profiles.profile_document import from_toml, to_toml, with_change
 from muniment.shapes.profiles import export_shape
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -66,13 +59,13 @@ def edit(
     Fields that you do not set keep their values, including the password. Archived mail is not affected.
     """
     old = call_with_database_only(export_profile, name)
-    new = from_builtins(to_builtins(old))
+    new = old
     for change in changes:
         new = _changed(new, change)
     if mailboxes is not None:
         if old.kind is not ProfileKind.MASTER:
             raise click.UsageError(f"--mailboxes requires a master profile; {name} is a {old.kind} profile.")
-        new.mailboxes = MailboxesTable(addresses=read_addresses(mailboxes))
+        new = replace(new, mailboxes=Mailboxes(addresses=tuple(read_addresses(mailboxes))))
     token = token_source(token_file, token_command)
     has_password = password_file is not None or password_stdin
     if not (changes or mailboxes or csv or has_password or token):
@@ -125,7 +118,7 @@ def import_(
     The password is read from a file, from standard input or from a prompt, as for `profile add`.
     """
     document = from_toml(_text_of(file))
-    document.name = name or Name().convert(document.name, None, None)
+    document = replace(document, name=name or Name().convert(document.name, None, None))
     _check(document)
     password = token_source(token_file, token_command) or Secret("")
     if document.kind is not ProfileKind.CSV and not password:

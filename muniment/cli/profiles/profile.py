@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.errors import warn
@@ -28,13 +27,11 @@ from muniment.cli.kit.output import (
 )
 from muniment.cli.profiles.add import add
 from muniment.cli.profiles.edit import edit, export, import_
+from muniment.cli.profiles.facts import profile_facts
 from muniment.cli.profiles.findings import print_findings
 from muniment.cli.profiles.forecast import show_forecast
 from muniment.cli.profiles.login_table import show_checks
 from muniment.cli.runs.follow import follow
-from muniment.model.folder_scope import FolderScope
-from muniment.model.login import Identity
-from muniment.model.profile import Profile, ProfileKind
 from muniment.services.doctor.check_logins import check_profile
 from muniment.services.doctor.probe_profile import probe_profile
 from muniment.services.doctor.show_folders import show_folders
@@ -90,7 +87,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json(profile_shape(summary))
         return
-    print_facts(_facts(summary))
+    print_facts(profile_facts(summary))
     print_warnings(summary.profile.warnings)
 
 
@@ -238,67 +235,3 @@ def _row(summary: ProfileSummary) -> tuple[str, ...]:
         number(found.max_jobs),
         local_minute(found.due) if found.due else "manual",
     )
-
-
-def _facts(summary: ProfileSummary) -> list[tuple[str, str]]:
-    found, server = summary.profile, summary.profile.server
-    everybody = " (primary address of every user)" if found.all_mailboxes else ""
-    if found.except_users:
-        everybody = f" (primary address of every user except {', '.join(found.except_users)})"
-    user = "from the CSV file" if found.kind is ProfileKind.CSV else f"{found.user} (password stored encrypted)".strip()
-    facts = [
-        ("profile", found.name),
-        ("kind", found.kind.value),
-        ("server", f"{server.host}:{server.port}"),
-        ("access", server.access.value),
-        ("server kind", found.server_kind.title),
-        ("login", " or ".join(map(str, found.logins))),
-        ("user", user),
-        ("mailboxes", plural(summary.mailboxes, "mailbox") + everybody),
-        *_scope_facts(found.folders),
-        *_rule_facts(found),
-        ("next run", local_time(found.due) if found.due else "manual"),
-        ("max. jobs", number(found.max_jobs)),
-        ("timeout", f"{server.timeout_seconds:g} s"),
-    ]
-    if found.is_privileged and found.identity is not Identity.ADDRESS:
-        facts.append(("mailbox names", f"by {found.identity}"))
-    if found.allow_same_mailbox:
-        facts.append(("same mailbox", "allowed under two names"))
-    if found.no_master_mailbox:
-        facts.append(("master mailbox", f"{found.user} has none"))
-    return facts
-
-
-def _rule_facts(found: Profile) -> list[tuple[str, str]]:
-    facts = [
-        ("only messages", _rule_text(found.filter)),
-        ("deletes", _rule_text(found.deletion) if found.deletion else ""),
-    ]
-    if found.kind is ProfileKind.MULTIDROP:
-        facts.append(("distribution", _rule_text(found.multidrop) or "by the default headers"))
-    schedule = found.schedule
-    facts.append(("schedule", f"{schedule.run} ({schedule.zone})" if schedule.run else ""))
-    facts.append(("windows", f"{', '.join(schedule.windows)} ({schedule.zone})" if schedule.windows else ""))
-    return [(name, text) for name, text in facts if text]
-
-
-def _rule_text(rule: msgspec.Struct) -> str:
-    """Format the fields of a rule that differ from their defaults: `older than 2 years; sender @example.com`."""
-    values: dict[str, object] = msgspec.to_builtins(rule)
-    shown = {
-        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in values.items()
-    }
-    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
-
-
-def _scope_facts(scope: FolderScope) -> list[tuple[str, str]]:
-    names = {
-        "include": "folders",
-        "exclude": "excluded folders",
-        "always_exclude": "always excluded",
-        "namespaces": "namespaces",
-        "sent": "sent folders",
-    }
-    texts = [(names[name], ", ".join(entries)) for name, entries in scope.lists().items()]
-    return [(name, text or "all") for name, text in texts if text or name == names["include"]]

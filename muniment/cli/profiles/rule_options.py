@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from datetime import date, datetime
+from operator import not_
+from typing import Any
 
 import click
 from tzlocal import get_localzone_name
 
 from muniment.cli.kit.names import Name
-from muniment.errors import Misconfigured
-from muniment.model.deletion_rule import ACCEPTED, AT_ONCE, NEVER, DeletionRule
-from muniment.model.mail_filter import MailFilter, ReadState
-from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop, Unknown
-from muniment.model.schedule import Schedule
+from muniment.cli.profiles.fields import sets
+from muniment.model.deletion_rule import ACCEPTED, AT_ONCE, NEVER
+from muniment.model.mail_filter import ReadState
+from muniment.model.multidrop import Unknown
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-_T = TypeVar("_T")
 _SIZE = re.compile(r"(\d{1,15}) ?([kmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -34,26 +31,8 @@ class _Size(click.ParamType[int]):
         return int(match[1]) * _UNITS[match[2].lower()]
 
 
-@dataclass(frozen=True)
-class RuleOptions:
-    """What `rule_options` brings."""
-
-    older_than: str
-    newer_than: str
-    since: datetime | None
-    before: datetime | None
-    read: str
-    larger_than: int | None
-    smaller_than: int | None
-    sender: tuple[str, ...]
-    recipient: tuple[str, ...]
-    subject: tuple[str, ...]
-    schedule: str
-    time_zone: str | None
-    window: tuple[str, ...]
-    delete: str
-    delete_flagged: bool
-    delete_without_uidplus: str
+def _day(moment: datetime) -> date:
+    return moment.date()
 
 
 _PATTERN = (
@@ -62,49 +41,64 @@ _PATTERN = (
 )
 
 _FILTER = [
-    click.option(
+    sets(
+        "filter.older_than",
         "--older-than",
         metavar="PERIOD",
-        default="",
         help="Only messages received longer ago than PERIOD, e.g. 2 years.",
     ),
-    click.option(
+    sets(
+        "filter.newer_than",
         "--newer-than",
         metavar="PERIOD",
-        default="",
         help="Only messages received within the last PERIOD, e.g. 30 days.",
     ),
-    click.option(
+    sets(
+        "filter.since",
         "--since",
+        value=_day,
         type=click.DateTime(["%Y-%m-%d"]),
         metavar="DAY",
         help="Only messages received on this day (UTC) or later.",
     ),
-    click.option(
+    sets(
+        "filter.before",
         "--before",
+        value=_day,
         type=click.DateTime(["%Y-%m-%d"]),
         metavar="DAY",
         help="Only messages received before this day (UTC).",
     ),
-    click.option(
+    sets(
+        "filter.read",
         "--read",
         type=click.Choice([state.value for state in ReadState]),
-        default=ReadState.ANY.value,
         show_default=True,
         help="Only messages that are read or unread on the server.",
     ),
-    click.option("--larger-than", type=_Size(), help="Only messages larger than SIZE: bytes, or with K, M or G (10M)."),
-    click.option("--smaller-than", type=_Size(), help="Only messages smaller than SIZE."),
-    click.option(
-        "--sender", multiple=True, metavar="PATTERN", help=f"Only messages whose sender matches PATTERN: {_PATTERN}"
+    sets(
+        "filter.larger_than",
+        "--larger-than",
+        type=_Size(),
+        help="Only messages larger than SIZE: bytes, or with K, M or G (10M).",
     ),
-    click.option(
+    sets("filter.smaller_than", "--smaller-than", type=_Size(), help="Only messages smaller than SIZE."),
+    sets(
+        "filter.sender",
+        "--sender",
+        multiple=True,
+        metavar="PATTERN",
+        help=f"Only messages whose sender matches PATTERN: {_PATTERN}",
+    ),
+    sets(
+        "filter.recipient",
         "--recipient",
         multiple=True,
         metavar="PATTERN",
         help="Only messages with a matching recipient (To, Cc, Bcc). PATTERN as for --sender.",
     ),
-    click.option(
+    sets(
+        "filter.subject",
         "--subject",
         multiple=True,
         metavar="PATTERN",
@@ -113,19 +107,21 @@ _FILTER = [
 ]
 
 _SCHEDULE = [
-    click.option(
+    sets(
+        "schedule.run",
         "--schedule",
         metavar="WHEN",
-        default="",
         help="When to run automatically: `once 2026-12-01 22:00`, `every 15 minutes`, `daily 22:00`, `weekly mon,thu "
         "22:00`, `monthly 1 22:00`, `monthly last 22:00` or `cron 0 22 * * 1-5`. Default: only with `profile run`.",
     ),
-    click.option(
+    sets(
+        "schedule.zone",
         "--time-zone",
         metavar="ZONE",
         help="Time zone of --schedule and --window, e.g. Europe/Berlin. Default: the zone of this machine.",
     ),
-    click.option(
+    sets(
+        "schedule.windows",
         "--window",
         multiple=True,
         metavar="TIMES",
@@ -135,165 +131,103 @@ _SCHEDULE = [
 ]
 
 _DELETION = [
-    click.option(
+    sets(
+        "deletion.after",
         "--delete",
+        value=lambda text: text.lower().replace("at-once", AT_ONCE),
         metavar="WHEN",
-        default=NEVER,
         show_default=True,
         help="Delete archived messages on the mail server: `at once`, or a period after the server received them, such as "
         "`3 months`. `profile run --what-if` shows what would be deleted.",
     ),
-    click.option("--delete-flagged", is_flag=True, help="Also delete flagged messages."),
-    click.option(
+    sets("deletion.flagged", "--delete-flagged", is_flag=True, help="Also delete flagged messages."),
+    sets(
+        "deletion.without_uidplus",
         "--delete-without-uidplus",
         metavar="WORDS",
-        default="",
         help="Allow deletion on servers without UIDPLUS. There, EXPUNGE removes every message marked as deleted, including "
         f"those marked by other clients. To confirm, specify '{ACCEPTED}'.",
     ),
 ]
 
-_MULTIDROP = [
-    click.option(
+MULTIDROP = [
+    sets(
+        "multidrop.recipients",
         "--recipient-header",
         multiple=True,
         metavar="NAME",
         help="multidrop: header field trusted to name the recipients, instead of the default fields (envelope headers, To, "
         "Cc, Bcc). `Received` means its `for` clause. Repeatable.",
     ),
-    click.option(
+    sets(
+        "multidrop.senders",
         "--sender-header",
         multiple=True,
         metavar="NAME",
         help="multidrop: header field trusted to name the sender, instead of the default fields. Repeatable.",
     ),
-    click.option("--no-journal", is_flag=True, help="multidrop: do not unwrap Microsoft Exchange journal reports."),
-    click.option(
+    sets(
+        "multidrop.journal",
+        "--no-journal",
+        value=not_,
+        is_flag=True,
+        help="multidrop: do not unwrap Microsoft Exchange journal reports.",
+    ),
+    sets(
+        "multidrop.inbox",
         "--inbox",
         metavar="FOLDER",
-        default=USUAL_MULTIDROP.inbox,
         show_default=True,
         help="multidrop: folder for messages that a user received; case-sensitive.",
     ),
-    click.option(
+    sets(
+        "multidrop.sent",
         "--sent",
         metavar="FOLDER",
-        default=USUAL_MULTIDROP.sent,
         show_default=True,
         help="multidrop: folder for messages that a user sent; case-sensitive.",
     ),
-    click.option(
+    sets(
+        "multidrop.unknown",
         "--unknown",
         type=click.Choice([unknown.value for unknown in Unknown]),
-        default=USUAL_MULTIDROP.unknown.value,
         show_default=True,
         help="multidrop: archive messages that match no known user for the --catch-all user, or leave them on the server.",
     ),
-    click.option(
+    sets(
+        "multidrop.catch_all",
         "--catch-all",
         type=Name(),
         metavar="USER",
-        default=USUAL_MULTIDROP.catch_all,
         show_default=True,
         help="multidrop: user who receives the messages that match no known user.",
     ),
-    click.option(
+    sets(
+        "multidrop.catch_all_folder",
         "--catch-all-folder",
         metavar="FOLDER",
-        default=USUAL_MULTIDROP.catch_all_folder,
         show_default=True,
         help="multidrop: folder of the --catch-all user for these messages.",
     ),
 ]
 
 
-@dataclass(frozen=True)
-class MultidropOptions:
-    """What `multidrop_options` brings."""
-
-    recipient_header: tuple[str, ...]
-    sender_header: tuple[str, ...]
-    no_journal: bool
-    inbox: str
-    sent: str
-    unknown: str
-    catch_all: str
-    catch_all_folder: str
+#: Options of every kind of profile: filter, schedule, deletion.
+RULES = [*_FILTER, *_SCHEDULE, *_DELETION]
 
 
-def rule_options(command: _F) -> _F:
-    """Add the options for filter, schedule and deletion."""
-    for option in reversed([*_FILTER, *_SCHEDULE, *_DELETION]):
-        command = option(command)
-    return command
-
-
-def multidrop_options(command: _F) -> _F:
-    """Add the options of multidrop profiles."""
-    for option in reversed(_MULTIDROP):
-        command = option(command)
-    return command
-
-
-def filter_from(given: RuleOptions) -> MailFilter:
-    """Return the filter; UsageError if an option is invalid."""
-    return _checked(
-        lambda: MailFilter(
-            older_than=given.older_than,
-            newer_than=given.newer_than,
-            since=given.since.date() if given.since else None,
-            before=given.before.date() if given.before else None,
-            read=ReadState(given.read),
-            larger_than=given.larger_than,
-            smaller_than=given.smaller_than,
-            sender=given.sender,
-            recipient=given.recipient,
-            subject=given.subject,
-        )
-    )
-
-
-def schedule_from(given: RuleOptions) -> Schedule:
-    """Return the schedule, by default in this machine's time zone; UsageError if an option is invalid."""
-    if not given.schedule and not given.window:
-        if given.time_zone:
-            raise click.UsageError("--time-zone requires --schedule or --window.")
-        return Schedule()
-    zone = given.time_zone or get_localzone_name() or "UTC"
-    return _checked(lambda: Schedule(run=given.schedule, zone=zone, windows=given.window))
-
-
-def deletion_from(given: RuleOptions) -> DeletionRule:
-    """Return the deletion rule; UsageError if an option is invalid."""
-    if given.delete == NEVER and (given.delete_flagged or given.delete_without_uidplus):
+def check_rules(given: Mapping[str, Any]) -> None:
+    """Raise UsageError if the options for rules contradict each other."""
+    if given["time_zone"] and not _has_schedule(given):
+        raise click.UsageError("--time-zone requires --schedule or --window.")
+    if given["delete"] == NEVER and (given["delete_flagged"] or given["delete_without_uidplus"]):
         raise click.UsageError("--delete-flagged and --delete-without-uidplus require --delete.")
-    return _checked(
-        lambda: DeletionRule(
-            after=given.delete.lower().replace("at-once", AT_ONCE),
-            flagged=given.delete_flagged,
-            without_uidplus=given.delete_without_uidplus,
-        )
-    )
 
 
-def multidrop_from(given: MultidropOptions) -> Multidrop:
-    """Return the distribution rule of a multidrop mailbox; UsageError if an option is invalid."""
-    return _checked(
-        lambda: Multidrop(
-            recipients=given.recipient_header or USUAL_MULTIDROP.recipients,
-            senders=given.sender_header or USUAL_MULTIDROP.senders,
-            journal=not given.no_journal,
-            inbox=given.inbox,
-            sent=given.sent,
-            unknown=Unknown(given.unknown),
-            catch_all=given.catch_all,
-            catch_all_folder=given.catch_all_folder,
-        )
-    )
+def rule_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return defaults that depend on other options: a schedule is in the time zone of this machine."""
+    return {"schedule": {"zone": get_localzone_name() or "UTC"}} if _has_schedule(given) else {}
 
 
-def _checked(make: Callable[[], _T]) -> _T:
-    try:
-        return make()
-    except Misconfigured as error:
-        raise click.UsageError(f"{error}. {error.hint or ''}".strip()) from error
+def _has_schedule(given: Mapping[str, Any]) -> bool:
+    return bool(given["schedule"] or given["window"])

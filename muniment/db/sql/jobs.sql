@@ -74,7 +74,8 @@ WITH ended AS (
     SELECT jobs.id FROM ended JOIN jobs USING (run_id)
     WHERE $7::text IS NOT NULL AND jobs.state = 'waiting' AND not_before <= now()
       AND (SELECT count(*) FROM jobs AS busy WHERE busy.run_id = ended.run_id AND busy.state IN ('sent', 'running'))
-          <= (SELECT max_jobs FROM runs JOIN profiles ON profiles.id = profile_id WHERE runs.id = ended.run_id)
+          <= (SELECT (document->>'max_jobs')::integer
+              FROM runs JOIN profiles ON profiles.id = profile_id WHERE runs.id = ended.run_id)
     ORDER BY not_before, id LIMIT 1 FOR UPDATE OF jobs SKIP LOCKED
 ), leased AS (
     UPDATE jobs SET state = 'running', fence = fence + 1, worker = $7, started = coalesce(jobs.started, now()),

@@ -1,46 +1,30 @@
 -- add --
 -- Store a new profile
-INSERT INTO profiles (name, kind, host, port, access, accept_all_certificates, timeout_seconds,
-                      login, login_user, password, all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox,
-                      server_kind, identity, folders, except_users, filter, deletion, schedule, multidrop, due,
-                      sync_directory)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
-RETURNING id;
+INSERT INTO profiles (name, kind, password, document, schema_version, due) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
 
 -- replace --
 -- Change a profile; a NULL password keeps the present one, and an unchanged schedule keeps its next run
-UPDATE profiles SET host = $2, port = $3, access = $4, accept_all_certificates = $5, timeout_seconds = $6,
-                    login = $7, login_user = $8, password = coalesce($9, password), all_mailboxes = $10, max_jobs = $11,
-                    allow_same_mailbox = $12, no_master_mailbox = $13, server_kind = $14, identity = $15, folders = $16,
-                    except_users = $17, filter = $18, deletion = $19, schedule = $20, multidrop = $21,
-                    due = CASE WHEN schedule = $20 THEN due ELSE $22 END,
-                    schedule_error = CASE WHEN schedule = $20 THEN schedule_error ELSE '' END, sync_directory = $23
+UPDATE profiles
+SET password = coalesce($2, password), document = $3::jsonb, schema_version = $4,
+    due = CASE WHEN document->'schedule' = $3::jsonb->'schedule' THEN due ELSE $5 END,
+    schedule_error = CASE WHEN document->'schedule' = $3::jsonb->'schedule' THEN schedule_error ELSE '' END
 WHERE id = $1;
 
 -- find --
 -- A profile by its name, without the password
-SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error
-FROM profiles WHERE lower(name) = lower($1);
+SELECT id, name, kind, document, schema_version, due, schedule_error FROM profiles WHERE lower(name) = lower($1);
 
 -- get --
 -- A profile by its id, with the encrypted password: for those who log in
-SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error, password
-FROM profiles WHERE id = $1;
+SELECT id, name, kind, document, schema_version, due, schedule_error, password FROM profiles WHERE id = $1;
 
 -- list_all --
 -- All profiles, by name, without passwords
-SELECT id, name, kind, host, port, access, accept_all_certificates, timeout_seconds, login, login_user,
-       all_mailboxes, max_jobs, allow_same_mailbox, no_master_mailbox, server_kind, identity, folders, except_users,
-       sync_directory, filter, deletion, schedule, multidrop, due, schedule_error
-FROM profiles ORDER BY lower(name);
+SELECT id, name, kind, document, schema_version, due, schedule_error FROM profiles ORDER BY lower(name);
 
 -- due --
 -- Profiles whose schedule starts a run now
-SELECT id, name, schedule, now() AS now FROM profiles WHERE due <= now() ORDER BY due, id;
+SELECT id, name, document->'schedule' AS schedule, now() AS now FROM profiles WHERE due <= now() ORDER BY due, id;
 
 -- claim_due --
 -- Keep other schedulers from starting this profile; returns nothing if one already has
@@ -85,7 +69,7 @@ UPDATE mailboxes SET collecting = true FROM profile_mailboxes WHERE profile_id =
 
 -- count_mailboxes --
 -- How many mailboxes a run of the profile would have if it started now
-SELECT CASE WHEN all_mailboxes
+SELECT CASE WHEN (document #>> '{mailboxes,all}')::boolean
             THEN (SELECT count(*) FROM everybody WHERE profile_id = profiles.id)
             ELSE (SELECT count(*) FROM profile_mailboxes WHERE profile_id = profiles.id) END
 FROM profiles WHERE id = $1;

@@ -78,14 +78,14 @@ SELECT id FROM runs WHERE state IN ('running', 'cancelling') ORDER BY id;
 
 -- lock --
 -- Serialise the pumps of a run; returns its state, how many jobs may be in flight, and when it may go on
-SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs, runs.any_time, runs.paused_until,
-       coalesce(profiles.schedule, '{}') AS schedule, now() AS now
+SELECT runs.state, coalesce((profiles.document->>'max_jobs')::integer, 10) AS max_jobs, runs.any_time,
+       runs.paused_until, coalesce(profiles.document->'schedule', '{}') AS schedule, now() AS now
 FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs;
 
 -- try_lock --
 -- Like `lock`, but returns nothing if another pump holds the lock, or a worker that was stopped within one
-SELECT runs.state, coalesce(profiles.max_jobs, 10) AS max_jobs, runs.any_time, runs.paused_until,
-       coalesce(profiles.schedule, '{}') AS schedule, now() AS now
+SELECT runs.state, coalesce((profiles.document->>'max_jobs')::integer, 10) AS max_jobs, runs.any_time,
+       runs.paused_until, coalesce(profiles.document->'schedule', '{}') AS schedule, now() AS now
 FROM runs LEFT JOIN profiles ON profiles.id = profile_id WHERE runs.id = $1 FOR UPDATE OF runs SKIP LOCKED;
 
 -- pause --

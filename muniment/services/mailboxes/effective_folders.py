@@ -31,7 +31,7 @@ def effective_folders(listed: Sequence[ServerFolder], scope: FolderScope, kind: 
 def unused_patterns(listed: Sequence[ServerFolder], scope: FolderScope) -> list[FolderPattern]:
     """Return the patterns of a scope that no folder fits: typing mistakes, perhaps."""
     paths = [_path(folder) for folder in listed]
-    return [p for p in (*scope.include, *scope.exclude) if not any(p.matches(path) for path in paths)]
+    return [p for p in (*scope.included, *scope.excluded) if not any(p.matches(path) for path in paths)]
 
 
 def _decide(
@@ -46,13 +46,13 @@ def _decide(
             below = "" if above == folder.path else f", below {'/'.join(above)}"
             return False, f"{role} ({source}){below}"
     path = _path(folder)
-    for pattern in scope.exclude:
+    for pattern in scope.excluded:
         if pattern.matches(path):
             return False, f"excluded by {pattern.text}"
     if not scope.include:
         role, source = roles.get(folder.path, (None, ""))
         return True, f"{role} ({source}), which is archived" if role else "nothing excludes it"
-    for pattern in scope.include:
+    for pattern in scope.included:
         if pattern.matches(path):
             return True, f"included by {pattern.text}"
     return False, "nothing includes it"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import msgspec
-
 from muniment.db import profiles
 from muniment.errors import Misconfigured
-from muniment.model.folder_scope import FolderScope
-from muniment.model.login import LoginKind, LoginMethod
-from muniment.model.profile import ProfileKind, Server
-from muniment.model.server_kind import ServerKind
+from muniment.model.login import LoginKind
+from muniment.model.profile import ProfileDocument, ProfileKind
 from muniment.secrecy import Secret
 from muniment.services.access.principal import Principal, Right
-from muniment.services.profiles.profile_document import HINT, ProfileDocument, document_of
+from muniment.services.profiles.profile_document import document_of
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
 from muniment.services.resources import Resources
 
@@ -48,7 +42,7 @@ async def edit_profile(
     _check_csv(new, csv)
     if csv is None and new.mailboxes.csv != old.mailboxes.csv:
         raise Misconfigured("the mailboxes of a csv profile come from its file", hint="Give the new file with --csv.")
-    request = replace(request_of(new), password=password, csv=csv)
+    request = ProfileRequest(new, password, csv)
     was_token, is_token = (_uses_token(document) for document in (old, new))
     if was_token != is_token and not password:
         raise Misconfigured(
@@ -68,8 +62,7 @@ async def import_profile(
     """Add the profile of a document; Conflict when its name is taken, Misconfigured when something is missing."""
     principal.require(Right.MODIFY_PROFILES)
     _check_csv(document, csv)
-    request = replace(request_of(document), password=password, csv=csv)
-    return await submit_profile(principal, resources, request)
+    return await submit_profile(principal, resources, ProfileRequest(document, password, csv))
 
 
 def _check_csv(document: ProfileDocument, csv: bytes | None) -> None:
@@ -79,42 +72,3 @@ def _check_csv(document: ProfileDocument, csv: bytes | None) -> None:
 
 def _uses_token(document: ProfileDocument) -> bool:
     return document.login.method == LoginKind.XOAUTH2
-
-
-def request_of(document: ProfileDocument) -> ProfileRequest:
-    """Return the request that stores such a profile, without secrets and without the rows of a csv profile.
-
-    Misconfigured when a value means nothing.
-    """
-    server, boxes, folders = document.server, document.mailboxes, document.folders
-    if server.timeout_seconds <= 0 or document.max_jobs < 1 or not 0 <= server.port < 65536:
-        raise Misconfigured("timeout_seconds, max_jobs and port must be above 0", hint=HINT)
-    is_master = document.kind is ProfileKind.MASTER
-    return ProfileRequest(
-        name=document.name,
-        kind=document.kind,
-        server=Server(
-            server.host,
-            server.port or server.access.default_port,
-            server.access,
-            server.accept_all_certificates,
-            server.timeout_seconds,
-        ),
-        login=LoginMethod.parse(document.login.method) if document.login.method else None,
-        user=document.login.user,
-        mailboxes=boxes.addresses if is_master and not boxes.all else None,
-        except_users=boxes.but_not,
-        sync_directory=boxes.sync_directory,
-        archive=boxes.archive or None,
-        address=boxes.address or None,
-        max_jobs=document.max_jobs,
-        allow_same_mailbox=document.allow_same_mailbox,
-        no_master_mailbox=document.no_master_mailbox,
-        server_kind=ServerKind.parse(server.kind),
-        identity=document.login.identity,
-        folders=FolderScope.of_lists(msgspec.to_builtins(folders)),
-        filter=document.filter,
-        deletion=document.deletion,
-        schedule=document.schedule,
-        multidrop=document.multidrop,
-    )

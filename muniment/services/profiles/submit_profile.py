@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec import structs
 
 from muniment.clock import utc_now
 from muniment.db import profiles, users
 from muniment.db.database import Session
 from muniment.errors import Conflict, Misconfigured, NotFound
-from muniment.model.deletion_rule import NO_DELETION, DeletionRule
-from muniment.model.folder_scope import EVERYTHING, USUAL, FolderScope
-from muniment.model.login import Identity, LoginKind, LoginMethod
-from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
-from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
-from muniment.model.profile import Profile, ProfileKind, Server
-from muniment.model.schedule import BY_HAND, Schedule
-from muniment.model.server_kind import GENERIC, ServerKind
+from muniment.model.folder_scope import EVERYTHING, USUAL
+from muniment.model.login import LoginKind
+from muniment.model.profile import Profile, ProfileDocument, ProfileKind
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.access import audit
 from muniment.services.access.audit import Action
@@ -24,7 +21,7 @@ from muniment.services.access.principal import Principal, Right
 from muniment.services.mailboxes.access_token import is_source
 from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
 from muniment.services.profiles.csv_mailboxes import read_csv
-from muniment.services.profiles.profile_document import document_of, to_builtins
+from muniment.services.profiles.profile_document import HINT, document_of, to_builtins
 from muniment.services.resources import Resources
 
 _SHOWN = 10
@@ -48,36 +45,13 @@ _Target = tuple[str, str, str | None, bytes | None, str]
 class ProfileRequest:
     """What an administrator submits.
 
-    `login` None: the first way of the server's kind that the server offers. `password`: with XOAUTH2 the source of
-    access tokens (`services.access_token`). `identity` None: that of the server's kind.
-    `mailboxes`: addresses for a master profile, None = every user with an address, but for `except_users` (names or
-    addresses).
-    `csv`: the file's bytes for a csv profile. `archive`: the target user of a single profile
-    (default: named like the login); `address`: the name of its root folder (default: the login).
+    `password`: with XOAUTH2 the source of access tokens (`services.mailboxes.access_token`). `csv`: the bytes of the
+    file of a csv profile; the document's own rows are for reading only.
     """
 
-    name: str
-    kind: ProfileKind
-    server: Server
-    login: LoginMethod | None = None
-    user: str = ""
+    document: ProfileDocument
     password: Secret = Secret("")  # noqa: RUF009 - a Secret never changes
-    mailboxes: list[str] | None = None
     csv: bytes | None = None
-    archive: str | None = None
-    address: str | None = None
-    max_jobs: int = 10
-    allow_same_mailbox: bool = False
-    no_master_mailbox: bool = False
-    server_kind: ServerKind = GENERIC
-    identity: Identity | None = None
-    folders: FolderScope = USUAL
-    except_users: Sequence[str] = ()
-    sync_directory: bool = False
-    filter: MailFilter = EVERY_MESSAGE
-    deletion: DeletionRule = NO_DELETION
-    schedule: Schedule = BY_HAND
-    multidrop: Multidrop = USUAL_MULTIDROP
 
 
 @dataclass(frozen=True)
@@ -103,33 +77,31 @@ async def submit_profile(
     the request, Conflict that the name is taken (or, with `change`, that the kind differs).
     """
     principal.require(Right.MODIFY_PROFILES)
-    targets = (
-        None
-        if keep and request.kind is ProfileKind.CSV and request.csv is None
-        else _targets(request, resources.secrets)
-    )
-    profile = _profile(request, is_new=not keep)
+    document = _checked(request, is_new=not keep)
+    keeps_rows = keep and document.kind is ProfileKind.CSV and request.csv is None
+    targets = None if keeps_rows else _targets(document, request.csv, resources.secrets)
     missing = None if keep else b""
     sealed = resources.secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
+    due = document.schedule.after(utc_now())
     async with resources.database.transaction() as session:
-        await _check_users(session, profile)
-        await _check_collecting(session, request)
-        before = await _document(session, profile.name) if change else None
-        profile_id = await _store(session, profile, sealed, change=change)
+        await _check_users(session, document)
+        await _check_collecting(session, document)
+        before = await _document(session, document.name) if change else None
+        profile_id = await _store(session, document, sealed, due, change=change)
         if targets is not None:
-            await _set_mailboxes(session, profile_id, targets, by_address=request.kind is ProfileKind.MASTER)
-        if request.kind is ProfileKind.MULTIDROP:
+            await _set_mailboxes(session, profile_id, targets, by_address=document.kind is ProfileKind.MASTER)
+        if document.kind is ProfileKind.MULTIDROP:
             await profiles.set_collecting(session, profile_id)
-        after = await _document(session, profile.name)
+        after = await _document(session, document.name)
         action = Action.PROFILE_CHANGED if change else Action.PROFILE_ADDED
-        await audit.act(session, principal, action, profile.name, before=before, after=after)
+        await audit.act(session, principal, action, document.name, before=before, after=after)
         count = await profiles.count_mailboxes(session, profile_id)
-    return ProfileSummary(replace(profile, id=profile_id), count)
+    return ProfileSummary(Profile.of(document, id=profile_id, due=due), count)
 
 
-async def _check_users(session: Session, profile: Profile) -> None:
-    """Refuse to leave out who is not there: a typing mistake would archive somebody who must not be."""
-    unknown = await profiles.unknown_users(session, profile.except_users)
+async def _check_users(session: Session, document: ProfileDocument) -> None:
+    """Refuse to leave out an unknown user: a typing error would archive somebody who must not be archived."""
+    unknown = await profiles.unknown_users(session, document.mailboxes.but_not)
     if unknown:
         raise Misconfigured(
             f"there is no user {', '.join(unknown[:_SHOWN])}{', …' if len(unknown) > _SHOWN else ''} to leave out",
@@ -137,11 +109,11 @@ async def _check_users(session: Session, profile: Profile) -> None:
         )
 
 
-async def _check_collecting(session: Session, request: ProfileRequest) -> None:
-    """Refuse a collecting mailbox that is somebody's: whatever names it would be taken for his mail."""
-    if request.kind is not ProfileKind.MULTIDROP:
+async def _check_collecting(session: Session, document: ProfileDocument) -> None:
+    """Refuse a collecting mailbox that belongs to a user: every message that names it would be filed for that user."""
+    if document.kind is not ProfileKind.MULTIDROP:
         return
-    own = [address for address in (request.user, request.address) if address and "@" in address]
+    own = [address for address in (document.user, document.mailboxes.address) if "@" in address]
     taken = await users.owners(session, own)
     if taken:
         raise Misconfigured(
@@ -195,79 +167,80 @@ async def remove_profile(principal: Principal, resources: Resources, name: str) 
         await profiles.remove(session, profile.id)
 
 
-def _profile(request: ProfileRequest, *, is_new: bool) -> Profile:
-    profile = _unchecked(request)
-    if any(method.kind.is_privileged != (request.kind is ProfileKind.MASTER) for method in profile.logins):
+def _checked(request: ProfileRequest, *, is_new: bool) -> ProfileDocument:
+    """Return the document as it is stored; Misconfigured when its fields do not fit each other."""
+    document = _resolved(request.document)
+    _check_numbers(document)
+    if any(method.kind.is_privileged != (document.kind is ProfileKind.MASTER) for method in document.logins):
         raise Misconfigured(
-            f"login method {request.login} does not fit a {request.kind} profile", hint=FITTING_LOGINS[request.kind]
+            f"login method {document.login.method} does not fit a {document.kind} profile",
+            hint=FITTING_LOGINS[document.kind],
         )
-    _check_pop3(profile)
-    if profile.sync_directory and not profile.all_mailboxes:
+    _check_pop3(document)
+    boxes = document.mailboxes
+    if boxes.sync_directory and not boxes.all:
         raise Misconfigured("only a profile of all users can synchronise them with a directory")
-    if profile.except_users and not profile.all_mailboxes:
+    if boxes.but_not and not boxes.all:
         raise Misconfigured("only a profile of all users can leave some out", hint="Name the mailboxes without them.")
-    if request.kind is not ProfileKind.CSV:
-        if not request.user and profile.logins[0].kind is not LoginKind.X_MASTERAUTH:
-            raise Misconfigured(f"a {request.kind} profile needs a user", hint="Name him with --user.")
-        if is_new and not request.password:
-            raise Misconfigured(f"a {request.kind} profile needs a password")
-        if request.password and is_source(request.password) != (profile.logins[0].kind is LoginKind.XOAUTH2):
-            raise Misconfigured(
-                "an access token comes from a file or a command, a password does not",
-                hint="With xoauth2 give --token-file or --token-command, else --password-file.",
-            )
-    elif request.login is not None and request.login.kind is LoginKind.XOAUTH2:
-        raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[request.kind])
-    return profile
+    if document.kind is not ProfileKind.CSV:
+        _check_secret(document, request.password, is_new=is_new)
+    elif document.login.method == LoginKind.XOAUTH2:
+        raise Misconfigured("a csv profile has passwords, not access tokens", hint=FITTING_LOGINS[document.kind])
+    return document
 
 
-def _check_pop3(profile: Profile) -> None:
-    """Refuse what POP3 cannot do: it has no folders, no flags, and no login for somebody else."""
-    if not profile.server.access.is_pop3:
-        return
-    if profile.kind is ProfileKind.MASTER:
-        raise Misconfigured("a privileged login needs IMAP", hint="Use --access imap…, or a csv profile.")
-    if profile.filter:
-        raise Misconfigured("filters need IMAP: POP3 tells nothing of a message before it is fetched")
-    if profile.folders not in (USUAL, EVERYTHING):
-        raise Misconfigured("folders need IMAP: POP3 knows only the inbox")
-
-
-def _unchecked(request: ProfileRequest) -> Profile:
-    return Profile(
-        id=0,
-        name=request.name,
-        kind=request.kind,
-        server=request.server,
-        login=request.login,
-        user=request.user,
-        all_mailboxes=request.kind is ProfileKind.MASTER and request.mailboxes is None,
-        max_jobs=request.max_jobs,
-        allow_same_mailbox=request.allow_same_mailbox,
-        no_master_mailbox=request.no_master_mailbox,
-        server_kind=request.server_kind,
-        identity=request.identity or request.server_kind.identity,
-        folders=request.folders,
-        except_users=tuple(sorted({name.lower() for name in request.except_users})),
-        sync_directory=request.sync_directory,
-        filter=request.filter,
-        deletion=request.deletion,
-        schedule=request.schedule,
-        multidrop=request.multidrop,
-        due=request.schedule.after(utc_now()),
+def _resolved(document: ProfileDocument) -> ProfileDocument:
+    """Return the document without defaults that depend on something else: what is stored keeps its meaning."""
+    is_master = document.kind is ProfileKind.MASTER
+    return structs.replace(
+        document,
+        login=structs.replace(document.login, identity=document.identity if is_master else None),
+        mailboxes=structs.replace(document.mailboxes, all=document.mailboxes.all and is_master),
     )
 
 
-def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
-    match request.kind:
+def _check_numbers(document: ProfileDocument) -> None:
+    server = document.server
+    if server.timeout_seconds <= 0 or document.max_jobs < 1 or not 0 < server.port < 65536:
+        raise Misconfigured("timeout_seconds, max_jobs and port must be above 0", hint=HINT)
+
+
+def _check_secret(document: ProfileDocument, password: Secret, *, is_new: bool) -> None:
+    login = document.logins[0].kind
+    if not document.user and login is not LoginKind.X_MASTERAUTH:
+        raise Misconfigured(f"a {document.kind} profile needs a user", hint="Give it with --user.")
+    if is_new and not password:
+        raise Misconfigured(f"a {document.kind} profile needs a password")
+    if password and is_source(password) != (login is LoginKind.XOAUTH2):
+        raise Misconfigured(
+            "an access token comes from a file or a command, a password does not",
+            hint="With xoauth2 give --token-file or --token-command, otherwise --password-file.",
+        )
+
+
+def _check_pop3(document: ProfileDocument) -> None:
+    """Refuse what POP3 cannot do: it has no folders, no flags, and no login for another user's mailbox."""
+    if not document.server.access.is_pop3:
+        return
+    if document.kind is ProfileKind.MASTER:
+        raise Misconfigured("a privileged login needs IMAP", hint="Use --access imap…, or a csv profile.")
+    if document.filter:
+        raise Misconfigured("filters need IMAP: POP3 tells nothing of a message before it is fetched")
+    if document.folders not in (USUAL, EVERYTHING):
+        raise Misconfigured("folders need IMAP: POP3 knows only the inbox")
+
+
+def _targets(document: ProfileDocument, csv: bytes | None, secrets: SecretBox) -> list[_Target]:
+    boxes = document.mailboxes
+    match document.kind:
         case ProfileKind.SINGLE:
-            return [(request.archive or request.user, request.address or request.user, None, None, "")]
+            return [(boxes.archive or document.user, boxes.address or document.user, None, None, "")]
         case ProfileKind.MULTIDROP:
-            return [(COLLECTORS, request.address or request.user, None, None, "")]
+            return [(COLLECTORS, boxes.address or document.user, None, None, "")]
         case ProfileKind.MASTER:
-            return [(address, address, None, None, "") for address in request.mailboxes or []]
+            return [] if boxes.all else [(address, address, None, None, "") for address in boxes.addresses]
         case ProfileKind.CSV:
-            if request.csv is None:
+            if csv is None:
                 raise Misconfigured("a csv profile needs a CSV file", hint="Name it with --csv FILE.")
             return [
                 (
@@ -277,17 +250,19 @@ def _targets(request: ProfileRequest, secrets: SecretBox) -> list[_Target]:
                     secrets.seal(row.password, purpose=MAILBOX_PASSWORD),
                     row.server,
                 )
-                for row in read_csv(request.csv)
+                for row in read_csv(csv)
             ]
 
 
-async def _store(session: Session, profile: Profile, sealed: bytes | None, *, change: bool) -> int:
+async def _store(
+    session: Session, document: ProfileDocument, sealed: bytes | None, due: datetime | None, *, change: bool
+) -> int:
     if not change:
-        return await profiles.add(session, profile, sealed or b"")
-    old = await profiles.find(session, profile.name)
-    if old.kind is not profile.kind:
+        return await profiles.add(session, document, sealed or b"", due)
+    old = await profiles.find(session, document.name)
+    if old.kind is not document.kind:
         raise Conflict(f"profile {old.name} is a {old.kind} profile", hint="Remove it first, or choose another name.")
-    await profiles.replace(session, replace(profile, id=old.id), sealed)
+    await profiles.replace(session, old.id, document, sealed, due)
     return old.id
 
 

@@ -16,12 +16,13 @@ from muniment.services.directories.sync import NO_DIRECTORY
 from muniment.services.directories.users import add_user, list_users
 from muniment.services.doctor.check_logins import check_profile
 from muniment.services.profiles.csv_mailboxes import read_csv
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.runs.lifecycle import start_run
 from tests.support.harness import Harness
 from tests.support.imap_server import ImapServer
 from tests.support.mailgen import digests
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 from tests.support.scripted import TARGET, mailbox, neighbourhood, submit
 
 _ROWS, _WRONG, _UNREACHABLE, _ELSEWHERE = 100, 5, 2, 1
@@ -43,7 +44,7 @@ async def test_wrong_passwords_and_unreachable_hosts(
     async with ImapServer(neighbourhood(mailbox("target"), ())) as elsewhere:
         rows.append(f"{TARGET};any;;;{elsewhere.host}:{elsewhere.port}")
         server = Server(dovecot.host, dovecot.port, Access.IMAP, timeout_seconds=20.0)
-        request = ProfileRequest(
+        request = profile_request(
             name="staff",
             kind=ProfileKind.CSV,
             server=server,

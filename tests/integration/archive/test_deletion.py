@@ -19,7 +19,7 @@ from muniment.demo.dovecot import Dovecot
 from muniment.errors import DatabaseUnavailable
 from muniment.model.deletion import Deletion
 from muniment.model.deletion_rule import ACCEPTED, AT_ONCE, DeletionRule
-from muniment.model.folder_scope import FolderPattern, FolderScope
+from muniment.model.folder_scope import FolderScope
 from muniment.model.mail_filter import MailFilter
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
@@ -97,7 +97,7 @@ async def _run(harness: Harness, server: Dovecot | Cyrus, address: str, **rules:
         user.login(address, "secret")
         assert not append(user, {("INBOX",): _LETTERS, ("Keep",): _LETTERS})
     user_name, password = (PROXY, PROXY_PASSWORD) if isinstance(server, Cyrus) else (MASTER, MASTER_PASSWORD)
-    scope = FolderScope(exclude=(FolderPattern.parse("Keep"),))
+    scope = FolderScope(exclude=("Keep",))
     await harness.submit(
         "all", server.host, server.port, mailboxes=[address], user=user_name, password=Secret(password),
         folders=scope, no_master_mailbox=True, **rules,

@@ -6,7 +6,7 @@ import imaplib
 import itertools
 from collections.abc import Callable
 
-from muniment.model.folder_scope import USUAL, FolderPattern, FolderScope, Namespace
+from muniment.model.folder_scope import USUAL, FolderScope, Namespace
 from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
@@ -47,7 +47,7 @@ async def test_a_scope_that_leaves_nothing_is_warned_about(harness: Harness) -> 
     """A typing mistake in an include list must not look like success."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
-        report = await archive(harness, server, folders=FolderScope(include=(FolderPattern.parse("INBOXES"),)))
+        report = await archive(harness, server, folders=FolderScope(include=("INBOXES",)))
         shown = await show_folders(ADMIN, harness.resources, "all")
 
     assert report.run.state == RunState.SUCCEEDED
@@ -62,7 +62,7 @@ async def test_what_was_archived_stays_when_the_scope_narrows(harness: Harness) 
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-        narrow = FolderScope(exclude=(FolderPattern.parse("Archive"),))
+        narrow = FolderScope(exclude=("Archive",))
         await harness.submit(
             "other",
             server.host,

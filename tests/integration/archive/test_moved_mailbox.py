@@ -11,13 +11,14 @@ from muniment.model.folder_scope import EVERYTHING
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import RunState
 from muniment.secrecy import Secret
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.runs.lifecycle import start_run
 from muniment.services.runs.tick import pump_runs
 from tests.support.harness import Contents, Harness
 from tests.support.imap_script import Folder
 from tests.support.imap_server import ImapServer
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven, source
 
 
@@ -104,7 +105,7 @@ async def test_moving_in_the_middle_of_a_run(harness: Harness) -> None:
 
 async def resubmit(harness: Harness, name: str, port: int) -> None:
     """Lead a profile to another port."""
-    request = ProfileRequest(
+    request = profile_request(
         name=name,
         kind=ProfileKind.MASTER,
         server=Server("127.0.0.1", port, Access.IMAP, timeout_seconds=20.0),

@@ -21,7 +21,7 @@ from muniment.model.run import RunState
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.directories.users import add_user
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.runs.lifecycle import RunReport
 from tests.support.cyrus import Cyrus
@@ -29,6 +29,7 @@ from tests.support.harness import Harness
 from tests.support.imap_script import MODERN_CAPABILITIES, Folder, Mail, Script
 from tests.support.imap_server import ImapServer
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 
 _COLLECTOR = "collect@mail.example"
 _INBOX, _SENT = ("INBOX",), ("Sent Items",)
@@ -71,7 +72,7 @@ async def _submit(harness: Harness, host: str, port: int, **changes: Any) -> Non
         "folders": EVERYTHING,
         **changes,
     }
-    await submit_profile(ADMIN, harness.resources, ProfileRequest(**request))
+    await submit_profile(ADMIN, harness.resources, profile_request(**request))
 
 
 async def _users(harness: Harness) -> None:
@@ -288,7 +289,7 @@ async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
         await submit_profile(
             ADMIN,
             harness.resources,
-            ProfileRequest(
+            profile_request(
                 name="own",
                 kind=ProfileKind.SINGLE,
                 server=Server(server.host, server.port, Access.IMAP, timeout_seconds=20.0),

@@ -23,13 +23,14 @@ from muniment.secrecy import Secret
 from muniment.services.deleting.show_deletions import show_deletions
 from muniment.services.directories.users import add_user
 from muniment.services.doctor.what_if import what_if
-from muniment.services.profiles.submit_profile import ProfileRequest, submit_profile
+from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.runs.lifecycle import RunReport
 from tests.support.dovecot import running_dovecot
 from tests.support.harness import Harness
 from tests.support.pop3_server import Pop3Script, Pop3Server
 from tests.support.ports import free_port
 from tests.support.principal import ADMIN
+from tests.support.profiles import profile_request
 from tests.support.scripted import message, proven
 
 _USER = "user@example.com"
@@ -75,7 +76,7 @@ async def _submit(harness: Harness, host: str, port: int, access: Access = Acces
         "password": Secret("secret"),
         **changes,
     }
-    await submit_profile(ADMIN, harness.resources, ProfileRequest(**request))
+    await submit_profile(ADMIN, harness.resources, profile_request(**request))
 
 
 async def _scripted(harness: Harness, script: Pop3Script, **changes: Any) -> RunReport:

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
-from muniment.cli.profiles.add import Options, add, request_from
+from muniment.cli.profiles.add import add, request_from
 from muniment.model.login import LoginKind
-from muniment.model.profile import Access, ProfileKind
+from muniment.model.profile import Access, Mailboxes, ProfileKind
 from muniment.services.profiles.submit_profile import ProfileRequest
 
 Parse = Callable[..., ProfileRequest]
@@ -30,7 +30,7 @@ def parse(tmp_path: Path) -> Parse:
         arguments_of_add = ["office", "--host", "mail.example.com", *words]
         # click caches the help option of the first context, and the command line reference shows it.
         context = add.make_context("add", arguments_of_add, help_option_names=["-h", "--help"])
-        return request_from(Options(**context.params))
+        return request_from(context.params)
 
     return request
 
@@ -42,16 +42,16 @@ CSV = ("--kind", "csv", "--csv", "CSV")
 
 def test_master_archives_all_users_by_default(parse: Parse) -> None:
     """Without --mailboxes and with `all`, a master profile includes every user with an address."""
-    assert parse(*MASTER).mailboxes is None
-    assert parse(*MASTER, "--mailboxes", "all").mailboxes is None
-    assert parse(*MASTER, "--mailboxes", "LIST").mailboxes == ["anna@example.com"]
+    assert parse(*MASTER).document.mailboxes == Mailboxes(all=True)
+    assert parse(*MASTER, "--mailboxes", "all").document.mailboxes == Mailboxes(all=True)
+    assert parse(*MASTER, "--mailboxes", "LIST").document.mailboxes == Mailboxes(addresses=("anna@example.com",))
 
 
 def test_csv_needs_no_password(parse: Parse) -> None:
     """The file of a csv profile contains the logins."""
     request = parse(*CSV)
 
-    assert request.kind is ProfileKind.CSV
+    assert request.document.kind is ProfileKind.CSV
     assert request.csv == b"user,password\nanna,pw\n"
     assert not request.password
 
@@ -61,14 +61,14 @@ def test_csv_needs_no_password(parse: Parse) -> None:
 )
 def test_port_follows_the_access(parse: Parse, access: Access, port: int) -> None:
     """Without --port, the registered port is used."""
-    server = parse(*SINGLE, "--access", access.value).server
+    server = parse(*SINGLE, "--access", access.value).document.server
 
     assert (server.access, server.port) == (access, port)
 
 
 def test_certificates_are_verified_by_default(parse: Parse) -> None:
     """The default is TLS from the start with verified certificates."""
-    server = parse(*SINGLE).server
+    server = parse(*SINGLE).document.server
 
     assert (server.access, server.accept_all_certificates) == (Access.IMAP_SSL, False)
 
@@ -81,19 +81,20 @@ def test_every_option_arrives(parse: Parse) -> None:
         *("--timeout", "2.5", "--archive", "Anna", "--address", "anna@example.com", "--allow-same-mailbox"),
     )
 
-    assert (request.name, request.user, request.password.reveal()) == ("office", "anna", "secret")
-    server = request.server
+    document = request.document
+    assert (document.name, document.user, request.password.reveal()) == ("office", "anna", "secret")
+    server = document.server
     assert (server.host, server.port, server.timeout_seconds) == ("mail.example.com", 1143, 2.5)
     assert server.accept_all_certificates
-    assert (request.archive, request.address, request.max_jobs) == ("Anna", "anna@example.com", 3)
-    assert request.allow_same_mailbox
+    assert (document.mailboxes.archive, document.mailboxes.address) == ("Anna", "anna@example.com")
+    assert document.max_jobs == 3
+    assert document.allow_same_mailbox
 
 
 def test_login_template(parse: Parse) -> None:
     """A login name template is a login method of master profiles."""
-    login = parse(*MASTER, "--login", "template:{user}*{master}").login
+    [login] = parse(*MASTER, "--login", "template:{user}*{master}").document.logins
 
-    assert login is not None
     assert (login.kind, login.template) == (LoginKind.TEMPLATE, "{user}*{master}")
 
 
