@@ -1,0 +1,97 @@
+"""Every field of a profile, with a value that is not its default."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from datetime import date
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from muniment.model.deletion_rule import ACCEPTED, DeletionRule
+from muniment.model.login import Identity
+from muniment.model.profile import Login, Mailboxes, ProfileDocument, ProfileKind, Server
+from muniment.model.schedule import Schedule
+
+#: Values for fields whose texts have a form of their own.
+_SAMPLES: dict[str, object] = {
+    "login.method": "template:{user}*{master}",
+    "server.kind": "cyrus",
+    "filter.older_than": "2 years",
+    "filter.newer_than": "30 days",
+    "deletion.after": "at once",
+    "deletion.without_uidplus": ACCEPTED,
+    "schedule.run": "weekly mon,thu 21:30",
+    "schedule.zone": "Europe/Berlin",
+    "schedule.windows": ("20:00-06:00", "sat-sun 00:00-24:00"),
+    "mailboxes.addresses": ("ann@example.com", "ben@example.com"),
+    "mailboxes.address": "ann@example.com",
+}
+
+#: The mailboxes that a profile names one by one: rows of another table; `profile show` tells their number.
+NAMED = {"mailboxes.addresses", "mailboxes.archive", "mailboxes.address", "mailboxes.csv"}
+
+
+def base(field: str) -> ProfileDocument:
+    """Return a profile in which the field has its default, and which shows it when it has not."""
+    kind = ProfileKind.MULTIDROP if field.startswith("multidrop.") else ProfileKind.MASTER
+    return ProfileDocument(
+        name="office",
+        kind=kind,
+        server=Server("mail.example.com"),
+        login=Login(user="archiver", identity=Identity.ADDRESS),
+        mailboxes=Mailboxes(all=kind is ProfileKind.MASTER),
+        deletion=DeletionRule(after="3 months"),
+        schedule=Schedule(run="daily 22:00"),
+    )
+
+
+def fields(kind: type[msgspec.Struct] = ProfileDocument, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every field as `profile edit --set` calls it, and its type."""
+    hints = typing.get_type_hints(kind)
+    for name in kind.__struct_fields__:
+        hint = hints[name]
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            yield from fields(hint, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", hint
+
+
+#: The name and the kind of a profile never change.
+FIELDS = {field: hint for field, hint in fields() if field not in {"name", "kind"}}
+
+
+def changed(field: str) -> ProfileDocument:
+    """Return the base with another value in the field."""
+    document: Any = base(field)
+    present = document
+    for name in field.split("."):
+        present = getattr(present, name)
+    value = _SAMPLES[field] if field in _SAMPLES else _other(FIELDS[field], present)
+    assert value != present, field
+    table, _, name = field.rpartition(".")
+    if not table:
+        changed_document: ProfileDocument = replace(document, **{name: value})
+        return changed_document
+    return typing.cast(
+        "ProfileDocument", replace(document, **{table: replace(getattr(document, table), **{name: value})})
+    )
+
+
+def _other(hint: Any, present: Any) -> object:
+    """Return another value of a type than the present one."""
+    if isinstance(hint, types.UnionType):
+        [hint] = [inner for inner in typing.get_args(hint) if inner is not type(None)]
+    if hint in {int, float}:
+        return (present or 0) + 7
+    if hint in {bool, str, date}:
+        return {bool: not present, str: "another", date: date(2024, 2, 29)}[hint]
+    if typing.get_origin(hint) in {tuple, frozenset}:
+        return typing.get_origin(hint)([_other(typing.get_args(hint)[0], None)])
+    if issubclass(hint, Enum):
+        return next(member for member in reversed(hint) if member is not present)
+    return hint(**{name: f"{name} of it" for name in hint.__struct_fields__})  # a table in a list
