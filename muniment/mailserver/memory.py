@@ -42,7 +42,11 @@ class MemoryMailServer(MemoryServer):
         self.most_sessions = max(self.most_sessions, self.sessions)
         return session
 
-    async def diagnose(self, server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:  # noqa: ARG002 - the port
+    async def diagnose(
+        self,
+        server: Server,
+        limits: Limits,  # noqa: ARG002 - no connection is made
+    ) -> AsyncGenerator[Finding, None]:
         """Yield whether the server answers."""
         if self.is_away:
             yield failed("TCP", f"{server.name}: no answer", "Check that the mail server runs.")

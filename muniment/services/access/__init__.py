@@ -1,1 +1,1 @@
-"""access."""
+"""Who may do what, and the record of who did."""

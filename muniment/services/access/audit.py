@@ -1,4 +1,4 @@
-"""The audit log: who did what to whom."""
+"""The audit log: who did what to which subject."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from muniment.services.resources import Resources
 
 
 class Action(StrEnum):
-    """What the audit log records; the values are stored."""
+    """Actions that the audit log records; the values are stored."""
 
     PROFILE_ADDED = "profile added"
     PROFILE_CHANGED = "profile changed"
@@ -40,7 +40,7 @@ async def act(
 
 
 async def show_audit(principal: Principal, resources: Resources, subject: str | None, limit: int) -> list[AuditEntry]:
-    """Return the latest actions, newest first; those on one subject if it is named."""
+    """Return the latest actions, newest first, optionally only those on one subject."""
     principal.require(Right.ADMIN)
     async with resources.database.session() as session:
         return await audit.latest(session, subject, limit)

@@ -1,4 +1,4 @@
-"""Who acts, and with which rights: the first argument of every service."""
+"""The principal: who acts, and with which rights. The first argument of every service."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Right(StrEnum):
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody, or a process, that acts.
+    """A person or process that acts.
 
-    `name` is what the audit log shows, `account@host` as a rule. `user` names the archive user on whose behalf the
-    principal reads mail; None: on behalf of nobody.
+    `name` is what the audit log shows, usually `account@host`. `user` is the archive user on whose behalf the principal
+    reads mail, or None.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Principal:
 
     @property
     def is_user(self) -> bool:
-        """Whether the principal is the archive user, and not somebody who acts on the user's behalf."""
+        """Whether the principal is the archive user, and not someone acting on the user's behalf."""
         return self.user == self.name
 
     def on_behalf_of(self, user: str | None) -> Principal:

@@ -12,9 +12,9 @@ _READ = "read"
 
 
 async def readable_archives(session: Session, settings: Settings, principal: Principal) -> tuple[int, ...] | None:
-    """Return the ids of the users whose archives the principal may read, None: those of all users.
+    """Return the ids of the users whose archives the principal may read; None means all users.
 
-    NotFound when the principal acts on behalf of an unknown user, Forbidden when nothing may be read.
+    Raises NotFound if the principal acts on behalf of an unknown user, and Forbidden if it may read nothing.
     """
     principal.require_access_to(principal.user)
     if principal.user is None:
@@ -26,5 +26,5 @@ async def readable_archives(session: Session, settings: Settings, principal: Pri
         return None
     user = await users.find(session, principal.user)
     if _READ not in user.own_archive:
-        raise Forbidden(f"{user.name} may not read his archive")
+        raise Forbidden(f"{user.name} may not read their own archive")
     return (user.id,)

@@ -1,1 +1,1 @@
-"""archiving."""
+"""Archiving: from a leased job to messages committed in the archive and folders proven complete."""

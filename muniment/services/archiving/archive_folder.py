@@ -1,4 +1,4 @@
-"""Archive one folder: what the server has and the archive lacks, and what the proof needs to know."""
+"""Archive one folder: fetch what the archive lacks, and gather what the proof needs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _log = log.get(__name__)
 
 
 async def archive_folder(resources: Resources, work: FolderWork, writer: Writer, slice_budget: SliceBudget) -> bool:
-    """Give the folder's news and, after them, its proof to the writer.
+    """Hand the folder's new messages and then its proof to the writer.
 
-    False when the slice was over before the folder was done. The folder is opened with EXAMINE and
-    read with BODY.PEEK[]: nothing changes on the server.
+    Returns False if the slice ended before the folder was done. The folder is opened with EXAMINE and read with
+    BODY.PEEK[], so nothing changes on the server.
     """
     try:
         seen = await _look(work)
@@ -34,25 +34,25 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
         await give_up_folder_if_last(resources, work, error)
         raise
     if not seen.status.uidvalidity:
-        # Without UIDVALIDITY no UID outlives the connection (RFC 9051 §2.3.1.1): a numbering for this visit alone,
-        # which no slice may cut. Known messages are recognised by content.
+        # Without UIDVALIDITY, UIDs are valid for this connection only (RFC 9051 §2.3.1.1). The visit gets a numbering
+        # of its own and is never cut into slices. Known messages are recognised by content.
         async with resources.database.session() as session:
             seen = replace(seen, status=replace(seen.status, uidvalidity=await folders.new_numbering(session)))
         slice_budget = SliceBudget()
     renumbered = await _renumber(resources, work, seen.status)
-    news = await _news(resources, renumbered, seen.uids)
-    todo = await filter_new_messages(work.session, work.profile, work.job.run_started, news.todo)
+    new = await _find_new(resources, renumbered, seen.uids)
+    todo = await filter_new_messages(work.session, work.profile, work.job.run_started, new.todo)
     delivered = await _fetch(resources, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False
-    filtered = frozenset(news.todo).difference(todo)
-    await writer.prove(await _visited(renumbered, seen, news.archived | delivered, filtered))
+    filtered = frozenset(new.todo).difference(todo)
+    await writer.prove(await _visited(renumbered, seen, new.archived | delivered, filtered))
     return True
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the server shows of an open folder. `hidden`: messages that it counts and does not list."""
+    """What the server shows of an open folder. `hidden`: how many messages it counts but does not list."""
 
     status: FolderStatus
     uids: Sequence[int]
@@ -62,13 +62,13 @@ class _Seen:
 async def _look(work: FolderWork) -> _Seen:
     status = await work.session.examine(work.folder)
     uids = await work.session.search_uids()
-    # Of what it counted when the folder was opened and counts still: others came or went meanwhile.
+    # The smaller of the counts at opening and now: messages that arrived or left in between are not hidden.
     counted = min(status.messages or 0, work.session.exists)
     return _Seen(status, uids, max(0, counted - len(uids)))
 
 
 async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus) -> FolderWork:
-    """Adopt the server's UIDVALIDITY (RFC 9051 §2.3.1.1); a new one makes every old UID meaningless."""
+    """Adopt the server's UIDVALIDITY (RFC 9051 §2.3.1.1); a new one invalidates every known UID."""
     state = work.state
     if state.uidvalidity == status.uidvalidity:
         return work
@@ -88,33 +88,33 @@ async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus
 
 
 @dataclass(frozen=True)
-class _News:
-    """UIDs to fetch, ascending, and those that the archive holds."""
+class _NewMessages:
+    """UIDs to fetch, ascending, and UIDs that are archived."""
 
     todo: list[int]
     archived: set[int]
 
 
-async def _news(resources: Resources, work: FolderWork, on_server: Sequence[int]) -> _News:
-    """Return what to fetch: on the server, not archived, not tried in vain during this run.
+async def _find_new(resources: Resources, work: FolderWork, on_server: Sequence[int]) -> _NewMessages:
+    """Return what to fetch: on the server, not archived, and not already quarantined by this run.
 
-    It is the difference of two sets, not only what lies above the cursor: a message that a
-    capped SEARCH left out below it is found again.
+    This is a difference of sets and not just what lies above the cursor, so that a message below the cursor that a
+    truncated SEARCH left out is found later.
     """
     if work.is_new:
-        return _News(list(on_server), set())
+        return _NewMessages(list(on_server), set())
     state = work.state
     async with resources.database.session() as session:
         [held] = await folders.held(session, [(state.id, state.uidvalidity)], work.job.run_started)
     archived = set(held.archived)
     known = archived.union(held.quarantined, held.unowned)
-    return _News([uid for uid in on_server if uid not in known], archived)
+    return _NewMessages([uid for uid in on_server if uid not in known], archived)
 
 
 async def _fetch(
     resources: Resources, work: FolderWork, todo: Sequence[int], writer: Writer, slice_budget: SliceBudget
 ) -> set[int] | None:
-    """Fetch messages and hand them to the writer; return the UIDs that came, None when the slice was over first."""
+    """Fetch messages and hand them to the writer; return the UIDs delivered, or None if the slice ended first."""
     delivered: set[int] = set()
     async with aclosing(fetch_batches(resources, work, todo, writer)) as fetched:
         async for batch in fetched:
@@ -128,13 +128,13 @@ async def _fetch(
 
 
 async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: frozenset[int]) -> Visited:
-    """Say what the proof compares; what did not come is asked for again, it may have left the server meanwhile."""
+    """Return what the proof compares; UIDs that were not delivered are searched again, they may be expunged by now."""
     listed, status = work.folder.status, seen.status
     absent = [uid for uid in seen.uids if uid not in had and uid not in filtered]
     uids = seen.uids
     if absent:
         gone = set(absent).difference(await still_there(work.session, absent))
         uids = [uid for uid in uids if uid not in gone]
-    # The older of the two answers: what arrived between LIST and EXAMINE makes the next run look again.
+    # The older of the two answers: a message that arrives between LIST and EXAMINE makes the next run visit again.
     basis = listed if listed is not None and listed.uidvalidity == status.uidvalidity else status
     return Visited(work.target, basis, uids, seen.hidden, filtered)

@@ -1,4 +1,4 @@
-"""Archive one mailbox as far as the slice reaches."""
+"""Archive one mailbox for the duration of a slice."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: So many folders that lack messages are named.
+#: How many incomplete folders a warning names.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a slice came. `complete`: every folder is proven, nothing is missing.
+    """What a slice achieved.
 
-    `unmoved`: ids of the folders that stand as they were proven before. `fingerprint`: of the mailbox, where it was
-    needed. `unreadable`: the folders, of `folders` in all, that the server refused to open, and why. `commands`: how many
-    were sent to the server.
+    `more`: the slice ended before the mailbox did. `complete`: every folder is proven complete. `unmoved`: ids of the
+    folders unchanged since their last proof. `fingerprint`: of the mailbox, if it was needed. `unreadable`: folders
+    that the server refused to open, with the reasons, out of `folders` in all. `commands`: how many were sent.
     """
 
     more: bool
@@ -46,16 +46,14 @@ class Outcome:
 
 
 async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) -> Outcome:
-    """Log in, check the mailbox, archive the folders with news, and then delete what the profile's rule says.
+    """Log in, check the mailbox, archive the folders that changed, and then apply the profile's deletion rule.
 
-    All of it until the slice is over.
-
-    Raises what `muniment.imap` raises, WrongMailbox, LeaseLost and DatabaseUnavailable. Everything
-    committed until then stays.
+    Stops when the slice ends. Raises what a session raises, WrongMailbox, LeaseLost and DatabaseUnavailable; whatever
+    was committed before stays.
     """
     seconds = await access.seconds_left(job)
     if seconds <= 0:
-        return Outcome(more=True, complete=False)  # a window closed since the job was sent
+        return Outcome(more=True, complete=False)  # the schedule's window closed after the job was sent
     opened = await open_mailbox(resources, job, access)
     session, states = opened.session, opened.states
     try:
@@ -68,7 +66,7 @@ async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAcces
         slice_budget = SliceBudget(min(resources.settings.slice_seconds, seconds), resources.settings.slice_bytes)
         async with Writer(resources, job.lease) as writer:
             outcome = await _archive_folders(resources, opened, states, writer, slice_budget)
-        # Nothing is proven of a mailbox that may have come into being with our login.
+        # An empty mailbox may have been created by this very login, so nothing about it counts as proven.
         doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
         if opened.profile.deletion and not outcome.more and not doubtful:
             deletion = await delete_archived(resources, opened, slice_budget)
@@ -97,9 +95,9 @@ async def _check(resources: Resources, opened: OpenMailbox, access: RunAccess) -
 
 
 async def _adopt_source(resources: Resources, job: LeasedJob, source: str) -> None:
-    """Start new numberings when the mailbox moved to another server or account: its UIDs mean other messages there.
+    """Start new numberings if the mailbox moved to another server or account, where its UIDs mean other messages.
 
-    What is archived already is then recognised by content.
+    Messages that are archived already are then recognised by content.
     """
     async with resources.database.transaction() as session:
         if await folders.adopt_source(session, job.lease, job.mailbox_id, source):
@@ -107,7 +105,7 @@ async def _adopt_source(resources: Resources, job: LeasedJob, source: str) -> No
 
 
 async def _ensure_folders(resources: Resources, opened: OpenMailbox, states: States) -> States:
-    """Create the folders that are new; not before it is sure that this is the right mailbox."""
+    """Create folders that are new; call this only after the right-mailbox check."""
     scope = opened.profile.folders
     unknown = (folder for folder in opened.folders if folder.wire_name not in states)
     new = [replace(folder, path=scope.filed(folder.path)) for folder in unknown]
@@ -119,7 +117,7 @@ async def _ensure_folders(resources: Resources, opened: OpenMailbox, states: Sta
 
 
 async def _note_vanished(resources: Resources, opened: OpenMailbox, states: States) -> None:
-    """Remember which folders the server does not list any more: what stood there may be found in others."""
+    """Mark the folders that the server no longer lists: their messages may turn up in other folders."""
     listed = {folder.wire_name for folder in opened.listed}
     lost = [state.id for name, state in states.items() if name not in listed and not state.vanished]
     if lost:
@@ -130,12 +128,12 @@ async def _note_vanished(resources: Resources, opened: OpenMailbox, states: Stat
 async def _archive_folders(
     resources: Resources, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
 ) -> Outcome:
-    """Visit the folders that moved; skip the others on the word of their STATUS (RFC 9051 §6.3.11)."""
+    """Visit the folders whose STATUS changed (RFC 9051 §6.3.11) and skip the others."""
     job, session, listed = opened.job, opened.session, opened.folders
     if not listed:
         return Outcome(more=False, complete=True, warnings=[_nothing_archived(opened)])
-    # What an earlier slice of this run has proven is done, even where it moved since or where the server
-    # tells no STATUS: the next run looks again, and every slice gets further than the one before.
+    # A folder that an earlier slice of this run proved is done, even if it changed since or the server reports no
+    # STATUS: the next run visits it again. This way every slice gets further than the one before.
     done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
     incomplete = {states[f.wire_name].id for f in listed if not states[f.wire_name].complete}.intersection(done)
     unreadable = [_unreadable(f, states[f.wire_name].refusal) for f in listed if states[f.wire_name].refusal]
@@ -152,7 +150,7 @@ async def _archive_folders(
             work = FolderWork(job, opened.profile, session, folder, state, is_new=folder.wire_name not in opened.states)
             is_done = await archive_folder(resources, work, writer, slice_budget)
         except CommandRefused as error:
-            # One folder that cannot be read stops no other, and is not asked for again in this run.
+            # A folder that cannot be read does not stop the others, and is not tried again in this run.
             async with resources.database.session() as db:
                 await folders.refuse(db, job.lease, state.id, str(error))
             unreadable.append(_unreadable(folder, str(error)))

@@ -1,4 +1,4 @@
-"""What was fetched, and where it goes."""
+"""Batches of fetched messages, and the folder each goes to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from muniment.model.multidrop import Multidrop
 
 @dataclass
 class Batch:
-    """Fetched messages of one folder; `close` frees their bytes once, whatever happened to them.
+    """Fetched messages of one folder; `close` frees their memory once.
 
-    `cursor`: every UID up to it is dealt with when this batch is; 0 when that cannot be said.
-    `breaks`: messages given up because the connection broke at each try.
+    `cursor`: once this batch is committed, every UID up to it has been handled; 0 if that is not known. `breaks`: how
+    many messages were given up because the connection was lost at every attempt to fetch them.
     """
 
     cursor: int
@@ -30,7 +30,7 @@ class Batch:
         return sum(message.raw.size for message in self.messages if message.raw is not None)
 
     async def after(self, step: Awaitable[None]) -> None:
-        """Wait for a step that comes first; when it fails, free this batch, for nobody else will."""
+        """Wait for a step that must come first; if it fails, free this batch, because its consumer never sees it."""
         try:
             await step
         except BaseException:
@@ -38,7 +38,7 @@ class Batch:
             raise
 
     def close(self) -> None:
-        """Free the messages and their share of the byte budget."""
+        """Free the messages and release their share of the byte budget."""
         if self._closed:
             return
         self._closed = True
@@ -50,9 +50,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How the messages of a collecting mailbox's folder find their owners.
+    """How messages in a folder of a collecting mailbox are assigned to users.
 
-    `own`: the mailbox's own addresses, which are nobody's. `hint`: what the folder's path says.
+    `own`: the mailbox's own addresses, which belong to no user. `hint`: the owner that the folder's path suggests.
     """
 
     rule: Multidrop
@@ -62,10 +62,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Target:
-    """The folder that messages go to, and the numbering that their UIDs belong to.
+    """The folder that messages go to, and the UIDVALIDITY of their UIDs.
 
-    `renumbered`: the folder holds entries of an older numbering, among which they may be found. `distribution`: they
-    are filed for their owners as well.
+    `renumbered`: the folder holds entries of an older UIDVALIDITY, which may be the same messages. `distribution`: set
+    if the messages are also filed for their owners.
     """
 
     folder_id: int
@@ -76,7 +76,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Filing:
-    """A batch on its way into a folder."""
+    """A batch and the folder it goes to."""
 
     target: Target
     batch: Batch

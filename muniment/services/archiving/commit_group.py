@@ -1,4 +1,4 @@
-"""A group of batches into the archive, of one or several folders: everything in one transaction, or nothing."""
+"""Commit a group of batches from one or more folders in a single transaction."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Headers are looked for in so many first bytes of a message.
+#: Headers are read from this many bytes at the start of a message.
 HEAD_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class _Readable:
-    """A message with bytes, made ready for the store."""
+    """A message that was delivered, prepared for the store."""
 
     target: Target
     message: FetchedMessage
@@ -51,13 +51,13 @@ class _Readable:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where it goes: folder and UID."""
+        """Folder id and UID."""
         return self.target.folder_id, self.message.uid
 
 
 @dataclass(frozen=True)
 class _Refused:
-    """A message for the quarantine, with its bytes when there are any."""
+    """A message for the quarantine, with its bytes if there are any."""
 
     target: Target
     uid: int
@@ -67,7 +67,7 @@ class _Refused:
 
 @dataclass(frozen=True)
 class _Portion:
-    """What one transaction stores. `cursors`: how far each folder's cursor moves; `breaks`: see Batch."""
+    """What one transaction stores. `cursors`: the new cursor of each folder; `breaks`: see `Batch`."""
 
     readable: Sequence[_Readable] = ()
     refused: Sequence[_Refused] = ()
@@ -79,13 +79,14 @@ class _Portion:
 async def commit_group(
     resources: Resources, lease: Lease, filings: Sequence[Filing], visits: Sequence[Visited]
 ) -> dict[int, int]:
-    """Store batches, then the proofs of the folders whose visits are over; return what each lacks, by folder id.
+    """Store batches, then the proofs of the folders that are done; return how many messages each lacks, by folder id.
 
-    LeaseLost when the lease is another's, and then nothing of it is stored; RunCancelled, after the
-    commit, when the run was cancelled.
+    Raises LeaseLost if another worker holds the lease; nothing is stored then. Raises RunCancelled after the commit if
+    the run was cancelled.
 
-    What PostgreSQL refuses goes alone, then without its headers, then without flags and date, then
-    into quarantine with its raw bytes: one bad message stops nobody.
+    If PostgreSQL refuses a group, its messages are committed one by one: as they are, then without headers, then also
+    without flags and date. A message that is still refused goes into quarantine with its raw bytes, so that one bad
+    message does not stop the others.
     """
     with timed(Stage.PREPARE):
         readable = await asyncio.to_thread(_prepare, filings)
@@ -124,7 +125,7 @@ async def _commit_alone(resources: Resources, lease: Lease, one: _Readable) -> N
 
 
 def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
-    """Hash each message and read its headers (in a thread: it is CPU work)."""
+    """Hash each message and read its headers; CPU-bound, so call it in a thread."""
     return [
         _readable(filing.target, message, raw)
         for filing in filings
@@ -171,11 +172,11 @@ async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict
             seen = len(readable) + len(refused) - len(unowned)
             counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
             progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
-            # Last, so that the job's row is locked only for the commit itself: whoever leases the job
-            # after this waits for it, and whoever did before makes the whole transaction fail.
+            # Keep this last: the job's row is then locked only for the commit itself. A worker that leases the job
+            # after this waits for the commit; one that leased it before makes this whole transaction fail.
             if readable or refused or portion.cursors or portion.breaks or filtered:
                 state = await jobs.progress(session, lease, progress, resources.settings.lease_seconds)
-            else:  # a proof alone is no progress that would forgive failures
+            else:  # a proof alone is no progress and does not reset the failure count
                 state = await jobs.extend(session, lease, resources.settings.lease_seconds)
     _count(progress)
     if state is RunState.CANCELLING:
@@ -191,7 +192,7 @@ def _count(progress: Progress) -> None:
 
 
 async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tuple[int, int]]:
-    """Return the places of messages that a folder held under an older UIDVALIDITY; they keep their entry."""
+    """Return the places of messages that the folder held under an older UIDVALIDITY; they keep their entries."""
     recognised: set[tuple[int, int]] = set()
     for target, group in groupby(readable, lambda one: one.target):
         if target.renumbered:
@@ -203,7 +204,7 @@ async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tup
 
 
 async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tuple[int, int], list[Destination]]:
-    """Return for whom the messages of collecting mailboxes are filed; nobody: they stay where they are."""
+    """Return the destinations of messages from collecting mailboxes; none if a message has no owner."""
     every = [(one.place, one.collected, one.target.distribution) for one in fresh]
     ours = [(place, collected, how) for place, collected, how in every if collected is not None and how is not None]
     if not ours:
@@ -219,7 +220,7 @@ async def _store(
     encoded: dict[bytes, list[EncodedPart]],
     destinations: Mapping[tuple[int, int], Sequence[Destination]],
 ) -> None:
-    """Write contents that the store lacks, message rows, entries, those of owners, and outbox rows."""
+    """Write missing contents, message rows, entries, the owners' entries, and outbox rows."""
     if not fresh:
         return
     store_id = await stores.current(session)
@@ -229,7 +230,7 @@ async def _store(
     if added:
         await messages.write_parts(session, store_id, _parts(added, lacking, encoded))
     ids = added | await messages.ids(session, store_id, list(hashes - added.keys()))
-    if len(ids) < len(hashes):  # known a moment ago, in the store that was current then
+    if len(ids) < len(hashes):  # `known` found them in the store that was current then
         raise Transient("the current archive store changed during a commit")
     entries = [
         NewEntry(
@@ -259,7 +260,7 @@ async def _store(
 
 
 def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[EncodedPart]]:
-    """Compress ahead of the transaction what is small; large messages are compressed while they are written."""
+    """Compress small messages before the transaction; large ones are compressed while they are written."""
     return {one.sha256: list(encode(one.raw)) for one in lacking if one.raw.size <= limit}
 
 
@@ -279,5 +280,5 @@ async def _parts(
 
 
 def _next(parts: Iterator[EncodedPart]) -> list[EncodedPart]:
-    """Return the next part, or nothing at the end: StopIteration cannot leave a thread."""
+    """Return a list of the next part, empty at the end; StopIteration cannot be raised out of a thread."""
     return list(islice(parts, 1))

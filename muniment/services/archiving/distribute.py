@@ -1,4 +1,4 @@
-"""A collecting mailbox's messages for their owners: whose each is, and filing it for them."""
+"""Find the owners of messages from a collecting mailbox, and file the messages in their archives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from muniment.services.archiving.batch import Distribution
 
 @dataclass(frozen=True)
 class CollectedMessage:
-    """A message as it is archived, whose it is, and what stood around it in a journal report."""
+    """A message from a collecting mailbox: its bytes, its envelope, and the bytes around it in a journal report."""
 
     raw: RawMessage
     envelope: Envelope
@@ -36,13 +36,13 @@ class Destination:
 
 
 def read_collected(raw: RawMessage, head: bytes, distribution: Distribution) -> CollectedMessage:
-    """Say whose a message is; of a journal report take what is within."""
+    """Read the envelope of a message; unwrap the original if the message is a journal report."""
     rule = distribution.rule
     found = read_envelope(head, senders=rule.senders, recipients=rule.recipients).joined(distribution.hint)
     report = read_report(raw) if rule.journal else None
     if report is None:
         return CollectedMessage(raw, _without(found, distribution.own))
-    # Whoever the report itself was addressed to is meant as well: anybody can write one.
+    # Include the recipients of the report itself: anybody can write a message that looks like a report.
     envelope = report.envelope.joined(Envelope((), found.recipients))
     return CollectedMessage(report.inner, _without(envelope, distribution.own), report.before, report.after)
 
@@ -57,7 +57,7 @@ def _without(envelope: Envelope, own: frozenset[str]) -> Envelope:
 async def find_destinations(
     session: Session, envelopes: Sequence[Envelope], rule: Multidrop
 ) -> list[list[Destination]]:
-    """Return for each envelope where its message goes; nowhere when it is nobody's and stays on the server."""
+    """Return the destinations for each envelope; none if it matches no user and the rule keeps it on the server."""
     every = {address for one in envelopes for address in (*one.senders, *one.recipients)}
     forms = {address: forms_of(address) for address in every}
     owners = await users.owners(session, sorted({form for found in forms.values() for form in found}))
@@ -79,7 +79,7 @@ async def find_destinations(
 
 
 async def file_for_owners(session: Session, store_id: int, filed: Sequence[tuple[Copy, Sequence[Destination]]]) -> None:
-    """File messages (as `Copy` without a folder) in their owners' archives, in the transaction that stores them."""
+    """File messages (`Copy` rows without a folder) in their owners' archives, in the transaction that stores them."""
     places = [destination for _, destinations in filed for destination in destinations]
     if not places:
         return

@@ -21,7 +21,7 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Sizes are asked for so many messages at once (RFC822.SIZE), to cut batches by bytes.
+#: How many messages one FETCH of RFC822.SIZE covers; batches are cut by these sizes.
 SIZES_WINDOW = 5000
 
 NOT_DELIVERED = "the server lists the message but does not deliver it"
@@ -30,13 +30,13 @@ NOT_DELIVERED = "the server lists the message but does not deliver it"
 async def fetch_batches(
     resources: Resources, work: FolderWork, todo: Sequence[int], writer: Writer
 ) -> AsyncGenerator[Batch, None]:
-    """Yield batches, each within the process's byte budget until it is closed.
+    """Yield batches; each holds its share of the process's byte budget until it is closed.
 
-    Before it waits for a share of the budget, what gathers at the writer gives its own back.
+    If the budget has no room, the writer commits first, which frees the share of the batches it gathered.
     """
     limits = resources.limits
     unknown = unknown_size(limits)
-    # Where the connection broke the last time the messages are fetched one by one: then it is known at which it breaks.
+    # In the folder where the connection was lost last time, fetch one by one to find the message that causes it.
     singly = limits.batch_messages if work.job.broke_folder == work.state.id else 0
     for start in range(0, len(todo), SIZES_WINDOW):
         window = todo[start : start + SIZES_WINDOW]
@@ -44,7 +44,7 @@ async def fetch_batches(
         one_by_one, others = window[:singly], window[singly:]
         singly -= len(one_by_one)
         for uids in chain(([uid] for uid in one_by_one), batches(others, sizes, limits)):
-            # A message that waits in a spool file costs no memory to speak of.
+            # A message above this size waits in a spool file and takes hardly any memory.
             cost = sum(min(sizes.get(uid, unknown), limits.spool_bytes) for uid in uids)
             if not resources.budget.has_room(cost):
                 await writer.flush()
@@ -57,7 +57,7 @@ async def fetch_batches(
 
 
 async def _sizes(resources: Resources, work: FolderWork, uids: Sequence[int]) -> Mapping[int, int]:
-    """Return sizes in bytes; none when the server refuses: one message that it cannot read stops no other."""
+    """Return sizes in bytes; empty if the server refuses, because one unreadable message must not stop the others."""
     try:
         return await work.session.sizes(uids)
     except CommandRefused as error:
@@ -71,10 +71,10 @@ async def _sizes(resources: Resources, work: FolderWork, uids: Sequence[int]) ->
 async def _fetch_set(
     resources: Resources, work: FolderWork, uids: Sequence[int], cost: int
 ) -> AsyncGenerator[Batch, None]:
-    """Yield the messages of one FETCH as a batch, or as several when they are larger than the server claimed.
+    """Yield the messages of one FETCH as one batch, or as several if they are larger than the server claimed.
 
-    `cost` bytes are reserved and belong to the last batch, which alone moves the cursor; what comes beyond them is
-    charged as it comes. When the connection breaks, what came until then is yielded before the error is raised.
+    `cost` bytes are reserved for the last batch, the only one that moves the cursor. Bytes beyond that are charged as
+    they arrive. If the connection is lost, the messages delivered so far are yielded before the error is raised.
     """
     limits, session = resources.limits, work.session
     share = _Share(resources.budget, cost)
@@ -92,7 +92,7 @@ async def _fetch_set(
                     surplus = Batch(0, batch.messages, share.hand_over())
                     batch.messages, held = [], 0
                     yield surplus
-        # Told apart from messages that left the server meanwhile: listed, but not delivered.
+        # Listed but not delivered is an error; no longer listed means that the message was expunged meanwhile.
         listed = await still_there(session, sorted(absent))
         batch.messages += [FetchedMessage(uid, (), None, None, NOT_DELIVERED) for uid in listed]
     except Transient as error:
@@ -117,9 +117,9 @@ async def _fetch_set(
 async def _give_up_message_if_last(
     resources: Resources, work: FolderWork, batch: Batch, uid: int, error: Transient, *, is_alone: bool
 ) -> None:
-    """Add the message at which the connection broke to the batch, as one that cannot be had, after the last try.
+    """After the last attempt, add the message at which the connection was lost to the batch as undeliverable.
 
-    `is_alone`: nothing else was asked for. Of several it is only a guess, so that they are asked for alone next time.
+    `is_alone`: the FETCH named only this message. Otherwise it is a guess, and the next attempt fetches one by one.
     """
     if await is_last_try(resources, work, uid, error) and is_alone:
         reason = f"the connection broke at each of {resources.settings.job_attempts} tries to fetch it: {error}"
@@ -128,7 +128,7 @@ async def _give_up_message_if_last(
 
 
 class _Share:
-    """The part of the byte budget that the messages of one FETCH take."""
+    """The share of the byte budget that the messages of one FETCH hold."""
 
     def __init__(self, budget: ByteBudget, reserved: int) -> None:
         self._budget = budget
@@ -136,13 +136,13 @@ class _Share:
         self._charged = 0
 
     def cover(self, held: int) -> None:
-        """Charge what is held beyond what was reserved: nobody waits here, for who waits while he holds may do so for ever."""
+        """Charge what is held beyond the reservation. Never block here: waiting while holding budget can deadlock."""
         if (beyond := held - self._reserved - self._charged) > 0:
             self._charged += beyond
             self._budget.charge(beyond)
 
     def hand_over(self) -> Callable[[], None]:
-        """Return the release of what is held now; as much as was reserved stays, for the messages still to come."""
+        """Return a callback that releases what is held now; the reservation stays for the messages still to come."""
         self._budget.charge(self._reserved)
         release = partial(self._budget.release, self._reserved + self._charged)
         self._charged = 0

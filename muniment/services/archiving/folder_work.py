@@ -1,4 +1,4 @@
-"""What archiving a folder works with, and when it gives something up because the connection breaks there."""
+"""The context for archiving one folder, and when to give up on a message or folder that breaks the connection."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from muniment.model.run import Lease, LeasedJob, MessageCounts
 from muniment.services.archiving.batch import Distribution, Target
 from muniment.services.resources import Resources
 
-#: So many messages and folders of a job are given up because the connection breaks there; more are the server's fault.
+#: How many messages and folders of a job are given up at most; beyond that, the server is at fault.
 MAX_BREAKS = 3
 
-#: Stands for a message where the connection broke at the folder itself, before one was fetched.
+#: Recorded if the connection was lost before a message of the folder was fetched.
 _NO_UID = 0
 
 
 @dataclass(frozen=True)
 class FolderWork:
-    """A folder on the server, what the archive knows of it, and the right to write.
+    """A folder on the server, what the archive knows about it, and the lease to write.
 
-    `is_new`: it was created in this slice, so the archive holds nothing of it.
+    `is_new`: the folder was first seen in this slice, so the archive holds nothing of it.
     """
 
     job: LeasedJob
@@ -38,12 +38,12 @@ class FolderWork:
 
     @property
     def lease(self) -> Lease:
-        """What every write is guarded by."""
+        """The lease that guards every write."""
         return self.job.lease
 
     @property
     def target(self) -> Target:
-        """Where its messages go."""
+        """Where messages of the folder go."""
         return Target(self.state.id, self.state.uidvalidity, self.state.renumbered, self._distribution)
 
     @property
@@ -57,7 +57,7 @@ class FolderWork:
 
 
 async def is_last_try(resources: Resources, work: FolderWork, uid: int, error: Transient) -> bool:
-    """Note where the connection broke, and tell whether to give up that message or folder and go on without it."""
+    """Record where the connection was lost; return whether to give up on that message or folder."""
     if isinstance(error, ServerThrottled) or work.job.breaks >= MAX_BREAKS:
         return False
     async with resources.database.session() as session:
@@ -66,10 +66,7 @@ async def is_last_try(resources: Resources, work: FolderWork, uid: int, error: T
 
 
 async def give_up_folder_if_last(resources: Resources, work: FolderWork, error: Transient) -> None:
-    """Refuse the folder for this run when the connection broke at it at every try: the others shall be archived.
-
-    Raises GaveUp then.
-    """
+    """After the last attempt, skip the folder for the rest of this run and raise GaveUp; the others are archived."""
     if not await is_last_try(resources, work, _NO_UID, error):
         return
     async with resources.database.transaction() as session:

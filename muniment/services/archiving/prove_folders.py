@@ -1,4 +1,4 @@
-"""The completeness proof: what the server lists of a folder against what the archive holds."""
+"""The completeness proof: compares what the server lists of a folder with what the archive holds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Visited:
-    """A folder whose visit is over: what the server showed.
+    """What the server showed during a finished visit of a folder.
 
-    `listed`: its UIDs, without those that left it during the visit; `hidden`: messages that it counts and does not
-    list. `basis`: the STATUS that makes the next visit needless as long as it stays. `filtered`: listed UIDs that the
+    `listed`: UIDs, without those expunged during the visit. `hidden`: how many messages it counts but does not list.
+    `basis`: the next run skips the folder as long as its STATUS equals this one. `filtered`: listed UIDs that the
     profile's filter left out.
     """
 
@@ -35,15 +35,15 @@ class Visited:
 
     @property
     def standing(self) -> FolderStatus:
-        """What the next visit compares with; it always comes where it may find that a message is let through by now."""
+        """The STATUS to store; without UIDNEXT if messages were filtered out, so that the next run tries them again."""
         return replace(self.basis, uidnext=None) if self.filtered else self.basis
 
 
 async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited]) -> dict[int, int]:
-    """Store the proof of each folder, and return how many messages it lacks, by id (0 = proven complete).
+    """Store the proof of each folder, and return how many messages each lacks, by folder id (0: proven complete).
 
-    What is held is read back from the tables, behind the commit of the last batch in the same transaction, which must
-    check the lease.
+    Reads back what the archive holds, in the transaction that stores the last batch. That transaction must check the
+    lease.
     """
     if not visits:
         return {}
@@ -67,7 +67,7 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
 
 
 async def _follow(session: Session, visit: Visited, archived: set[int], gone: Sequence[int]) -> None:
-    """Note which messages left their place on the server, and which are there again; not where it hides some."""
+    """Record which messages left the folder and which are back; skipped for departures if the server hides messages."""
     folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
     if back := set(gone).intersection(visit.listed):
         await folders.set_back(session, folder_id, uidvalidity, sorted(back))
@@ -76,7 +76,7 @@ async def _follow(session: Session, visit: Visited, archived: set[int], gone: Se
 
 
 async def _tidy(session: Session, visit: Visited, archived: set[int], quarantined: Sequence[int]) -> None:
-    """Take out of quarantine what is archived by now, and what is not on the server any more."""
+    """Remove from quarantine what is archived by now or no longer on the server."""
     folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
     if visit.target.renumbered:
         await messages.forget_old_numberings(session, folder_id, uidvalidity)

@@ -1,4 +1,4 @@
-"""One slice of a job: archive a mailbox for a bounded time, and say how it went."""
+"""One slice of a job: archive a mailbox for a bounded time, and store the outcome as the job's next state."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: What to do about folders that the server lists and refuses to open.
+#: The hint for folders that the server lists but refuses to open.
 UNREADABLE_HINT = "All other folders were archived. Give this login the right to read them on the mail server."
 
-#: So long a job waits for which there was no connection; longer when the server names a time (seconds).
+#: How long a job waits that got no connection slot; longer if the server asks for a pause (seconds).
 BUSY_SECONDS = 5.0
 LONGEST_BUSY_SECONDS = 60.0
 
-#: What a failure weighs: PostgreSQL being away says nothing about the mailbox, and a server with too many connections
-#: gets to this one in the end. `job_attempts` failures of the full weight in a row are enough.
+#: The weight of a failure. An outage of PostgreSQL says nothing about the mailbox, and a server with too many
+#: connections serves it eventually. A job fails after `job_attempts` failures of full weight in a row.
 _FULL_WEIGHT = 10
 _WEIGHTS: dict[type[MunimentError], int] = {DatabaseUnavailable: 0, GaveUp: 0, ServerThrottled: 1}
 
@@ -61,18 +61,17 @@ class SliceEnd(StrEnum):
 
 @dataclass(frozen=True)
 class Slice:
-    """How a slice ended, and the next job of the run, which the worker holds already."""
+    """How a slice ended, and the run's next job if this worker leased it; `visit` is None if the slice failed."""
 
     end: SliceEnd
     next: LeasedJob | None = None
-    visit: Outcome | None = None  # None: it failed
+    visit: Outcome | None = None
 
 
 async def run_slice(resources: Resources, job: LeasedJob, access: RunAccess, *, go_on: bool) -> Slice:
-    """Archive under a heartbeat and translate every outcome into the job's next state.
+    """Archive while a heartbeat keeps the lease, and store every outcome as the job's next state.
 
-    With `go_on` the end of a mailbox is the lease of the run's next one. Only DatabaseUnavailable leaves this function:
-    the lease then runs out by itself.
+    With `go_on`, completing a job leases the run's next one. Raises only DatabaseUnavailable; the lease then expires.
     """
     try:
         outcome = await _with_heartbeat(resources, job, archive_mailbox(resources, job, access))
@@ -89,10 +88,10 @@ async def run_slice(resources: Resources, job: LeasedJob, access: RunAccess, *, 
     except MunimentError as error:
         return Slice(await _end_badly(resources, job, error))
     except asyncio.CancelledError:
-        # The worker shuts down: hand the job back at once instead of letting the lease run out.
+        # The worker is shutting down: return the job now instead of letting the lease expire.
         await _hand_back(resources, job)
         raise
-    except Exception as error:  # noqa: BLE001 - a bug must end as a visible failure, not as a job that repeats for ever
+    except Exception as error:  # noqa: BLE001 - a bug must show as a failure and not as a job that repeats forever
         _log.exception("slice crashed")
         return Slice(
             await _end_badly(resources, job, MunimentError(f"internal error: {type(error).__name__}: {error}"))
@@ -113,7 +112,7 @@ async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, g
     try:
         return Slice(SliceEnd.DONE, await asyncio.shield(completing), outcome)
     except asyncio.CancelledError:
-        # In the middle of it nobody knows whether the next job is ours already.
+        # The statement may have leased the next job already: wait for it, then return that job.
         with suppress(MunimentError):
             following = await completing
             if following is not None:
@@ -128,12 +127,12 @@ async def _complete(resources: Resources, job: LeasedJob, outcome: Outcome, *, g
         try:
             worker = process_name() if go_on else None
             return await jobs.complete(session, job.lease, completion, next_for=worker, seconds=seconds)
-        except Conflict:  # another run begins with the next mailbox in this moment
+        except Conflict:  # another run is leasing the next mailbox at this moment
             return await jobs.complete(session, job.lease, completion, next_for=None, seconds=seconds)
 
 
 async def _hand_back(resources: Resources, job: LeasedJob) -> None:
-    """Let others have a job at once."""
+    """Return a job so that other workers can lease it now."""
     with suppress(MunimentError):
         async with resources.database.session() as session:
             await jobs.yield_slice(session, job.lease)
@@ -158,7 +157,7 @@ async def _end_badly(resources: Resources, job: LeasedJob, error: MunimentError)
 
 
 async def _step_back(resources: Resources, job: LeasedJob, error: Transient) -> SliceEnd:
-    """Let the job wait for a connection: that none was to be had says nothing about its mailbox."""
+    """Postpone a job that got no connection; this does not count as a failure of its mailbox."""
     _log.info("no connection", reason=str(error))
     seconds = BUSY_SECONDS * random.uniform(0.5, 1.0)
     if isinstance(error, ServerBusy):
@@ -172,7 +171,7 @@ async def _step_back(resources: Resources, job: LeasedJob, error: Transient) -> 
 
 
 async def _with_heartbeat(resources: Resources, job: LeasedJob, work: Awaitable[Outcome]) -> Outcome:
-    """Run `work` while the lease is kept; the first of the two to end ends the other."""
+    """Run `work` while a heartbeat keeps the lease; when one ends, the other is cancelled."""
     working = asyncio.ensure_future(work)
     beating = asyncio.create_task(_heartbeat(resources, job), name=f"heartbeat of job {job.lease.job_id}")
     try:
@@ -186,17 +185,17 @@ async def _with_heartbeat(resources: Resources, job: LeasedJob, work: Awaitable[
 
 
 async def _stop(task: asyncio.Future[Outcome] | asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has cleaned up after itself."""
+    """Cancel a task and wait until it has cleaned up."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # looked at: asyncio shall not complain about it
+        task.exception()  # retrieve it, or asyncio logs it as never retrieved
 
 
 async def _heartbeat(resources: Resources, job: LeasedJob) -> None:
-    """Extend the lease three times per lease; ends with LeaseLost or RunCancelled, never well.
+    """Extend the lease three times per lease period until it raises LeaseLost or RunCancelled.
 
-    When PostgreSQL is silent for a whole lease, another worker may own the job: stop as well.
+    If PostgreSQL does not respond for a whole lease period, another worker may own the job, which is LeaseLost as well.
     """
     loop = asyncio.get_running_loop()
     period = resources.settings.lease_seconds

@@ -1,4 +1,4 @@
-"""One turn at a run, the body of a Celery task: a slice of the job that was sent, and of those after it."""
+"""A batch of slices, the body of a Celery task: one slice of the job that was sent, then of the run's next jobs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from muniment.services.runs.pump import pump
 
 _log = log.get(__name__)
 
-#: A mailbox that another run is archiving is tried again after this time (seconds).
+#: How long a job waits whose mailbox another run is archiving (seconds).
 BUSY_SECONDS = 15.0
 
 
 async def run_slices(principal: Principal, resources: Resources, run_id: int, job_id: int) -> SliceEnd:
-    """Run a slice of a job, go on with the run's next jobs for `turn_seconds`, and pump the run.
+    """Run a slice of a job, continue with the run's next jobs for `turn_seconds`, and pump the run.
 
-    Going on costs one statement; another task costs the broker, Celery, its events and the pump. A job that is not
-    to be had (done, cancelled, leased by another, sent twice) is no error. Returns how the last slice ended. Only
-    DatabaseUnavailable leaves this function: leases then run out by themselves.
+    Continuing costs one statement; another task costs the broker, Celery, its events and a pump. A job that cannot be
+    leased (done, cancelled, leased by another worker, sent twice) is not an error. Returns how the last slice ended.
+    Raises only DatabaseUnavailable; leases then expire.
     """
     principal.require(Right.PROCESS)
     job = await _lease(resources, job_id)

@@ -1,4 +1,4 @@
-"""The writing side of a slice: groups of batches are committed while the next are fetched."""
+"""The writing side of a slice: commits one group of batches while the next is fetched."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class _Group:
 
 
 class Writer:
-    """Takes batches and proofs of one slice in their order; use it with `async with`.
+    """Takes the batches and proofs of one slice in order; use it with `async with`.
 
-    They gather until they are as many as one FETCH may bring (`batch_messages`, `batch_bytes`), over folder after
-    folder: a transaction costs as much as the messages of several small folders. One group commits while the next
-    gathers. A failed commit is raised by the next call, and nothing after it is stored. At the end of the block
-    everything is committed, also when the connection to the mail server broke: what is on its way comes first.
+    They gather, across folders, until a group is as large as one FETCH may be (`batch_messages`, `batch_bytes`),
+    because a transaction costs as much as the messages of several small folders. One group commits while the next
+    gathers. The next call raises the error of a failed commit, and nothing after it is stored. At the end of the block
+    everything is committed, even if the connection to the mail server was lost.
     """
 
     def __init__(self, resources: Resources, lease: Lease) -> None:
@@ -48,26 +48,26 @@ class Writer:
         self._lease = lease
         self._gathering = _Group()
         self._committing: asyncio.Task[None] | None = None
-        # What gathered meanwhile holds proofs: of folders that lack what was in the failed group.
+        # After a failed commit, nothing more may be stored: a later group may hold proofs that count on the failed one.
         self._has_failed = False
-        #: Folders (ids) that were proven to lack something.
+        #: Ids of folders that were found to lack messages.
         self.incomplete: set[int] = set()
 
     async def file(self, target: Target, batch: Batch) -> None:
-        """Take a batch, which belongs to the writer from now on."""
+        """Take ownership of a batch."""
         self._gathering.add(Filing(target, batch))
         limits = self._resources.limits
         if self._gathering.messages >= limits.batch_messages or self._gathering.bytes >= limits.batch_bytes:
             await self._begin()
 
     async def prove(self, visit: Visited) -> None:
-        """Take a folder's proof, to be stored with, or after, its last batch."""
+        """Take a folder's proof, to be stored with its last batch or after it."""
         self._gathering.visits.append(visit)
         if len(self._gathering.visits) >= self._resources.limits.batch_messages:
             await self._begin()
 
     async def flush(self) -> None:
-        """Commit what has gathered; returns when it is durable, and its memory free."""
+        """Commit what has gathered; returns once it is durable and its memory is free."""
         await self._begin()
         await self._settle()
 
@@ -92,7 +92,7 @@ class Writer:
         if group.filings or group.visits:
             name = f"commit of job {self._lease.job_id}"
             self._committing = asyncio.create_task(self._commit(group), name=name)
-            # Not in the task itself: one that is cancelled before it begins does nothing at all.
+            # Not within the task: a task that is cancelled before it starts never runs its body.
             self._committing.add_done_callback(lambda _: group.close())
 
     async def _settle(self) -> None:
@@ -114,5 +114,5 @@ class Writer:
             committing.cancel()
             await asyncio.wait({committing})
             if not committing.cancelled():
-                committing.exception()  # looked at: what is on its way already comes first
+                committing.exception()  # retrieve it, or asyncio logs it as never retrieved
         self._gathering.close()

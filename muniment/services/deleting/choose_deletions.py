@@ -1,4 +1,4 @@
-"""Which archived messages of a folder a profile's rule deletes on the server now."""
+"""Choose the archived messages of a folder that the profile's rule deletes on the server now."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from muniment.services.resources import Resources
 
 @dataclass(frozen=True)
 class Choice:
-    """Messages to delete, some of a folder's, and how many were looked at with them and stay, by the reason."""
+    """Messages to delete from one window of a folder, and how many others of it stay, by reason."""
 
     messages: Sequence[Candidate]
     kept: dict[str, int]
 
 
 def may_delete(state: FolderState) -> bool:
-    """Tell whether messages of a folder may be deleted at all: it is proven complete, and its UIDs are lasting."""
+    """Return whether messages of a folder may be deleted at all: it is proven complete and has a real UIDVALIDITY."""
     return state.complete and not state.refusal and not state.vanished and state.uidvalidity > 0
 
 
 async def has_candidates(resources: Resources, profile: Profile, state: FolderState, now: datetime) -> bool:
-    """Tell whether the archive knows of a message that the rule may be about; without, the folder stays closed."""
+    """Return whether the rule may apply to any archived message; if not, the folder need not be opened."""
     return bool(await _candidates(resources, profile, state, now, above=0, limit=1))
 
 
@@ -40,7 +40,7 @@ async def choose_deletions(
 ) -> AsyncGenerator[Choice, None]:
     """Yield the messages of the open folder that the rule deletes, a few thousand at a time.
 
-    What counts is what the server tells of each in this moment: flags change.
+    The rule is applied to what the server reports now and not to archived data, because flags change.
     """
     above = 0
     while window := await _candidates(resources, profile, state, now, above=above, limit=WINDOW):
@@ -49,7 +49,7 @@ async def choose_deletions(
         chosen: list[Candidate] = []
         kept: dict[str, int] = {}
         async for uid, facts in message_facts(session, list(by_uid), with_head=profile.filter.needs_headers):
-            # POP3 tells no date: what counts is since when it is archived.
+            # POP3 has no INTERNALDATE; the time of archiving stands in for it.
             known = replace(facts, received=by_uid[uid].archived) if profile.server.access.is_pop3 else facts
             reason = profile.deletion.keeps(known, profile.filter, now)
             if reason:

@@ -1,10 +1,9 @@
-"""Delete archived messages on the mail server, as the profile's rule says: the second part of a mailbox's job.
+"""Delete archived messages on the mail server by the profile's rule: the second part of a mailbox's job.
 
-Two phases for each few messages. First they are read back from the store, hashed, compared with what the server shows of
-them, and written into the ledger. Then
-the server is told to delete exactly those, in a folder that it opened under the UIDVALIDITY of the proof; what it does
-not list afterwards is confirmed in the ledger. A crash between the two leaves rows that the next run confirms, or tries
-again.
+Each group of messages takes two phases. First, the messages are read back from the store, hashed, compared with the
+headers that the server shows, and written to the ledger. Then the server deletes exactly these messages, in a folder
+opened under the UIDVALIDITY of the proof; the ledger confirms the ones that the server no longer lists. A crash between
+the phases leaves ledger rows that the next run confirms or retries.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: So many messages that have to stay are named in a job's warnings.
+#: How many messages that have to stay are named in a job's warnings.
 _NAMED = 50
 
-#: So many messages are told to the server at once.
+#: How many messages are deleted at once.
 _AT_ONCE = 500
 
 NO_UIDPLUS = (
@@ -43,7 +42,7 @@ NO_UIDPLUS = (
 
 @dataclass
 class Deletion:
-    """What became of it. `more`: the slice was over first."""
+    """What was deleted and kept. `more`: the slice ended first."""
 
     more: bool = False
     deleted: int = 0
@@ -51,7 +50,7 @@ class Deletion:
     kept: int = 0
 
     def keep(self, folder: ServerFolder, uid: int, reason: str) -> None:
-        """Note a message that stays on the server because something is wrong with it; only some are named."""
+        """Record a message that stays on the server because something is wrong; only the first ones are named."""
         self.kept += 1
         if self.kept <= _NAMED:
             self.warnings.append(f"kept on the server: UID {uid} in {'/'.join(folder.path)}: {reason}")
@@ -60,9 +59,9 @@ class Deletion:
 
 
 async def delete_archived(resources: Resources, opened: OpenMailbox, slice_budget: SliceBudget) -> Deletion:
-    """Delete what the rule says in every folder that is proven complete, and say what stood in the way.
+    """Apply the rule in every folder that is proven complete, and return what was deleted and what prevented more.
 
-    Raises what `muniment.imap` raises, LeaseLost and DatabaseUnavailable.
+    Raises what a session raises, LeaseLost and DatabaseUnavailable.
     """
     done = Deletion()
     states = await folder_states(resources, opened.job)
@@ -81,7 +80,7 @@ async def delete_archived(resources: Resources, opened: OpenMailbox, slice_budge
         try:
             await _delete_in(resources, opened, eraser, folder, state, slice_budget, done)
         except CommandRefused as error:
-            # Nothing is lost by what is not deleted: the other folders go on, the next run tries again.
+            # A failed deletion loses nothing: continue with the other folders; the next run tries again.
             done.warnings.append(f"not deleted in {'/'.join(folder.path)}: {error}")
         if done.more:
             return done
@@ -103,7 +102,7 @@ async def _delete_in(
 ) -> None:
     status = await eraser.open(folder)
     if status.uidvalidity != state.uidvalidity:
-        return  # other messages by now; the next run archives them first
+        return  # the UIDs mean other messages now; the next run archives those first
     if not eraser.is_exact and await _are_others_marked(resources, eraser, folder, state, done):
         return
     choices = choose_deletions(resources, opened.profile, opened.session, state, opened.job.run_started)
@@ -121,7 +120,7 @@ async def _delete_in(
 async def _are_others_marked(
     resources: Resources, eraser: Eraser, folder: ServerFolder, state: FolderState, done: Deletion
 ) -> bool:
-    """Tell whether an EXPUNGE would take messages that are not archived; then it is not sent, whoever accepted what."""
+    """Return whether EXPUNGE would remove messages that are not archived; it is never sent then."""
     marked = await eraser.marked()
     async with resources.database.session() as session:
         others = marked - await deletions.archived(session, state.id, state.uidvalidity, sorted(marked))
@@ -136,10 +135,10 @@ async def _are_others_marked(
 async def _sound(
     resources: Resources, opened: OpenMailbox, chosen: Sequence[Candidate], folder: ServerFolder, done: Deletion
 ) -> list[Candidate]:
-    """Read messages back from the store, and return those that the server has there, and the archive holds, for certain.
+    """Read messages back from the store; return those that are archived intact and the same on the server.
 
-    The stored bytes have the hash that was archived, and begin with the header that the server shows under this UID: a
-    server that opened another mailbox, or gave a UID to another message, is told by that.
+    The stored bytes must have the archived hash and begin with the header that the server shows under this UID. This
+    detects a server that opened another mailbox or reused a UID.
     """
 
     async def each() -> AsyncGenerator[Candidate, None]:
@@ -160,7 +159,7 @@ async def _sound(
 
 
 async def _why_not(one: Candidate, parts: AsyncIterable[EncodedPart], head: bytes) -> str:
-    """Return why a message must stay on the server; empty when nothing speaks for it."""
+    """Return why a message must stay on the server; empty if it may be deleted."""
     if not head:
         return "the server does not show its header"
     begin = (one.wrapper_begin or b"")[: len(head)]
@@ -176,7 +175,7 @@ async def _why_not(one: Candidate, parts: AsyncIterable[EncodedPart], head: byte
 async def _delete(
     resources: Resources, opened: OpenMailbox, eraser: Eraser, state: FolderState, sound: Sequence[Candidate]
 ) -> int:
-    """Delete messages that were just read back, and return how many are gone."""
+    """Delete messages that were just read back, and return how many the server no longer lists."""
     lease = opened.job.lease
     async with resources.database.session() as session:
         await deletions.plan(session, lease, state.id, state.uidvalidity, sound)
@@ -185,7 +184,7 @@ async def _delete(
     try:
         await eraser.erase(uids)
     except CommandRefused as error:
-        refusal = error  # perhaps in the middle: what is gone is gone
+        refusal = error  # some messages may be deleted already: confirm those
     gone = sorted(set(uids).difference(await still_there(opened.session, uids)))
     async with resources.database.session() as session:
         await deletions.confirm(session, lease, state.id, state.uidvalidity, gone)

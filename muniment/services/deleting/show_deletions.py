@@ -1,4 +1,4 @@
-"""The ledger of what profiles' rules deleted on mail servers."""
+"""Show the ledger of messages that profiles' rules deleted on mail servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from muniment.services.resources import Resources
 async def show_deletions(
     principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
 ) -> list[Deletion]:
-    """Return the newest rows, of a run or a mailbox or of everything (None: all); NotFound when there is no such run."""
+    """Return the newest `limit` rows (None: all) of a run, of a mailbox, or of everything; NotFound: no such run."""
     principal.require(Right.OPERATE)
     async with resources.database.session() as session:
         if run_id is not None:

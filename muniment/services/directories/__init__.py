@@ -1,1 +1,1 @@
-"""directories."""
+"""Users, and where they come from."""

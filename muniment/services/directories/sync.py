@@ -1,4 +1,4 @@
-"""Synchronise users with a directory before a run: the hook; there is no directory to configure yet."""
+"""Synchronise users with a directory before a run. This is the hook; no directory can be configured yet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from muniment.model.profile import Profile
 NO_DIRECTORY = "no directory is configured: users were not synchronised before this run"
 
 
-async def sync_directory(session: Session, profile: Profile) -> list[str]:  # noqa: ARG001 - what a directory will need
-    """Bring the users up to date, in the transaction that opens the run; return what must be known of it."""
+async def sync_directory(session: Session, profile: Profile) -> list[str]:  # noqa: ARG001 - a directory will need it
+    """Update the users, in the transaction that opens the run; return warnings for the run."""
     return [NO_DIRECTORY] if profile.sync_directory else []

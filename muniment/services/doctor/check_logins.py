@@ -1,4 +1,4 @@
-"""The connection doctor for many mailboxes: tried before anything is archived."""
+"""Check the logins to many mailboxes, before anything is archived."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from muniment.services.resources import Resources
 
 @dataclass(frozen=True)
 class LoginCheck:
-    """How the login to one mailbox went; `error` is empty when it went well.
+    """The result of a login to one mailbox; `error` is empty if it succeeded.
 
-    `line`: where it stands in the CSV file. `messages`: None when the server does not say without opening each folder.
-    `warnings`: what is not as it should be, and does not keep its mail from being archived.
+    `line`: the mailbox's line in the CSV file. `messages`: None if the server reports no counts without opening each
+    folder. `warnings`: problems that do not prevent archiving.
     """
 
     user: str
@@ -48,15 +48,15 @@ class _Target:
     mailbox: str
     line: int | None
     credentials: Callable[[], Credentials]
-    server: str = ""  # where it is not that of all
+    server: str = ""  # if it differs from the profile's
 
 
 def check_rows(
     principal: Principal, resources: Resources, server: Server, rows: Sequence[CsvMailbox], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
-    """Yield how the login of each row of a CSV file went, as soon as it is known, so many at once.
+    """Try up to `at_once` rows of a CSV file concurrently and yield each result as it completes.
 
-    ServerUnavailable when nothing gets through to the server.
+    Raises ServerUnavailable if the server cannot be reached at all.
     """
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
@@ -68,7 +68,7 @@ def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
 
 
 async def check_profile(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[LoginCheck, None]:
-    """Yield how the login to each mailbox of a profile went, as soon as it is known; NotFound when there is no profile."""
+    """Try the login to each mailbox of a profile and yield each result as it completes; NotFound: no such profile."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
@@ -88,7 +88,7 @@ async def check_profile(principal: Principal, resources: Resources, name: str) -
 async def _check(
     resources: Resources, server: Server, profile: Profile | None, targets: Sequence[_Target], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
-    """Look at the way to the server first: where nothing gets through, thousands of mailboxes need not find that out."""
+    """Check first that the server can be reached, instead of failing at each of thousands of mailboxes."""
     async for finding in resources.connector.diagnose(server, resources.limits):
         if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)

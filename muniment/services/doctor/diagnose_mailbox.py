@@ -1,4 +1,4 @@
-"""What a mailbox and its server are like for an archiver: what helps, what is missing, what is wrong."""
+"""Diagnose an open mailbox: capabilities, folders, UIDVALIDITY, SEARCH and FETCH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from muniment.model.profile import Profile, Server
 from muniment.services.mailboxes.check_mailbox import EMPTY_MAILBOX
 from muniment.services.mailboxes.effective_folders import EffectiveFolder, effective_folders
 
-#: What a server should offer, and what it is good for.
+#: Capabilities that help, and how.
 _USEFUL = {
     "LIST-STATUS": "one round trip tells all folders",
     "CONDSTORE": "changes of flags are seen",
@@ -28,7 +28,7 @@ _LOOKED_AT = 100
 async def diagnose_mailbox(
     session: MailSession, listed: Sequence[ServerFolder], server: Server, profile: Profile | None
 ) -> AsyncGenerator[Finding, None]:
-    """Yield what is found in an open mailbox; `profile` None: of a CSV file that is no profile yet."""
+    """Yield findings about an open mailbox; `profile` is None for a CSV file that is not a profile yet."""
     if server.access.is_pop3:
         yield fine("messages", f"{session.exists} in the inbox")
         if listed[0].status is not None and not listed[0].status.uidvalidity:
@@ -76,7 +76,7 @@ def _capabilities(session: MailSession, profile: Profile | None) -> Finding:
         )
     if not missing:
         return fine("capabilities", "all that helps")
-    # Nothing depends on them: it goes without, only slower.
+    # None is required; without them archiving is only slower.
     return fine("capabilities", "without " + ", ".join(f"{name} ({use})" for name, use in missing.items()))
 
 

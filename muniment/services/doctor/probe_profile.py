@@ -1,4 +1,4 @@
-"""The connection doctor: try a profile on one mailbox, step by step, without archiving anything."""
+"""Try a profile on one mailbox, step by step, without archiving anything."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from muniment.services.resources import Resources
 
 @dataclass
 class Probe:
-    """What was found, step by step, up to the first step without which none of the next is possible.
+    """The findings of each step, up to the first failure that makes the next steps impossible.
 
-    `messages` is None when the server does not say without opening each folder. `error`: why nothing would be archived.
+    `messages`: None if the server reports no counts without opening each folder. `error`: why a run would archive
+    nothing.
     """
 
     mailbox: str
@@ -37,15 +38,15 @@ class Probe:
 
     @property
     def warnings(self) -> list[str]:
-        """What is not as it should be."""
+        """Findings that are not OK."""
         return [f"{one.step}: {one.found}" for one in self.findings if one.verdict is not Verdict.OK]
 
 
 async def probe_profile(principal: Principal, resources: Resources, name: str, mailbox: str | None = None) -> Probe:
-    """Try one mailbox of the profile (the first, unless named), and say what works and what to change.
+    """Try one mailbox of the profile (by default the first) and return what works and what to change.
 
-    What the server does wrong is in the result. NotFound when profile or mailbox do not exist, Misconfigured when a
-    password cannot be decrypted.
+    Problems with the server are part of the result. Raises NotFound if the profile or mailbox does not exist, and
+    Misconfigured if a password cannot be decrypted.
     """
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as db:
@@ -57,7 +58,7 @@ async def probe_profile(principal: Principal, resources: Resources, name: str, m
     credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
     server = profile.server.at(found.server)
     if not await _way_is_open(resources, server, probe):
-        # The error of a real try: it says what the run would.
+        # Try all the same, to report the error that a run would report.
         probe.error = await _error_of_login(resources, server, credentials)
         return probe
     session = await _log_in(resources, logins, found, credentials, probe)
@@ -67,7 +68,7 @@ async def probe_profile(principal: Principal, resources: Resources, name: str, m
 
 
 async def _way_is_open(resources: Resources, server: Server, probe: Probe) -> bool:
-    """Look at name, TCP and TLS of the server; False when nothing gets through."""
+    """Check name, TCP and TLS of the server; False if it cannot be reached."""
     async for finding in resources.connector.diagnose(server, resources.limits):
         probe.findings.append(finding)
     return all(one.verdict is not Verdict.FAILED for one in probe.findings)
@@ -85,7 +86,7 @@ async def _error_of_login(resources: Resources, server: Server, credentials: Cre
 async def _log_in(
     resources: Resources, logins: Logins, mailbox: ProfileMailbox, credentials: Credentials, probe: Probe
 ) -> MailSession | None:
-    """Try every way of logging in that the profile allows; return a session by the one that a run would use."""
+    """Try every login method that the profile allows; return a session by the one that a run would use."""
     first: MunimentError | None = None
     session: MailSession | None = None
     way: Credentials | None = credentials
@@ -97,7 +98,7 @@ async def _log_in(
             opened = await open_session(resources, server, replace(way, instead=None), mailbox.mailbox_id)
         except (ServerBusy, BrokerUnavailable) as error:
             if session is not None:
-                break  # a server that allows one connection: the way that works is open already
+                break  # the server allows one connection, and the method that works holds it
             probe.error = error
             return None
         except MunimentError as error:
@@ -139,14 +140,14 @@ async def _look(resources: Resources, logins: Logins, session: MailSession, prob
 async def _is_right(
     resources: Resources, logins: Logins, print_: bytes, listed: list[ServerFolder], probe: Probe
 ) -> None:
-    """Compare the mailbox with the privileged user's own one: an OK is no proof that the right one was opened."""
+    """Compare the mailbox with the privileged user's own: OK to a login does not prove that the right one opened."""
     master = logins.of_master()
     if master is None or print_ == EMPTY or not listed:
         return
     try:
         own = await fingerprint_of(resources, logins.profile.server, master)
     except Permanent:
-        own = EMPTY  # he cannot log in as himself, or see anything then: nothing to mix up
+        own = EMPTY  # the privileged user has no mailbox that could be opened by mistake
     except MunimentError as error:
         told = f"{master.user}'s own mailbox cannot be looked at: {error}"
         probe.findings.append(warning("right mailbox", told, error.hint))

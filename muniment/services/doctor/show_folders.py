@@ -1,4 +1,4 @@
-"""Look which folders of a mailbox a profile archives, without archiving anything."""
+"""Show which folders of a mailbox a profile archives, and why, without archiving anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muniment.services.resources import Resources
 
 @dataclass(frozen=True)
 class MailboxFolders:
-    """The folders of one mailbox; `unused`: patterns of the profile that fit none of them."""
+    """The folders of one mailbox; `unused`: patterns of the profile that match none of them."""
 
     mailbox: str
     folders: list[EffectiveFolder]
@@ -23,9 +23,9 @@ class MailboxFolders:
 async def show_folders(
     principal: Principal, resources: Resources, name: str, mailbox: str | None = None
 ) -> MailboxFolders:
-    """Log in to one mailbox of the profile (the first, unless named) and decide about each of its folders.
+    """Log in to one mailbox of the profile (by default the first) and decide about each of its folders.
 
-    Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
+    Raises what a session raises; NotFound if the profile or mailbox does not exist.
     """
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with tried_mailbox(resources, name, mailbox) as tried:

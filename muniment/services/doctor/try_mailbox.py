@@ -1,4 +1,4 @@
-"""One mailbox of a profile, opened to look at: nothing is archived."""
+"""Open one mailbox of a profile to look at it; nothing is archived."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from muniment.services.resources import Resources
 
 @dataclass(frozen=True)
 class TriedMailbox:
-    """An open session and what it lists."""
+    """An open session and the folders it lists."""
 
     profile: Profile
     address: str
@@ -27,9 +27,9 @@ class TriedMailbox:
 
 @asynccontextmanager
 async def tried_mailbox(resources: Resources, name: str, mailbox: str | None) -> AsyncIterator[TriedMailbox]:
-    """Log in to one mailbox of the profile (the first, unless named), and log out at the end.
+    """Log in to one mailbox of the profile (by default the first), and log out at the end.
 
-    Raises what `muniment.imap` raises; NotFound when profile or mailbox do not exist.
+    Raises what a session raises; NotFound if the profile or mailbox does not exist.
     """
     async with resources.database.session() as db:
         profile = await profiles.find(db, name)

@@ -1,4 +1,4 @@
-"""What a run of a profile would do now: archive so much, delete so much. Nothing is stored, and nothing changed."""
+"""Forecast what a run of a profile would archive and delete now. Nothing is stored or changed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from muniment.services.resources import Resources
 
 @dataclass(frozen=True)
 class PlannedDeletion:
-    """A message that would be deleted on the server; `sha256` None: it would be archived before, by the same run."""
+    """A message that would be deleted on the server; `sha256` is None if the same run would archive it first."""
 
     folder: tuple[str, ...]
     uid: int
@@ -43,10 +43,10 @@ class PlannedDeletion:
 
 @dataclass
 class Forecast:
-    """What a run would do with a mailbox; `error` is empty when that could be seen.
+    """What a run would do with a mailbox; `error` is empty if that could be determined.
 
-    `messages`, `bytes`: to fetch. `renumbered`: of them, in folders with a new UIDVALIDITY, where most will be
-    recognised by content. `kept`: archived messages that stay on the server, by the reason.
+    `messages`, `bytes`: to fetch. `renumbered`: how many of them are in folders with a new UIDVALIDITY, where most will
+    be recognised by content. `kept`: how many archived messages stay on the server, by reason.
     """
 
     user: str
@@ -64,7 +64,7 @@ class Forecast:
 
 
 async def what_if(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[Forecast, None]:
-    """Yield what a run of the profile would do with each mailbox, as soon as it is known; NotFound: no such profile."""
+    """Yield what a run of the profile would do with each mailbox, as results complete; NotFound: no such profile."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
@@ -79,7 +79,7 @@ async def what_if(principal: Principal, resources: Resources, name: str) -> Asyn
 
 
 async def known_pace(principal: Principal, resources: Resources, name: str) -> Pace:
-    """Return how fast runs of a profile have been, or those of all profiles where it has archived nothing yet."""
+    """Return the pace of a profile's runs, or of all profiles' runs if it has archived nothing yet."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
@@ -88,7 +88,7 @@ async def known_pace(principal: Principal, resources: Resources, name: str) -> P
 
 
 def estimate_seconds(pace: Pace, messages: int, size: int) -> float | None:
-    """Return how long archiving so many messages and bytes takes at a pace; None when there is none."""
+    """Return how long archiving these messages and bytes takes at a pace; None if the pace is unknown."""
     if not pace.messages or not pace.bytes:
         return None
     return max(messages / pace.messages, size / pace.bytes) * pace.seconds
@@ -129,7 +129,7 @@ async def _look(resources: Resources, logins: Logins, mailbox: ProfileMailbox, n
 
 @dataclass(frozen=True)
 class _Visit:
-    """A look into one mailbox."""
+    """A forecast in progress, with the session that it uses."""
 
     resources: Resources
     profile: Profile
@@ -173,7 +173,7 @@ class _Visit:
             await self._count_deletions(folder, todo, sizes)
 
     async def _count_deletions(self, folder: ServerFolder, todo: Sequence[int], sizes: dict[int, int]) -> None:
-        """Count what the rule deletes of the messages that the same run would archive before."""
+        """Add the messages that the run would archive first and then delete."""
         profile = self.profile
         async for uid, facts in message_facts(self.session, todo, with_head=profile.filter.needs_headers):
             reason = profile.deletion.keeps(facts, profile.filter, self.now)

@@ -1,4 +1,4 @@
-"""Access tokens for XOAUTH2: what fetches them stays with the administrator, in a file or a command of his."""
+"""Access tokens for XOAUTH2, read from a file or from the output of a command that the administrator provides."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FILE, _COMMAND = "file", "command"
 
 
 def token_file(path: Path) -> Secret:
-    """Return the source of tokens that is stored for a file; every worker reads it anew for each turn."""
+    """Return the stored form of a token file; workers read the file again for each batch of slices."""
     return Secret(f"{_FILE}:{path.absolute()}")
 
 
 def token_command(command: str) -> Secret:
-    """Return the source of tokens that is stored for a command; Misconfigured when it cannot be split into words."""
+    """Return the stored form of a token command; Misconfigured if it cannot be split into words."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -31,19 +31,19 @@ def token_command(command: str) -> Secret:
 
 
 def is_source(text: Secret) -> bool:
-    """Tell whether it is what `token_file` or `token_command` made, and no password."""
+    """Return whether a secret was made by `token_file` or `token_command`, and is not a password."""
     return text.reveal().startswith((f"{_FILE}:", f"{_COMMAND}:"))
 
 
 def _named(command: str) -> str:
-    """Name a command in an error: only its program, for its arguments may be secret."""
+    """Return how an error names the command: only the program, because arguments may be secret."""
     return f"the token command {shlex.split(command)[0]!r}"
 
 
 async def access_token(source: Secret) -> Secret:
     """Return a token from a source that `token_file` or `token_command` made.
 
-    Misconfigured when there is no token, ServerUnavailable when the command fails: who issues the tokens may be away.
+    Raises Misconfigured if there is no token, and ServerUnavailable if the command fails: the token issuer may be down.
     """
     kind, _, what = source.reveal().partition(":")
     if kind == _FILE:

@@ -1,9 +1,9 @@
-"""The right-mailbox check: an OK to a proxied login is no proof.
+"""The right-mailbox check: OK to a proxied login does not prove that the right mailbox opened.
 
-Some servers silently open the privileged user's own mailbox (IceWarp, older James), some create
-an empty one for a mistyped address (Cyrus). A mailbox is told apart by a fingerprint that does
-not change while mail arrives: the UIDVALIDITY of every folder, and UID, Message-ID and date of
-the oldest messages in INBOX, or in another folder when INBOX has none.
+Some servers silently open the privileged user's own mailbox (IceWarp, older James); some create an empty one for a
+mistyped address (Cyrus). Mailboxes are distinguished by a fingerprint that does not change when mail arrives: the
+UIDVALIDITY of a folder, and UID, identifying headers and date of its oldest messages. The folder is INBOX, or another
+one if INBOX is empty.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ EMPTY_MAILBOX = (
 )
 EMPTY = b""
 
-#: So many of the oldest messages make a fingerprint: one may stand in many mailboxes.
+#: How many of the oldest messages make a fingerprint; a single one may be in many mailboxes.
 _MESSAGES = 3
 
-#: So many folders are opened to find messages that tell a mailbox from others.
+#: How many folders are opened at most to find messages for the fingerprint.
 _LOOKED_INTO = 3
 
-#: Who waited so long for another's look that did not come to pass does not begin one of his own (seconds).
+#: A job that has waited this long for another job's lookup gives up instead of starting its own (seconds).
 _LONGEST_WAIT_SECONDS = 10.0
 
-#: Run → who looks at the privileged user's own mailbox now.
+#: Run id → lock held while the privileged user's own mailbox is looked up.
 _looking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
 class Check:
-    """What the check of a mailbox gave: warnings, and its fingerprint where one was needed."""
+    """The result of the check: warnings, and the fingerprint if one was needed."""
 
     warnings: list[str]
     fingerprint: bytes | None
@@ -75,11 +75,11 @@ async def check_mailbox(
     *,
     allow_same: bool,
 ) -> Check:
-    """Raise WrongMailbox when the server opened another mailbox than `job.address`.
+    """Raise WrongMailbox if the server opened another mailbox than `job.address`.
 
-    `master` is what `master_fingerprint` returned. Only logins by a privileged user can go astray
-    this way; others are only checked for emptiness. `allow_same`: two names may open one mailbox. Raises
-    what `fingerprint` raises: a mailbox that cannot be told apart now is not archived now.
+    `master` is the result of `master_fingerprint`. Only the login of a privileged user can open the wrong mailbox;
+    other logins are only checked for an empty mailbox. `allow_same`: two names may open one mailbox. Also raises what
+    `fingerprint` raises: a mailbox that cannot be identified now is not archived now.
     """
     if _is_empty(listed):
         return Check([EMPTY_MAILBOX], None)
@@ -91,7 +91,7 @@ async def check_mailbox(
     if allow_same:
         return Check([], print_)
     async with resources.database.session() as db:
-        if print_ != job.fingerprint:  # the lease has set that one
+        if print_ != job.fingerprint:  # leasing the job stored that one already
             await jobs.set_fingerprint(db, job.lease, print_)
         similar = await jobs.similar_fingerprints(db, job.run_id, print_, job.lease.job_id)
     same = next((other.address for other in similar if is_same_mailbox(print_, other.fingerprint)), None)
@@ -104,30 +104,30 @@ async def check_mailbox(
 
 
 async def fingerprint(session: MailSession, listed: list[ServerFolder]) -> bytes:
-    """Return what tells this mailbox from others, 32 bytes for each message; EMPTY when no folder holds any.
+    """Return the fingerprint of a mailbox, 32 bytes for each message; EMPTY if no folder holds messages.
 
-    Transient when a folder cannot be read now: a fingerprint of the next one would be another one than the
-    same mailbox had, or will have, by its INBOX.
+    Raises Transient if a folder cannot be read now. Falling back to the next folder would give the same mailbox a
+    different fingerprint than its INBOX gave before or will give later.
     """
     if _is_empty(listed):
         return EMPTY
-    # Mailboxes made in the same second have the same UIDVALIDITYs: only messages tell them apart.
+    # Mailboxes created in the same second have the same UIDVALIDITY: only messages distinguish them.
     for folder in _likeliest(listed)[:_LOOKED_INTO]:
         try:
             uidvalidity = (await session.examine(folder)).uidvalidity
             oldest = await session.oldest_messages(_MESSAGES)
         except CommandRefused as error:
-            # A folder or a message that cannot be read is dealt with where it is archived.
+            # A folder or message that cannot be read is handled when it is archived.
             _log.warning("folder cannot be read for the fingerprint", reason=str(error))
             continue
         if oldest:
             return b"".join(_digest([uidvalidity, *message]) for message in oldest)
-    # No message was seen: all that is left are the numbers of the folders.
+    # No message could be read: use the UIDVALIDITYs of all folders.
     return _digest(sorted((f.wire_name.hex(), f.status.uidvalidity) for f in listed if f.status is not None))
 
 
 async def fingerprint_of(resources: Resources, server: Server, credentials: Credentials) -> bytes:
-    """Log in and return the fingerprint of the mailbox that opens; raises what `muniment.imap` raises."""
+    """Log in and return the fingerprint of the mailbox that opens; raises what a session raises."""
     session = await open_session(resources, server, credentials, 0)
     try:
         found = await fingerprint(session, await session.list_folders())
@@ -138,7 +138,7 @@ async def fingerprint_of(resources: Resources, server: Server, credentials: Cred
 
 
 def is_same_mailbox(one: bytes, other: bytes) -> bool:
-    """Tell whether two fingerprints are of one mailbox, which may have got its second or third message in between."""
+    """Return whether two fingerprints are of one mailbox; it may have received its second or third message since."""
     return bool(one and other) and (one.startswith(other) or other.startswith(one))
 
 
@@ -151,30 +151,30 @@ def _digest(values: Sequence[object]) -> bytes:
 
 
 def _likeliest(listed: list[ServerFolder]) -> list[ServerFolder]:
-    """Return the folders that may hold messages, INBOX first, the others by name."""
+    """Return the folders that may hold messages: INBOX first, then by name."""
     filled = [folder for folder in listed if folder.status is None or folder.status.messages != 0]
     return sorted(filled, key=lambda folder: (folder.path != ("INBOX",), folder.wire_name))
 
 
 async def master_fingerprint(resources: Resources, job: LeasedJob, logins: Logins) -> bytes | None:
-    """Return the fingerprint of the privileged user's own mailbox, not older than a minute.
+    """Return the fingerprint of the privileged user's own mailbox, at most a minute old.
 
-    EMPTY when he has none, may not log in as himself (Dovecot's master users), or the server is none that opens it by
-    mistake; None when there is no such user. Transient when it cannot be looked at now: then nothing can be said about any other
-    mailbox either. To be called before the job opens its own connection: together they would be more
-    than the profile's maximum of simultaneous jobs allows.
+    EMPTY if the user has no mailbox, may not log in as themselves (Dovecot's master users), or the server never opens
+    it by mistake; None if the profile has no privileged user. Raises Transient if the mailbox cannot be read now: then
+    no other mailbox can be checked either. Call this before the job opens its own connection: both together would
+    exceed the profile's maximum of simultaneous jobs.
     """
     profile, credentials = logins.profile, logins.of_master()
     if credentials is None:
         return EMPTY if profile.is_privileged else None
-    # One look-up for all jobs of the run in this process: servers lock out who fails to log in again and again.
+    # One lookup for all jobs of the run in this process: servers lock out users after repeated failed logins.
     asked = time.monotonic()
     async with _looking.setdefault(job.run_id, asyncio.Lock()):
         async with resources.database.session() as db:
-            # Jobs that fail together share one failure; each comes back after a wait of its own.
+            # Jobs that fail together share one failure; each retries after its own delay.
             known = await runs.master_look(db, job.run_id, resources.settings.retry_first_seconds)
         if known is None and time.monotonic() - asked > _LONGEST_WAIT_SECONDS:
-            raise ServerBusy("the one before waited in vain to look at the privileged user's own mailbox")
+            raise ServerBusy("another job has waited too long to look up the privileged user's own mailbox")
         if known is None:
             return await _look_up(resources, job, profile, credentials)
     if known.failure:
@@ -189,17 +189,17 @@ async def _look_up(resources: Resources, job: LeasedJob, profile: Profile, crede
     try:
         found = await fingerprint_of(resources, profile.server, credentials)
     except (ServerBusy, BrokerUnavailable):
-        raise  # no look was tried
+        raise  # no lookup was attempted
     except Transient as error:
         failure = f"cannot look at {credentials.user}'s own mailbox, to tell others from it: {error}"
         async with resources.database.session() as db:
             await runs.fail_master_look(db, job.run_id, failure, throttled=isinstance(error, ServerThrottled))
         raise type(error)(failure, hint=_own_hint(credentials.user)) from error
     except (LoginRefused, LoginUnsupported) as error:
-        for_good = True  # no mailbox of his own that could be opened by mistake: not asked for again in this run
-        _log.info("the privileged user has no mailbox of his own", reason=str(error))
+        for_good = True  # no own mailbox that could open by mistake: do not ask again in this run
+        _log.info("the privileged user has no own mailbox", reason=str(error))
     except CommandRefused as error:
-        # Whoever opened it by mistake would be refused as well.
+        # A login that opens it by mistake is refused as well.
         _log.warning("the privileged user's own mailbox cannot be read", reason=str(error))
     async with resources.database.session() as db:
         await runs.set_master_fingerprint(db, job.run_id, found, for_good=for_good)

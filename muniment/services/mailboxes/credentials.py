@@ -1,4 +1,4 @@
-"""What a login sends, made of the profile, the mailbox and the decrypted password."""
+"""Build credentials from the profile, the mailbox and the decrypted password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from muniment.model.profile import Profile
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.mailboxes.access_token import access_token
 
-# What a sealed password is for; see SecretBox.
+# Purposes of sealed passwords; see SecretBox.
 PROFILE_PASSWORD = "profile password"  # noqa: S105 - a label, no secret
 MAILBOX_PASSWORD = "mailbox password"  # noqa: S105 - a label, no secret
 
@@ -26,14 +26,14 @@ class Logins:
 
     @classmethod
     def of(cls, stored: StoredProfile, secrets: SecretBox) -> Logins:
-        """Decrypt the profile's password; it has none when every mailbox has a login of its own."""
+        """Decrypt the profile's password; a profile whose mailboxes all have their own login has none."""
         sealed = stored.sealed_password
         return cls(stored.profile, secrets, secrets.open(sealed, purpose=PROFILE_PASSWORD) if sealed else None)
 
     def of_mailbox(self, address: str, user_name: str, own: OwnLogin | None) -> Credentials:
-        """Return the login for a mailbox of a user, with what to send instead where the server does not offer it.
+        """Return the login for a user's mailbox, with fallbacks for servers that do not offer the method.
 
-        Misconfigured when there is no password for it.
+        Raises Misconfigured if there is no password for it.
         """
         if own is not None:
             return own_login(own.user, self._secrets.open(own.sealed_password, purpose=MAILBOX_PASSWORD))
@@ -58,7 +58,7 @@ class Logins:
                 return Credentials(method.kind, user, password)
 
     def of_master(self) -> Credentials | None:
-        """Return the login of the privileged user to his own mailbox; None when nobody could end there by mistake."""
+        """Return the privileged user's login to their own mailbox; None if no login could open it by mistake."""
         if not self.profile.may_open_master_mailbox:
             return None
         own = own_login(self.profile.user, self._needed())
@@ -66,7 +66,7 @@ class Logins:
         return own if by_sasl is None else replace(by_sasl, instead=replace(own, instead=None))
 
     async def with_fresh_token(self) -> Logins:
-        """Return the same with an access token in the place of its source, where the profile uses one."""
+        """Return a copy with a fresh access token in place of the token source; unchanged if the profile uses none."""
         if self.profile.logins[0].kind is not LoginKind.XOAUTH2:
             return self
         return replace(self, _password=await access_token(self._needed()))
@@ -80,11 +80,11 @@ class Logins:
 
 
 async def open_logins(stored: StoredProfile, secrets: SecretBox) -> Logins:
-    """Return the logins of a profile, with a fresh access token where it uses one; raises what `access_token` raises."""
+    """Return the logins of a profile, with a fresh access token if it uses one; raises what `access_token` raises."""
     return await Logins.of(stored, secrets).with_fresh_token()
 
 
 def own_login(user: str, password: Secret) -> Credentials:
-    """Return the login of a user to his own mailbox: by LOGIN, or by SASL where that is switched off."""
+    """Return a user's login to their own mailbox: LOGIN, or SASL PLAIN if the server disables LOGIN."""
     plain = Credentials(LoginKind.PLAIN_AUTHZID, user, password)
     return Credentials(LoginKind.LOGIN, user, password, instead=plain)

@@ -1,4 +1,4 @@
-"""The folders of a mailbox that a profile archives, and why each is in or out."""
+"""Decide which folders of a mailbox a profile archives, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHOSE = {Namespace.OTHER_USERS: "it is another user's", Namespace.SHARED: "it i
 
 @dataclass(frozen=True)
 class EffectiveFolder:
-    """A folder of the server, whether it is archived, and why."""
+    """A folder on the server, whether it is archived, and why."""
 
     folder: ServerFolder
     is_archived: bool
@@ -29,7 +29,7 @@ def effective_folders(listed: Sequence[ServerFolder], scope: FolderScope, kind: 
 
 
 def unused_patterns(listed: Sequence[ServerFolder], scope: FolderScope) -> list[FolderPattern]:
-    """Return the patterns of a scope that no folder fits: typing mistakes, perhaps."""
+    """Return the patterns of a scope that match no folder; they may be typing mistakes."""
     paths = [_path(folder) for folder in listed]
     return [p for p in (*scope.included, *scope.excluded) if not any(p.matches(path) for path in paths)]
 
@@ -59,10 +59,10 @@ def _decide(
 
 
 def _roles(listed: Sequence[ServerFolder]) -> dict[tuple[str, ...], tuple[FolderRole, str]]:
-    """Return the folders that have a role, and what tells it.
+    """Return the folders that have a role, and the source of that knowledge.
 
-    The server's word counts. Names count for a role that the server marks no folder with, at the top of somebody's
-    folders or directly below INBOX: a folder Projects/Trash is anything.
+    SPECIAL-USE attributes of the server take precedence. A name gives a folder a role only if the server marks no
+    folder with that role, and only at the top level or directly below INBOX: Projects/Trash may hold anything.
     """
     found: dict[tuple[str, ...], tuple[FolderRole, str]] = {}
     for folder in listed:

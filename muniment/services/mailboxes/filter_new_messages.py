@@ -1,4 +1,4 @@
-"""Which of a folder's new messages a profile's filter lets through: asked of the server, decided here."""
+"""Apply a profile's filter to the new messages of a folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from muniment.model.profile import Profile
 
 _log = log.get(__name__)
 
-#: So many messages are asked about at once; what the server tells of them is in memory together.
+#: How many messages one FETCH of flags and dates covers; the answers are in memory together.
 WINDOW = 2000
 
-#: Fewer messages than this are looked at without a SEARCH before.
+#: For fewer messages than this, a SEARCH is not worth its round trip.
 _SEARCHED = 100
 
 
 async def filter_new_messages(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
-    """Return those UIDs of the open folder, ascending, whose messages the filter lets through in a run that began `now`.
+    """Return the UIDs in `todo`, ascending, whose messages pass the filter in a run that began `now`.
 
-    SEARCH only saves looking at each of many messages, where it can say something for certain; each message that is
-    left is decided by what the server tells of it. A message of which it tells nothing is let through: a filter
-    loses no mail.
+    SEARCH only narrows down many messages by the criteria that it evaluates reliably. Each remaining message is decided
+    by the attributes that the server reports. A message without attributes passes: a filter must not lose mail.
     """
     if not profile.filter:
         return list(todo)
@@ -47,7 +46,7 @@ async def filter_new_messages(session: MailSession, profile: Profile, now: datet
 async def message_facts(
     session: MailSession, uids: Sequence[int], *, with_head: bool
 ) -> AsyncIterator[tuple[int, MessageFacts]]:
-    """Yield what the server tells of each of these messages of the open folder, in their order."""
+    """Yield the attributes that the server reports for each of these messages of the open folder, in order."""
     for start in range(0, len(uids), WINDOW):
         window = uids[start : start + WINDOW]
         try:

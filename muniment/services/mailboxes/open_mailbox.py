@@ -1,4 +1,4 @@
-"""Opening a mailbox: log in, list its folders, and compare them with what the archive knows."""
+"""Open a mailbox: log in, list its folders, and compare them with what the archive knows."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.resources import Resources
 
-#: A mailbox of so many messages is known by the numbers of its folders: nobody else's have exactly the same. Those of two
-#: small ones, made by one script in one second, may.
+#: From this many delivered messages on, the folders' numbers identify a mailbox. Two small mailboxes that one script
+#: created in the same second may have the same numbers.
 TELLING_DELIVERIES = 100
 
-#: What the archive knows of each folder, by wire name.
+#: What the archive knows about each folder, by wire name.
 States = dict[bytes, FolderState]
 
 
 @dataclass(frozen=True)
 class OpenMailbox:
-    """A mailbox on the server beside what the archive knows of it.
+    """A mailbox on the server, and what the archive knows about it.
 
-    `listed`: every folder of the server; `folders`: those of them that the profile archives. `source`: whose UIDs the
-    server shows; `unmoved`: ids of the folders that stand as they were proven before.
+    `listed`: every folder on the server. `folders`: those that the profile archives. `source`: the account that the
+    UIDs belong to. `unmoved`: ids of the folders unchanged since their last proof.
     """
 
     job: LeasedJob
@@ -46,16 +46,17 @@ class OpenMailbox:
 
     @property
     def is_as_before(self) -> bool:
-        """Whether nothing moved in a mailbox that its numbers tell from all others: then it is the one of the last time."""
+        """Whether no folder changed in a mailbox that its numbers identify: it is the same mailbox as last time."""
         statuses = [folder.status for folder in self.folders]
         return len(self.unmoved) == len(self.folders) and _is_told_by_numbers(self.job, statuses)
 
 
 async def open_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) -> OpenMailbox:
-    """Log in and list the folders; where they are not as before, the privileged user's own mailbox was looked at first.
+    """Log in and list the folders, after the privileged user's own mailbox was looked up if the check will need it.
 
-    That look is a login of its own, and both at once would be more than the profile's maximum of simultaneous jobs
-    allows. A mailbox that may well be as before will hardly need it.
+    The lookup is a separate login. Both connections at once would exceed the profile's maximum of simultaneous jobs, so
+    it comes first. A mailbox that its numbers identify is probably unchanged; only if it is not, this logs out, looks
+    up, and logs in again.
     """
     states = await folder_states(resources, job)
     if not _is_told_by_numbers(job, [state.status for state in states.values()]):
@@ -69,9 +70,9 @@ async def open_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) 
 
 
 def _is_told_by_numbers(job: LeasedJob, statuses: Sequence[FolderStatus | None]) -> bool:
-    """Whether these numbers of a mailbox's folders are those of no other one."""
+    """Return whether the numbers of these folders identify the mailbox."""
     known = [status for status in statuses if status is not None]
-    deliveries = sum((status.uidnext or 1) - 1 for status in known)  # each took one UID
+    deliveries = sum((status.uidnext or 1) - 1 for status in known)  # each delivery took one UID
     is_filled = any(status.messages for status in known)
     return job.fingerprint is not None and deliveries >= TELLING_DELIVERIES and is_filled
 
@@ -95,13 +96,13 @@ async def _log_in(resources: Resources, job: LeasedJob, access: RunAccess, state
 
 
 async def folder_states(resources: Resources, job: LeasedJob) -> States:
-    """Return what the archive knows of the mailbox's folders."""
+    """Return what the archive knows about the mailbox's folders."""
     async with resources.database.session() as session:
         return {state.wire_name: state for state in await folders.of_mailbox(session, job.mailbox_id, job.run_started)}
 
 
 def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
-    """Name the account that the UIDs belong to."""
+    """Return the name of the account that the UIDs belong to."""
     account = job.address if profile.is_privileged else credentials.user
     return f"{account} at {profile.server.name}"
 
@@ -113,7 +114,7 @@ def _unmoved(listed: list[ServerFolder], states: States) -> frozenset[int]:
 
 
 def is_unmoved(now: FolderStatus | None, state: FolderState) -> bool:
-    """Tell whether a folder needs no visit: complete at the last proof, and every number the same since."""
+    """Return whether a folder needs no visit: complete at its last proof, and the same STATUS since."""
     if now is None or now.uidnext is None or now.messages is None or state.quarantined:
         return False
     return state.complete and state.status == now

@@ -1,4 +1,4 @@
-"""How a turn reaches the mailboxes of its run: what they have in common is read once."""
+"""Access to the mailboxes of a run: what they share is loaded once for a batch of slices."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from muniment.services.resources import Resources
 
 
 class RunAccess:
-    """The profile of a run, its logins, and the privileged user's own mailbox, for as long as one turn."""
+    """The profile of a run, its logins, and the fingerprint of the privileged user's own mailbox. Use one per batch."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._logins: Logins | None = None
         self._master: bytes | None = None
         self._any_time = False
-        #: Whether `master_fingerprint` needs no login any more.
+        #: Whether `master_fingerprint` returns without another login.
         self.has_looked = False
 
     async def to(self, job: LeasedJob) -> tuple[Profile, Credentials]:
-        """Return the profile, and the login to the job's mailbox.
+        """Return the profile and the login to the job's mailbox.
 
-        NotFound when the profile is gone or does not name the mailbox any more, Misconfigured when a password is
-        missing or another key sealed it.
+        Raises NotFound if the profile was removed or no longer names the mailbox, and Misconfigured if a password is
+        missing or was sealed with another key.
         """
         logins = await self._load(job)
         if not (logins.profile.all_mailboxes or job.is_named):
@@ -44,7 +44,7 @@ class RunAccess:
         return profile, logins.of_mailbox(job.address, job.user_name, own)
 
     async def seconds_left(self, job: LeasedJob) -> float:
-        """Return how long the run may go on before its profile's windows close; 0: none is open, inf: they never close."""
+        """Return how long the schedule's window stays open, in seconds; 0 if none is open, inf if it never closes."""
         logins = await self._load(job)
         if self._any_time or not logins.profile.schedule.windows:
             return math.inf
@@ -53,7 +53,7 @@ class RunAccess:
         return math.inf if closes is None else (closes - now).total_seconds()
 
     async def master_fingerprint(self, job: LeasedJob) -> bytes | None:
-        """Return what `check_mailbox.master_fingerprint` says, looked up once."""
+        """Return the result of `check_mailbox.master_fingerprint`, looked up once."""
         if not self.has_looked:
             self._master = await master_fingerprint(self._resources, job, await self._load(job))
             self.has_looked = True

@@ -1,4 +1,4 @@
-"""Look into many mailboxes at once, retry_while_busy where the mail server allows fewer connections than that."""
+"""Run lookups at many mailboxes concurrently, and retry those that get no connection slot."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from muniment.errors import ServerBusy
 
 _T = TypeVar("_T")
 
-#: How often a mailbox is tried that found no free connection to the server; each try waits for one for some seconds.
+#: How often a lookup is tried that gets no connection slot; the governor makes each try wait some seconds.
 _PATIENCE = 30
 
-#: … and where the server wants a pause, so long is waited between two tries, at most (seconds).
+#: The longest wait between two tries if the server asks for a pause (seconds).
 _LONGEST_PAUSE_SECONDS = 15.0
 
 
 async def run_concurrently(looks: Iterable[Callable[[], Awaitable[_T]]], at_once: int) -> AsyncGenerator[_T, None]:
-    """Yield what each of these gives, as soon as it is there, so many at once; the others are cancelled on leaving."""
+    """Run up to `at_once` lookups at a time; yield each result as it completes. Exiting early cancels the rest."""
     waiting = iter(looks)
     running: set[asyncio.Future[_T]] = set()
     try:
@@ -38,7 +38,7 @@ async def run_concurrently(looks: Iterable[Callable[[], Awaitable[_T]]], at_once
 
 
 async def retry_while_busy(look: Callable[[], Awaitable[_T]]) -> _T:
-    """Return what `look` gives; where the mail server has no connection free, it is called again later, for minutes."""
+    """Return the result of `look`, and call it again for minutes while the mail server has no connection slot free."""
     for _ in range(_PATIENCE - 1):
         try:
             return await look()

@@ -1,4 +1,4 @@
-"""How long a slice may go on."""
+"""The budget of a slice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class SliceBudget:
-    """Time (seconds) and volume (bytes) of one slice, by default endless; asked between batches, never within one."""
+    """Time (seconds) and volume (bytes) of one slice, unlimited by default; checked between batches only."""
 
     def __init__(self, seconds: float = math.inf, size: float = math.inf) -> None:
         self._until = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Which messages a server lists."""
+"""Find out which messages the server still lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muniment.mailserver import MailSession
 
 
 async def still_there(session: MailSession, uids: Sequence[int]) -> list[int]:
-    """Return those of `uids` that the server still lists."""
+    """Return the UIDs that the server still lists in the open folder, ascending."""
     asked = set(uids)
     found: set[int] = set()
     for uid_set, _ in uid_sets(uids):

@@ -1,1 +1,1 @@
-"""operating."""
+"""Operating an installation: status, health, backup, limits of mail servers, schema and key."""

@@ -1,4 +1,4 @@
-"""Backup and restore of an installation: its database. The key file is apart, and so should its copy be."""
+"""Back up and restore an installation's database. The key file is separate, and its copy should be kept separately."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from muniment.services.resources import Resources
 
 
 async def back_up(principal: Principal, resources: Resources, program: Path, file: Path) -> int:
-    """Write everything to `file` with pg_dump and return its size in bytes; Conflict when the file exists.
+    """Write the database to `file` with pg_dump and return its size in bytes; Conflict if the file exists.
 
-    Safe at any time, whatever runs.
+    Safe at any time, also while runs are in progress.
     """
     principal.require(Right.ADMIN)
     if await asyncio.to_thread(file.exists):
@@ -25,9 +25,10 @@ async def back_up(principal: Principal, resources: Resources, program: Path, fil
 
 
 async def restore_backup(principal: Principal, resources: Resources, program: Path, file: Path) -> None:
-    """Replace an empty installation by the one in `file`, with pg_restore.
+    """Replace an empty installation with the one in `file`, with pg_restore.
 
-    Conflict when it is not empty; NotFound when there is no such file. Whatever fails, the empty one stays as it was.
+    Raises Conflict if the installation is not empty, and NotFound if the file does not exist. After any failure the
+    empty installation is as it was.
     """
     principal.require(Right.ADMIN)
     if not await asyncio.to_thread(file.is_file):

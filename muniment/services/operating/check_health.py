@@ -1,4 +1,4 @@
-"""Whether what a process stands on answers: raises what is wrong, returns when all is well."""
+"""Health checks of the services that a process depends on: return if healthy, otherwise raise the problem."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from muniment.services.resources import Resources
 
 
 async def check_database(principal: Principal, resources: Resources) -> None:
-    """Return when PostgreSQL answers; DatabaseUnavailable when it cannot be reached."""
+    """Return if PostgreSQL responds; raise DatabaseUnavailable if it cannot be reached."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         await fleet.answer(session)
 
 
 async def check_broker(principal: Principal, resources: Resources) -> None:
-    """Return when Redis answers; BrokerUnavailable when it cannot be reached."""
+    """Return if Redis responds; raise BrokerUnavailable if it cannot be reached."""
     principal.require(Right.PROCESS)
     await resources.queue.depth(Queue.ARCHIVE)

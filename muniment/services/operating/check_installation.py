@@ -1,4 +1,4 @@
-"""Check that a process fits its database: the schema it knows, the key that it has."""
+"""Check that a process matches its database: schema version and secret key."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _TEXT = Secret("muniment")
 
 
 async def check_installation(database: Database, secrets: SecretBox) -> None:
-    """Raise Misconfigured when the schema is too old for this code, or the key another than the passwords' one.
+    """Raise Misconfigured if the schema is too old for this code, or if the stored passwords need another key.
 
-    The first key that is ever used with a database becomes the right one.
+    The first key that is used with a database becomes its key.
     """
     if lacking := await pending(database, phase="pre"):
         raise Misconfigured(
@@ -33,5 +33,5 @@ async def check_installation(database: Database, secrets: SecretBox) -> None:
 
 
 def sealed_check(secrets: SecretBox) -> bytes:
-    """Return what the database keeps to recognise the key by."""
+    """Return the value that the database stores to recognise the key."""
     return secrets.seal(_TEXT, purpose=_PURPOSE)

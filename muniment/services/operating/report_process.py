@@ -1,4 +1,4 @@
-"""Every process reports to PostgreSQL, so that `status` sees it without the broker."""
+"""Process reports: every process reports to PostgreSQL, so that `status` works without the broker."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Seconds between two reports; well below `show_status.SILENCE_SECONDS`.
+#: The interval of reports in seconds, well below `show_status.SILENCE_SECONDS`.
 REPORT_SECONDS = 10.0
 
 
 async def report_process(principal: Principal, resources: Resources, kind: str, concurrency: int) -> None:
-    """Report until cancelled, and then take the report back."""
+    """Report until cancelled, then delete the report."""
     principal.require(Right.PROCESS)
     host, pid = socket.gethostname(), os.getpid()
     name = f"{kind}@{process_name()}"
@@ -40,7 +40,7 @@ async def report_process(principal: Principal, resources: Resources, kind: str, 
 
 
 async def forget_silent_processes(principal: Principal, resources: Resources) -> None:
-    """Forget processes that ended without taking their report back."""
+    """Delete the reports of processes that ended without doing so themselves."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         await status.forget_silent(session)

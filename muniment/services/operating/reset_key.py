@@ -1,4 +1,4 @@
-"""Replace a lost key."""
+"""Replace a lost secret key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from muniment.services.resources import Resources
 
 
 async def reset_key(principal: Principal, resources: Resources, secrets: SecretBox) -> None:
-    """Accept the key of `secrets` as the installation's key from now on, and forget every stored password."""
+    """Make the key of `secrets` the installation's key, and delete every stored password."""
     principal.require(Right.ADMIN)
     async with resources.database.transaction() as session:
         sealed = sealed_check(secrets)

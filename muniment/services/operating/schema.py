@@ -1,4 +1,4 @@
-"""The database's schema, and the processes that work with it."""
+"""Migrations of the database schema."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from muniment.services.resources import Resources
 
 
 async def apply_migrations(principal: Principal, resources: Resources) -> int:
-    """Bring the schema up to date and return how many migrations ran; Misconfigured if history differs."""
+    """Apply pending migrations and return how many ran; Misconfigured if the applied history differs."""
     principal.require(Right.ADMIN)
     return await migrate.migrate(resources.database)
 
 
 async def count_pending_migrations(principal: Principal, resources: Resources) -> int:
-    """Return how many migrations have not run yet."""
+    """Return how many migrations are pending."""
     principal.require(Right.ADMIN)
     return await migrate.pending(resources.database)

@@ -1,4 +1,4 @@
-"""What the fleet may ask of mail servers: the settings for all, and what an administrator said of one."""
+"""Limits of mail servers: the default from the settings, and limits that an administrator set for one server."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from muniment.settings import Settings
 
 
 def default_limits(settings: Settings) -> ServerLimits:
-    """Return what holds for a server without limits of its own."""
+    """Return the limits of servers without their own."""
     return ServerLimits(
         settings.server_connections, settings.server_commands_per_second, settings.server_bytes_per_second
     )
 
 
 def server_memory(database: Database, timing: Timing) -> Memory:
-    """Return what the governor reads in PostgreSQL."""
+    """Return what the governor reads from PostgreSQL."""
 
     async def limits() -> Mapping[str, ServerLimits]:
         async with database.session() as session:
@@ -36,14 +36,14 @@ def server_memory(database: Database, timing: Timing) -> Memory:
 
 
 async def limit_server(principal: Principal, resources: Resources, server: str, given: ServerLimits) -> None:
-    """Give a server limits of its own; new connections heed them within seconds."""
+    """Set limits for one server; they apply to new connections within seconds."""
     principal.require(Right.ADMIN)
     async with resources.database.session() as session:
         await servers.set_limits(session, server, given)
 
 
 async def unlimit_server(principal: Principal, resources: Resources, server: str) -> None:
-    """Take a server's own limits away; NotFound when it has none."""
+    """Remove a server's own limits; NotFound if it has none."""
     principal.require(Right.ADMIN)
     async with resources.database.session() as session:
         if not await servers.clear_limits(session, server):

@@ -1,4 +1,4 @@
-"""How the mail servers stand with the governor."""
+"""Show the governor's state of each mail server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muniment.services.resources import Resources
 
 
 async def show_governor(principal: Principal, resources: Resources) -> list[ServerState] | None:
-    """Return the mail servers that were used of late or have limits, by name; None when Redis does not answer."""
+    """Return the mail servers used recently or with own limits, by name; None if Redis does not respond."""
     principal.require(Right.OPERATE, Right.PROCESS)
     if resources.governor is None:
         return []

@@ -1,4 +1,4 @@
-"""How the whole system stands."""
+"""Show the status of the whole system."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
 from muniment.services.resources import Resources
 
-#: A process that did not report for so long (seconds) shows as silent.
+#: A process without a report for this long shows as silent (seconds).
 SILENCE_SECONDS = 45.0
 _LISTED = 20
 
 
 @dataclass(frozen=True)
 class Status:
-    """What an operator looks at first. A queue's depth, and the mail servers, are None when Redis does not answer."""
+    """What an operator looks at first. Queue depths and mail servers are None if Redis does not respond."""
 
     processes: list[ProcessReport]
     queues: dict[str, int | None]
@@ -36,7 +36,7 @@ class Status:
 
 
 async def show_status(principal: Principal, resources: Resources) -> Status:
-    """Look at everything once."""
+    """Gather the status once."""
     principal.require(Right.OPERATE, Right.PROCESS)
     queues = {queue.value: await _depth(resources, queue) for queue in Queue}
     servers = await show_governor(principal, resources)
@@ -55,7 +55,7 @@ async def show_status(principal: Principal, resources: Resources) -> Status:
 
 
 async def show_processes(principal: Principal, resources: Resources) -> list[ProcessReport]:
-    """Return the processes that reported."""
+    """Return the processes that report."""
     principal.require(Right.OPERATE, Right.PROCESS)
     async with resources.database.session() as session:
         return await status.processes(session, SILENCE_SECONDS)
@@ -69,7 +69,7 @@ async def _depth(resources: Resources, queue: Queue) -> int | None:
 
 
 async def list_quarantine(principal: Principal, resources: Resources, limit: int) -> list[Quarantined]:
-    """Return messages that could not be archived, with their reasons."""
+    """Return messages in quarantine, with the reasons."""
     principal.require(Right.OPERATE)
     async with resources.database.session() as session:
         return await status.quarantine_list(session, limit)

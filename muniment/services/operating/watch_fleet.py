@@ -1,4 +1,4 @@
-"""The facts about the whole fleet that a monitoring system asks for, gathered again and again."""
+"""Facts about the whole fleet for a monitoring system, gathered periodically."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from muniment.services.access.principal import Principal, Right
 from muniment.services.operating.show_status import Status, show_status
 from muniment.services.resources import Resources
 
-#: Seconds between two looks. Who asks for the facts gets the last ones: scraping costs the database nothing.
+#: The interval of gathering in seconds. A scrape gets the last facts and costs the database nothing.
 FACTS_SECONDS = 15.0
 
-#: … or so many times as long as a look takes, 2 s with 100,000 mailboxes, which shall not keep PostgreSQL busy; but not
-#: longer than that: an alert takes facts of two minutes for a failure.
+#: The pause is at least this many times the duration of gathering (2 s with 100,000 mailboxes), to limit the load on
+#: PostgreSQL, and at most this many seconds: an alert treats facts older than two minutes as a failure.
 REST = 20.0
 LONGEST_REST_SECONDS = 60.0
 
@@ -27,7 +27,7 @@ LAG_BOUNDS = (900.0, 3600.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0,
 
 @dataclass(frozen=True)
 class FleetFacts:
-    """How everything stood at `taken` (Unix time). `lags`: counted by `LAG_BOUNDS`; `longest_lags`: of some mailboxes."""
+    """The facts at `taken` (Unix time). `lags`: a histogram by `LAG_BOUNDS`; `longest_lags`: of some mailboxes."""
 
     taken: float
     status: Status
@@ -40,7 +40,7 @@ class FleetFacts:
 
 
 async def watch_fleet(principal: Principal, resources: Resources, publish: Callable[[FleetFacts], None]) -> None:
-    """Gather and publish the facts until cancelled; DatabaseUnavailable when PostgreSQL is away."""
+    """Gather and publish facts until cancelled; DatabaseUnavailable if PostgreSQL cannot be reached."""
     principal.require(Right.PROCESS)
     while True:
         began = time.monotonic()
@@ -50,7 +50,7 @@ async def watch_fleet(principal: Principal, resources: Resources, publish: Calla
 
 
 async def fleet_facts(principal: Principal, resources: Resources) -> FleetFacts:
-    """Gather the facts once; DatabaseUnavailable when PostgreSQL is away."""
+    """Gather the facts once; DatabaseUnavailable if PostgreSQL cannot be reached."""
     principal.require(Right.PROCESS)
     taken = time.time()
     status = await show_status(principal, resources)

@@ -1,1 +1,1 @@
-"""reading."""
+"""Reading stored messages back: look up, export, verify."""

@@ -1,4 +1,4 @@
-"""Export an archive, byte for byte, as an EML tree or as mbox files."""
+"""Export an archive byte for byte, as an EML tree or as mbox files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from muniment.services.reading.formats.mbox import MboxTree
 from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
-#: A message waits in memory up to this size (bytes) until its hash is proven, then in a file.
+#: Messages up to this size (bytes) are verified in memory before they are written, larger ones in a file.
 SPOOL_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 
@@ -38,7 +38,7 @@ class ExportFormat(StrEnum):
 
 @dataclass
 class ExportReport:
-    """What was exported; `damaged` names messages that could not be, and why."""
+    """What was exported; `damaged` names messages that could not be exported, and why."""
 
     folders: int = 0
     messages: int = 0
@@ -46,7 +46,7 @@ class ExportReport:
     damaged: list[str] = field(default_factory=list)
 
 
-#: Told the messages and bytes exported so far.
+#: Called with the messages and bytes exported so far.
 Progress = Callable[[int, int], None]
 
 
@@ -57,16 +57,15 @@ async def export_archive(
     *,
     folder: str | None = None,
     former: bool = False,
-    format: ExportFormat = ExportFormat.EML,  # noqa: A002 - the word of the command line
+    format: ExportFormat = ExportFormat.EML,  # noqa: A002 - the option's name on the command line
     directory: Path,
     progress: Progress = lambda _messages, _bytes: None,
 ) -> ExportReport:
     """Write a user's archive, or one folder with those below it, to a new directory.
 
-    `folder` is a path with slashes, with or without the root folder. `former`: messages also at places where they stood
-    before they moved. A message whose stored bytes
-    are damaged is left out and reported. NotFound: no such user or folder; Conflict: the directory
-    is not empty.
+    `folder` is a path with slashes, with or without the root folder. `former`: export messages also in folders that they
+    left on the server. A message whose stored bytes are damaged is left out and reported. Raises NotFound if the user or
+    folder does not exist, and Conflict if the directory is not empty.
     """
     principal.require(Right.EXPORT)
     tree_of: dict[ExportFormat, type[MailTree]] = {ExportFormat.EML: EmlTree, ExportFormat.MBOX: MboxTree}
@@ -76,7 +75,7 @@ async def export_archive(
         wanted = _below(await folders.of_user(session, user_id), folder)
     with tree_of[format](directory, user=user, created=utc_now()) as tree:
         for found in wanted:
-            # A folder as it is at one moment; one transaction for all could last for hours.
+            # A snapshot of each folder; a single transaction for all could last for hours.
             async with resources.database.transaction(snapshot=True) as session:
                 await _export_folder(session, tree, found, report, progress, former=former)
             report.folders += 1
@@ -105,7 +104,7 @@ async def _export_folder(
     path = (folder.address, *folder.path)
     used: set[int] = set()
     async for entry, parts in with_parts(session, messages.entries_of_folder(session, folder.id, former=former)):
-        # After a change of UIDVALIDITY the same UID may stand for two messages.
+        # After a change of UIDVALIDITY, two messages may have the same UID.
         name = str(entry.uid) if entry.uid not in used else f"{entry.uidvalidity}-{entry.uid}"
         used.add(entry.uid)
         try:
@@ -123,7 +122,7 @@ async def _export_folder(
 
 @asynccontextmanager
 async def _proven(entry: Entry, sha256: bytes, parts: AsyncIterable[EncodedPart]) -> AsyncIterator[Iterable[bytes]]:
-    """Collect the message's bytes until their hash is proven: nothing damaged reaches the export."""
+    """Collect the message's bytes until their hash is verified, so that nothing damaged reaches the export."""
     stored = checked_stream(parts, sha256=sha256, size=entry.size)
     if entry.size <= SPOOL_BYTES:
         yield [chunk async for chunk in stored]

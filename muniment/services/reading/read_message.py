@@ -1,4 +1,4 @@
-"""Read stored messages back: many small ones with one query, large ones piece by piece."""
+"""Read stored messages back: many small ones in one query, large ones in pieces."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from muniment.db.database import Session
 from muniment.db.messages import Part, PartOf
 from muniment.errors import Damaged
 
-#: Small messages are read so many at once; of larger ones nothing is read before it is asked for.
+#: How many small messages one query reads. Large messages are read only while they are iterated.
 WINDOW_MESSAGES = 200
 WINDOW_BYTES = PART_BYTES
 
 
 class Stored(Protocol):
-    """Whatever names a stored message and its size in bytes."""
+    """Anything that identifies a stored message and its size."""
 
     @property
     def store_id(self) -> int:
-        """The store that holds it."""
+        """The id of the store that holds the message."""
         ...
 
     @property
     def message_id(self) -> int:
-        """Its number there."""
+        """The message's id within the store."""
         ...
 
     @property
     def size(self) -> int:
-        """The original's length in bytes."""
+        """The size of the original message in bytes."""
         ...
 
 
@@ -39,11 +39,11 @@ S = TypeVar("S", bound=Stored)
 
 
 async def with_parts(session: Session, stored: AsyncIterable[S]) -> AsyncIterator[tuple[S, AsyncIterator[EncodedPart]]]:
-    """Yield each message, in the order given, with its stored parts.
+    """Yield each message in the given order, with its stored parts.
 
-    Small messages cost one query for many of them. The parts of a large one are read while they
-    are iterated, a few at a time, and only until the next message is asked for. Damaged, while the
-    parts are iterated, when one is missing; `codec.checked_stream` proves the rest.
+    One query reads many small messages. The parts of a large message are read a few at a time while they are iterated,
+    which must happen before the next message is requested. Iterating raises Damaged if a part is missing;
+    `codec.checked_stream` verifies the rest.
     """
     async for window in _windows(stored):
         if len(window) == 1:

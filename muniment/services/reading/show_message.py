@@ -1,4 +1,4 @@
-"""Look up a message by its identity: what it is, and everywhere that it stands or stood."""
+"""Look up a message by its SHA-256: what it is, and every place where it is or was filed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DIGITS = 64
 
 
 async def show_message(principal: Principal, resources: Resources, sha256: str) -> list[Place]:
-    """Return the places of the message with this SHA-256 (hexadecimal digits), at least one; NotFound when there is none."""
+    """Return the places of the message with this SHA-256 (hexadecimal), at least one; NotFound: no such message."""
     principal.require(Right.ADMIN)
     try:
         digest = bytes.fromhex(sha256)

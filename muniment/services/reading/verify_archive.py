@@ -1,4 +1,4 @@
-"""Verify the archive: re-read and re-hash everything, and name what is damaged."""
+"""Verify the archive: read and hash everything again, and report what is damaged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WINDOW_FOLDERS = 500
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged message: where it is filed, its identity (hex, empty if unknown), and what is wrong."""
+    """A damaged message: where it is filed, its SHA-256 (hexadecimal, empty if unknown), and what is wrong."""
 
     where: str
     sha256: str
@@ -29,7 +29,7 @@ class Damage:
 
 @dataclass
 class VerifyReport:
-    """What was read, in messages and bytes of their originals, and what is damaged."""
+    """How many messages and bytes of originals were read, and what is damaged."""
 
     messages: int = 0
     bytes: int = 0
@@ -39,10 +39,10 @@ class VerifyReport:
 async def verify_archive(
     principal: Principal, resources: Resources, progress: Callable[[int, int], None] = lambda _messages, _bytes: None
 ) -> VerifyReport:
-    """Read every stored message; a damaged one is named at every place where it is filed.
+    """Read every stored message, and report a damaged one at every place where it is filed.
 
-    It takes a transaction for each window, not one for hours, which would keep PostgreSQL from tidying up. What is
-    archived meanwhile may be read, or not.
+    Uses one transaction for each window of messages, because one that lasts for hours would hold up VACUUM. Messages
+    archived meanwhile may or may not be read.
     """
     principal.require(Right.OPERATE)
     report = VerifyReport()

@@ -1,1 +1,1 @@
-"""runs."""
+"""Runs: start, show and cancel them, and keep their jobs moving."""

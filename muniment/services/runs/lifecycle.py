@@ -21,7 +21,7 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run, the mailboxes that failed, and those with something to know."""
+    """A run, its failed mailboxes, and mailboxes with notices."""
 
     run: Run
     failures: list[Failure]
@@ -31,13 +31,13 @@ class RunReport:
 async def start_run(principal: Principal, resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
     """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
 
-    `any_time`: also outside of the profile's windows. Conflict when the profile is running already; Misconfigured when
-    it has no mailbox.
+    `any_time`: ignore the windows of the profile's schedule. Raises Conflict if the profile is running already, and
+    Misconfigured if it has no mailbox.
     """
     principal.require(Right.ARCHIVE)
     async with resources.database.transaction() as session:
         profile = await profiles.find(session, profile_name)
-        await profiles.lock(session, profile.id)  # who starts it at the same time waits, and then finds this run
+        await profiles.lock(session, profile.id)  # a concurrent start waits here and then finds this run
         run_id = await _open_run(session, profile, any_time=any_time)
     await pump(resources, run_id)
     return run_id
@@ -46,7 +46,7 @@ async def start_run(principal: Principal, resources: Resources, profile_name: st
 async def start_due_runs(principal: Principal, resources: Resources) -> None:
     """Start the profiles that are due by their schedules.
 
-    A time that was missed, because nobody was up, no window was open or the last run went on, is made up for once. Two
+    A missed time (no scheduler was up, no window was open, or the last run was still going) is made up for once. Two
     schedulers do not start a profile twice.
     """
     principal.require(Right.PROCESS)
@@ -74,7 +74,7 @@ async def _start_due(resources: Resources, due: DueProfile) -> None:
 
 
 async def _open_run(session: Session, profile: Profile, *, scheduled: bool = False, any_time: bool = False) -> int:
-    """Write a run and its jobs; the profile must be locked."""
+    """Insert a run and its jobs; the caller holds the lock on the profile."""
     told = await sync_directory(session, profile)
     if not await profiles.count_mailboxes(session, profile.id):
         raise Misconfigured(
@@ -94,7 +94,7 @@ async def _open_run(session: Session, profile: Profile, *, scheduled: bool = Fal
 
 
 async def show_run(principal: Principal, resources: Resources, run_id: int, *, most: int | None = None) -> RunReport:
-    """Return a run with its failures and notices, at most so many of each (None: all); NotFound when there is none."""
+    """Return a run with at most `most` failures and notices each (None: all); NotFound: no such run."""
     principal.require(Right.ARCHIVE, Right.OPERATE)
     async with resources.database.transaction(snapshot=True) as session:
         run = await runs.get(session, run_id)
@@ -109,9 +109,9 @@ async def list_runs(principal: Principal, resources: Resources, limit: int) -> l
 
 
 async def cancel_run(principal: Principal, resources: Resources, run_id: int) -> Run:
-    """Ask a run to stop and return how it stands: waiting jobs end now, running ones at their next heartbeat.
+    """Cancel a run and return it: waiting jobs end now, running ones at their next heartbeat.
 
-    What was archived stays; a later run goes on from there. Conflict when the run is over.
+    Archived messages stay, and a later run continues from there. Raises Conflict if the run is over.
     """
     principal.require(Right.ARCHIVE)
     async with resources.database.transaction() as session:
@@ -119,6 +119,6 @@ async def cancel_run(principal: Principal, resources: Resources, run_id: int) ->
         if run.state.is_final:
             raise Conflict(f"run {run_id} is over: {run.state}")
         await runs.cancel(session, run_id)
-    await pump(resources, run_id)  # closes the run when no worker holds a job
+    await pump(resources, run_id)  # closes the run if no worker holds a job
     async with resources.database.session() as session:
         return await runs.get(session, run_id)

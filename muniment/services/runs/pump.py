@@ -1,4 +1,4 @@
-"""The pump: keeps at most the profile's maximum of simultaneous jobs in flight."""
+"""The pump: keeps as many jobs of a run in flight as the profile allows simultaneously."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _log = log.get(__name__)
 
 
 async def pump(resources: Resources, run_id: int, *, wait: bool = True) -> int:
-    """Send the run's next jobs to the broker, or close the run when none is left; return how many were sent.
+    """Send the run's next jobs to the broker, or close the run if none is left; return how many were sent.
 
-    Outside of the profile's windows none is sent: the run pauses.
+    Outside the windows of the profile's schedule, nothing is sent and the run pauses.
 
-    The rows are marked and committed first and published afterwards. What the broker does not
-    take stays marked as sent until that mark expires; the scheduler's tick then sends it again.
-    Without `wait` nothing happens when another pump is at work.
+    Rows are marked as sent and committed before they are published. A job that the broker does not accept stays marked
+    until the mark expires; the scheduler's tick then sends it again. Without `wait`, nothing happens if another pump
+    holds the run's lock.
     """
     async with resources.database.transaction() as session:
         gate = await runs.lock(session, run_id, wait=wait)
@@ -32,7 +32,7 @@ async def pump(resources: Resources, run_id: int, *, wait: bool = True) -> int:
         if gate.state is RunState.CANCELLING:
             await runs.cancel_jobs(session, run_id)
         elif opens is not None:
-            pass  # whoever holds a job ends at the next boundary of a slice
+            pass  # running jobs end at the boundary of their slice
         elif (free := gate.max_jobs - await jobs.in_flight(session, run_id)) > 0:
             job_ids = await jobs.send_waiting(session, run_id, free, resources.settings.lease_seconds)
         state = None if job_ids else await runs.finish(session, run_id)

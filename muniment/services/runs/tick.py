@@ -1,4 +1,4 @@
-"""What the scheduler does again and again; every step may run twice or at two places at once."""
+"""The scheduler's tick. Every step may run twice, or in two processes at once."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from muniment.services.runs.pump import pump
 
 _log = log.get(__name__)
 
-#: A mailbox whose worker died so often in a row, without one commit between, is given up.
+#: A job fails after its worker died this often in a row without a commit in between.
 MAX_LOSSES = 20
 
 
 async def pump_runs(principal: Principal, resources: Resources) -> None:
-    """Recover what was lost, then pump every open run."""
+    """Recover lost jobs, then pump every open run."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         run_ids = await runs.open_ids(session)
     if run_ids:
         await _recover(resources, run_ids)
     for run_id in run_ids:
-        # Never wait for a lock: its holder may be a process that was stopped, and the tick serves every run.
+        # Never wait for a lock: the process that holds it may be stopped, and the tick serves every run.
         await pump(resources, run_id, wait=False)
 
 
 async def _recover(resources: Resources, run_ids: list[int]) -> None:
-    """Let jobs wait again whose worker fell silent, or whose task the broker lost."""
-    # In one transaction: its now() is one moment for both, or a lease that ends between them is forgotten by the first.
+    """Requeue jobs whose worker stopped responding or whose task the broker lost."""
+    # One transaction, so that now() is the same for both: else a lease that expires in between escapes `end_stuck`.
     async with resources.database.transaction() as session:
         stuck = await jobs.end_stuck(session, run_ids)
         silent = await jobs.release_silent(session, run_ids, MAX_LOSSES)
@@ -43,10 +43,10 @@ async def _recover(resources: Resources, run_ids: list[int]) -> None:
     try:
         waiting = await resources.queue.depth(Queue.ARCHIVE) if sent else 0
     except BrokerUnavailable:
-        return  # nothing can be sent anyhow
+        return  # nothing can be sent either
     async with resources.database.session() as session:
-        # As many tasks in the broker as were sent: the queue is long, nothing is lost. Sending
-        # again would fill the broker for as long as no worker is up.
+        # If the broker holds as many tasks as were sent, the queue is long and nothing is lost. Sending again would fill
+        # the broker while no worker is up.
         if waiting >= sent:
             await jobs.prolong_sent(session, run_ids, resources.settings.lease_seconds)
         elif lost := await jobs.resend_lost(session, run_ids):

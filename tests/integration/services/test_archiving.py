@@ -48,7 +48,7 @@ async def test_flags_and_dates_are_kept(world: MemoryWorld) -> None:
 
 
 async def test_a_second_run_fetches_only_what_is_new(world: MemoryWorld) -> None:
-    """Folders whose STATUS did not move are left alone; in the others, what is archived is not fetched again."""
+    """What is archived is not fetched again."""
     await world.archive()
     world.mail.delivered.clear()
     _inbox(world).deliver(message("late"))
@@ -57,6 +57,21 @@ async def test_a_second_run_fetches_only_what_is_new(world: MemoryWorld) -> None
     assert world.mail.delivered == [("INBOX", 7)]
     assert report.run.messages.archived == 1
     assert await world.exported() == contents(world.mail.mailboxes[ANNA])
+
+
+async def test_a_folder_that_did_not_change_is_not_opened(world: MemoryWorld) -> None:
+    """Its STATUS is what it was at the proof; only INBOX of a small mailbox is opened, to recognise the mailbox."""
+    await world.archive()
+    asked: list[str] = []
+
+    async def note(command: str) -> None:
+        asked.append(command)
+
+    world.mail.before_command = note
+    await world.archive()
+
+    assert asked == ["LIST", "EXAMINE", "FETCH HEADER.FIELDS"]
+    assert await world.is_proven()
 
 
 @pytest.mark.parametrize("delivered", [0, 2, 3, 5, 6, 11])
@@ -131,17 +146,20 @@ async def test_a_new_uidvalidity_neither_duplicates_nor_skips(world: MemoryWorld
 
 
 async def test_a_uidvalidity_that_changes_within_a_run(world: MemoryWorld) -> None:
-    """A slice that finds other numbers than the one before starts the folder anew."""
+    """A slice that finds another numbering than the one before starts the folder anew."""
 
     async def renumber() -> None:
+        del _inbox(world).messages[1]
         _inbox(world).renumber(99)
         world.mail.drop_after = 0
 
     world.once_before(5, renumber)
     await world.archive()
 
-    assert await world.exported() == contents(world.mail.mailboxes[ANNA])
-    assert await world.value(_ENTRIES) == 12
+    numbered = "SELECT array_agg(uid ORDER BY uid) FROM entries WHERE uidvalidity = 99"
+    assert await world.value(numbered) == [1, 2, 3, 4, 5]
+    assert await world.value(_ENTRIES) == 12  # that of the deleted message came before, and stays
+    assert await world.is_proven()
 
 
 @pytest.mark.parametrize("fault", ["refusal", "is_withheld", "breaks"])

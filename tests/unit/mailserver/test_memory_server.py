@@ -1,4 +1,4 @@
-"""The mail server in memory behaves as a real session on a scripted server does."""
+"""The mail server in memory answers as a real session on the scripted server does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files: the errors of a disk in an administrator's words, and files that appear whole."""
+"""Write files so that they appear complete or not at all, and translate disk errors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def draft_of(path: Path) -> Path:
-    """Return the name under which `path` is written; no encoded name begins with a dot."""
+    """Return the temporary name under which `path` is written; encoded names never begin with a dot."""
     return path.with_name(f".{path.name}.part")
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> int:
-    """Write `chunks` to a draft and rename it to `path`; return the length. No trace remains of a failure."""
+    """Write `chunks` to a draft, rename it to `path`, and return the length. A failure leaves nothing behind."""
     draft = draft_of(path)
     size = 0
     try:

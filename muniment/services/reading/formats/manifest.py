@@ -1,4 +1,4 @@
-"""The manifest of an export: one JSON object that says what each exported message is."""
+"""The manifest of an export: one JSON object that describes each exported message."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MANIFEST = "manifest.json"
 class ManifestEntry:
     """One exported message.
 
-    `size` counts the message's own bytes, `internal_date` is the server's. `path` is relative
-    to the export's directory, with slashes. In an mbox file the message takes `length` bytes
-    from `offset`, with its separator line and quoting; for EML both are None.
+    `size` is that of the message itself; `internal_date` is the server's. `path` is relative to the export's directory,
+    with slashes. In an mbox file, the message occupies `length` bytes from `offset`, including its separator line and
+    quoting; for EML both are None.
     """
 
     sha256: str
@@ -39,14 +39,14 @@ class ManifestEntry:
     length: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry as it stands in the manifest."""
+        """Return the entry as it is written to the manifest."""
         values = {"path": self.path, **vars(self)}
         values["internal_date"] = self.internal_date.isoformat() if self.internal_date else None
         return {k: v for k, v in values.items() if v is not None or k not in {"offset", "length"}}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ManifestEntry:
-        """Read what `to_json` returned; ValueError, KeyError or TypeError for anything else."""
+        """Parse what `to_json` returned; ValueError, KeyError or TypeError for anything else."""
         date = values["internal_date"]
         return replace(
             cls(**values),
@@ -56,15 +56,15 @@ class ManifestEntry:
         )
 
     def check_size(self, written: int) -> None:
-        """Damaged when the message that was written has another size."""
+        """Raise Damaged if the message that was written has another size."""
         if written != self.size:
             raise Damaged(f"content {self.sha256} has {written} bytes instead of {self.size}")
 
 
 class ManifestWriter:
-    """Writes `manifest.json` entry by entry; the file appears when all is exported.
+    """Writes `manifest.json` entry by entry; the file appears once everything is exported.
 
-    An export without manifest.json is therefore one that was cut off.
+    An export without manifest.json is therefore incomplete.
     """
 
     def __init__(self, directory: Path, *, kind: str, user: str, created: datetime) -> None:
@@ -83,7 +83,7 @@ class ManifestWriter:
         self._separator = ",\n"
 
     def close(self) -> None:
-        """Finish the file and let it appear."""
+        """Finish the file and rename it to its final name."""
         with writing(self._path):
             self._file.write("\n]}\n")
             self._file.flush()
@@ -98,22 +98,22 @@ class ManifestWriter:
 
 
 class MailTree(ABC):
-    """An export in the making: a directory of mail with a manifest, which appears only when all went well."""
+    """An export in progress: a directory of mail whose manifest appears only if everything succeeded."""
 
-    #: As it stands in the manifest.
+    #: The format's name in the manifest.
     format: str
 
     def __init__(self, directory: Path, *, user: str, created: datetime) -> None:
-        """Start an export to `directory`; Conflict unless it is new or empty."""
+        """Start an export to `directory`; raises Conflict unless it is new or empty."""
         self.directory = directory
         self._manifest = ManifestWriter(directory, kind=self.format, user=user, created=created)
 
     @abstractmethod
     def add(self, folder: tuple[str, ...], name: str, chunks: Iterable[bytes], entry: ManifestEntry) -> None:
-        """Write one message; `name` (UID or running number) names its file where it has one of its own.
+        """Write one message; `name` (UID or running number) is the file's name if the message has its own file.
 
-        The place of the message is filled in to `entry`. Damaged when `chunks` are not
-        `entry.size` bytes, and whatever `chunks` raises; then nothing of the message is left.
+        Fills in the place of the message in `entry`. Raises Damaged if `chunks` are not `entry.size` bytes, and whatever
+        `chunks` raises; nothing of the message is left then.
         """
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class MailTree(ABC):
         self._manifest.close()
 
     def abandon(self) -> None:
-        """End an export that failed; what was written stays, without a manifest."""
+        """End a failed export; what was written stays, without a manifest."""
         self._manifest.abandon()
 
     def __enter__(self) -> Self:

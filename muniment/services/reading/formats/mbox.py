@@ -1,7 +1,7 @@
-"""mbox: one file for each folder, in the variant mboxrd, whose quoting can be undone exactly.
+"""mbox: one file for each folder, in the mboxrd variant, whose quoting is reversible.
 
-Each message follows a line `From sender date`; lines of the message that begin with any number
-of `>` and `From ` get one more `>`. Line ends stay as they are.
+A line `From sender date` precedes each message. Lines of the message that begin with any number of `>` and `From ` get
+one more `>`. Line ends are unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEAD_BYTES = 64 * 1024
 
 
 class MboxTree(MailTree):
-    """Writes `DIR/<folder>.mbox`; the files appear when the export is closed."""
+    """Writes `DIR/<folder>.mbox`; the files appear once the export is closed."""
 
     format = "mbox"
 
@@ -43,7 +43,7 @@ class MboxTree(MailTree):
     def add(
         self,
         folder: tuple[str, ...],
-        name: str,  # noqa: ARG002 - an mbox has no place for it
+        name: str,  # noqa: ARG002 - a message in an mbox has no file of its own
         chunks: Iterable[bytes],
         entry: ManifestEntry,
     ) -> None:
@@ -63,7 +63,7 @@ class MboxTree(MailTree):
         self._manifest.add(replace(entry, path=self._relative(path), offset=offset, length=length))
 
     def close(self) -> None:
-        """Let the files appear, and then the manifest."""
+        """Rename the files to their final names, and then the manifest."""
         self._release()
         for path in self._paths.values():
             with writing(path):
@@ -71,12 +71,12 @@ class MboxTree(MailTree):
         super().close()
 
     def abandon(self) -> None:
-        """End an export that failed; unfinished files keep the names of drafts."""
+        """End a failed export; unfinished files keep their draft names."""
         self._release()
         super().abandon()
 
     def _open(self, path: Path) -> BinaryIO:
-        """Return the folder's file; one is open at a time, for there may be thousands of folders."""
+        """Return the folder's file; only one is open at a time, because there may be thousands of folders."""
         if self._current is None or self._current[0] != path:
             self._release()
             with writing(path):
@@ -94,7 +94,7 @@ class MboxTree(MailTree):
 def read_mbox_message(path: Path, entry: ManifestEntry) -> bytes:
     """Return the exact bytes of the message that `entry` describes from the mbox file `path`.
 
-    Damaged when the file does not hold them there.
+    Raises Damaged if the file does not hold it there.
     """
     if entry.offset is None or entry.length is None:
         raise Damaged(f"the manifest does not say where in {path} the message is")
@@ -113,7 +113,7 @@ def read_mbox_message(path: Path, entry: ManifestEntry) -> bytes:
 
 
 def _append(file: BinaryIO, chunks: Iterable[bytes], entry: ManifestEntry) -> int:
-    """Write separator, message and the blank line behind it; return the length without that line."""
+    """Write separator, message and the blank line after it; return the length without the blank line."""
     pieces = iter(chunks)
     first = next(pieces, b"")
     separator = _separator(first[:_HEAD_BYTES], entry.internal_date)
@@ -140,14 +140,14 @@ def _separator(head: bytes, internal_date: datetime | None) -> bytes:
 
 
 class _Quoter:
-    """Quotes `From ` lines in a stream, keeping back at most four bytes: `From` without its blank."""
+    """Quotes `From ` lines in a stream; buffers at most four bytes (`From`) that may be completed by the next chunk."""
 
     def __init__(self) -> None:
         self._kept = b""
-        self._fresh = True  # of the present line only `>` was passed on so far
+        self._fresh = True  # only `>` of the current line was returned so far
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what can be written now."""
+        """Return the bytes that can be written now."""
         data, fresh = self._kept + chunk, self._fresh
         line_start = data.rfind(b"\n") + 1
         rest = data[line_start:].lstrip(b">")
@@ -161,6 +161,6 @@ class _Quoter:
         return _NEXT_LINES.sub(rb"\1>From ", data)
 
     def finish(self) -> bytes:
-        """Return what was kept back."""
+        """Return the buffered bytes."""
         kept, self._kept = self._kept, b""
         return kept

@@ -1,11 +1,10 @@
-"""Folder names to file names and back, on every file system.
+"""Convert folder names to file names and back, safely for every file system.
 
-Percent-encoded are characters that some file system forbids, names that Windows reserves, and
-what would hide or forge a name. Letters of any script stay readable.
+Percent-encoding covers characters that some file system forbids, names that Windows reserves, and characters that
+could hide or forge a name. Letters of any script stay readable.
 
-A file name with a `~` is not reversible by itself: it was shortened, or moved out of the way of
-a name that differs only by case. The manifest then tells the true folder. (A `~` in a folder's
-own name is encoded.)
+A file name with a `~` is not reversible: it was shortened, or renamed because another name differs only in case. The
+manifest then holds the true folder. (A `~` in a folder's own name is encoded.)
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from urllib.parse import unquote_to_bytes
 from muniment.errors import Misconfigured
 from muniment.services.reading.formats.files import writing
 
-#: Longest encoded component; file systems allow 255, suffixes need room.
+#: Longest encoded component in bytes; file systems allow 255, and suffixes need room.
 COMPONENT_BYTES = 200
-#: Longest encoded path below the export's directory; deeper folders get a short path instead.
+#: Longest encoded path below the export's directory in bytes; deeper folders get a short path instead.
 PATH_BYTES = 1000
 
 _UNSAFE = frozenset('/\\:*?"<>|%~')
@@ -30,11 +29,11 @@ _DEVICES = frozenset(
     + [f"{port}{digit}" for port in ("COM", "LPT") for digit in "123456789\u00b9\u00b2\u00b3"]
 )
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-_EMPTY = "%"  # free: a percent sign of the name itself is %25
+_EMPTY = "%"  # unambiguous: a percent sign in a name becomes %25
 
 
 def encode_component(name: str) -> str:
-    """Return one folder or message name as a safe file name; at most `COMPONENT_BYTES` in UTF-8."""
+    """Return a folder or message name as a safe file name of at most `COMPONENT_BYTES` in UTF-8."""
     encoded = "".join(map(_encode_character, name)) or _EMPTY
     if encoded[0] == ".":
         encoded = "%2E" + encoded[1:]
@@ -46,7 +45,7 @@ def encode_component(name: str) -> str:
 
 
 def decode_component(component: str) -> str:
-    """Return the name `encode_component` was given; Misconfigured for one with a `~`."""
+    """Reverse `encode_component`; Misconfigured if the file name has a `~`."""
     if "~" in component:
         raise Misconfigured(
             f"the file name {component!r} does not hold the full name", hint="Look it up in manifest.json."
@@ -75,7 +74,7 @@ def _shortened(encoded: str) -> str:
 
 
 class Names:
-    """Gives out paths below a directory, no two of which any file system takes for one."""
+    """Hands out paths below a directory; no file system takes two of them for the same."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -83,7 +82,7 @@ class Names:
         self._taken: set[tuple[Path, str]] = set()
 
     def folder(self, folder: tuple[str, ...]) -> Path:
-        """Return the directory of a mail folder, made when it is new."""
+        """Return the directory of a mail folder; create it if it is new."""
         for depth in range(1, len(folder) + 1):
             prefix = folder[:depth]
             if prefix not in self._folders:
@@ -98,7 +97,7 @@ class Names:
         return self._free(self.folder(folder), encode_component(name), suffix)
 
     def folder_file(self, folder: tuple[str, ...], suffix: str) -> Path:
-        """Return a free path for a file that stands for a mail folder, beside its directory."""
+        """Return a free path for the file of a mail folder, next to its directory."""
         if not folder:
             return self._free(self._directory, _EMPTY, suffix)
         return self._place(self.folder(folder[:-1]), folder, suffix)
@@ -117,10 +116,10 @@ class Names:
         return parent / (stem + suffix)
 
     def _claim(self, parent: Path, name: str) -> bool:
-        # Case and composition (macOS) do not tell file names apart.
+        # File names that differ only in case or in Unicode composition (macOS) are the same.
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
         key = (parent, folded)
-        # A million running numbers need no memory here: the file system knows them.
+        # Running numbers are not remembered, there may be millions: the file system knows them.
         if key in self._taken or os.path.lexists(parent / name):
             return False
         if not name.removesuffix(".eml").isdecimal():
