@@ -105,23 +105,25 @@ async def commit_group(
     except Unstorable as error:
         _log.warning("group refused by PostgreSQL, going one by one", messages=len(readable), error=str(error))
         await _commit(resources, lease, _Portion(refused=refused, breaks=breaks))
-        for one in readable:
-            await _commit_alone(resources, lease, one)
+        for item in readable:
+            await _commit_alone(resources, lease, item)
         return await _commit(resources, lease, _Portion(visits=visits, cursors=cursors))
 
 
-async def _commit_alone(resources: Resources, lease: Lease, one: _Readable) -> None:
-    bare = replace(one, new=replace(one.new, headers=Headers()))
+async def _commit_alone(resources: Resources, lease: Lease, item: _Readable) -> None:
+    bare = replace(item, new=replace(item.new, headers=Headers()))
     reason = ""
-    barest = replace(bare, message=replace(one.message, flags=(), internal_date=None))
-    for attempt in (one, bare, barest):
+    barest = replace(bare, message=replace(item.message, flags=(), internal_date=None))
+    for attempt in (item, bare, barest):
         try:
             await _commit(resources, lease, _Portion([attempt]))
         except Unstorable as error:
             reason = str(error)
         else:
             return
-    await _commit(resources, lease, _Portion(refused=[_Refused(one.target, one.message.uid, reason, one.message.raw)]))
+    await _commit(
+        resources, lease, _Portion(refused=[_Refused(item.target, item.message.uid, reason, item.message.raw)])
+    )
 
 
 def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
@@ -147,31 +149,31 @@ def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Read
 async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict[int, int]:
     readable, refused = portion.readable, portion.refused
     async with resources.database.session() as session:
-        known = await messages.known(session, [one.sha256 for one in readable])
-    lacking = {one.sha256: one for one in readable if one.sha256 not in known}
+        known = await messages.known(session, [item.sha256 for item in readable])
+    lacking = {item.sha256: item for item in readable if item.sha256 not in known}
     with timed(Stage.COMPRESS):
         encoded = await asyncio.to_thread(_encode_small, lacking.values(), resources.settings.spool_bytes)
     with timed(Stage.COMMIT):
         async with resources.database.transaction() as session:
             recognised = await _recognise(session, readable)
-            fresh = [one for one in readable if one.place not in recognised]
+            fresh = [item for item in readable if item.place not in recognised]
             destinations = await _distribute(session, fresh)
-            unowned = [one for one in fresh if destinations.get(one.place) == []]
+            unowned = [item for item in fresh if destinations.get(item.place) == []]
             if unowned:
-                left = [(*one.place, one.target.uidvalidity) for one in unowned]
+                left = [(*item.place, item.target.uidvalidity) for item in unowned]
                 await messages.leave_unowned(session, [(folder, validity, uid) for folder, uid, validity in left])
-                fresh = [one for one in fresh if destinations.get(one.place) != []]
+                fresh = [item for item in fresh if destinations.get(item.place) != []]
             await _store(session, fresh, lacking, encoded, destinations)
-            for one in refused:
-                parts = None if one.raw is None else ((part.codec, part.data) for part in encode(one.raw))
+            for item in refused:
+                parts = None if item.raw is None else ((part.codec, part.data) for part in encode(item.raw))
                 await messages.quarantine(
-                    session, one.target.folder_id, one.target.uidvalidity, one.uid, one.reason, parts
+                    session, item.target.folder_id, item.target.uidvalidity, item.uid, item.reason, parts
                 )
             missing = await prove_folders(session, lease, portion.visits)
             filtered = sum(len(visit.filtered) for visit in portion.visits) + len(unowned)
             seen = len(readable) + len(refused) - len(unowned)
             counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
-            progress = Progress(counts, sum(one.raw.size for one in fresh), portion.cursors, portion.breaks)
+            progress = Progress(counts, sum(item.raw.size for item in fresh), portion.cursors, portion.breaks)
             # Keep this last: the job's row is then locked only for the commit itself. A worker that leases the job
             # after this waits for the commit; one that leased it before makes this whole transaction fail.
             if readable or refused or portion.cursors or portion.breaks or filtered:
@@ -194,10 +196,10 @@ def _count(progress: Progress) -> None:
 async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tuple[int, int]]:
     """Return the places of messages that the folder held under an older UIDVALIDITY; they keep their entries."""
     recognised: set[tuple[int, int]] = set()
-    for target, group in groupby(readable, lambda one: one.target):
+    for target, group in groupby(readable, lambda item: item.target):
         if target.renumbered:
             ours = list(group)
-            uids, hashes = [one.message.uid for one in ours], [one.sha256 for one in ours]
+            uids, hashes = [item.message.uid for item in ours], [item.sha256 for item in ours]
             found = await messages.claim_renumbered(session, target.folder_id, target.uidvalidity, uids, hashes)
             recognised.update((target.folder_id, uid) for uid in found)
     return recognised
@@ -205,7 +207,7 @@ async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tup
 
 async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tuple[int, int], list[Destination]]:
     """Return the destinations of messages from collecting mailboxes; none if a message has no owner."""
-    every = [(one.place, one.collected, one.target.distribution) for one in fresh]
+    every = [(item.place, item.collected, item.target.distribution) for item in fresh]
     ours = [(place, collected, how) for place, collected, how in every if collected is not None and how is not None]
     if not ours:
         return {}
@@ -224,7 +226,7 @@ async def _store(
     if not fresh:
         return
     store_id = await stores.current(session)
-    hashes = {one.sha256 for one in fresh}
+    hashes = {item.sha256 for item in fresh}
     new = [lacking[sha].new for sha in sorted(hashes & lacking.keys())]
     added = await messages.add(session, store_id, new) if new else {}
     if added:
@@ -234,34 +236,34 @@ async def _store(
         raise Transient("the current archive store changed during a commit")
     entries = [
         NewEntry(
-            one.target.folder_id,
-            one.target.uidvalidity,
-            one.message.uid,
-            ids[one.sha256],
-            one.message.internal_date,
-            one.message.flags,
+            item.target.folder_id,
+            item.target.uidvalidity,
+            item.message.uid,
+            ids[item.sha256],
+            item.message.internal_date,
+            item.message.flags,
         )
-        for one in fresh
+        for item in fresh
     ]
     sizes = {message_id: lacking[sha256].raw.size for sha256, message_id in added.items()}
     await messages.add_entries(session, store_id, entries, sizes)
     if not destinations:
         return
-    copies = [Copy(0, ids[one.sha256], one.message.internal_date, one.message.flags) for one in fresh]
-    places = [destinations.get(one.place, ()) for one in fresh]
+    copies = [Copy(0, ids[item.sha256], item.message.internal_date, item.message.flags) for item in fresh]
+    places = [destinations.get(item.place, ()) for item in fresh]
     await file_for_owners(session, store_id, list(zip(copies, places, strict=True)))
-    wrapped = [(one, one.collected) for one in fresh if one.collected is not None and one.collected.begin]
+    wrapped = [(item, item.collected) for item in fresh if item.collected is not None and item.collected.begin]
     if wrapped:
         wrappers = [
-            Wrapper(one.target.folder_id, one.target.uidvalidity, one.message.uid, collected.begin, collected.end)
-            for one, collected in wrapped
+            Wrapper(item.target.folder_id, item.target.uidvalidity, item.message.uid, collected.begin, collected.end)
+            for item, collected in wrapped
         ]
         await messages.wrap(session, wrappers)
 
 
 def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[EncodedPart]]:
     """Compress small messages before the transaction; large ones are compressed while they are written."""
-    return {one.sha256: list(encode(one.raw)) for one in lacking if one.raw.size <= limit}
+    return {item.sha256: list(encode(item.raw)) for item in lacking if item.raw.size <= limit}
 
 
 async def _parts(

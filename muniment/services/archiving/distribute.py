@@ -58,7 +58,7 @@ async def find_destinations(
     session: Session, envelopes: Sequence[Envelope], rule: Multidrop
 ) -> list[list[Destination]]:
     """Return the destinations for each envelope; none if it matches no user and the rule keeps it on the server."""
-    every = {address for one in envelopes for address in (*one.senders, *one.recipients)}
+    every = {address for envelope in envelopes for address in (*envelope.senders, *envelope.recipients)}
     forms = {address: forms_of(address) for address in every}
     owners = await users.owners(session, sorted({form for found in forms.values() for form in found}))
     whose = {
@@ -67,9 +67,9 @@ async def find_destinations(
     roots = await users.primary_addresses(session, sorted(set(owners.values())))
     sent, inbox = tuple(rule.sent.split("/")), tuple(rule.inbox.split("/"))
     found: list[list[Destination]] = []
-    for one in envelopes:
-        pairs = [(whose[address], sent) for address in one.senders]
-        pairs += [(whose[address], inbox) for address in one.recipients]
+    for envelope in envelopes:
+        pairs = [(whose[address], sent) for address in envelope.senders]
+        pairs += [(whose[address], inbox) for address in envelope.recipients]
         found.append([Destination(user, roots[user], path) for user, path in dict.fromkeys(pairs) if user is not None])
     if rule.unknown is Unknown.CATCH_ALL and not all(found):
         ids = await users.ensure(session, [rule.catch_all])

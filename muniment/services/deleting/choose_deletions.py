@@ -45,7 +45,7 @@ async def choose_deletions(
     above = 0
     while window := await _candidates(resources, profile, state, now, above=above, limit=WINDOW):
         above = window[-1].uid
-        by_uid = {one.uid: one for one in window}
+        by_uid = {candidate.uid: candidate for candidate in window}
         chosen: list[Candidate] = []
         kept: dict[str, int] = {}
         async for uid, facts in message_facts(session, list(by_uid), with_head=profile.filter.needs_headers):

@@ -142,29 +142,29 @@ async def _sound(
     """
 
     async def each() -> AsyncGenerator[Candidate, None]:
-        for one in chosen:
-            yield one
+        for candidate in chosen:
+            yield candidate
 
-    heads = await opened.session.heads([one.uid for one in chosen])
+    heads = await opened.session.heads([candidate.uid for candidate in chosen])
     sound: list[Candidate] = []
     async with resources.database.transaction(snapshot=True) as session:
-        async for one, parts in with_parts(session, each()):
-            reason = await _why_not(one, parts, heads.get(one.uid, b"").rstrip(b"\r\n"))
+        async for candidate, parts in with_parts(session, each()):
+            reason = await _why_not(candidate, parts, heads.get(candidate.uid, b"").rstrip(b"\r\n"))
             if reason:
-                _log.error("a message stays on the server", uid=one.uid, reason=reason)
-                done.keep(folder, one.uid, reason)
+                _log.error("a message stays on the server", uid=candidate.uid, reason=reason)
+                done.keep(folder, candidate.uid, reason)
             else:
-                sound.append(one)
+                sound.append(candidate)
     return sound
 
 
-async def _why_not(one: Candidate, parts: AsyncIterable[EncodedPart], head: bytes) -> str:
+async def _why_not(candidate: Candidate, parts: AsyncIterable[EncodedPart], head: bytes) -> str:
     """Return why a message must stay on the server; empty if it may be deleted."""
     if not head:
         return "the server does not show its header"
-    begin = (one.wrapper_begin or b"")[: len(head)]
+    begin = (candidate.wrapper_begin or b"")[: len(head)]
     try:
-        async for chunk in checked_stream(parts, sha256=one.sha256, size=one.size):
+        async for chunk in checked_stream(parts, sha256=candidate.sha256, size=candidate.size):
             if len(begin) < len(head):
                 begin += chunk[: len(head) - len(begin)]
     except Damaged as error:
@@ -179,7 +179,7 @@ async def _delete(
     lease = opened.job.lease
     async with resources.database.session() as session:
         await deletions.plan(session, lease, state.id, state.uidvalidity, sound)
-    uids = [one.uid for one in sound]
+    uids = [candidate.uid for candidate in sound]
     refusal: CommandRefused | None = None
     try:
         await eraser.erase(uids)

@@ -109,7 +109,7 @@ async def _try(resources: Resources, server: Server, profile: Profile | None, ta
             await session.logout()
         finally:
             session.abort()
-        failures = [one for one in found if one.verdict is Verdict.FAILED]
+        failures = [finding for finding in found if finding.verdict is Verdict.FAILED]
         return LoginCheck(
             target.user,
             target.mailbox,
@@ -119,7 +119,7 @@ async def _try(resources: Resources, server: Server, profile: Profile | None, ta
             messages=messages_in(listed),
             error=failures[0].found if failures else "",
             hint=failures[0].advice if failures else "",
-            warnings=[f"{one.step}: {one.found}" for one in found if one.verdict is Verdict.WARNING],
+            warnings=[f"{finding.step}: {finding.found}" for finding in found if finding.verdict is Verdict.WARNING],
         )
 
     try:

@@ -36,7 +36,7 @@ async def diagnose_mailbox(
         return
     yield _capabilities(session, profile)
     effective = await _effective(listed, profile)
-    archived = [one.folder for one in effective if one.is_archived]
+    archived = [decision.folder for decision in effective if decision.is_archived]
     yield _folders(effective)
     if all(folder.status is not None and folder.status.messages == 0 for folder in listed):
         yield warning("messages", "none", EMPTY_MAILBOX.capitalize() + ".")
@@ -81,7 +81,7 @@ def _capabilities(session: MailSession, profile: Profile | None) -> Finding:
 
 
 def _folders(effective: Sequence[EffectiveFolder]) -> Finding:
-    archived = [one.folder for one in effective if one.is_archived]
+    archived = [decision.folder for decision in effective if decision.is_archived]
     count = messages_in(archived)
     told = "messages not told before a folder is opened" if count is None else f"{count} messages"
     found = f"{len(archived)} of {len(effective)} are archived, {told}"

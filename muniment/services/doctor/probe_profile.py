@@ -39,7 +39,7 @@ class Probe:
     @property
     def warnings(self) -> list[str]:
         """Findings that are not OK."""
-        return [f"{one.step}: {one.found}" for one in self.findings if one.verdict is not Verdict.OK]
+        return [f"{finding.step}: {finding.found}" for finding in self.findings if finding.verdict is not Verdict.OK]
 
 
 async def probe_profile(principal: Principal, resources: Resources, name: str, mailbox: str | None = None) -> Probe:
@@ -71,7 +71,7 @@ async def _way_is_open(resources: Resources, server: Server, probe: Probe) -> bo
     """Check name, TCP and TLS of the server; False if it cannot be reached."""
     async for finding in resources.connector.diagnose(server, resources.limits):
         probe.findings.append(finding)
-    return all(one.verdict is not Verdict.FAILED for one in probe.findings)
+    return all(finding.verdict is not Verdict.FAILED for finding in probe.findings)
 
 
 async def _error_of_login(resources: Resources, server: Server, credentials: Credentials) -> MunimentError | None:

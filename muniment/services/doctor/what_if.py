@@ -118,9 +118,9 @@ async def _look(resources: Resources, logins: Logins, mailbox: ProfileMailbox, n
         effective = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
         if profile.deletion and not session.eraser().is_exact and not profile.deletion.without_uidplus:
             visit.found.warnings.append(NO_UIDPLUS)
-        for one in effective:
-            if one.is_archived:
-                await visit.look_into(one.folder, states.get(one.folder.wire_name))
+        for decision in effective:
+            if decision.is_archived:
+                await visit.look_into(decision.folder, states.get(decision.folder.wire_name))
         await session.logout()
     finally:
         session.abort()

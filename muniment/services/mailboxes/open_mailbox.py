@@ -89,7 +89,7 @@ async def _log_in(resources: Resources, job: LeasedJob, access: RunAccess, state
         except BaseException:
             session.abort()
             raise
-    archived = [one.folder for one in effective if one.is_archived]
+    archived = [decision.folder for decision in effective if decision.is_archived]
     source = _source(job, profile, credentials)
     unmoved = _unmoved(archived, states) if source == job.source else frozenset()
     return OpenMailbox(job, profile, session, listed, archived, states, source, unmoved)

@@ -47,31 +47,31 @@ async def with_parts(session: Session, stored: AsyncIterable[S]) -> AsyncIterato
     """
     async for window in _windows(stored):
         if len(window) == 1:
-            (one,) = window
-            yield one, _in_order(messages.parts(session, one.store_id, one.message_id))
+            (message,) = window
+            yield message, _in_order(messages.parts(session, message.store_id, message.message_id))
             continue
         contents = await _contents(session, window)
-        for one in window:
-            yield one, _in_order(_each(contents.get((one.store_id, one.message_id), [])))
+        for message in window:
+            yield message, _in_order(_each(contents.get((message.store_id, message.message_id), [])))
 
 
 async def _windows(stored: AsyncIterable[S]) -> AsyncIterator[list[S]]:
     window: list[S] = []
     held = 0
-    async for one in stored:
-        if window and (held + one.size > WINDOW_BYTES or len(window) == WINDOW_MESSAGES):
+    async for message in stored:
+        if window and (held + message.size > WINDOW_BYTES or len(window) == WINDOW_MESSAGES):
             yield window
             window, held = [], 0
-        window.append(one)
-        held += one.size
+        window.append(message)
+        held += message.size
     if window:
         yield window
 
 
 async def _contents(session: Session, window: Sequence[Stored]) -> dict[tuple[int, int], list[PartOf]]:
     contents: dict[tuple[int, int], list[PartOf]] = {}
-    for store_id in {one.store_id for one in window}:
-        wanted = {one.message_id for one in window if one.store_id == store_id}
+    for store_id in {message.store_id for message in window}:
+        wanted = {message.message_id for message in window if message.store_id == store_id}
         for part in await messages.parts_of(session, store_id, sorted(wanted)):
             contents.setdefault((store_id, part.message_id), []).append(part)
     return contents

@@ -52,9 +52,9 @@ async def start_due_runs(principal: Principal, resources: Resources) -> None:
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         due = await profiles.due(session)
-    for one in due:
-        if one.schedule.is_open(one.now):
-            await _start_due(resources, one)
+    for due_profile in due:
+        if due_profile.schedule.is_open(due_profile.now):
+            await _start_due(resources, due_profile)
 
 
 async def _start_due(resources: Resources, due: DueProfile) -> None:

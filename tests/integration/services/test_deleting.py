@@ -35,8 +35,9 @@ async def test_deletes_what_it_archived(world: MemoryWorld) -> None:
 async def test_without_a_rule_nothing_goes(world: MemoryWorld) -> None:
     """The mail server is read-only by default."""
     before = contents(world.mail.mailboxes[ANNA])
-    await world.archive()
+    report = await world.archive()
 
+    assert report.run.state == RunState.SUCCEEDED
     assert contents(world.mail.mailboxes[ANNA]) == before
 
 
