@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboard from the list of panels below: `python -m tools.dashboard`."""
+"""Writes the Grafana dashboard from the panels listed below: `python -m tools.dashboard`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RATE = "[$__rate_interval]"
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: queries with what each line is called. `unit` is Grafana's name of it."""
+    """A panel: pairs of a query and the legend of its lines. `unit` is Grafana's name of the unit."""
 
     title: str
     queries: Sequence[tuple[str, str]]
@@ -30,7 +30,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under a headline."""
+    """A row of panels with a title."""
 
     title: str
     panels: Sequence[Panel]
@@ -48,12 +48,17 @@ ROWS = (
     Row(
         "At a glance",
         [
-            _stat("Messages in the archive", "max(muniment_fleet_messages)"),
-            _stat("Bytes of them", "max(muniment_fleet_message_bytes)", "bytes"),
-            _stat("Stale mailboxes", "max(muniment_fleet_stale_mailboxes)", red_from=1, text="No fresh proof."),
+            _stat("Archived messages", "max(muniment_fleet_messages)"),
+            _stat("Archive size", "max(muniment_fleet_message_bytes)", "bytes"),
+            _stat(
+                "Stale mailboxes",
+                "max(muniment_fleet_stale_mailboxes)",
+                red_from=1,
+                text="Mailboxes whose last completeness proof is too old.",
+            ),
             _stat("Quarantine", "max(muniment_fleet_quarantined_messages)", red_from=1),
             _stat("Index coverage", "max(muniment_fleet_index_coverage_ratio)", "percentunit"),
-            _stat("Age of these facts", "time() - max(muniment_fleet_facts_timestamp_seconds)", "s", red_from=120),
+            _stat("Age of fleet metrics", "time() - max(muniment_fleet_facts_timestamp_seconds)", "s", red_from=120),
         ],
     ),
     Row(
@@ -61,26 +66,26 @@ ROWS = (
         [
             Panel("Messages per second", [(f"sum by (outcome) (rate(muniment_messages_total{_RATE}))", "{{outcome}}")]),
             Panel("Bytes per second", [(f"sum(rate(muniment_message_bytes_total{_RATE}))", "archived")], "Bps"),
-            Panel("Mailboxes in work", [("sum by (instance) (muniment_slices_running)", "{{instance}}")]),
+            Panel("Mailboxes in progress", [("sum by (instance) (muniment_slices_running)", "{{instance}}")]),
             Panel(
-                "Open runs",
+                "Runs in progress",
                 [("max by (profile, run, state) (muniment_fleet_run_mailboxes)", "{{profile}} {{run}}: {{state}}")],
                 text="Mailboxes by state.",
             ),
             Panel(
-                "Failed in the last run",
+                "Failed mailboxes in the last run",
                 [("max by (profile) (muniment_fleet_last_run_failed_mailboxes)", "{{profile}}")],
-                text="Mailboxes; `muniment run show` tells why.",
+                text="`muniment run show` shows the reasons.",
             ),
             Panel(
-                "Setbacks",
+                "Setbacks (failed slices)",
                 [(f"sum by (kind) (increase(muniment_setbacks_total{_RATE}))", "{{kind}}")],
-                text="Slices that failed and are tried again.",
+                text="Slices that failed and will be retried.",
             ),
         ],
     ),
     Row(
-        "Lag: how long ago mailboxes were proven complete",
+        "Lag: time since mailboxes were last proven complete",
         [
             Panel(
                 "Mailboxes by lag",
@@ -90,7 +95,7 @@ ROWS = (
                 options={"format": "heatmap"},
             ),
             Panel(
-                "Longest",
+                "Longest lag",
                 [("topk(20, max by (mailbox) (muniment_fleet_mailbox_lag_seconds))", "{{mailbox}}")],
                 "s",
                 kind="table",
@@ -101,19 +106,23 @@ ROWS = (
     Row(
         "Where the time goes",
         [
-            Panel("Stages, 95 %", [(_quantile(0.95, "muniment_stage_seconds", "stage"), "{{stage}}")], "s"),
+            Panel("Stage duration, p95", [(_quantile(0.95, "muniment_stage_seconds", "stage"), "{{stage}}")], "s"),
             Panel(
                 "Stages, seconds per second",
                 [(f"sum by (stage) (rate(muniment_stage_seconds_sum{_RATE}))", "{{stage}}")],
             ),
             Panel(
-                "IMAP commands, 95 %",
+                "IMAP command duration, p95",
                 [(_quantile(0.95, "muniment_imap_command_seconds", "command"), "{{command}}")],
                 "s",
             ),
-            Panel("Slices by end", [(f"sum by (end) (rate(muniment_slices_total{_RATE}))", "{{end}}")]),
-            Panel("Slices, 95 %", [(_quantile(0.95, "muniment_slice_seconds", "instance"), "{{instance}}")], "s"),
-            Panel("Scheduler, 95 %", [(_quantile(0.95, "muniment_tick_seconds", "entry"), "{{entry}}")], "s"),
+            Panel("Slices by result", [(f"sum by (end) (rate(muniment_slices_total{_RATE}))", "{{end}}")]),
+            Panel(
+                "Slice duration, p95", [(_quantile(0.95, "muniment_slice_seconds", "instance"), "{{instance}}")], "s"
+            ),
+            Panel(
+                "Scheduler tick duration, p95", [(_quantile(0.95, "muniment_tick_seconds", "entry"), "{{entry}}")], "s"
+            ),
         ],
     ),
     Row(
@@ -125,19 +134,22 @@ ROWS = (
                     ("max by (server) (muniment_fleet_server_connections)", "{{server}}"),
                     ("max by (server) (muniment_fleet_server_limit)", "{{server}}: limit"),
                 ],
-                text="Of the whole fleet; `muniment server list` says why there is a limit.",
+                text="Of all workers together; `muniment server list` shows the reason for a limit.",
             ),
-            Panel("Mailboxes that wait", [("max by (server) (muniment_fleet_server_waiting)", "{{server}}")]),
-            Panel("Pauses", [("max by (server) (muniment_fleet_server_pause_seconds)", "{{server}}")], "s"),
+            Panel(
+                "Mailboxes waiting for a connection",
+                [("max by (server) (muniment_fleet_server_waiting)", "{{server}}")],
+            ),
+            Panel("Remaining pause", [("max by (server) (muniment_fleet_server_pause_seconds)", "{{server}}")], "s"),
         ],
     ),
     Row(
         "Index",
         [
             Panel("Outbox", [("max(muniment_fleet_outbox_messages)", "waiting")]),
-            Panel("Oldest in the outbox", [("max(muniment_fleet_outbox_seconds)", "age")], "s"),
+            Panel("Age of the oldest outbox row", [("max(muniment_fleet_outbox_seconds)", "age")], "s"),
             Panel(
-                "Indexed per second",
+                "Indexed messages per second",
                 [(f"sum by (outcome) (rate(muniment_indexed_messages_total{_RATE}))", "{{outcome}}")],
             ),
         ],
@@ -145,29 +157,29 @@ ROWS = (
     Row(
         "Processes",
         [
-            Panel("Alive", [("max by (kind, state) (muniment_fleet_processes)", "{{kind}} {{state}}")]),
+            Panel("Processes by state", [("max by (kind, state) (muniment_fleet_processes)", "{{kind}} {{state}}")]),
             Panel("Memory", [('process_resident_memory_bytes{job="muniment"}', "{{instance}}")], "bytes"),
             Panel(
                 "CPU", [(f'rate(process_cpu_seconds_total{{job="muniment"}}{_RATE})', "{{instance}}")], "percentunit"
             ),
             Panel("Memory budget", [('muniment_memory_budget_bytes{what="used"}', "{{instance}}")], "bytes"),
             Panel(
-                "Event loop late, 99 %",
+                "Event loop lag, p99",
                 [(_quantile(0.99, "muniment_event_loop_lag_seconds", "instance"), "{{instance}}")],
                 "s",
             ),
             Panel(
                 "Recovered mailboxes",
                 [(f"sum by (reason) (increase(muniment_recovered_jobs_total{_RATE}))", "{{reason}}")],
-                text="Taken from silent workers, or lost by the broker and sent again.",
+                text="Jobs taken from silent workers, or lost by the broker and sent again.",
             ),
             Panel("Open files", [('process_open_fds{job="muniment"}', "{{instance}}")]),
-            Panel("Tasks in the broker", [("max by (queue) (muniment_fleet_queue_tasks)", "{{queue}}")]),
+            Panel("Tasks waiting in the broker", [("max by (queue) (muniment_fleet_queue_tasks)", "{{queue}}")]),
             Panel(
-                "PostgreSQL",
+                "PostgreSQL connections",
                 [
-                    ("max(muniment_fleet_database_connections)", "connections"),
-                    ("max(muniment_fleet_database_max_connections)", "allowed"),
+                    ("max(muniment_fleet_database_connections)", "used"),
+                    ("max(muniment_fleet_database_max_connections)", "maximum"),
                 ],
             ),
         ],
@@ -176,7 +188,7 @@ ROWS = (
 
 
 def render() -> str:
-    """Return the dashboard as Grafana imports it."""
+    """Return the dashboard in Grafana's import format."""
     dashboard = {
         "uid": "muniment",
         "title": "Muniment",
