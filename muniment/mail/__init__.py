@@ -1,1 +1,1 @@
-"""Bytes of mail to model, pure: no I/O, and nothing in here ever raises on bad mail."""
+"""Parses mail: pure functions without I/O, which never raise on malformed mail."""

@@ -1,15 +1,15 @@
-"""E-mail addresses in header fields, as mailboxes are looked up by them (RFC 5322 §3.4); hostile input costs linear time."""
+"""Extracts e-mail addresses from header fields (RFC 5322 §3.4), to look up mailboxes; takes linear time on any input."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-#: Of more addresses than this in one message nobody is the recipient on purpose.
+#: Maximum number of addresses per message; genuine messages have fewer recipients.
 MAX_ADDRESSES = 10_000
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|\\.|[()<>,;]|[^"\\()<>,;]++|.', re.DOTALL)
-# From where a word begins: else every letter of a long one would be tried as a beginning.
+# Anchored at the start of a word; otherwise, every character of a long word would be tried as a start.
 _BARE = re.compile(
     r'(?<![^\x00-\x20<>,;:"()@])(?:"[^"\x00-\x20]{0,64}+"|[^\x00-\x20<>,;:"()@]++)@[^\x00-\x20<>,;:"()@]++'
 )
@@ -18,14 +18,15 @@ _PLAIN_LOCAL = re.compile(r'"([^"\\\s@]+)"')
 
 
 def addresses_in(value: str) -> list[str]:
-    """Return the addresses of one field in their order, normalised; names, comments and what is no address are left out."""
+    """Return the normalised addresses in a field's value, in order, without names, comments and invalid addresses."""
     return [found for piece in _pieces(value) if (found := _address(piece))][:MAX_ADDRESSES]
 
 
 def forms_of(address: str) -> list[str]:
-    """Return the forms in which a user's address may be written: with its domain in Unicode, and in ASCII (RFC 3490).
+    """Return the equivalent forms of a user's address, in order of preference.
 
-    Behind them the same without a sub-address, `user+tag` (RFC 5233), in the order in which they count.
+    These are the address with its domain in Unicode and in ASCII (RFC 3490), followed by the same forms without a
+    subaddress as in `user+tag` (RFC 5233).
     """
     local, _, domain = address.rpartition("@")
     locals_ = [local] + ([local.partition("+")[0]] if "+" in local.strip("+") else [])
@@ -37,7 +38,7 @@ def forms_of(address: str) -> list[str]:
 
 
 def _pieces(value: str) -> Iterator[str]:
-    """Yield what stands between commas and semicolons; of a piece with angle brackets what they hold."""
+    """Split at commas and semicolons; of a piece with angle brackets, yield only the text within them."""
     text, inner, depth, angle = "", None, 0, False
     for match in _TOKEN.finditer(value):
         mark = match[0]
@@ -60,7 +61,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _address(piece: str) -> str:
-    """Return the first address in a piece, without an obsolete route before it, or nothing."""
+    """Return the first address in a piece, without an obsolete route, or an empty string."""
     match = _BARE.search(piece.rpartition(":")[2] if piece.startswith("@") else piece)
     if match is None or len(match[0]) > _LONGEST:
         return ""

@@ -1,4 +1,4 @@
-"""The text of a message for full-text indexing; what cannot be read is skipped and said."""
+"""Extracts the text of a message for full-text indexing; parts that cannot be read are skipped and reported."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from muniment.mail.headers import read_headers
 from muniment.mail.markup import html_to_text
 from muniment.mail.parts import Part, Walk
 
-#: Bytes of one text part that are looked at; a longer part is cut.
+#: Maximum number of bytes read per text part; longer parts are truncated.
 PART_BYTES = 16 * 1024 * 1024
 MAX_NAMES = 1000
-#: Bytes of all attachments of one message that are handed on.
+#: Maximum total size of a message's attachments that are returned.
 ATTACHMENT_BYTES = 64 * 1024 * 1024
-#: Nested messages that are themselves base64 are opened so deep.
+#: Maximum nesting of messages that are themselves transfer-encoded.
 _MAX_ENCODED_DEPTH = 4
 
 _HTML = {"text/html", "application/xhtml+xml", "text/enriched", "text/richtext"}
@@ -38,7 +38,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 
 @dataclass(frozen=True)
 class Attachment:
-    """A part that is no text by itself, decoded; `name` and `type` are what the sender says."""
+    """A decoded part that is not text; `name` and `type` are the sender's claims."""
 
     name: str
     type: str
@@ -47,10 +47,10 @@ class Attachment:
 
 @dataclass(frozen=True)
 class BodyText:
-    """What full-text search needs of a message; `problem` says what is missing or was guessed, or is empty.
+    """The parts of a message that full-text search needs.
 
-    `attached`: texts that are attachments. `attachments`: what has to be read by somebody else. `lost`: of `problem`,
-    what is missing for sure.
+    `problem`: what is missing or was guessed; may be empty. `attached`: texts of text attachments. `attachments`: other
+    attachments, to be read by `muniment.attachments`. `lost`: the parts of `problem` that are definitely missing text.
     """
 
     text: str
@@ -64,7 +64,7 @@ class BodyText:
 
 @dataclass
 class _Collector:
-    """Gathers text up to `room` characters."""
+    """Collects text, up to `room` characters."""
 
     room: int
     texts: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class _Collector:
     def add(self, text: str, *, attached: bool = False) -> None:
         text = text.strip()
         if len(text) > self.room:
-            self.lose("text cut at the limit")
+            self.lose("text truncated at the limit")
             text = text[: self.room]
         if text:
             (self.attached if attached else self.texts).append(text)
@@ -90,15 +90,15 @@ class _Collector:
             self.problems.append(problem)
 
     def lose(self, problem: str) -> None:
-        """Note a problem that leaves text out."""
+        """Record a problem that causes missing text."""
         self.trouble(problem)
         if problem not in self.lost and len(self.lost) < 10:
             self.lost.append(problem)
 
     def attach(self, name: str, kind: str, data: bytes) -> None:
-        """Keep an attachment, as long as there is room for its bytes."""
+        """Keep an attachment if it fits within the limits."""
         if len(data) > self.bytes_left or len(self.attachments) >= MAX_NAMES:
-            self.lose(f"attachments beyond {ATTACHMENT_BYTES >> 20} MiB or {MAX_NAMES} were not read")
+            self.lose(f"attachments beyond {ATTACHMENT_BYTES >> 20} MiB or {MAX_NAMES} files were not read")
         elif data:
             self.attachments.append(Attachment(name, kind, data))
             self.bytes_left -= len(data)
@@ -107,9 +107,9 @@ class _Collector:
 def read_text(raw: bytes, *, limit: int) -> BodyText:
     """Return the text of `raw`, at most `limit` characters, and the names of its attachments; never raises.
 
-    Taken are all text parts (HTML without its tags), and those of nested messages with their
-    subject and sender. Part count, depth and part size are bounded; file
-    names are what the sender wrote and must never be used as paths.
+    The text consists of all text parts (HTML without tags), including those of nested messages, which also contribute
+    their subject and sender. The number, depth and size of parts are limited. File names are the sender's claims and
+    must never be used as paths.
     """
     collector = _Collector(limit)
     _collect(raw, collector, 0)
@@ -144,7 +144,7 @@ def _collect(raw: bytes, collector: _Collector, depth: int) -> None:
 
 
 def _is_attachment(part: Part) -> bool:
-    """Whether people see it as one: no picture within the text, and nothing that only programs read."""
+    """Whether users perceive the part as an attachment: inline pictures and signatures are not."""
     if part.type in _SIGNATURES or (part.disposition == "inline" and part.type.startswith("image/")):
         return False
     return part.disposition == "attachment" or bool(part.name) or part.type in _MESSAGES
@@ -173,7 +173,7 @@ def _add_headers(head: bytes, collector: _Collector) -> None:
 
 
 def _add_encoded_message(raw: bytes, part: Part, collector: _Collector, depth: int) -> None:
-    """RFC 2046 §5.2.1 forbids to encode a nested message; it is done all the same."""
+    """Read a transfer-encoded nested message; RFC 2046 §5.2.1 forbids them, but they occur."""
     if depth >= _MAX_ENCODED_DEPTH:
         collector.trouble("encoded messages nested too deep")
         return
@@ -187,25 +187,27 @@ def _text_of(raw: bytes, part: Part, collector: _Collector) -> str:
     if part.type not in _HTML:
         if b"\nbegin" in data or data.startswith(b"begin"):
             data = _without_uuencoded(data, collector)
-        # Four bytes per character at most, so cutting here loses nothing that would be kept.
+        # A character has at most four bytes, so this truncates only text that would be dropped anyway.
         data = data[: 4 * collector.room + 4]
     label = next((charset for bom, charset in _BOMS if data.startswith(bom)), part.charset)
     if not label and part.type in _HTML and (meta := _META.search(data, 0, 4096)):
         label = meta[1].decode("ascii", "replace")
     text, certain = decode(data, label)
     if not certain:
-        collector.trouble(f"charset {clean(label)!r} is wrong or unknown" if label else "8-bit text without a charset")
+        collector.trouble(
+            f"charset {clean(label)!r} is wrong or unknown" if label else "8-bit text without a declared charset"
+        )
     text = text.removeprefix("\ufeff")
     if _PGP in text:
         collector.lose("encrypted with PGP")
     if part.flow and part.type == "text/plain":
         text = _unflowed(text, deletes_space=part.flow == "delsp")
-    # Again, because character references can stand for NUL and surrogates.
+    # Clean again, because character references can produce NUL and surrogates.
     return clean(html_to_text(text)) if part.type in _HTML else text
 
 
 def _unflowed(text: str, *, deletes_space: bool) -> str:
-    """Join the lines of a paragraph (RFC 3676 §4.1, §4.2): those that end in a space go on, at the same quote depth."""
+    """Join lines that end in a space with the next line of the same quote depth (RFC 3676 §4.1, §4.2)."""
     lines: list[str] = []
     goes_on, depth = False, 0
     for line in text.splitlines():
@@ -223,7 +225,7 @@ def _unflowed(text: str, *, deletes_space: bool) -> str:
 
 
 def _without_uuencoded(data: bytes, collector: _Collector) -> bytes:
-    """Take files out of a text that were sent before there was MIME; one without an end is left where it is."""
+    """Extract uuencoded files, as sent before MIME, from a text; a file without an end marker stays in the text."""
     kept: list[bytes] = []
     position = 0
     while (begin := _BEGIN.search(data, position)) and (end := _END.search(data, begin.end())):
@@ -238,9 +240,9 @@ def _without_uuencoded(data: bytes, collector: _Collector) -> bytes:
 
 
 def _decoded(raw: bytes, part: Part, collector: _Collector, *, limit: int = PART_BYTES) -> bytes:
-    """Return a part's body without its transfer encoding (RFC 2045 §6), damaged ones as far as they go."""
+    """Decode a part's transfer encoding (RFC 2045 §6), as far as possible if it is damaged."""
     if part.end - part.start > limit:
-        collector.lose(f"a part larger than {limit >> 20} MiB was cut")
+        collector.lose(f"a part larger than {limit >> 20} MiB was truncated")
     data = raw[part.start : min(part.end, part.start + limit)]
     if part.encoding == "base64":
         return _base64(data, collector)
@@ -255,7 +257,7 @@ def _decoded(raw: bytes, part: Part, collector: _Collector, *, limit: int = PART
 
 def _base64(data: bytes, collector: _Collector) -> bytes:
     packed = _NOT_BASE64.sub(b"", data)
-    # Some mailers join several encoded pieces, each with its own padding.
+    # Some mailers concatenate several encoded pieces, each with its own padding.
     pieces = [piece for piece in re.split(b"=+", packed) if piece]
     decoded = []
     for piece in pieces:

@@ -1,8 +1,8 @@
-"""Charsets: bytes of mail to text, whatever their label says.
+"""Decodes the text of mail, even if its charset label is missing or wrong.
 
-Labels are looked up in a table of the codecs that Python ships, never by the codec machinery
-itself: that caches each unknown name for ever, so hostile labels would leak memory, and it
-knows codecs that are no charset (`punycode` takes quadratic time).
+Labels are looked up in a table of Python's codecs, not with `codecs.lookup`: that function caches every unknown name
+forever, so hostile labels would leak memory, and it knows codecs that are not charsets (`punycode` takes quadratic
+time).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _NO_CHARSETS = {
     *("aliases", "base64_codec", "bz2_codec", "charmap", "hex_codec", "idna", "mbcs", "oem", "palmos", "punycode"),
     *("quopri_codec", "raw_unicode_escape", "rot_13", "undefined", "unicode_escape", "uu_codec", "zlib_codec"),
 }
-# What mail calls them; and where a label's superset reads all that the label reads, and what
-# mailers really send under it (WHATWG Encoding Standard §4.2): the superset.
+# The superset to use instead of a charset: it also decodes what mailers actually send under that label
+# (WHATWG Encoding Standard §4.2).
 _SUPERSETS = {
     "ascii": "cp1252",
     "latin_1": "cp1252",
@@ -71,7 +71,7 @@ _CODECS = _table()
 
 @lru_cache(maxsize=512)
 def codec_of(label: str) -> str | None:
-    """Return the name of the Python codec for a charset label, or None if there is none."""
+    """Return the name of the Python codec for a charset label, or None if it is unknown."""
     if len(label) > _LABEL_CHARACTERS:
         return None
     name = encodings.normalize_encoding(label.strip("\"' \t")).lower()
@@ -79,17 +79,17 @@ def codec_of(label: str) -> str | None:
 
 
 def clean(text: str) -> str:
-    """Return `text` without NUL and lone surrogates: PostgreSQL and UTF-8 can hold neither."""
+    """Return `text` without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot represent."""
     if text.isascii():
         return text.replace("\0", "") if "\0" in text else text
     return _TEXTUAL.sub(lambda found: "" if found[0] == "\0" else "\ufffd", text)
 
 
 def decode(data: bytes, label: str = "", hints: Iterable[str] = ()) -> tuple[str, bool]:
-    """Return `data` as text, and whether that is what the label says rather than a guess.
+    """Return `data` as text, and whether the label was correct (False: the text is a guess).
 
-    Tried in this order: the label (or its superset), UTF-8, each of `hints`, then a repair
-    that never fails. Text without a label is certain when it is UTF-8.
+    The following are tried in order: the label (or its superset), UTF-8, each of `hints`, and a repair that never
+    fails. Unlabelled text is certain if it is UTF-8.
     """
     codec = codec_of(label) if label else "utf_8"
     if codec:
@@ -113,7 +113,7 @@ def _strictly(data: bytes, codec: str) -> str | None:
         text = data.decode(codec)
     except (ValueError, LookupError):
         return None
-    # C1 controls mean that ISO-8859-1 was announced and its superset was written.
+    # C1 control characters mean that the text is labelled as ISO-8859-1 but written in its superset.
     return None if codec in _SUPERSETS and _C1.search(text) else text
 
 
@@ -125,11 +125,11 @@ def _repaired(data: bytes, codec: str | None) -> str:
             pass
     text = data.decode("utf_8", "replace")
     foreign = len(text) - len(text.encode("ascii", "ignore"))
-    # A few broken sequences in much valid UTF-8 (cut in mid-character): keep it as UTF-8.
+    # Mostly valid UTF-8 with a few broken sequences (e.g. truncated within a character) stays UTF-8.
     return text if 4 * text.count("\ufffd") <= foreign else _western(data)
 
 
 def _western(data: bytes) -> str:
-    """Read cp1252, and its five undefined bytes as ISO-8859-1 reads them."""
+    """Decode as cp1252, and its five undefined bytes as ISO-8859-1."""
     pieces = _CP1252_GAPS.split(data)
     return "".join(piece.decode("latin_1" if index % 2 else "cp1252") for index, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""For whom a message came and from whom, as its header says."""
+"""The senders and recipients of a message according to its header."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _FOR = re.compile(rb"\bfor\s+<?([^\s<>;()]+@[^\s<>;()]+)>?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Envelope:
-    """Addresses, normalised, each once."""
+    """Normalised addresses without duplicates."""
 
     senders: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
 
     def joined(self, other: Envelope) -> Envelope:
-        """Return both."""
+        """Return the union of both envelopes."""
         return Envelope(_once((*self.senders, *other.senders)), _once((*self.recipients, *other.recipients)))
 
 
 def read_envelope(head: bytes, *, senders: Sequence[str], recipients: Sequence[str]) -> Envelope:
-    """Return the addresses in these fields of a message's first bytes; never raises.
+    """Return the addresses in the given fields of a message's first bytes; never raises.
 
-    `Received` among the recipients' fields stands for the `for` of the topmost one, which servers write when there is
-    one recipient.
+    `Received` in `recipients` means the `for` clause of the topmost Received field, which servers write if there is a
+    single recipient.
     """
     block = header_block(head)
     named = tuple(name for name in recipients if name.lower() != RECEIVED.lower())
@@ -42,7 +42,7 @@ def read_envelope(head: bytes, *, senders: Sequence[str], recipients: Sequence[s
 
 
 def owner_by_path(path: Sequence[str]) -> Envelope:
-    """Return whose the folders of IceWarp's archive directory are: `<domain>/<account>/[Inbox|Sent]/<month>`."""
+    """Return the owner of a folder in IceWarp's archive directory: `<domain>/<account>/[Inbox|Sent]/<month>`."""
     if len(path) < 2 or "." not in path[0]:
         return Envelope()
     owner = (f"{path[1]}@{path[0]}".lower(),)
@@ -50,7 +50,7 @@ def owner_by_path(path: Sequence[str]) -> Envelope:
 
 
 def field_values(block: bytes, names: tuple[str, ...]) -> list[bytes]:
-    """Return the values of all fields with these names, in the order of the header; case does not matter."""
+    """Return the values of all fields with these (case-insensitive) names, in the order of the header."""
     return [value for _, value in _pattern(names).findall(block)] if names else []
 
 
@@ -65,7 +65,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
 
 
 def _text(value: bytes) -> str:
-    """Return a field as text; addresses stand in no encoded word, and unfolding cannot split one."""
+    """Return a field's value as text; addresses never contain encoded words, and unfolding cannot split one."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,9 +1,8 @@
-"""Header fields that people search by, from the first bytes of a message.
+"""Reads the header fields that users search, from the first bytes of a message.
 
-The block is cut into fields here and not by `email.parser`: that one stops at the first line
-without a colon, reads `From :` as an mbox separator and knows no bare CR (all seen in real
-archives), and cutting only the fields asked for is several times faster. Dates and the
-decoding of codecs are the standard library's.
+The header is split into fields here instead of with `email.parser`, which stops at the first line without a colon, reads
+`From :` as an mbox separator and does not handle bare CRs; all of these occur in real archives. Extracting only the
+needed fields is also several times faster. Dates and codecs are decoded by the standard library.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from muniment.mail.charsets import codec_of
 from muniment.mail.words import decode_words, escaped, one_line, unfold
 from muniment.model.message import Headers
 
-#: Longest decoded value, in characters; recipients have room for a whole head of 256 KiB.
+#: Maximum length of decoded values in characters; recipients may fill a whole head of 256 KiB.
 FIELD_CHARACTERS = 32 * 1024
 RECIPIENTS_CHARACTERS = 256 * 1024
-#: RFC 5322 §2.1.1; also, PostgreSQL cannot index values above some 2,700 bytes.
+#: RFC 5322 §2.1.1. In addition, PostgreSQL cannot index values larger than about 2,700 bytes.
 MESSAGE_ID_CHARACTERS = 998
-#: So many charsets that a message names are tried on a text without one.
+#: Maximum number of the charsets named in a message that are tried on text without a declared charset.
 MAX_HINTS = 8
 
 _DAY = timedelta(days=1)
@@ -50,25 +49,25 @@ _MONTHS = {
 
 
 def read_headers(head: bytes) -> Headers:
-    """Return the headers in `head`, the first bytes of a message (256 KiB are plenty); never raises.
+    """Return the headers in `head`, the first bytes of a message (256 KiB are sufficient); never raises.
 
-    `sender` is From, else Sender. `recipients` are To, Cc and Bcc, one address after the other
-    in the form `Name <address>`, joined by `; `. `date` is in UTC. Of repeated fields the first
-    with a value counts (recipients: all). A field whose decoded value is a guess or that cannot
-    be read at all is kept in `raw`, escaped reversibly (`words.escaped`).
+    `sender` is From, or Sender if there is no From. `recipients` are the addresses in To, Cc and Bcc in the form
+    `Name <address>`, joined by `; `. `date` is in UTC. Of repeated fields, the first with a value is used (recipients:
+    all). A field that cannot be read, or whose decoded value is a guess, is kept in `raw`, reversibly escaped
+    (`words.escaped`).
     """
     return _Reader(header_block(head)).headers()
 
 
 def read_people(head: bytes) -> dict[str, tuple[str, ...]]:
-    """Return who stands in From (else Sender), To, Cc and Bcc, as `Name <address>`, by the field's lower-case name."""
+    """Return the entries of From (or Sender), To, Cc and Bcc as `Name <address>`, by lower-case field name."""
     reader = _Reader(header_block(head))
     found = {name: tuple(reader.people(name)) for name in ("from", "to", "cc", "bcc")}
     return found if found["from"] else found | {"from": tuple(reader.people("sender"))}
 
 
 def header_block(head: bytes) -> bytes:
-    """Return the header lines, without the blank line, each one after a line feed."""
+    """Return the header lines, each preceded by a line feed, without the blank line that ends the header."""
     head = head.removeprefix(b"\xef\xbb\xbf")
     first = _FIRST_EOL.search(head)
     if first is not None and first[0] == b"\r":
@@ -101,9 +100,9 @@ class _Reader:
 
     @cached_property
     def _hints(self) -> list[str]:
-        """The first `MAX_HINTS` charsets that the message itself names, for its undeclared 8-bit text."""
-        # By codec, so that no two names of one charset are tried. Each field may try all of them: unbounded,
-        # that is quadratic.
+        """The first `MAX_HINTS` charsets that the message names anywhere, for its undeclared 8-bit text."""
+        # Keyed by codec, to try each charset only once. Each field may try all hints, which would be quadratic without
+        # a limit.
         labels: dict[str, str] = {}
         for match in _HINTS.finditer(self._block):
             label = (match[1] or match[2]).decode("ascii", "replace")
@@ -118,7 +117,7 @@ class _Reader:
         return self._fields.get(name.encode(), [])
 
     def _text(self, name: str, raw: bytes) -> str:
-        """Return a field unfolded, its encoded words untouched."""
+        """Return an unfolded field, with encoded words left as they are."""
         text, certain = unfold(raw, lambda: self._hints)
         if not certain:
             self._keep(name, raw)
@@ -144,7 +143,7 @@ class _Reader:
         return "; ".join(self.people(name))[:limit]
 
     def people(self, name: str) -> list[str]:
-        """Return everybody in the fields of this name."""
+        """Return the entries of all fields with this name."""
         people: list[str] = []
         for raw in self._values(name):
             text = self._text(name, raw)
@@ -177,10 +176,10 @@ class _Reader:
 
 
 def read_date(text: str) -> tuple[datetime | None, bool]:
-    """Return a Date field in UTC and whether it is sound (RFC 5322 §3.3, §4.3; also ISO 8601).
+    """Return a Date field in UTC, and whether it is valid (RFC 5322 §3.3, §4.3; also ISO 8601).
 
-    None when it is no date or outside the years 1970 to 2100. A time whose zone makes no sense
-    is taken as UTC and is not sound.
+    Returns None for an unreadable date and for years outside 1970 to 2100. A time with an invalid zone is taken as UTC
+    and reported as not valid.
     """
     match = _RFC5322_DATE.fullmatch(text)
     try:
@@ -215,13 +214,13 @@ def _lenient_date(text: str) -> tuple[datetime, bool]:
 
 
 def _second(second: int) -> int:
-    return 59 if second == 60 else second  # leap seconds are legal mail (RFC 5322 §3.3), not legal datetimes
+    return 59 if second == 60 else second  # leap seconds are legal in mail (RFC 5322 §3.3), but not in a datetime
 
 
 def _addresses(text: str) -> list[str]:
-    """Cut an address list at its commas, outside quoted strings and comments, in linear time.
+    """Split an address list at commas outside quoted strings and comments, in linear time.
 
-    Done before encoded words are decoded, so that a decoded name cannot forge an address.
+    This happens before encoded words are decoded, so that a decoded name cannot forge an address.
     """
     if '"' not in text and "(" not in text:
         return text.split(",")
@@ -240,7 +239,7 @@ def _addresses(text: str) -> list[str]:
 
 
 def _person(piece: str) -> str:
-    """Return one address without what only wraps: quotes around the name, lone angle brackets."""
+    """Return one entry without redundant delimiters: quotes around the name, angle brackets without a name."""
     piece = piece.strip()
     if piece[:1] not in {'"', "<"} and piece[-1:] != ";":
         return piece

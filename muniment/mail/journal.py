@@ -1,7 +1,7 @@
-"""Journal reports of Microsoft Exchange: the message within, and the envelope that it was sent with.
+"""Microsoft Exchange journal reports: extracts the original message and its envelope.
 
-The outer message has the header `X-MS-Journal-Report` and two parts: a text with the envelope, a field a line, and the
-original as message/rfc822 ([MS-XJRNL], Microsoft's bb331962). The original is cut out as it stands.
+A journal report has the header `X-MS-Journal-Report` and two parts: a text with the envelope, one field per line, and the
+original message as message/rfc822 ([MS-XJRNL], Microsoft's bb331962). The original is extracted byte for byte.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from muniment.mail.envelope import Envelope, field_values
 from muniment.mail.headers import header_block
 from muniment.model.message import MessageSlice, RawMessage
 
-#: The text and all headers stand in so many first bytes.
+#: Number of leading bytes that contain the envelope text and all headers.
 _HEAD_BYTES = 256 * 1024
 _TAIL_BYTES = 64 * 1024
 _CHUNK_BYTES = 1024 * 1024
@@ -36,7 +36,7 @@ _HINT = re.compile(r"\b(?:expanded|forwarded)\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class JournalReport:
-    """A report: the message within, its envelope, and the bytes around it, from which the whole can be made again."""
+    """A report: the original message, its envelope, and the surrounding bytes, from which the report can be restored."""
 
     inner: MessageSlice
     envelope: Envelope
@@ -45,9 +45,9 @@ class JournalReport:
 
 
 def read_report(raw: RawMessage) -> JournalReport | None:
-    """Return the report that a message is; None when it is none, or not one that can be taken apart to the byte.
+    """Parse a message as a journal report; None if it is not one or cannot be split exactly.
 
-    Never raises, whatever the message is like.
+    Never raises, for any input.
     """
     head = raw.head(_HEAD_BYTES)
     block = header_block(head)
@@ -75,12 +75,12 @@ def _boundary(block: bytes) -> bytes:
         outer = _parsed(block.lstrip(b"\n") + b"\n")
         found = outer.get_boundary() if outer.get_content_maintype() == "multipart" else None
         return (found or "").encode("ascii")
-    except Exception:  # noqa: BLE001 - the standard library stumbles over hostile headers in many ways
+    except Exception:  # noqa: BLE001 - the standard library raises many errors on hostile headers
         return b""
 
 
 def _places(head: bytes, boundary: bytes) -> tuple[bytes, int] | None:
-    """Return the first part, and where the message within begins; None where the parts are not as they should be."""
+    """Return the first part and the offset of the original message; None if the structure is not as expected."""
     lines = [match.end() for match in re.finditer(rb"(?:^|\n)--" + re.escape(boundary) + rb"[ \t]*\r?\n", head)][:2]
     if len(lines) < 2:
         return None
@@ -99,9 +99,9 @@ def _places(head: bytes, boundary: bytes) -> tuple[bytes, int] | None:
 
 
 def _end(raw: RawMessage, start: int, boundary: bytes) -> int | None:
-    """Return where the message within ends: before the line break that belongs to the next boundary (RFC 2046 §5.1.1)."""
+    """Return the end of the original message: before the line break of the next boundary (RFC 2046 §5.1.1)."""
     mark = b"\n--" + boundary
-    at, kept = start - 1, b""  # an empty message: the blank line is the boundary's
+    at, kept = start - 1, b""  # for an empty message, the blank line belongs to the boundary
     for chunk in MessageSlice(raw, at, raw.size - at).chunks(_CHUNK_BYTES):
         kept += chunk
         found = kept.find(mark)

@@ -1,6 +1,6 @@
-"""HTML to text for searching, in linear time.
+"""Converts HTML to text for searching, in linear time.
 
-Not `html.parser`: on Python 3.11 it takes 47 s for 60 KB of `<a `, and raises on `<![`.
+`html.parser` is not suitable: on Python 3.11 it takes 47 s for 60 KB of `<a `, and raises on `<![`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _TAG_END = re.compile(r"""[>"']""")
 _LONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
 _BLANKS = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
-#: A bound on time: some 2 s.
+#: Limits the running time to about 2 s.
 MAX_TAGS = 500_000
-#: Their content is no text for people.
+#: Elements whose content is not readable text.
 _HIDDEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name in ("script", "style")}
-#: Words go on across these; all other tags separate words.
+#: Tags that do not separate words; all others do.
 _INLINE = frozenset(
     "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark nobr q s samp small span strike strong"
     " sub sup tt u var wbr".split()
@@ -25,9 +25,9 @@ _INLINE = frozenset(
 
 
 def html_to_text(source: str) -> str:
-    """Return the text that `source` shows: no tags, comments, scripts and styles; entities decoded.
+    """Return the visible text of `source`, without tags, comments, scripts and styles, and with entities decoded.
 
-    What comes after `MAX_TAGS` tags is left out.
+    Text after `MAX_TAGS` tags is dropped.
     """
     pieces: list[str] = []
     reader = _Reader(source)
@@ -38,7 +38,7 @@ def html_to_text(source: str) -> str:
 
 
 class _Reader:
-    """A position in the source. Nothing is searched for twice: what is not ahead now never will be."""
+    """A position in the source. A string that is not found ahead is never searched for again, to keep time linear."""
 
     def __init__(self, source: str) -> None:
         self.finished = False
@@ -57,7 +57,7 @@ class _Reader:
         return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
 
     def tag(self) -> str:
-        """Go behind the tag found by `text`; return what stands for it: a space or nothing."""
+        """Skip the tag found by `text`; return its replacement: a space or an empty string."""
         tag = self._tag
         if tag is None:
             self.finished = True
@@ -72,7 +72,7 @@ class _Reader:
         return "" if name in _INLINE else " "
 
     def _skip_to(self, position: int, length: int) -> None:
-        # What is never closed hides the rest of the document, as in a browser.
+        # An unclosed construct hides the rest of the document, as in a browser.
         self._position = len(self._source) if position < 0 else position + length
 
     def _skip_hidden(self, closing: re.Pattern[str]) -> None:
@@ -80,12 +80,12 @@ class _Reader:
         self._position = found.start() if found else len(self._source)
 
     def _tag_end(self, position: int) -> int:
-        """Return where the tag's `>` is, minding quoted values; -1 if there is none."""
+        """Return the offset of the tag's `>`, skipping quoted values; -1 if there is none."""
         start = position
         while (mark := _TAG_END.search(self._source, position)) is not None:
             if mark[0] == ">":
                 return mark.start()
-            # A quote opens a value only behind an equals sign; elsewhere it is a typo.
+            # A quote opens a value only after an equals sign; elsewhere it is a typing error.
             opens = self._source[max(start, mark.start() - 8) : mark.start()].rstrip().endswith("=")
             closing = self._find(mark[0], mark.end()) if opens else -1
             position = mark.end() if closing < 0 else closing + 1

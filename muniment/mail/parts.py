@@ -1,8 +1,8 @@
-"""MIME structure: the parts of a message, in one pass and linear time (RFC 2045, RFC 2046).
+"""Parses the MIME structure of a message in one pass and in linear time (RFC 2045, RFC 2046).
 
-`email.parser` nests a generator per level and checks every line against every open boundary:
-a hostile message of 250 KB takes seconds, and deeper ones end in RecursionError. Here one scan
-over the lines that begin with `--` drives a stack of open multiparts.
+`email.parser` nests a generator per level and compares every line with every open boundary: a hostile message of 250 KB
+takes seconds, and deeper nesting raises RecursionError. This module scans the lines that begin with `--` once and keeps a
+stack of open multiparts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from email.message import Message
 from muniment.mail.charsets import decode
 from muniment.mail.words import decode_words, unfold
 
-#: Bounds against MIME bombs.
+#: Limits against MIME bombs.
 MAX_PARTS = 5000
 MAX_DEPTH = 100
 
 _HEADER_BYTES = 256 * 1024
 _FIELD_BYTES = 8 * 1024
 _NAME_CHARACTERS = 512
-_PARAMETERS = 200  # the library takes quadratic time for a field's semicolons
+_PARAMETERS = 200  # the standard library takes quadratic time in the number of semicolons
 _BOUNDARY_BYTES = 250  # RFC 2046 §5.1.1 allows 70
 
 _FIRST_EOL = re.compile(rb"\r\n|\r|\n")
@@ -39,11 +39,11 @@ _OPAQUE = {"base64", "quoted-printable", "x-uuencode"}
 
 @dataclass(frozen=True)
 class Part:
-    """A leaf, or a nested message: what its MIME headers say, and where its bytes are in `Walk.raw`.
+    """A leaf or a nested message: its MIME headers, and the position of its bytes in `Walk.raw`.
 
-    `start` and `end` span a leaf's body, still encoded. Of a nested message that is not encoded
-    they span the header block, and the message's own parts follow. `flow`: `flowed` or `delsp`, how lines of plain
-    text are joined (RFC 3676 §4).
+    `start` and `end` delimit the body of a leaf, still encoded. For a nested message that is not encoded, they delimit
+    its header block, and its own parts follow. `flow`: how lines of plain text are joined, `flowed` or `delsp`
+    (RFC 3676 §4).
     """
 
     type: str
@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True)
 class _Entity:
-    """An entity's MIME headers; `boundary` is empty unless it is a multipart, `body` an offset."""
+    """The MIME headers of an entity; `boundary` is empty unless it is a multipart, `body` is an offset."""
 
     type: str
     encoding: str
@@ -83,7 +83,7 @@ class _Multipart:
 
 
 class Walk:
-    """Iterates over the parts of a message; then `problems` says where it had to give up."""
+    """Iterates over the parts of a message; afterwards, `problems` lists what was skipped."""
 
     def __init__(self, raw: bytes) -> None:
         first = _FIRST_EOL.search(raw, 0, _HEADER_BYTES)
@@ -91,7 +91,7 @@ class Walk:
             raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self.raw = b"\n" + raw
         self.problems: list[str] = []
-        self._open: dict[bytes, _Multipart] = {}  # in the order of nesting
+        self._open: dict[bytes, _Multipart] = {}  # in nesting order
         self._leaf: _Entity | None = None
 
     def __iter__(self) -> Iterator[Part]:
@@ -116,7 +116,7 @@ class Walk:
         yield from self._finish_leaf(len(self.raw))
 
     def _enter(self, position: int) -> Iterator[Part]:
-        """Read the entity whose headers follow the line feed at `position`; go into nested messages."""
+        """Read the entity whose headers follow the line feed at `position`; descend into nested messages."""
         enclosing = next(reversed(self._open.values()), None)
         depth = enclosing.depth if enclosing else 0
         entity = _read_entity(self.raw, position, enclosing.default_type if enclosing else "text/plain")
@@ -153,10 +153,10 @@ def _read_entity(raw: bytes, position: int, default_type: str) -> _Entity:
     if found is None:
         end = body = min(len(raw), position + _HEADER_BYTES)
     else:
-        # A delimiter in the midst of headers, or in their place: there is no body.
+        # A delimiter within the headers or instead of them: there is no body.
         end = found.start()
         body = max(position + 1, end) if found[0].endswith(b"--") else found.end()
-    # Reversed: of repeated fields the first counts.
+    # Reversed, so that the first of repeated fields wins.
     fields = {name.lower(): value[:_FIELD_BYTES] for name, value in reversed(_FIELD.findall(raw, position, end))}
     kind, parameters = _parameters(fields.get(b"content-type", b""))
     shown, disposition = _parameters(fields.get(b"content-disposition", b""))
@@ -192,14 +192,14 @@ def _parameters(value: bytes) -> tuple[str, dict[str, str]]:
     message["Content-Type"] = ";".join(text.split(";", _PARAMETERS)[:_PARAMETERS])
     try:
         pairs = message.get_params([])
-    except (ValueError, TypeError, LookupError, AttributeError):  # the library's answer to broken RFC 2231
+    except (ValueError, TypeError, LookupError, AttributeError):  # raised by the library for broken RFC 2231
         pairs = [(name.strip(), value.strip(' "')) for name, _, value in (p.partition("=") for p in rest.split(";"))]
-    # Reversed: of repeated parameters the first counts.
+    # Reversed, so that the first of repeated parameters wins.
     return kind, {name.lower(): _extended(value) for name, value in reversed(pairs)}
 
 
 def _extended(value: str | tuple[str | None, str | None, str]) -> str:
-    """Return a parameter's value; one with a charset (RFC 2231 §4) holds bytes as ISO-8859-1."""
+    """Return a parameter's value; one with a charset (RFC 2231 §4) contains bytes decoded as ISO-8859-1."""
     if isinstance(value, str):
         return value
     charset, _, text = value
@@ -210,5 +210,5 @@ def _extended(value: str | tuple[str | None, str | None, str]) -> str:
 
 
 def _file_name(text: str) -> str:
-    """Return a file name as people wrote it; it may hold slashes and must never be used as a path."""
+    """Return a decoded file name; it may contain slashes and must never be used as a path."""
     return decode_words(text.strip())[0][:_NAME_CHARACTERS].strip()

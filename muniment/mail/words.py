@@ -1,4 +1,4 @@
-"""Header values to text: raw 8-bit, folding and encoded words (RFC 2047, RFC 2231 §5)."""
+"""Decodes header values: raw 8-bit text, folding and encoded words (RFC 2047, RFC 2231 §5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from muniment.mail.charsets import clean, decode
 
-# Spaces inside Q-encoded words are forbidden and sent all the same.
+# Spaces inside Q-encoded words are forbidden but occur.
 _WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
@@ -16,23 +16,23 @@ _JAPANESE = (b"\x1b$", b"\x1b(")
 
 
 def escaped(raw: bytes) -> str:
-    """Return `raw` as ASCII without NUL, reversibly: other bytes as `\\xNN`, the backslash doubled."""
+    """Return `raw` reversibly escaped as ASCII without NUL: other bytes become `\\xNN`, backslashes are doubled."""
     text = raw.replace(b"\\", b"\\\\").decode("ascii", "backslashreplace")
     return _CONTROLS.sub(lambda found: "".join(f"\\x{ord(c):02x}" for c in found[0]), text)
 
 
 def one_line(text: str) -> str:
-    """Return `text` fit for one line: no controls (a decoded line break must not forge a header)."""
+    """Return `text` as a single line without control characters: a decoded line break must not forge a header."""
     if text.isprintable():
         return text
     return _CONTROLS.sub(" ", clean(text)).strip()
 
 
 def unfold(raw: bytes, hints: Callable[[], Iterable[str]] = tuple) -> tuple[str, bool]:
-    """Return a field's value in one line, encoded words untouched, and whether that is no guess.
+    """Return a field's value as one line, with encoded words left as they are, and whether it is certain (not guessed).
 
-    Raw 8-bit text is read as UTF-8 (RFC 6532), else in one of the charsets of `hints()`,
-    else as cp1252; unencoded ISO-2022-JP is recognised by its escape sequences.
+    Raw 8-bit text is decoded as UTF-8 (RFC 6532), otherwise in one of the charsets of `hints()`, otherwise as cp1252.
+    Unencoded ISO-2022-JP is recognised by its escape sequences.
     """
     certain = b"\0" not in raw
     if raw.isascii() and b"\x1b" not in raw:
@@ -41,17 +41,17 @@ def unfold(raw: bytes, hints: Callable[[], Iterable[str]] = tuple) -> tuple[str,
         label = "iso-2022-jp" if any(escape in raw for escape in _JAPANESE) else ""
         text, known = decode(raw, label, () if _is_utf8(raw) else hints())
         certain = certain and known
-    # No pattern for folds: one that begins with white space takes quadratic time on blanks.
+    # Not a regular expression: one that begins with white space takes quadratic time on blanks.
     text = " ".join(map(str.strip, text.split("\n"))) if "\n" in text else text
     return text.strip(), certain
 
 
 def decode_words(text: str) -> tuple[str, bool]:
-    """Return `text` (one line, from `unfold`) with encoded words decoded, and whether all could be.
+    """Return `text` (one line, from `unfold`) with encoded words decoded, and whether all of them could be decoded.
 
-    White space between encoded words is dropped. Neighbours of the same charset are joined
-    before decoding, because mailers split multi-byte characters across words (RFC 2047 §5
-    forbids it). What cannot be decoded stays as it was written.
+    White space between encoded words is dropped. Adjacent words in the same charset are joined before decoding, because
+    some mailers split multi-byte characters across words, although RFC 2047 §5 forbids it. Words that cannot be decoded
+    are left as they are.
     """
     if "=?" not in text:
         return one_line(text), True
@@ -78,7 +78,7 @@ def decode_words(text: str) -> tuple[str, bool]:
 
 
 class _Pending:
-    """Bytes of neighbouring encoded words that wait to be decoded together."""
+    """Bytes of adjacent encoded words that are decoded together."""
 
     def __init__(self) -> None:
         self.charset = ""
@@ -93,7 +93,7 @@ class _Pending:
             return True
         text, certain = decode(b"".join(self._payloads), self.charset)
         if not certain and len(self._payloads) > 1:
-            # Stateful charsets (ISO-2022-JP, HZ, UTF-7) can only be decoded word by word.
+            # Stateful charsets (ISO-2022-JP, HZ, UTF-7) must be decoded word by word.
             decoded = [decode(payload, self.charset) for payload in self._payloads]
             text, certain = "".join(t for t, _ in decoded), all(c for _, c in decoded)
         pieces.append(text.replace("\ufeff", ""))  # UTF-16 writes a byte order mark into each word

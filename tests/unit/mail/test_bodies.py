@@ -36,7 +36,7 @@ def text_of(head: str, body: bytes) -> BodyText:
     ],
 )
 def test_text_of_one_part(head: str, body: bytes, expected: str) -> None:
-    """Text is read from any transfer encoding and charset, without a problem."""
+    """Text in any transfer encoding and charset is read without a problem."""
     assert text_of(head, body) == BodyText(expected, (), "")
 
 
@@ -50,17 +50,17 @@ def test_text_of_one_part(head: str, body: bytes, expected: str) -> None:
         ("Content-Transfer-Encoding: quoted-printable", b"good=20=ZZ=3 end=", "good =ZZ=3 end", ""),
         ("Content-Transfer-Encoding: x-zip", b"plain", "plain", "unknown transfer encoding 'x-zip'"),
         ("Content-Type: text/plain; charset=x-klingon", b"plain", "plain", "charset 'x-klingon' is wrong or unknown"),
-        ("Content-Type: text/plain", b"F\xfc\xdfe", "Füße", "8-bit text without a charset"),
+        ("Content-Type: text/plain", b"F\xfc\xdfe", "Füße", "8-bit text without a declared charset"),
         ('Content-Type: text/plain; charset="utf-8\n x', "jô".encode(), "jô", ""),
     ],
 )
 def test_broken_parts(head: str, body: bytes, expected: str, problem: str) -> None:
-    """Damaged encodings and wrong labels give what can be had, and the problem is named."""
+    """Damaged encodings and wrong labels yield as much text as possible, and the problem is reported."""
     assert text_of(head, body) == BodyText(expected, (), problem)
 
 
 def test_attachments_and_nested_messages() -> None:
-    """Attached text, nested messages (encoded ones too) and all file names are found."""
+    """Attached text, nested messages (including encoded ones) and all file names are found."""
     inner = b"Subject: inner subject\nFrom: i@inner.example\n\ninner words"
     raw = (
         b"Content-Type: multipart/mixed; boundary=o\n\n--o\n\nouter words\n"
@@ -86,16 +86,16 @@ def test_attachments_and_nested_messages() -> None:
 
 
 def test_limit() -> None:
-    """Text beyond the limit is cut, and that is said."""
+    """Text beyond the limit is truncated, and the truncation is reported."""
     body = read_text(b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\n\n0123456789\n" * 5, limit=25)
 
     assert len(body.text) == 25
-    assert body.problem == "text cut at the limit"
+    assert body.problem == "text truncated at the limit"
 
 
 @given(st.binary(max_size=500))
 def test_no_bytes_raise(raw: bytes) -> None:
-    """Any bytes give text that PostgreSQL can hold."""
+    """Any bytes yield text that PostgreSQL can store."""
     _check(read_text(raw, limit=200))
 
 
@@ -106,7 +106,7 @@ def test_no_bytes_raise(raw: bytes) -> None:
     st.binary(max_size=200),
 )
 def test_no_part_raises(kind: str, encoding: str, charset: str, body: bytes) -> None:
-    """Any body under any description gives text that PostgreSQL can hold."""
+    """Any body with any MIME headers yields text that PostgreSQL can store."""
     _check(text_of(f"Content-Type: {kind}; charset={charset}\nContent-Transfer-Encoding: {encoding}", body))
 
 
@@ -130,14 +130,14 @@ def _check(body: BodyText) -> None:
     ],
 )
 def test_flowed_text_is_joined(parameters: str, body: str, expected: str) -> None:
-    """Lines that flow are one paragraph, so that phrases across them are found (RFC 3676)."""
+    """Flowed lines form one paragraph, so that phrases across line breaks are found (RFC 3676)."""
     found = text_of(f"Content-Type: text/plain; charset=utf-8; {parameters}", body.encode())
 
     assert [line.rstrip() for line in found.text.splitlines()] == [line.rstrip() for line in expected.splitlines()]
 
 
 def test_files_within_a_text_are_taken_out() -> None:
-    """Files that were sent before there was MIME are attachments; one that has no end stays text."""
+    """Uuencoded files, as sent before MIME, are attachments; a file without an end marker stays text."""
     found = text_of("Subject: x", b"before\nbegin 644 cat.txt\n#0V%T\n`\nend\nafter\nbegin 644 open.txt\n#0V%T\n")
 
     assert found.text.split() == ["before", "after", "begin", "644", "open.txt", "#0V%T"]
@@ -155,7 +155,7 @@ def test_files_within_a_text_are_taken_out() -> None:
     ],
 )
 def test_encrypted_mail_is_marked(raw: bytes) -> None:
-    """What only its receiver can read is named as such."""
+    """Encrypted content is reported as such."""
     assert read_text(raw, limit=1000).lost == ("encrypted with PGP",)
 
 
@@ -171,7 +171,7 @@ def test_encrypted_mail_is_marked(raw: bytes) -> None:
     ],
 )
 def test_what_people_call_an_attachment(head: str, expected: bool) -> None:
-    """Pictures within a text and signatures are none."""
+    """Inline pictures and signatures are not attachments."""
     assert text_of(head, b"x").has_attachment is expected
 
 
@@ -186,7 +186,7 @@ def test_what_people_call_an_attachment(head: str, expected: bool) -> None:
     ],
 )
 def test_bombs_take_linear_time(raw: bytes) -> None:
-    """Ten thousand parts, files without an end, a million lines: done within seconds of CPU."""
+    """Ten thousand parts, files without an end, and a million lines are read within seconds of CPU time."""
     began = time.process_time()
     read_text(raw, limit=2_000_000)
 

@@ -27,7 +27,7 @@ LABELS = st.sampled_from(
 
 @given(st.binary(max_size=300), LABELS | st.text(max_size=80))
 def test_any_bytes_under_any_label_become_storable_text(data: bytes, label: str) -> None:
-    """No bytes and no label raise, and what comes out is UTF-8 text without NUL."""
+    """Any bytes with any label are decoded, without an error, to text without NUL that UTF-8 can encode."""
     text, _ = decode(data, label, hints=[label, "koi8-r"])
 
     text.encode("utf-8")
@@ -36,7 +36,7 @@ def test_any_bytes_under_any_label_become_storable_text(data: bytes, label: str)
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_utf8_needs_no_label(text: str) -> None:
-    """UTF-8 is read exactly and with certainty, labelled or not."""
+    """UTF-8 is decoded exactly and with certainty, labelled or not."""
     assert decode(text.encode()) == (text, True)
     assert decode(text.encode(), "UTF-8") == (text, True)
 
@@ -58,7 +58,7 @@ def test_utf8_needs_no_label(text: str) -> None:
     ],
 )
 def test_labels_and_their_supersets(data: bytes, label: str, expected: tuple[str, bool]) -> None:
-    """A label is believed, its superset read where it fails, and only a plain success is certain."""
+    """The label is tried first and its superset second; only success with the label itself is certain."""
     text, certain = decode(data, label)
 
     if label == "utf-8":
@@ -69,7 +69,7 @@ def test_labels_and_their_supersets(data: bytes, label: str, expected: tuple[str
 
 
 def test_mostly_sound_utf8_stays_utf8() -> None:
-    """Text cut in mid-character loses that character and nothing else."""
+    """Text truncated within a character loses only that character."""
     text, certain = decode("日本語のメール".encode()[:-1], "utf-8")
 
     assert text == "日本語のメー\ufffd"
@@ -77,23 +77,23 @@ def test_mostly_sound_utf8_stays_utf8() -> None:
 
 
 def test_hints_come_before_the_western_guess() -> None:
-    """Undeclared 8-bit text is read in a charset that the message names elsewhere."""
+    """Undeclared 8-bit text is decoded in a charset that the message names elsewhere."""
     assert decode("Привет".encode("koi8-r"), hints=["koi8-r"]) == ("Привет", False)
 
 
 @pytest.mark.parametrize("label", ["base64", "zlib_codec", "punycode", "idna", "unicode_escape", "rot13", "undefined"])
 def test_codecs_that_are_no_charset_are_unknown(label: str) -> None:
-    """Codecs of Python that no mail may choose are treated as unknown labels."""
+    """Python codecs that are not charsets are treated as unknown labels."""
     assert codec_of(label) is None
 
 
 def test_unknown_labels_leave_no_trace_in_the_codec_cache() -> None:
-    """Hostile labels never reach Python's codec registry, which would remember each one for ever."""
+    """Hostile labels never reach Python's codec registry, which would cache each of them forever."""
     decode(b"text", "x-never-heard-of-this")
 
     assert not [name for name in encodings._cache if "never" in str(name)]
 
 
 def test_clean_removes_what_postgresql_cannot_hold() -> None:
-    """NUL vanishes and lone surrogates become replacement characters."""
+    """NUL is removed, and lone surrogates become replacement characters."""
     assert clean("a\0b\ud800ü") == "ab\ufffdü"

@@ -1,4 +1,4 @@
-"""Whose a message is: addresses in header fields, envelopes, and journal reports; for any bytes whatever."""
+"""Owners of messages: addresses in header fields, envelopes and journal reports, for any input."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from muniment.model.multidrop import ADDRESS_FIELDS, ENVELOPE_FIELDS, SENDER_FIE
     ],
 )
 def test_addresses(value: str, expected: list[str]) -> None:
-    """Names, comments, groups, routes and odd forms that mail servers write."""
+    """Names, comments, groups, routes and the unusual forms that mail servers write are parsed."""
     assert addresses_in(value) == expected
 
 
 @given(st.text(alphabet=' ab@<>,;:"()\\.\0\n', max_size=200))
 def test_any_text_has_addresses_or_none(value: str) -> None:
-    """Whatever stands there: no error, and nothing that is no address."""
+    """Any input is parsed without an error, and only addresses are returned."""
     for address in addresses_in(value):
         local, _, domain = address.rpartition("@")
         assert local
@@ -51,13 +51,13 @@ def test_any_text_has_addresses_or_none(value: str) -> None:
 
 @given(st.lists(st.from_regex(r"[a-z][a-z0-9.+-]{0,10}@[a-z]{1,8}\.(com|org)", fullmatch=True), max_size=8))
 def test_a_list_comes_back(addresses: list[str]) -> None:
-    """What a mail program writes is found again, whatever the names are."""
+    """Addresses that a mail program writes are found again, whatever the names are."""
     value = ", ".join(f'"Name, {n} \\" (of it)" <{address}>' for n, address in enumerate(addresses))
     assert addresses_in(value) == addresses
 
 
 def test_forms() -> None:
-    """A domain in Unicode and in ASCII, and the address without its tag."""
+    """A domain has a Unicode and an ASCII form, and an address a form without its tag."""
     assert forms_of("x+tag@müller.de") == [
         "x+tag@müller.de",
         "x+tag@xn--mller-kva.de",
@@ -69,7 +69,7 @@ def test_forms() -> None:
 
 
 def test_envelope_headers_and_all_others() -> None:
-    """The union of all trusted fields, each as often as it stands there, in their order and once."""
+    """The result is the union of all trusted fields, in order and without duplicates."""
     head = (
         b"Return-Path: <bounce@example.com>\r\nDelivered-To: one@example.com\r\ndelivered-to: two@example.com\r\n"
         b"X-Envelope-To: three@example.com,\r\n four@example.com\r\nFrom: five@example.com\r\nTo: ONE@example.com\r\n"
@@ -84,12 +84,12 @@ def test_envelope_headers_and_all_others() -> None:
 
 @given(st.binary(max_size=400))
 def test_any_bytes_have_an_envelope(head: bytes) -> None:
-    """It never raises."""
+    """Any input is parsed without an error."""
     read_envelope(b"To: " + head, senders=SENDER_FIELDS, recipients=(*ENVELOPE_FIELDS, *ADDRESS_FIELDS, "Received"))
 
 
 def test_paths() -> None:
-    """IceWarp's tree says whose a folder is; other trees say nothing."""
+    """A path in IceWarp's archive directory names the owner; other paths do not."""
     assert owner_by_path(("Example.com", "Ann", "Inbox", "2024-01")) == Envelope(recipients=("ann@example.com",))
     assert owner_by_path(("example.com", "ann", "Sent")) == Envelope(senders=("ann@example.com",))
     assert owner_by_path(("INBOX", "Work")) == Envelope()
@@ -120,7 +120,7 @@ def _report(inner: bytes, envelope: bytes, boundary: bytes, newline: bytes = b"\
     newline=st.sampled_from([b"\r\n", b"\n"]),
 )
 def test_a_report_is_taken_apart_to_the_byte(inner: bytes, name: str, newline: bytes) -> None:
-    """What was put in comes out, whatever it is, and with what stood around it makes the whole again."""
+    """The original message is extracted unchanged, and together with the surrounding bytes it restores the report."""
     # Before a boundary, CR and LF together are the line end: such a CR cannot belong to the report's message.
     assume(newline == b"\r\n" or not inner.endswith(b"\r"))
     raw = _report(
@@ -137,7 +137,7 @@ def test_a_report_is_taken_apart_to_the_byte(inner: bytes, name: str, newline: b
 
 @given(data=st.data())
 def test_any_bytes_are_a_report_or_none(data: st.DataObject) -> None:
-    """Reports that were cut, shuffled, or written over: no error, and what is taken apart can be put together again."""
+    """Truncated, shuffled or overwritten reports cause no error, and any split report can be restored."""
     raw = bytearray(_report(b"Subject: x\r\n\r\nbody\r\n", b"Sender: a@x.org\r\nTo: b@x.org", b"_b_"))
     for _ in range(data.draw(st.integers(0, 6))):
         at = data.draw(st.integers(0, len(raw)))
@@ -163,7 +163,7 @@ def test_any_bytes_are_a_report_or_none(data: st.DataObject) -> None:
     ],
 )
 def test_what_is_no_report(change: tuple[bytes, bytes]) -> None:
-    """Without the mark, without a message within, or encoded: it stays as it is."""
+    """A message without the header field, without a nested message, or with an encoded one is not split."""
     raw = _report(b"Subject: x\r\n\r\nbody", b"Sender: a@x.org", b"_b_")
     assert read_report(MemoryMessage(raw)) is not None
     assert read_report(MemoryMessage(raw.replace(*change))) is None
@@ -171,7 +171,7 @@ def test_what_is_no_report(change: tuple[bytes, bytes]) -> None:
 
 @given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120), st.integers(1, 50))
 def test_slices(data: bytes, start: int, size: int, step: int) -> None:
-    """A slice of a message reads like the bytes it stands for."""
+    """A slice of a message reads like the bytes that it represents."""
     expected = data[start : start + size]
     found = MessageSlice(MemoryMessage(data), start, len(expected))
     assert b"".join(found.chunks(step)) == expected

@@ -43,13 +43,13 @@ EXPECTED = Headers(
     ids=["crlf", "no-separator", "lf", "cr", "mbox-line", "bom", "space-before-colon", "junk-line", "repeated"],
 )
 def test_headers_of_any_shape(head: bytes) -> None:
-    """Line ends, an mbox line, a BOM, junk lines and repeated fields change nothing."""
+    """Line endings, an mbox line, a BOM, junk lines and repeated fields do not affect the result."""
     assert read_headers(head) == EXPECTED
 
 
 @given(st.binary(max_size=600))
 def test_no_bytes_raise(data: bytes) -> None:
-    """Any bytes at all give headers that PostgreSQL can hold."""
+    """Any bytes yield headers that PostgreSQL can store."""
     _check_storable(read_headers(data))
 
 
@@ -74,7 +74,7 @@ def test_no_bytes_raise(data: bytes) -> None:
     )
 )
 def test_no_field_values_raise(fields: list[tuple[bytes, bytes]]) -> None:
-    """Any values of the fields that are read give headers that PostgreSQL can hold."""
+    """Any field values yield headers that PostgreSQL can store."""
     _check_storable(read_headers(b"".join(name + b":" + value + b"\r\n" for name, value in fields)))
 
 
@@ -102,12 +102,12 @@ def _check_storable(headers: Headers) -> None:
     ],
 )
 def test_sender(field: str, expected: str) -> None:
-    """The sender is From, else Sender; names are decoded after the list is cut at its commas."""
+    """The sender is From, or Sender without From; names are decoded after the list is split at commas."""
     assert read_headers(field.encode() + b"\r\n\r\n").sender == expected
 
 
 def test_recipients_with_groups_and_comments() -> None:
-    """Groups stay readable, and To, Cc and Bcc come one after the other, repeated fields too."""
+    """Groups stay readable; To, Cc and Bcc follow each other, including repeated fields."""
     head = (
         b'Cc: "A, B" <ab@x.example>, Team: c@x.example, d@x.example;, (a, b) e@x.example\n'
         b"To: undisclosed-recipients:;\nBcc: f@x.example\nTo: g@x.example\n\n"
@@ -121,14 +121,14 @@ def test_recipients_with_groups_and_comments() -> None:
 
 
 def test_all_recipients_of_a_large_mailing_are_kept() -> None:
-    """5,000 recipients are all there."""
+    """5,000 recipients are all returned."""
     addresses = [f"user{number}@stadtwerk.example" for number in range(5000)]
 
     assert read_headers(f"To: {', '.join(addresses)}\r\n\r\n".encode()).recipients == "; ".join(addresses)
 
 
 def test_broken_text_is_kept_raw() -> None:
-    """A field that could only be guessed is kept in `raw`, escaped; sound ones are not."""
+    """A field that could only be guessed is kept in `raw`, escaped; valid fields are not."""
     headers = read_headers(b"Subject: a\xfcb\r\nFrom: =?x-klingon?q?=E4?= <a@a>\r\nTo: b@b\r\nCc: c\0c\r\n\r\n")
 
     assert headers.subject == "aüb"
@@ -142,7 +142,7 @@ def test_broken_text_is_kept_raw() -> None:
     [b"Content-Type: text/plain; charset=koi8-r", b"X-Name: =?koi8-r?q?x?="],
 )
 def test_raw_text_is_read_in_a_charset_the_message_names(other: bytes) -> None:
-    """Undeclared 8-bit headers take the charset of the body or of encoded words nearby."""
+    """Undeclared 8-bit headers are decoded in the charset of the body or of encoded words in the header."""
     headers = read_headers(b"Subject: " + "Привет".encode("koi8-r") + b"\r\n" + other + b"\r\n\r\n")
 
     assert headers.subject == "Привет"
@@ -150,7 +150,7 @@ def test_raw_text_is_read_in_a_charset_the_message_names(other: bytes) -> None:
 
 
 def test_few_charsets_are_tried() -> None:
-    """Each charset that a message names is tried once, whatever its spelling, unknown ones never, and eight at most."""
+    """Each charset named in a message is tried once, regardless of spelling; unknown ones never, and at most eight."""
     charsets = ["KOI8-R", "hz", "x-klingon", "koi8_r", "HZ", "CSKOI8R", *(f"iso-8859-{n}" for n in range(2, 17))]
     reader = _Reader(header_block("".join(f"X: =?{charset}?q?x?=\r\n" for charset in charsets * 2).encode()))
 
@@ -160,7 +160,7 @@ def test_few_charsets_are_tried() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("hint", [b"X: =?hz?q?x?=\r\n", b"X: charset=hz\r\n"])
 def test_many_charsets_times_many_fields(hint: bytes) -> None:
-    """A head of 256 KiB that names a charset for each of its thousands of undecodable fields is read at once."""
+    """A head of 256 KiB with thousands of undecodable fields, each naming a charset, is read quickly."""
     fields = b"To: \xff~{\xff\r\n"
     headers = read_headers(hint * (128 * 1024 // len(hint)) + fields * (128 * 1024 // len(fields)))
 
@@ -168,7 +168,7 @@ def test_many_charsets_times_many_fields(hint: bytes) -> None:
 
 
 def test_long_fields_are_cut() -> None:
-    """A subject of a megabyte is cut to what is sane."""
+    """A subject of a megabyte is truncated."""
     headers = read_headers(b"Subject: " + b"s" * 1_000_000 + b"\r\n\r\n")
 
     assert len(headers.subject) == FIELD_CHARACTERS
@@ -186,7 +186,7 @@ def test_long_fields_are_cut() -> None:
     ],
 )
 def test_message_id(written: bytes, expected: str) -> None:
-    """The first Message-ID with a value counts, one too long to be one is only kept raw."""
+    """The first Message-ID with a value is used; one that is too long is only kept in `raw`."""
     headers = read_headers(written + b"\r\n\r\n")
 
     assert headers.message_id == expected
@@ -219,13 +219,13 @@ NOON = datetime(2013, 6, 5, 12, 0, tzinfo=UTC)
     ],
 )
 def test_dates(written: str, expected: datetime | None, *, sound: bool) -> None:
-    """Dates come in UTC; senseless zones count as UTC, impossible and absurd dates as none."""
+    """Dates are in UTC; invalid zones are taken as UTC, and impossible or implausible dates are None."""
     assert read_date(written) == (expected, sound)
 
 
 @given(st.text(max_size=60))
 def test_no_date_raises(text: str) -> None:
-    """Any text is a date or none."""
+    """Any text is parsed without an error."""
     date, _ = read_date(text)
 
     assert date is None or 1970 <= date.year <= 2100
@@ -255,7 +255,7 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
     [b'"\\', b"<", b"(", b" ", b"=?", b"=?a*", b"\n ", b"=?utf-8?q?a?= ", b"\xff,", b'"a" ', b"\t\n\r", b"charset "],
 )
 def test_hostile_headers_take_linear_time(piece: bytes) -> None:
-    """256 KiB of what slows naive patterns down are read at once, in every field."""
+    """256 KiB of input that slows down naive patterns is read quickly in every field."""
     filling = piece * (256 * 1024 // len(piece) // 8)
 
     read_headers(

@@ -29,13 +29,13 @@ from muniment.mail.markup import html_to_text
     ],
 )
 def test_html_to_text(source: str, expected: str) -> None:
-    """What a browser shows comes out, and nothing else."""
+    """The result is the text that a browser shows."""
     assert html_to_text(source) == expected
 
 
 @given(st.text(st.sampled_from("<>a/!-\"'= &#;x0\n") | st.characters(), max_size=200))
 def test_no_markup_raises(source: str) -> None:
-    """Any text at all is read."""
+    """Any text is converted without an error."""
     assert "<!--" not in html_to_text(source.replace("&", ""))
 
 
@@ -60,5 +60,5 @@ def test_no_markup_raises(source: str) -> None:
     ],
 )
 def test_hostile_markup_takes_linear_time(piece: str) -> None:
-    """A megabyte of what takes html.parser minutes is read in a moment."""
+    """A megabyte of input that takes html.parser minutes is converted quickly."""
     html_to_text(piece * (1024 * 1024 // len(piece)))

@@ -13,13 +13,13 @@ def leaves(raw: bytes) -> list[tuple[str, bytes]]:
 
 
 def test_message_without_mime_is_one_text() -> None:
-    """Without MIME headers there is one plain text."""
+    """A message without MIME headers is one plain text."""
     assert leaves(b"Subject: x\r\n\r\nhello\r\n--not a part\r\n") == [("text/plain", b"hello\r\n--not a part")]
 
 
 @pytest.mark.parametrize("eol", [b"\r\n", b"\n", b"\r"], ids=["crlf", "lf", "cr"])
 def test_nested_multiparts(eol: bytes) -> None:
-    """Parts come in order; preamble and epilogue are none; a boundary that is only a prefix is text."""
+    """Parts are returned in order, without preamble and epilogue; a line that only starts with a boundary is text."""
     raw = (
         b"Content-Type: multipart/mixed; boundary=out\n\npreamble\n--out\n"
         b'Content-Type: multipart/alternative;\n boundary="out2"\n\n'
@@ -33,7 +33,7 @@ def test_nested_multiparts(eol: bytes) -> None:
 
 
 def test_outer_boundary_ends_inner_parts() -> None:
-    """An inner multipart that is never closed ends where the outer one goes on."""
+    """An unclosed inner multipart ends at the next boundary of the outer one."""
     raw = (
         b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n"
         b"--i\n\none\n--o\n\ntwo"
@@ -43,7 +43,7 @@ def test_outer_boundary_ends_inner_parts() -> None:
 
 
 def test_part_whose_headers_never_end() -> None:
-    """A part that is cut in its headers has no body and harms no other part."""
+    """A part that is truncated in its headers has no body and does not affect other parts."""
     raw = b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: text/html\n--o\n\ntwo\n--o--\n"
 
     assert leaves(raw) == [("text/html", b""), ("text/plain", b"two")]
@@ -51,14 +51,14 @@ def test_part_whose_headers_never_end() -> None:
 
 @pytest.mark.parametrize("boundary", [b"", b"; boundary=never-used"])
 def test_multipart_without_parts_is_text(boundary: bytes) -> None:
-    """A multipart without boundary is its text; with one that never comes it has none."""
+    """A multipart without a boundary is text; one whose boundary never occurs is empty."""
     expected = [] if boundary else [("text/plain", b"words")]
 
     assert leaves(b"Content-Type: multipart/mixed" + boundary + b"\n\nwords\n") == expected
 
 
 def test_nested_message() -> None:
-    """A nested message shows its header block and then its own parts; in a digest it is the default."""
+    """A nested message yields its header block, then its own parts; in a digest, it is the default type."""
     raw = b"Content-Type: multipart/digest; boundary=o\n\n--o\n\nSubject: inner\n\ninner text\n--o--\n"
 
     assert leaves(raw) == [("message/rfc822", b"Subject: inner"), ("text/plain", b"inner text")]
@@ -83,21 +83,21 @@ def test_nested_message() -> None:
     ],
 )
 def test_attachment_names(header: str, expected: str | None) -> None:
-    """File names are read in every coding that mailers use, broken ones without harm."""
+    """File names are decoded in every coding that mailers use; broken ones cause no error."""
     (part,) = Walk(header.encode() + b"\n\nx")
 
     assert expected is None or part.name == expected
 
 
 def test_raw_8bit_name() -> None:
-    """A file name in raw 8-bit is read."""
+    """A file name in raw 8-bit text is decoded."""
     (part,) = Walk(b'Content-Disposition: attachment; filename="K\xfcche.pdf"\n\nx')
 
     assert part.name == "Küche.pdf"
 
 
 def test_part_bomb_is_bounded() -> None:
-    """Of ten thousand parts the first ones are read, and the rest is reported."""
+    """Of ten thousand parts, the first ones are read, and the excess is reported."""
     walk = Walk(b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\n\nx\n" * 10_000)
 
     assert len(list(walk)) == MAX_PARTS
@@ -107,7 +107,7 @@ def test_part_bomb_is_bounded() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["multipart", "message", "same-boundary"])
 def test_nesting_bomb_is_bounded(kind: str) -> None:
-    """Ten thousand levels neither overflow the stack nor take long; what is too deep is reported."""
+    """Ten thousand levels neither overflow the stack nor take long; excessive depth is reported."""
     levels = range(10_000)
     if kind == "message":
         raw = b"Content-Type: message/rfc822\n\n" * len(levels)
@@ -123,7 +123,7 @@ def test_nesting_bomb_is_bounded(kind: str) -> None:
 
 @pytest.mark.timeout(60)
 def test_fields_full_of_semicolons() -> None:
-    """A thousand fields of 8 KiB with nothing but semicolons in quotes are read at once."""
+    """A thousand fields of 8 KiB that contain only semicolons in quotes are read quickly."""
     field = b'Content-Type: text/plain; charset=utf-8; name="' + b";" * 8000 + b'"\n\nx\n--a\n'
     (first, *others) = Walk(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" + field * 1000)
 
@@ -151,7 +151,7 @@ def test_fields_full_of_semicolons() -> None:
 )
 @example([b"Content-Type: message/rfc822", b"", b"--a"], b"\n")
 def test_no_structure_raises(lines: list[bytes], eol: bytes) -> None:
-    """Any lines in any order are walked, and leaves lie within the message, in order."""
+    """Any lines in any order are parsed; leaves lie within the message, in order."""
     walk = Walk(eol.join(lines))
     position = 0
     for part in walk:

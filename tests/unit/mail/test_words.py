@@ -31,7 +31,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "C
     ],
 )
 def test_encoded_words(written: str, expected: str) -> None:
-    """Encoded words are decoded with certainty, split ones joined first."""
+    """Encoded words are decoded with certainty; split ones are joined first."""
     assert decode_words(written) == (expected, True)
 
 
@@ -45,7 +45,7 @@ def test_encoded_words(written: str, expected: str) -> None:
     ],
 )
 def test_guesses_are_not_certain(written: str, expected: str) -> None:
-    """Unknown charsets, broken base64 and wrong labels give a best effort that says so."""
+    """Unknown charsets, broken base64 and wrong labels yield a best effort that is marked as uncertain."""
     text, certain = decode_words(written)
 
     assert text == expected
@@ -54,7 +54,7 @@ def test_guesses_are_not_certain(written: str, expected: str) -> None:
 
 @given(PRINTABLE, st.sampled_from(["utf-8", "utf-16", "gb18030"]), st.integers(20, 76))
 def test_what_the_library_encodes_is_decoded(text: str, charset: str, width: int) -> None:
-    """Text encoded and folded by the standard library comes back."""
+    """Text encoded and folded by the standard library is restored."""
     written = Header(text, charset, maxlinelen=width).encode()
 
     assert decode_words(unfold(written.encode())[0])[0].replace(" ", "") == text
@@ -62,7 +62,7 @@ def test_what_the_library_encodes_is_decoded(text: str, charset: str, width: int
 
 @given(st.binary(max_size=200))
 def test_escaping_is_reversible(raw: bytes) -> None:
-    """Escaped text is ASCII without controls, and a Python literal reader gives the bytes back."""
+    """Escaped text is ASCII without control characters, and can be parsed as a Python literal to restore the bytes."""
     text = escaped(raw)
 
     assert text.isascii()
@@ -72,7 +72,7 @@ def test_escaping_is_reversible(raw: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_unfold_and_decode_never_raise(raw: bytes) -> None:
-    """Any value becomes one line that PostgreSQL can hold."""
+    """Any value becomes one line that PostgreSQL can store."""
     text, _ = decode_words(unfold(raw, lambda: ["utf-16", "nonsense", "big5"])[0])
 
     text.encode("utf-8")
@@ -89,5 +89,5 @@ def test_unfold_and_decode_never_raise(raw: bytes) -> None:
     ],
 )
 def test_unfold(raw: bytes, expected: str) -> None:
-    """A fold is one space; raw 8-bit text and raw ISO-2022-JP are read."""
+    """A fold becomes one space; raw 8-bit text and raw ISO-2022-JP are decoded."""
     assert unfold(raw)[0] == expected
