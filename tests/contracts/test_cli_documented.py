@@ -1,4 +1,4 @@
-"""docs/reference/cli.md says what the command line does."""
+"""The command line reference is complete and up to date."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tools import cli_doc
 
 
 def test_page_is_up_to_date() -> None:
-    """docs/reference/cli.md is what tools/cli_doc.py makes of the command line."""
+    """The page equals the output of tools/cli_doc.py."""
     assert cli_doc.render() == cli_doc.PAGE.read_text(), "run: python -m tools.cli_doc"
 
 
 @pytest.mark.parametrize("context", [context for _, context in cli_doc.commands()], ids=lambda c: c.command_path)
 def test_every_command_and_option_explains_itself(context: click.Context) -> None:
-    """No command without help, no option without a line."""
+    """Every command and every option has a help text."""
     options = [parameter for parameter in context.command.params if isinstance(parameter, click.Option)]
 
     assert context.command.help
@@ -26,7 +26,7 @@ def test_every_command_and_option_explains_itself(context: click.Context) -> Non
 
 
 def test_every_command_with_json_lists_its_keys() -> None:
-    """Who offers --json promises keys, and the page shows them."""
+    """Every command with --json has its keys documented on the page."""
     offering = {
         path.removeprefix("muniment ")
         for path, context in cli_doc.commands()

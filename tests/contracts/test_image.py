@@ -1,4 +1,4 @@
-"""deploy/Dockerfile, as far as it shows without a Docker engine."""
+"""deploy/Dockerfile, checked as far as possible without a Docker engine."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def instructions() -> list[tuple[str, list[str]]]:
-    """Return each instruction of the Dockerfile with its arguments."""
+    """Return the instructions of the Dockerfile with their arguments."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [shlex.split(line) for line in text.splitlines() if line.strip()]
     return [(line[0], line[1:]) for line in lines]
 
 
 def copied() -> list[str]:
-    """Return what the build takes from the tree."""
+    """Return the paths that the build copies from the tree."""
     copies = [arguments for name, arguments in instructions() if name == "COPY" and "--from" not in arguments[0]]
     return [source for arguments in copies for source in arguments[:-1]]
 
 
 @pytest.mark.parametrize("source", copied())
 def test_copied_files_exist_and_reach_the_build(source: str) -> None:
-    """What COPY names is in the tree and let through by .dockerignore."""
+    """Every path in COPY exists in the tree and is allowed by .dockerignore."""
     let_through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
 
     assert (ROOT / source).exists()
@@ -45,7 +45,7 @@ def test_copied_files_exist_and_reach_the_build(source: str) -> None:
 
 
 def test_nothing_else_reaches_the_build() -> None:
-    """.dockerignore starts by shutting everything out and lets through only what COPY takes."""
+    """.dockerignore excludes everything first and then allows only what COPY needs."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
 
     assert lines[0] == "*"
@@ -53,7 +53,7 @@ def test_nothing_else_reaches_the_build() -> None:
 
 
 def test_base_images_are_pinned_to_the_python_that_is_tested() -> None:
-    """Both stages use one pinned image, of the Python version that the lock was made for."""
+    """Both stages use the same pinned image, with the Python version of the lock."""
     bases = {arguments[0] for name, arguments in instructions() if name == "FROM"}
     oldest = PROJECT["requires-python"].removeprefix(">=")
 
@@ -62,14 +62,14 @@ def test_base_images_are_pinned_to_the_python_that_is_tested() -> None:
 
 
 def test_image_does_not_run_as_root() -> None:
-    """The last USER of the Dockerfile is a number that is not root's."""
+    """The last USER of the Dockerfile is a numeric id other than root's."""
     users = [arguments[0] for name, arguments in instructions() if name == "USER"]
 
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1])
 
 
 def test_lock_covers_what_the_image_needs() -> None:
-    """Every package that Muniment needs to run here has an entry with hashes in the lock, and no tool is needed."""
+    """Every package needed at run time has an entry with hashes in the lock; no development tool is needed."""
     lock = locked.entries((ROOT / "requirements.lock").read_text())
     needed = closure(PROJECT["dependencies"])
 
@@ -79,7 +79,7 @@ def test_lock_covers_what_the_image_needs() -> None:
 
 
 def test_every_line_of_the_lock_belongs_to_one_entry() -> None:
-    """Cutting the lock into entries loses nothing."""
+    """Splitting the lock into entries loses nothing."""
     text = (ROOT / "requirements.lock").read_text()
 
     assert text == "".join(locked.entries(text).values())
@@ -87,7 +87,7 @@ def test_every_line_of_the_lock_belongs_to_one_entry() -> None:
 
 
 def closure(requirements: list[str]) -> set[str]:
-    """Return the names of these requirements and all that they need, as installed here."""
+    """Return the names of these requirements and of everything they need, as installed here."""
     seen: set[tuple[str, frozenset[str]]] = set()
     todo = [(Requirement(r), frozenset({""})) for r in requirements]
     while todo:
@@ -105,7 +105,7 @@ def closure(requirements: list[str]) -> set[str]:
 
 
 def test_secrets_script_makes_what_muniment_reads(tmp_path: Path) -> None:
-    """deploy/secrets.sh makes secrets that Settings and SecretBox accept, in a folder closed to others."""
+    """deploy/secrets.sh creates secrets that Settings and SecretBox accept, in a folder that others cannot enter."""
     folder = make_secrets(tmp_path)
 
     settings = Settings.from_environment(
@@ -124,7 +124,7 @@ def test_secrets_script_makes_what_muniment_reads(tmp_path: Path) -> None:
 
 
 def test_secrets_script_replaces_nothing(tmp_path: Path) -> None:
-    """A second run of deploy/secrets.sh leaves every secret as it was; two folders share no secret."""
+    """A second run of deploy/secrets.sh keeps every secret; two folders share no secret."""
     folder = make_secrets(tmp_path / "a")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     make_secrets(tmp_path / "a")
@@ -145,7 +145,7 @@ def make_secrets(folder: Path) -> Path:
 
 
 def test_allocator_is_told_the_same_in_the_image() -> None:
-    """The containers start celery themselves: what `muniment worker` sets stands in the image."""
+    """The image sets the same allocator variables as `muniment worker`, because containers start celery directly."""
     environment = dict(word.split("=", 1) for name, words in instructions() if name == "ENV" for word in words)
 
     assert {name: environment.get(name) for name in FRUGAL_ALLOCATOR} == FRUGAL_ALLOCATOR

@@ -1,4 +1,4 @@
-"""`workers` and `scheduler` are also names of strangers' packages: ours must be the ones imported."""
+"""`workers` and `scheduler` are also names of other projects' packages; ours must be the ones imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("muniment", "workers", "scheduler")
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_package_is_the_one_of_this_tree(name: str) -> None:
-    """The imported package lies in this tree."""
+    """The imported package is the one in this tree."""
     module = importlib.import_module(name)
 
     assert module.__file__ is not None, f"{name} has no __init__.py"
@@ -25,11 +25,11 @@ def test_package_is_the_one_of_this_tree(name: str) -> None:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_no_other_distribution_brings_the_package(name: str) -> None:
-    """No installed distribution but Muniment provides a package of this name."""
+    """Only Muniment among the installed distributions provides a package with this name."""
     assert set(importlib.metadata.packages_distributions().get(name, [])) <= {"muniment"}
 
 
 @pytest.mark.parametrize("name", ["workers", "scheduler"])
 def test_celery_finds_the_app_where_operators_look(name: str) -> None:
-    """`celery -A workers` and `celery -A scheduler` find a Celery app, not a module that is called app."""
+    """`celery -A workers` and `celery -A scheduler` find a Celery app, not a module named app."""
     assert isinstance(find_app(name), Celery)

@@ -1,4 +1,4 @@
-"""Every queue has a consumer wherever Muniment is started."""
+"""Every queue has a consumer in every way of starting Muniment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POOLS = {jobs.Queue.ARCHIVE: "threads", jobs.Queue.INDEX: "prefork"}
 
 
 def consumers(commands: Iterable[Sequence[str]], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the pool that consumes each queue, according to Celery's own parser."""
+    """Return the pool that consumes each queue, according to Celery's parser."""
     found: dict[str, str] = {}
     for command in commands:
         name, params = parse_celery(command, monkeypatch)
@@ -29,7 +29,7 @@ def consumers(commands: Iterable[Sequence[str]], monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_task_has_a_queue() -> None:
-    """Each task name of the contract is routed, to a queue that exists."""
+    """Each task name of the contract is routed to an existing queue."""
     names = {value for key, value in vars(jobs).items() if key.isupper() and isinstance(value, str)}
 
     assert set(jobs.ROUTES) == names
@@ -37,14 +37,14 @@ def test_every_task_has_a_queue() -> None:
 
 
 def test_every_queue_has_a_consumer_in_compose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """docker-compose.yml starts a worker of the right pool for each queue and for nothing else."""
+    """docker-compose.yml starts a worker with the right pool for each queue, and no others."""
     commands = [line for s in compose.muniment_services().values() if (line := compose.argv(s))[0] == "celery"]
 
     assert consumers(commands, monkeypatch) == POOLS
 
 
 def test_every_queue_has_a_consumer_in_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`muniment up` starts a worker of the right pool for each queue and for nothing else."""
+    """`muniment up` starts a worker with the right pool for each queue, and no others."""
     programs = celery_programs(Settings(), tmp_path)
     commands = [["celery", *program.argv[program.argv.index("-A") :]] for program in programs]
 
@@ -52,14 +52,14 @@ def test_every_queue_has_a_consumer_in_up(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_queue_has_a_consumer_in_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`muniment worker --queue` offers each queue, with the right pool."""
+    """`muniment worker --queue` offers each queue with the right pool."""
     commands = [["celery", *processes.worker_command(Settings(), queue, None, 1)] for queue in jobs.Queue]
 
     assert consumers(commands, monkeypatch) == POOLS
 
 
 def test_scheduler_and_flower_commands_parse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`muniment scheduler` and `muniment flower` become celery commands that exist."""
+    """`muniment scheduler` and `muniment flower` become existing celery commands."""
     commands = [processes.scheduler_command(Settings()), processes.flower_command(5555)]
 
     assert [parse_celery(["celery", *c], monkeypatch)[0] for c in commands] == ["beat", "flower"]

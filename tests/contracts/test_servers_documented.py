@@ -1,4 +1,4 @@
-"""The page of server kinds."""
+"""The reference page of server kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tools import servers_doc
 
 
 def test_the_page_is_up_to_date() -> None:
-    """docs/reference/servers.md is what tools/servers_doc.py makes of the kinds."""
+    """The page equals the output of tools/servers_doc.py."""
     assert servers_doc.render() == servers_doc.PAGE.read_text(), "run: python -m tools.servers_doc"
 
 

@@ -1,4 +1,4 @@
-"""The signature of every service that a front end or a process calls, and that it checks the rights of who calls."""
+"""The signature of every service that front ends and processes call, and its check of the caller's rights."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ SERVICES = dict(_services())
 
 
 def test_services_are_found() -> None:
-    """The list is not empty by mistake."""
+    """The list of services is not empty."""
     assert "muniment.services.runs.lifecycle.start_run" in SERVICES
     assert "muniment.services.archiving.run_slices.run_slices" in SERVICES
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_principal_comes_first_then_the_resources(name: str) -> None:
-    """A service takes who acts, then what it works with, then what it is about."""
+    """A service takes the principal first, then the resources, then its own arguments."""
     parameters = list(signature(SERVICES[name]).parameters.values())
 
     assert [(one.name, one.annotation) for one in parameters[:2]] == [

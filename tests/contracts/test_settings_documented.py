@@ -1,4 +1,4 @@
-"""Every setting is documented, and whatever names a setting names one that exists."""
+"""Every setting is documented, and every mentioned setting exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMING = [
 
 
 def test_settings_page_is_up_to_date() -> None:
-    """docs/reference/settings.md is what tools/settings_doc.py makes of muniment/settings.py."""
+    """The page equals the output of tools/settings_doc.py."""
     expected = settings_doc.render()
 
     assert expected == settings_doc.PAGE.read_text(), "run: python -m tools.settings_doc"
@@ -39,14 +39,14 @@ def test_every_setting_is_documented(setting: object) -> None:
 
 @pytest.mark.parametrize("path", NAMING, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_only_known_settings_are_named(path: Path) -> None:
-    """Deployment files and documents name no setting that Muniment would refuse."""
+    """Deployment files and documents mention no setting that Muniment would refuse."""
     named = set(re.findall(r"\bMUNIMENT_[A-Z_]*[A-Z]\b", path.read_text()))
 
     assert named - KNOWN == set()
 
 
 def test_deployment_files_are_looked_at() -> None:
-    """The test above really sees the files that name settings."""
+    """The test above finds the files that mention settings."""
     names = {path.name for path in NAMING}
 
     assert {"docker-compose.yml", "Dockerfile", "compose.env.example", "README.md", "settings.md"} <= names

@@ -1,4 +1,4 @@
-"""The units of deploy/systemd: accepted by systemd, and about commands and settings that exist."""
+"""The units of deploy/systemd are accepted by systemd and use existing commands and settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNITS = sorted(FOLDER.glob("*.service"))
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
-    """`systemd-analyze verify` has nothing to say, once the program is where the unit looks for it."""
+    """`systemd-analyze verify` reports nothing once the program is at the path in the unit."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed")  # also in CI: containers have no systemd
@@ -36,7 +36,7 @@ def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_unit_starts_a_command_that_exists_and_gives_it_time(unit: Path) -> None:
-    """The command and its options are Muniment's; systemd waits longer for the end than the worker takes."""
+    """The command and its options exist; systemd waits longer for the end than the worker takes."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(unit)
@@ -50,7 +50,7 @@ def test_unit_starts_a_command_that_exists_and_gives_it_time(unit: Path) -> None
 
 
 def test_environment_file_is_complete() -> None:
-    """The example is read by Muniment without complaint, and names no embedded server."""
+    """Muniment accepts the example environment, which selects no embedded server."""
     lines = (FOLDER / "muniment.env").read_text().splitlines()
     found = Settings.from_environment(dict(line.split("=", 1) for line in lines if line))
 
@@ -60,7 +60,7 @@ def test_environment_file_is_complete() -> None:
 
 
 def test_units_are_looked_at() -> None:
-    """One for each process."""
+    """There is one unit per process."""
     assert [unit.name for unit in UNITS] == [
         "muniment-archive@.service",
         "muniment-index@.service",

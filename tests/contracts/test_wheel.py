@@ -1,4 +1,4 @@
-"""The wheel is inspected: what Muniment ships, and nothing else."""
+"""The contents of the wheel: everything that Muniment needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def source_files() -> set[str]:
-    """Return every file of the three packages in the tree."""
+    """Return all files of the three packages in the tree."""
     found = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
     return {path.relative_to(ROOT).as_posix() for path in found if "__pycache__" not in path.parts}
 
 
 def test_wheel_holds_the_three_packages_whole(wheel: zipfile.ZipFile) -> None:
-    """Every file of muniment, workers and scheduler is in the wheel, SQL included, and nothing beside them."""
+    """The wheel contains every file of muniment, workers and scheduler, including SQL, and no others."""
     names = set(wheel.namelist())
     packaged = {name for name in names if not PurePosixPath(name).parts[0].endswith(".dist-info")}
 
@@ -42,7 +42,7 @@ def test_wheel_holds_the_three_packages_whole(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_holds_nothing_private(wheel: zipfile.ZipFile) -> None:
-    """Only kinds of files that belong to a program are in the wheel: no key, password, dump or test."""
+    """The wheel contains only program files: no keys, passwords, dumps or tests."""
     allowed = {".py", ".sql", ".lua", ".typed", ".html", ".css", ".js", ".svg"}
     names = [PurePosixPath(name) for name in wheel.namelist()]
 
@@ -51,7 +51,7 @@ def test_wheel_holds_nothing_private(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
-    """Name, version, licence, licence text and the command are in the wheel's metadata."""
+    """The wheel's metadata contain name, version, licence, licence text and the command."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     info = f"muniment-{project['version']}.dist-info"
     metadata = wheel.read(f"{info}/METADATA").decode()
