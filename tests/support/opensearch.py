@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import tempfile
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +19,18 @@ from urllib.error import URLError
 from muniment.embedded.child import command as dying_with_us
 from muniment.secrecy import Secret
 from tests.support.missing import missing
-from tests.support.ports import free_port
+from tests.support.ports import is_free, worker_number
 
 _RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 #: As OpenSearch's own jvm.options: with another collector its circuit breaker takes garbage for a full heap.
 _JAVA_OPTIONS = ("-XX:+UseG1GC", "-XX:G1ReservePercent=25", "-XX:InitiatingHeapOccupancyPercent=30")
 _START_SECONDS = 240.0
+#: The runner takes no others; each process of the test session has a share of them.
+_PORTS, _SHARES = range(9202, 9299), 16
+
+
+class PortTaken(Exception):
+    """Another test session was faster."""
 
 
 class OpenSearchNode:
@@ -33,6 +41,7 @@ class OpenSearchNode:
         self._jars = jars
         self._heap = heap
         self.port = port
+        self._cluster = f"muniment-{uuid.uuid4().hex}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +52,7 @@ class OpenSearchNode:
     def start(self) -> None:
         """Start the node and wait until it answers."""
         classpath = ":".join(str(jar) for jar in sorted(self._jars.rglob("*.jar")))
-        options = ["-basePath", str(self._folder), "-numOfNode", "1", "-clusterName", f"muniment-{self.port}"]
+        options = ["-basePath", str(self._folder), "-numOfNode", "1", "-clusterName", self._cluster]
         with (self._folder / "out.log").open("ab") as log:
             java = (_java(), f"-Xms{self._heap}", f"-Xmx{self._heap}", *_JAVA_OPTIONS, "-cp", classpath, _RUNNER)
             self._process = subprocess.Popen(
@@ -56,8 +65,9 @@ class OpenSearchNode:
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                log_text = (self._folder / "out.log").read_text(errors="replace")[-2000:]
-                raise AssertionError(f"OpenSearch does not start:\n{log_text}")
+                logs = [self._folder / "out.log", *self._folder.rglob("logs/*.log")]
+                told = "\n".join(file.read_text(errors="replace")[-4000:] for file in logs)
+                raise AssertionError(f"OpenSearch does not start:\n{told}")
             time.sleep(0.1)
         # A shortage of disk space on the tests' machine must not make the node read-only.
         setting = {"cluster.routing.allocation.disk.threshold_enabled": False}
@@ -84,7 +94,14 @@ class OpenSearchNode:
             health = self.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=1s")
         except (URLError, OSError):
             return False
+        if health["cluster_name"] != self._cluster:
+            raise PortTaken(f"another node took port {self.port}")
         return health["timed_out"] is False
+
+
+def _free_port() -> int:
+    ours = [port for port in _PORTS if port % _SHARES == worker_number() % _SHARES]
+    return next(port for port in random.sample(ours, len(ours)) if is_free(port))
 
 
 def _java() -> str:
@@ -100,10 +117,24 @@ def running_opensearch(heap: str = "512m") -> Iterator[OpenSearchNode]:
         missing("OpenSearch's jars are not there: `make servers` fetches them from Maven Central")
     _java()
     folder = Path(tempfile.mkdtemp(prefix="opensearch."))
-    node = OpenSearchNode(folder, jars, free_port(), heap)
+    node = _started(folder, jars, heap)
     try:
-        node.start()
         yield node
     finally:
         node.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(folder: Path, jars: Path, heap: str) -> OpenSearchNode:
+    while True:
+        node = OpenSearchNode(folder, jars, _free_port(), heap)
+        try:
+            node.start()
+        except BaseException as error:
+            node.kill()
+            shutil.rmtree(folder)
+            if not isinstance(error, PortTaken):
+                raise
+            folder.mkdir()
+        else:
+            return node

@@ -17,7 +17,7 @@ def free_port(count: int = 1) -> int:
     """Return the first of `count` ports in a row of 127.0.0.1 that nobody listens on."""
     row: list[int] = []
     for port in _ports:
-        row = [] if not _is_free(port) else [*row, port] if row and port == row[-1] + 1 else [port]
+        row = [] if not is_free(port) else [*row, port] if row and port == row[-1] + 1 else [port]
         if len(row) == count:
             break
     return row[0]
@@ -40,7 +40,8 @@ def _endless() -> Iterator[int]:
 _ports = _endless()
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
