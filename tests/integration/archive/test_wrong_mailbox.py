@@ -83,7 +83,7 @@ async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply
     script.mailboxes["archiver"] = mailbox("archiver")
     script.always_opens = "archiver"
     script.faults = [Fault("AUTHENTICATE", containing=OWN, reply=reply)]
-    hasty = harness.with_settings(job_attempts=2)
+    hasty = harness.with_settings(job_attempts=2, retry_first_seconds=1.0)  # a failed look is shared for so long
     async with ImapServer(script) as server:
         report = await archive(hasty, server, mailboxes=[TARGET, *NEIGHBOURS])
 
