@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def test_any_server(data: bytes) -> None:
         fuzzer.close()
 
 
+@pytest.mark.proof
 def test_random_servers(fuzzer: Fuzzer) -> None:
     """The same for the inputs of `make fuzz`, of which all kinds occur."""
     for data in islice(inputs(0), 500):

@@ -299,6 +299,7 @@ class TestContent:
 
             assert served_bytes(raw) == inbox(connection)
 
+    @pytest.mark.proof
     def test_dovecot_serves_real_mail(self, dovecot: Dovecot, new_address: NewAddress) -> None:
         """Real messages come as promised, too."""
         address = new_address()

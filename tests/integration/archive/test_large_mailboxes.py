@@ -119,6 +119,7 @@ async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) 
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
 
 
+@pytest.mark.proof
 async def test_5000_folders(harness: Harness) -> None:
     """A mailbox of 5,000 folders is archived completely, and the next run opens none of them again."""
     folders = {

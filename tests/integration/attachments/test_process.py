@@ -101,6 +101,7 @@ async def test_memory_is_bounded(reader: AttachmentReader) -> None:
     assert limit == 1536 * 1024 * 1024
 
 
+@pytest.mark.proof
 async def test_documents_of_the_corpus() -> None:
     """Every document made for the corpus gives the words that it is known to have, and none that it cannot."""
     folder = corpus_folder() / "edge/made"
