@@ -62,6 +62,8 @@ class LocalServers:
         """End all servers."""
         for runner in self._running.values():
             runner.stop()
+        for runner in self._running.values():
+            runner.join()
 
 
 class _Runner:
@@ -76,6 +78,8 @@ class _Runner:
 
     def stop(self) -> None:
         self._over.set()
+
+    def join(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:
