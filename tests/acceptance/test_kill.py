@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -12,10 +13,18 @@ from muniment.services.resources import Resources
 from tests.acceptance.conftest import MakeSource
 from tests.support.principal import ADMIN
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, moved
-from tests.support.system import Role, System, celery
+from tests.support.system import Role, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
 
 SEED = 20260
+
+
+@pytest.fixture
+def hasty_up() -> Iterator[System]:
+    """Give a system, ready, whose PostgreSQL waits for silent transactions for three leases only."""
+    with system(MUNIMENT_IDLE_TRANSACTION_SECONDS="15") as started:
+        started.start()
+        yield started
 
 
 @pytest.mark.proof
@@ -39,9 +48,9 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
         await assert_exact(resources, source)
 
 
-async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> None:
+async def test_zombie_commits_nothing(hasty_up: System, make_source: MakeSource) -> None:
     """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
-    source = make_source(8, 250)
+    up, source = hasty_up, make_source(8, 250)
     async with up.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))
         run_id = await begin(resources, "everybody")
@@ -49,7 +58,7 @@ async def test_zombie_commits_nothing(up: System, make_source: MakeSource) -> No
         slices = await freeze(up, resources)
         command = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "4")
         with celery(*command, environ=up.client):
-            run = await finish(resources, run_id)  # PostgreSQL ends such a transaction
+            run = await finish(resources, run_id)  # such a transaction is ended
         assert run.messages.archived == source.messages
         before = await rows(resources)
         log = up.data / "log" / "archive-worker.log"
