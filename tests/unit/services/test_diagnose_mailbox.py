@@ -11,7 +11,7 @@ from muniment.mailserver.memory import MemoryMailServer
 from muniment.mailserver.memory_mailbox import CAPABILITIES, MemoryFolder
 from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.finding import Finding, Verdict
-from muniment.model.folder_scope import FolderPattern, FolderScope
+from muniment.model.folder_scope import FolderScope
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from tests.support.memory_mail import ANNA, folder
 from tests.unit.services.conftest import SERVER, OpenInbox, profile
@@ -44,7 +44,7 @@ async def test_deletion_needs_uidplus(open_inbox: OpenInbox, mail: MemoryMailSer
 
 async def test_no_folder_is_archived(open_inbox: OpenInbox) -> None:
     """Nothing would come of a run; a CSV file has no rule that leaves folders out."""
-    nothing = FolderScope(exclude=(FolderPattern.parse("INBOX"),))
+    nothing = FolderScope(exclude=("INBOX",))
 
     assert (await _findings(open_inbox, folders=nothing))["folders"].verdict is Verdict.FAILED
     assert (await _findings(open_inbox, is_csv=True))["folders"].verdict is Verdict.OK
