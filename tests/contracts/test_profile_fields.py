@@ -100,8 +100,19 @@ def test_default_shows_no_line_for_what_nobody_changed() -> None:
     names = {name for name, _ in profile_facts(summary(base("max_jobs")))}
 
     assert names == {
-        *("profile", "kind", "server", "access", "kind of server", "login", "user", "mailboxes", "folders", "never"),
-        *("folders of", "deletes", "schedule", "next run", "jobs at once", "timeout"),
+        *(
+            "profile",
+            "kind",
+            "server",
+            "access",
+            "server kind",
+            "login",
+            "user",
+            "mailboxes",
+            "folders",
+            "always excluded",
+        ),
+        *("namespaces", "deletes", "schedule", "next run", "max. jobs", "timeout"),
     }
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from muniment.mailserver import ByteBudget, MailSession
 from muniment.mailserver.memory import MemoryMailServer
 from muniment.mailserver.memory_mailbox import MemoryFolder
 from muniment.model.folder_scope import EVERYTHING
-from muniment.model.login import Credentials, LoginKind, LoginMethod
-from muniment.model.profile import Access, Profile, ProfileKind, Server
+from muniment.model.login import Credentials, Identity, LoginKind
+from muniment.model.profile import Access, Login, Profile, ProfileKind, Server
+from muniment.model.server_kind import GENERIC
 from muniment.secrecy import Secret
 from muniment.services.resources import Resources
 from muniment.settings import Settings
@@ -23,19 +25,22 @@ SERVER = Server("mail.example.com", 143, Access.IMAP)
 NO_DATABASE = cast("Any", None)
 
 
-def profile(**changes: Any) -> Profile:
+def profile(
+    *,
+    user: str = "archiver",
+    method: str = "plain-authzid",
+    identity: Identity | None = None,
+    server_kind: str = GENERIC.name,
+    **changes: Any,
+) -> Profile:
     """Return a privileged profile for one mailbox, changed as told."""
     values: dict[str, Any] = {
         "id": 1,
         "name": "all",
         "kind": ProfileKind.MASTER,
-        "server": SERVER,
-        "login": LoginMethod(LoginKind.PLAIN_AUTHZID),
-        "user": "archiver",
-        "all_mailboxes": False,
+        "server": replace(SERVER, kind=server_kind),
+        "login": Login(user=user, method=method, identity=identity),
         "max_jobs": 1,
-        "allow_same_mailbox": False,
-        "no_master_mailbox": False,
         "folders": EVERYTHING,
     }
     return Profile(**{**values, **changes})

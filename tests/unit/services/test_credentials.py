@@ -9,9 +9,8 @@ import pytest
 
 from muniment.db.profiles import StoredProfile
 from muniment.errors import Misconfigured
-from muniment.model.login import Credentials, Identity, LoginKind, LoginMethod, OwnLogin
+from muniment.model.login import Credentials, Identity, LoginKind, OwnLogin
 from muniment.model.profile import ProfileKind
-from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.mailboxes.access_token import token_file
 from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD, Logins, open_logins
@@ -51,7 +50,7 @@ def _shown(credentials: Credentials | None) -> list[tuple[str, str, str]]:
     ],
 )
 def test_a_privileged_login_names_the_mailbox(box: SecretBox, method: str, expected: tuple[str, str, str]) -> None:
-    logins = _logins(box, login=LoginMethod.parse(method))
+    logins = _logins(box, method=method)
 
     assert _shown(logins.of_mailbox(ANNA, "anna", None)) == [expected]
 
@@ -68,7 +67,7 @@ def test_the_name_of_a_mailbox(box: SecretBox, identity: Identity, name: str) ->
 
 def test_all_ways_of_a_kind_of_server(box: SecretBox) -> None:
     """Without a method in the profile, those of the server's kind follow each other."""
-    logins = _logins(box, login=None, server_kind=ServerKind.parse("dovecot"))
+    logins = _logins(box, method="", server_kind="dovecot")
 
     assert _shown(logins.of_mailbox(ANNA, "anna", None)) == [
         ("plain-authzid", "archiver", ANNA),
@@ -79,7 +78,7 @@ def test_all_ways_of_a_kind_of_server(box: SecretBox) -> None:
 def test_a_mailbox_with_a_login_of_its_own(box: SecretBox) -> None:
     """It is sent by LOGIN, or by SASL; the profile needs no password."""
     own = OwnLogin("anna-login", box.seal(_PASSWORD, purpose=MAILBOX_PASSWORD))
-    logins = _logins(box, password=None, kind=ProfileKind.CSV, login=None)
+    logins = _logins(box, password=None, kind=ProfileKind.CSV, method="")
 
     assert _shown(logins.of_mailbox(ANNA, "anna", own)) == [
         ("login", "anna-login", ""),
@@ -103,7 +102,7 @@ def test_without_a_password(box: SecretBox) -> None:
 def test_the_privileged_users_own_mailbox(box: SecretBox) -> None:
     """The login that a server confuses with another one: by SASL first if the profile logs in so."""
     by_sasl = _logins(box).of_master()
-    by_name = _logins(box, login=LoginMethod.parse("template:{user}*{master}")).of_master()
+    by_name = _logins(box, method="template:{user}*{master}").of_master()
 
     assert _shown(by_sasl) == [("plain-authzid", "archiver", ""), ("login", "archiver", "")]
     assert _shown(by_name) == [("login", "archiver", ""), ("plain-authzid", "archiver", "")]
@@ -113,7 +112,7 @@ def test_the_privileged_users_own_mailbox(box: SecretBox) -> None:
     "changes",
     [
         {"no_master_mailbox": True},
-        {"kind": ProfileKind.SINGLE, "login": LoginMethod(LoginKind.LOGIN)},
+        {"kind": ProfileKind.SINGLE, "method": LoginKind.LOGIN.value},
     ],
 )
 def test_nobody_ends_in_a_mailbox_that_is_not_there(box: SecretBox, changes: dict[str, Any]) -> None:
@@ -125,7 +124,7 @@ async def test_an_access_token_is_read_when_logins_are_opened(box: SecretBox, tm
     file = tmp_path / "token"
     file.write_text("today's token\n")
     stored = StoredProfile(
-        profile(kind=ProfileKind.SINGLE, login=LoginMethod(LoginKind.XOAUTH2)),
+        profile(kind=ProfileKind.SINGLE, method=LoginKind.XOAUTH2.value),
         box.seal(token_file(file), purpose=PROFILE_PASSWORD),
     )
     logins = await open_logins(stored, box)

@@ -8,7 +8,6 @@ from muniment.errors import CommandRefused
 from muniment.mailserver.memory import MemoryMailServer
 from muniment.mailserver.memory_mailbox import MemoryFolder, MemoryMail
 from muniment.model.mail_filter import MailFilter, ReadState
-from muniment.model.server_kind import ServerKind
 from muniment.services.mailboxes.filter_new_messages import filter_new_messages
 from tests.support.memory_mail import message
 from tests.unit.services.conftest import OpenInbox, profile
@@ -27,7 +26,7 @@ async def _kept(open_inbox: OpenInbox, rule: MailFilter, kind: str = "generic") 
     session = await open_inbox()
     todo = await session.search_uids()
     before = session.commands
-    with_rule = profile(filter=rule, server_kind=ServerKind.parse(kind))
+    with_rule = profile(filter=rule, server_kind=kind)
     return await filter_new_messages(session, with_rule, _NOW, todo), session.commands - before
 
 
