@@ -18,14 +18,20 @@ def in_leaping_time(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Its servers must be coroutines of the same loop, and it must wait for no thread.
     """
-    with asyncio.Runner(loop_factory=_LeapingLoop) as runner:
-        return runner.run(coroutine)
+    loop = _LeapingLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            return runner.run(coroutine)
+        finally:
+            # Python 3.12 and later give the threads of the loop 300 seconds to end: they need real ones.
+            loop.selector.is_leaping = False
 
 
 class _LeapingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._ahead = 0.0
-        super().__init__(_Selector(self._leap))
+        self.selector = _Selector(self._leap)
+        super().__init__(self.selector)
 
     def time(self) -> float:
         """Return the time, with all leaps."""
@@ -39,10 +45,11 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, leap: Callable[[float], None]) -> None:
         super().__init__()
         self._leap = leap
+        self.is_leaping = True
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; leap over the time in which nothing would be."""
-        if timeout is None or timeout <= _QUIET_SECONDS:
+        if timeout is None or timeout <= _QUIET_SECONDS or not self.is_leaping:
             return super().select(timeout)
         ready = super().select(_QUIET_SECONDS)
         if not ready:

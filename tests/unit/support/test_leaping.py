@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from tests.support.leaping import in_leaping_time
 from tests.support.raw_server import raw_server
@@ -31,3 +32,17 @@ def test_what_is_sent_comes_before_a_time_out() -> None:
 
     assert line == b"late\n"
     assert 3000 <= seconds < 3600
+
+
+def test_threads_end_in_real_time() -> None:
+    """A thread that is still busy at the end is waited for, and no leap makes the loop give it up."""
+    released = threading.Event()
+    threading.Timer(0.2, released.set).start()
+
+    async def leave_behind() -> None:
+        asyncio.get_running_loop().run_in_executor(None, released.wait)
+        await asyncio.sleep(0)
+
+    in_leaping_time(leave_behind())
+
+    assert released.is_set()
