@@ -11,6 +11,7 @@ import pytest
 
 from muniment.errors import LoginRefused, ServerBusy
 from muniment.services.mailboxes.run_concurrently import retry_while_busy, run_concurrently
+from tests.support.eventually import eventually
 
 
 class _Lookups:
@@ -56,14 +57,20 @@ async def test_results_come_as_they_complete() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
 async def test_no_more_at_once_than_allowed(at_once: int) -> None:
-    """All complete, and never more than `at_once` run."""
+    """Exactly `at_once` run while none ends, and all complete in the end."""
     lookups = _Lookups(5)
+
+    async def collect() -> list[int]:
+        return [result async for result in run_concurrently(lookups.all(), at_once)]
+
+    collecting = asyncio.create_task(collect())
+    await eventually(lambda: lookups.running, "lookups run")
+    assert len(lookups.running) == at_once
     for event in lookups.go:
         event.set()
-    found = [result async for result in run_concurrently(lookups.all(), at_once)]
 
-    assert sorted(found) == [0, 1, 2, 3, 4]
-    assert lookups.most <= at_once
+    assert sorted(await collecting) == [0, 1, 2, 3, 4]
+    assert lookups.most == at_once
 
 
 async def test_leaving_early_cancels_the_rest() -> None:
