@@ -1,1 +1,1 @@
-"""What `muniment demo`, the tests and the benchmark show Muniment with: a private mail server and invented mail."""
+"""A private mail server and generated mail, for `muniment demo`, the tests and the benchmark."""

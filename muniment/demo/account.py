@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Account:
-    """A user of this machine, with the ids that files get."""
+    """A user of this machine, with the ids that own its files."""
 
     name: str
     uid: int
@@ -20,7 +20,7 @@ class Account:
 
     @classmethod
     def for_mail(cls) -> Account:
-        """Return who owns the mail: this user, or `nobody` when this user is root (mail servers refuse uid 0)."""
+        """Return the owner of the mail: this user, or `nobody` if this user is root (mail servers refuse uid 0)."""
         uid = os.geteuid()
         entry = pwd.getpwnam("nobody") if uid == 0 else pwd.getpwuid(uid)
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
@@ -31,13 +31,13 @@ class Account:
         return grp.getgrgid(self.gid).gr_name
 
     def own(self, path: Path) -> Path:
-        """Give `path` to this account and return it."""
+        """Make this account the owner of `path` and return it."""
         if os.geteuid() == 0:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
         return path
 
     def can_enter(self, folder: Path) -> bool:
-        """Tell whether this account may pass through `folder` and all folders above it."""
+        """Return whether this account may enter `folder` and all folders above it."""
         return all(self._may_pass(path.stat()) for path in [folder.resolve(), *folder.resolve().parents])
 
     def _may_pass(self, status: os.stat_result) -> bool:

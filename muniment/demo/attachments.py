@@ -1,4 +1,4 @@
-"""Small files of usual kinds, made from nothing, to be attached to generated mail."""
+"""Generates small files of common kinds to attach to generated mail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def generate_attachment(rng: Random, size: int) -> Attachment:
 
 
 def _text(rng: Random, size: int) -> bytes:
-    # Joined often enough to be long, drawn seldom enough to be quick.
+    # One random page, repeated: drawing every sentence would be slow.
     page = "\n".join(rng.choices(texts.SENTENCES, k=20)) + "\n"
     return (page * (size // len(page) + 1)).encode()[:size]
 
@@ -48,7 +48,7 @@ def _picture(rng: Random, size: int) -> bytes:
 
 
 def _document(rng: Random, size: int) -> bytes:
-    """Return a PDF of one page with text, padded with a stream that looks like a picture."""
+    """Return a PDF of one page with text, padded with a stream of random bytes."""
     line = rng.choice(texts.SENTENCES[:4]).encode("ascii")
     page = b"BT /F1 12 Tf 72 720 Td (" + line + b") Tj ET"
     objects = [

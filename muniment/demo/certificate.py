@@ -17,7 +17,7 @@ _VALID = timedelta(days=30)
 def write_certificate(certificate: Path, key: Path) -> None:
     """Write a certificate for `localhost` and 127.0.0.1, valid for 30 days, and its key (mode 0600), as PEM.
 
-    Clients that trust `certificate` accept the server; all others must refuse it.
+    Clients that trust `certificate` accept the server; all others must reject it.
     """
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

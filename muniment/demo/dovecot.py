@@ -1,7 +1,7 @@
-"""A private Dovecot: real IMAP for the demo, the tests and the benchmark, without touching the machine's own.
+"""A private Dovecot: real IMAP for the demo, the tests and the benchmark, independent of the machine's own Dovecot.
 
-Runs as root or as an ordinary user, on free ports of 127.0.0.1, with a master user and with
-unlimited connections; nothing is synced to disk, so never keep mail in it that matters.
+It runs as root or as an ordinary user, on free ports of 127.0.0.1, with a master user and unlimited connections. Nothing
+is synced to disk, so do not store mail in it that matters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from muniment.demo.server import ServerProcess
 from muniment.errors import Misconfigured
 
 _INSTALL = "On Debian or Ubuntu: apt-get install dovecot-imapd"
-_SUPPORTED = "2.3."  # 2.4 reads another configuration language
+_SUPPORTED = "2.3."  # 2.4 has a different configuration syntax
 
 _CONFIGURATION = """\
 base_dir = {run}
@@ -94,7 +94,7 @@ service imap {{
   process_limit = 4000
   service_count = 100
 }}
-# No growing penalty after failed logins: it stalls tests for seconds.
+# Disable the growing penalty after failed logins, which delays tests by seconds.
 service anvil {{
   unix_listener anvil-auth-penalty {{
     mode = 0
@@ -102,14 +102,14 @@ service anvil {{
 }}
 """
 
-# The process that reads the password files; they are root's.
+# The auth process reads the password files, which belong to root.
 _AS_ROOT = """\
 service auth {
   user = root
 }
 """
 
-# Dovecot changes user and root directory for its login and helper processes; only root can.
+# By default, Dovecot changes user and root directory for its login and helper processes, which only root can do.
 _AS_ORDINARY_USER = """\
 default_internal_user = {account.name}
 default_internal_group = {account.group}
@@ -124,10 +124,10 @@ service anvil {{
 
 
 class Dovecot:
-    """A Dovecot of our own, running between `start()` and `stop()`, or within `with`.
+    """A private Dovecot that runs between `start()` and `stop()`, or within a `with` block.
 
-    Users are `{address: password}`. A master user opens every mailbox: SASL PLAIN with the address
-    as authorization identity, or LOGIN as `address*master`. Folder paths are tuples of names.
+    Users are `{address: password}`. A master user can open every mailbox: by SASL PLAIN with the address as
+    authorization identity, or by LOGIN as `address*master`. Folder paths are tuples of names.
     """
 
     host = "127.0.0.1"
@@ -141,10 +141,10 @@ class Dovecot:
         separator: str = "/",
         settings: str = "",
     ) -> None:
-        """Prepare a server whose files are in `folder` (None: a temporary one, removed by `stop()`).
+        """Prepare a server with its files in `folder` (None: a temporary folder, removed by `stop()`).
 
-        `separator` is the hierarchy delimiter that clients see, `settings` more lines of dovecot.conf.
-        Misconfigured when Dovecot is missing or could not reach the folder.
+        `separator` is the hierarchy delimiter, `settings` are additional lines of dovecot.conf. Raises Misconfigured if
+        Dovecot is missing or cannot enter the folder.
         """
         self._binary = find_dovecot()
         self._account = Account.for_mail()
@@ -153,7 +153,7 @@ class Dovecot:
         self._is_temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="muniment-dovecot-"))).resolve()
         self._prepare_folder()
-        # Socket paths may have 107 bytes at most, and the folder's path may be long.
+        # Paths of sockets are limited to 107 bytes, and the folder's path may be long.
         self._run = Path(tempfile.mkdtemp(prefix="muniment-"))
         self._run.chmod(0o755)
         for kind, passwords in (("users", users), ("masters", masters)):
@@ -178,11 +178,11 @@ class Dovecot:
 
     @property
     def pid(self) -> int | None:
-        """The process id of Dovecot's master process, None when it does not run."""
+        """The process id of Dovecot's master process, or None if it is not running."""
         return self._process.pid
 
     def start(self) -> Self:
-        """Start the server; returns when it greets. The ports stay the same for the life of this object."""
+        """Start the server and wait for its greeting. The ports stay the same for the lifetime of this object."""
         self.port = self.port or free_port()
         self.tls_port = self.tls_port or free_port()
         self._run.mkdir(exist_ok=True)
@@ -193,7 +193,7 @@ class Dovecot:
         return self
 
     def stop(self) -> None:
-        """Stop the server and remove temporary folders; harmless when repeated."""
+        """Stop the server and remove temporary folders; idempotent."""
         self._process.stop()
         shutil.rmtree(self._run, ignore_errors=True)
         if self._is_temporary:
@@ -205,7 +205,7 @@ class Dovecot:
         self._process.start(self.port)
 
     def kill(self) -> None:
-        """End the server as a crash would; `restart()` brings it back."""
+        """Kill the server, like a crash; `restart()` starts it again."""
         self._process.kill()
 
     def __enter__(self) -> Self:
@@ -219,11 +219,11 @@ class Dovecot:
         self.stop()
 
     def add_user(self, address: str, password: str) -> None:
-        """Add a user; takes effect at once (the change of a password only within two seconds)."""
+        """Add a user, effective immediately (a changed password: within two seconds)."""
         self._write_password("users", address, password)
 
     def add_master(self, name: str, password: str) -> None:
-        """Add a master user, who may open every mailbox."""
+        """Add a master user, which can open every mailbox."""
         self._write_password("masters", name, password)
 
     def maildir(self, address: str) -> Maildir:
@@ -231,15 +231,15 @@ class Dovecot:
         return Maildir(self.folder / "mail" / address, self._account)
 
     def load(self, address: str, folders: Mapping[tuple[str, ...], Iterable[Mail]]) -> None:
-        """Add folders with messages to a mailbox; `served_bytes(raw)` is what clients then get."""
+        """Add folders with messages to a mailbox; clients receive `served_bytes(raw)`."""
         maildir = self.maildir(address)
         for path, messages in folders.items():
             maildir.add(path, messages)
 
     def renumber(self, address: str, path: tuple[str, ...]) -> None:
-        """Make a folder forget its UIDs: it comes back with another UIDVALIDITY (RFC 9051 §2.3.1.1).
+        """Give a folder new UIDs and a new UIDVALIDITY (RFC 9051 §2.3.1.1), higher than the last one.
 
-        Nobody may have the folder open meanwhile; Dovecot counts UIDVALIDITY up from its last value.
+        No client may have the folder open meanwhile.
         """
         directory = self.maildir(address).folder(path)
         for file in directory.glob("dovecot[.-]*"):
@@ -252,16 +252,16 @@ class Dovecot:
             self.folder.chmod(0o755)
         if not self._account.can_enter(self.folder):
             raise Misconfigured(
-                f"Dovecot, which runs as {self._account.name}, may not enter {self.folder}",
-                hint="Choose a folder outside of private ones such as /root, or make the way to it passable.",
+                f"Dovecot runs as {self._account.name} and cannot enter {self.folder}",
+                hint="Choose a folder outside private folders such as /root, or allow access to all of its parent folders.",
             )
         mail = self.folder / "mail"
         mail.mkdir(exist_ok=True)
         self._account.own(mail)
 
     def _write_password(self, kind: str, name: str, password: str) -> None:
-        # A file for each user: Dovecot looks at a file that it has read already only once a second.
-        # The password in base64, so that it may hold a colon.
+        # One file per user, because Dovecot checks a known file for changes only once a second.
+        # The password is in base64, so that it may contain a colon.
         file = self.folder / kind / name
         file.parent.mkdir(exist_ok=True)
         encoded = base64.b64encode(password.encode()).decode()
@@ -287,14 +287,14 @@ class Dovecot:
 
 
 def find_dovecot() -> str:
-    """Return the path of Dovecot's program; Misconfigured says what to install."""
+    """Return the path of the Dovecot executable; Misconfigured, with what to install, if there is none."""
     binary = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
     if binary is None:
         raise Misconfigured("Dovecot is not installed", hint=_INSTALL)
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
     if not version.startswith(_SUPPORTED):
         raise Misconfigured(
-            f"Dovecot {version.strip()} is installed; this needs Dovecot 2.3, whose configuration is another one",
-            hint="Debian 12 has Dovecot 2.3. Everything but the demo and its tests runs without Dovecot.",
+            f"Dovecot {version.strip()} is installed, but the demo needs Dovecot 2.3 (the configuration syntax differs)",
+            hint="Debian 12 has Dovecot 2.3. Only the demo and the tests need Dovecot.",
         )
     return binary

@@ -1,7 +1,7 @@
-"""Invented, realistic mailboxes: threads, newsletters, attachments, many charsets, broken mail, odd folder names.
+"""Generates realistic mailboxes: threads, newsletters, attachments, many charsets, broken mail, odd folder names.
 
-The same seed gives the same bytes on the same Python. Messages are written by hand, because much of
-what real mail is made of Python's e-mail package refuses to write.
+The same seed produces the same bytes with the same Python version. Messages are assembled as text, because Python's
+e-mail package refuses to write much of what occurs in real mail.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from muniment.demo.attachments import Attachment, generate_attachment
 _FIRST_DAY = datetime(2016, 1, 4, 8, tzinfo=UTC)
 _SPAN_SECONDS = 9 * 365 * 86_400
 _ZONES = (-8, -5, 0, 0, 1, 1, 1, 2, 2, 5.5, 9)
-_ANNOUNCEMENT_COUNT = 60  # messages that whole companies have in common
+_ANNOUNCEMENT_COUNT = 60  # messages that are the same in many mailboxes
 _REMEMBERED_THREADS = 30
 _OUTGOING = {"Sent", "Drafts"}
 
 
 @dataclass(frozen=True)
 class GeneratedMessage:
-    """A message for a folder: its bytes, IMAP flags and keywords, INTERNALDATE (whole seconds)."""
+    """A message to store: its bytes, IMAP flags and keywords, and INTERNALDATE (in whole seconds)."""
 
     raw: bytes
     flags: tuple[str, ...]
@@ -50,7 +50,7 @@ class _Thread:
 
 
 def generate_addresses(count: int, domain: str = "example.com") -> list[str]:
-    """Return `count` different mailbox addresses, the same ones every time."""
+    """Return `count` distinct mailbox addresses, the same on every call."""
     rng = Random("addresses")
     addresses: dict[str, None] = {}
     while len(addresses) < count:
@@ -70,10 +70,10 @@ def generate_mailbox(
     attachments: float = 0.15,
     attachment_bytes: int = 40_000,
 ) -> dict[tuple[str, ...], list[GeneratedMessage]]:
-    """Return a mailbox of exactly `messages` messages by folder path, one folder always empty.
+    """Return a mailbox with exactly `messages` messages, by folder path; one folder is always empty.
 
-    `attachments` is the share of messages with a file, `attachment_bytes` the mean size of a file.
-    Mailboxes of different seeds have some messages in common, byte for byte (circulars).
+    `attachments` is the share of messages with a file, `attachment_bytes` the mean size of a file. Mailboxes with
+    different seeds have some identical messages (circulars).
     """
     rng = Random(f"mailbox {seed}")
     name = owner.partition("@")[0].replace(".", " ").title()
@@ -84,12 +84,12 @@ def generate_mailbox(
     weights = [12, 6, 1, 2, 6, 6] + [2] * (len(paths) - len(texts.USUAL_FOLDERS))
     earlier: list[GeneratedMessage] = []
     for number in range(messages):
-        # One for each folder first, so that small mailboxes have all of them, too.
+        # Start with one message per folder, so that small mailboxes contain all folders.
         path = paths[number] if number < len(paths) else rng.choices(paths, weights)[0]
         if path[0] in _OUTGOING:
             message = author.send(number / messages)
         elif earlier and rng.random() < 0.03:
-            message = rng.choice(earlier)  # filed twice
+            message = rng.choice(earlier)  # the same message in two folders
         else:
             message = author.receive(number / messages)
             earlier.append(message)
@@ -108,12 +108,12 @@ class _Author:
     threads: list[_Thread] = field(default_factory=list)
 
     def send(self, progress: float) -> GeneratedMessage:
-        """Return a letter of the owner's from about `progress` (0 to 1) of the mailbox's life."""
+        """Return a message from the owner, dated at about `progress` (0 to 1) of the mailbox's lifetime."""
         date = self._date(progress)
         return GeneratedMessage(self._letter(date, self.owner, self._stranger()), ("\\Seen",), date)
 
     def receive(self, progress: float) -> GeneratedMessage:
-        """Return some message to the owner from about `progress` of the mailbox's life."""
+        """Return a message to the owner, dated at about `progress` (0 to 1) of the mailbox's lifetime."""
         rng = self.rng
         flags = self._flags()
         if rng.random() < 0.06:
@@ -123,7 +123,7 @@ class _Author:
         return GeneratedMessage(make(date), flags, date + timedelta(seconds=rng.randrange(1, 90)))
 
     def _date(self, progress: float) -> datetime:
-        # Mail is mostly filed in order, and sometimes moved in with an old date.
+        # Most mail arrives in order of date; some is moved in later with an old date.
         share = progress if self.rng.random() < 0.9 else self.rng.random()
         return _FIRST_DAY + timedelta(seconds=int(share * _SPAN_SECONDS) + self.rng.randrange(86_400))
 
@@ -135,7 +135,7 @@ class _Author:
         return self._letter(date, self._stranger(), self.owner)
 
     def _letter(self, date: datetime, sender: _Person, recipient: _Person) -> bytes:
-        """Write a plain letter, often an answer that quotes, often with HTML, sometimes with files."""
+        """Write a personal message: often a reply with a quotation, often with HTML, sometimes with attachments."""
         rng = self.rng
         message_id = _message_id(rng)
         answered = rng.choice(self.threads) if self.threads and rng.random() < 0.5 else None
@@ -165,7 +165,7 @@ class _Author:
         return _assemble(rng, headers, "\n\n".join(lines) + "\n", html, [])
 
     def _foreign(self, date: datetime) -> bytes:
-        """Write in one of many charsets, with the subject encoded, folded or as bare 8-bit text."""
+        """Write a message in one of many charsets, with the subject as encoded words or as raw 8-bit text."""
         rng = self.rng
         charset, subject, text = rng.choice(texts.FOREIGN)
         head = _lines(_headers(rng, date, _message_id(rng), self._stranger(), self.owner, ""))
@@ -178,7 +178,7 @@ class _Author:
         return head + f"{kind}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode() + _transfer(content, encoding)
 
     def _broken(self, date: datetime) -> bytes:
-        """Write what standards forbid and servers deliver all the same."""
+        """Write a message that violates the standards but that servers deliver nevertheless."""
         rng = self.rng
         good = _headers(rng, date, _message_id(rng), self._stranger(), self.owner, "Broken on purpose")
         rest = [line for line in good if not line.startswith("Date:")]
@@ -203,7 +203,7 @@ class _Author:
         return _person(self.rng, texts.DOMAINS)
 
     def _file(self) -> Attachment:
-        # Exponential: many small files, few large ones, at most twenty times the mean.
+        # Exponential distribution: many small files, few large ones, at most twenty times the mean.
         size = min(self.rng.expovariate(1 / self.attachment_bytes), 20.0 * self.attachment_bytes)
         return generate_attachment(self.rng, int(size) + 200)
 
@@ -212,7 +212,7 @@ class _Author:
 
 
 def _announcement(number: int, flags: tuple[str, ...]) -> GeneratedMessage:
-    """Return a circular: the same bytes for everybody who got it."""
+    """Return a circular, with the same bytes for every recipient."""
     rng = Random(f"announcement {number}")
     date = _FIRST_DAY + timedelta(seconds=rng.randrange(_SPAN_SECONDS))
     sender = _Person("Internal News", "news@example.com")
@@ -253,7 +253,7 @@ def _headers(
 
 
 def _encoded_word(text: str, charset: str = "utf-8", encoding: str = "B") -> str:
-    """Return `text` as RFC 2047 encoded words of at most 75 characters, folded; plain ASCII as it is."""
+    """Return `text` as folded RFC 2047 encoded words of at most 75 characters; plain ASCII unchanged."""
     if text.isascii():
         return text
     words = []

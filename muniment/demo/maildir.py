@@ -1,8 +1,8 @@
-"""Mail written straight into Maildir files: thousands of messages a second, without a server's help.
+"""Writes mail directly into Maildir files: thousands of messages per second, without a server.
 
-The layout is Dovecot's `maildir:…:LAYOUT=fs:UTF-8`: a folder is a directory with `cur`, `new` and
-`tmp`, named in UTF-8 below its parent; INBOX is the top. So a folder name may hold everything that
-a file name may (dots, quotes, `&`, `%`, any script), but `cur`, `new` and `tmp` are taken.
+The layout is Dovecot's `maildir:…:LAYOUT=fs:UTF-8`: a folder is a directory with `cur`, `new` and `tmp`, with its UTF-8
+name below its parent; INBOX is the root. A folder name can therefore contain everything that a file name can (dots,
+quotes, `&`, `%`, any script), but the names `cur`, `new` and `tmp` are reserved.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Protocol
 
 from muniment.demo.account import Account
 
-# The letters of Maildir's info field, in the order that the specification demands.
+# The letters of Maildir's info field, in the order required by the specification.
 _FLAG_LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T"}
 _KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Mail(Protocol):
-    """A message to be put into a folder."""
+    """A message to store in a folder."""
 
     @property
     def raw(self) -> bytes:
-        """The message's bytes, as a file holds them."""
+        """The message's bytes, as stored in a file."""
         ...
 
     @property
@@ -44,9 +44,9 @@ class Mail(Protocol):
 
 
 def served_bytes(raw: bytes) -> bytes:
-    """Return what Dovecot sends for a message whose file holds `raw`.
+    """Return what Dovecot sends for a message whose file contains `raw`.
 
-    IMAP knows only CRLF and no NUL (RFC 9051 §4.3.1): a lone LF comes with a CR before it, NUL as 0x80.
+    IMAP allows only CRLF and no NUL (RFC 9051 §4.3.1): Dovecot sends a lone LF as CRLF, and NUL as 0x80.
     """
     return _LONE_LF.sub(b"\r\n", raw).replace(b"\0", b"\x80")
 
@@ -65,7 +65,7 @@ class Maildir:
         return self._root if path == ("INBOX",) else self._root.joinpath(*path)
 
     def create(self, path: tuple[str, ...]) -> Path:
-        """Create the folder unless it exists, and return its directory."""
+        """Create the folder if necessary, and return its directory."""
         directory = self.folder(path)
         for inner in ("tmp", "new", "cur"):
             self._make(directory / inner)
@@ -74,7 +74,7 @@ class Maildir:
     def add(self, path: tuple[str, ...], messages: Iterable[Mail]) -> None:
         """Add messages to a folder, in this order; safe while a server reads the folder.
 
-        A message arrives complete or not at all: written to `tmp`, moved to `cur`.
+        Each message is written to `tmp` and then moved to `cur`, so it appears complete or not at all.
         """
         directory = self.create(path)
         keywords = _Keywords(directory / "dovecot-keywords", self._account)
@@ -91,8 +91,8 @@ class Maildir:
         return "".join(sorted(set(letters)))
 
     def _unique_name(self, raw: bytes) -> str:
-        # Dovecot numbers messages in the order of the leading number, which must grow: time plus a counter.
-        # S and W (RFC822.SIZE) spare it reading every file to learn the sizes on disk and on the wire.
+        # Dovecot orders messages by the leading number, which must increase: time plus a counter.
+        # S and W (RFC822.SIZE) tell it the sizes on disk and on the wire, so it need not read every file.
         count = next(self._numbers)
         number = time.time_ns() // 1000 + count
         return f"{number}.P{os.getpid()}Q{count}.muniment,S={len(raw)},W={len(served_bytes(raw))}"
@@ -112,7 +112,7 @@ class Maildir:
 
 
 class _Keywords:
-    """The letters a folder's file names use for IMAP keywords (Dovecot's `dovecot-keywords`)."""
+    """The letters that a folder's file names use for IMAP keywords (Dovecot's `dovecot-keywords`)."""
 
     def __init__(self, file: Path, account: Account) -> None:
         self._file = file

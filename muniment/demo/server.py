@@ -1,4 +1,4 @@
-"""A private mail server: one process group in the foreground of ours, up when its port answers."""
+"""A private mail server: a process group in the foreground, which is up when its port answers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from muniment.errors import Misconfigured
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 5
-_DESCRIPTORS = 65_536  # the kernel's hard limit may be a billion, and servers loop over all of them
+_DESCRIPTORS = 65_536  # the hard limit may be a billion, and servers loop over all descriptors
 
 
 class ServerProcess:
-    """Starts and ends one server program with all its children."""
+    """Starts and stops one server program with all its child processes."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None when the server does not run."""
+        """The process id, or None if the server is not running."""
         return self._process.pid if self._process else None
 
     def start(
@@ -42,7 +42,7 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
         timeout: float = 30,
     ) -> None:
-        """Start the program, as `account` if given, and return when `port` greets; Misconfigured with its last words."""
+        """Start the program (as `account` if given) and wait until `port` greets; Misconfigured, with the log, if not."""
         if self._process:
             return
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -51,14 +51,14 @@ class ServerProcess:
         limited = ("/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *self._command)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                # It ends even when this process is killed. Another account might not be able to read the launcher.
+                # `dying_with_us` ends it even if this process is killed; another account may be unable to read it.
                 limited if account else dying_with_us(limited, None, signal.SIGTERM),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
                 env={**os.environ, **(environ or {})},
-                start_new_session=True,  # so that Ctrl-C reaches us alone and we end it in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops the server in order
                 user=account.uid if account and changes_user else None,
                 group=account.gid if account and changes_user else None,
                 extra_groups=[] if changes_user else None,
@@ -70,7 +70,7 @@ class ServerProcess:
             raise
 
     def stop(self, timeout: float = 10) -> None:
-        """Ask the server to end (SIGTERM), kill what is left after `timeout` seconds; harmless when repeated."""
+        """Stop the server with SIGTERM, and kill it after `timeout` seconds; idempotent."""
         if self._process:
             self._process.terminate()
             try:
@@ -80,11 +80,11 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End the whole process group at once (SIGKILL), as a crash would."""
+        """Kill the whole process group (SIGKILL), like a crash."""
         if self._process:
             group = self._process.pid
             deadline = time.monotonic() + _KILL_SECONDS
-            # Until the last child is gone: one that still listens would answer the next client.
+            # Wait for the last child: one that still listens would answer the next client.
             while _signal_group(group) and time.monotonic() < deadline:
                 self._process.poll()
                 time.sleep(_POLL_SECONDS)
@@ -97,7 +97,7 @@ class ServerProcess:
             if self._process.poll() is not None:
                 raise Misconfigured(f"{self.name} did not start", hint=self._last_words())
             if time.monotonic() > deadline:
-                raise Misconfigured(f"{self.name} does not answer on port {port}", hint=self._last_words())
+                raise Misconfigured(f"{self.name} does not respond on port {port}", hint=self._last_words())
             time.sleep(_POLL_SECONDS)
 
     def _last_words(self) -> str:

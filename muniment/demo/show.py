@@ -1,4 +1,4 @@
-"""`muniment demo`: the whole of Muniment in a minute, with the commands that a user would type."""
+"""`muniment demo`: all of Muniment in a minute, with the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ _FILES_SHOWN = 6
 
 
 def show(*, data: Path | None, keep: bool) -> None:
-    """Play the demo on standard output. `data`: where everything shall be and stay; `keep`: keep a temporary folder.
+    """Run the demo on standard output. `data`: folder for all data, which is kept; `keep`: keep the temporary folder.
 
-    Misconfigured when Dovecot is missing, Conflict when `data` is not empty, Permanent when a step fails.
+    Raises Misconfigured if Dovecot is missing, Conflict if `data` is not empty, Permanent if a step fails.
     """
     find_dovecot()  # before anything is started
     with _orderly_end(), data_folder(data, keep=keep) as folder:
         _play(folder)
         if keep or data:
             click.echo(
-                f"The archive stays in {folder} (the mail server is gone). Start it again with\n"
+                f"The archive is kept in {folder} (the mail server is gone). To start it again:\n"
                 f"    muniment up --data {folder}"
             )
 
 
 def _play(folder: Path) -> None:
     started = time.monotonic()
-    _scene("A mail server of our own, with invented mail")
+    _scene("A private mail server with generated mail")
     with Dovecot(masters={MASTER: MASTER_PASSWORD}) as server:
         mail = fill(server)
         _tell(
             f"Dovecot runs on 127.0.0.1 with {len(mail.hashes)} mailboxes, {mail.folders} folders and "
             f"{mail.messages:,} messages ({mail.bytes / 1e6:.0f} MB).",
-            f"`{MASTER}` is its master user: one password that opens every mailbox.",
+            f"`{MASTER}` is its master user: a login that can open every mailbox.",
         )
         props = folder / "demo"
         props.mkdir(mode=0o700)
         shell = Shell(props, folder, server.certificate)
         _scene("Muniment")
-        _tell("`muniment up` starts PostgreSQL, Valkey, the scheduler and two pools of workers.")
+        _tell("`muniment up` starts PostgreSQL, Valkey, the scheduler, an archive worker and an index worker.")
         _type(f"cd {props}")
         for name, value in shell.variables.items():
             _type(f"export {name}={value}")
@@ -73,36 +73,36 @@ def _archive(shell: Shell, server: Dovecot, mail: Mail, props: Path) -> None:
     password.write_text(f"{MASTER_PASSWORD}\n")
     mailboxes.write_text("# one address a line\n" + "".join(f"{address}\n" for address in (first, *others)))
 
-    _scene("Whose mail, and from where")
-    _tell("Each user owns an archive. Users that a list of mailboxes brings along are created by themselves.")
+    _scene("Users, and a profile that says what to archive")
+    _tell("Each user owns an archive. Users for the addresses in a list of mailboxes are created automatically.")
     shell.run("user", "add", first.partition(".")[0], "--email", first)
     options = ["--kind", "master", "--host", server.host, "--port", str(server.tls_port), "--access", "imap-ssl"]
     options += ["--server-kind", "dovecot", "--user", MASTER, "--password-file", password.name]
     options += ["--mailboxes", mailboxes.name, "--always-exclude", "none"]
     shell.run("profile", "add", _PROFILE, *options)
     shell.run("profile", "test", _PROFILE)
-    _tell("Drafts, junk, deleted mail and the outbox are usually left out; here they are not.")
+    _tell("By default, drafts, junk, deleted mail and the outbox are excluded. This profile includes them.")
     shell.run("profile", "folders", _PROFILE)
 
-    _scene("Archive everything: one job per mailbox, many at once")
+    _scene("Archive everything: one job per mailbox, many at the same time")
     run = _run(shell)
     _check(run["messages"]["archived"] == mail.messages, f"all {mail.messages:,} messages were archived")
     shell.run("run", "show", str(run["id"]))
 
-    _scene("Once more: what is known is not fetched again")
+    _scene("Archive again: known messages are not fetched again")
     run = _run(shell)
-    _check(run["messages"]["archived"] == 0, "nothing was archived twice")
+    _check(run["messages"]["archived"] == 0, "no message was archived twice")
 
 
 def _give_back(shell: Shell, mail: Mail, props: Path) -> None:
     _scene("Search")
     _wait_for_index(shell)
     user = list(mail.hashes)[1]
-    _tell("Who searches sees his own archive and no other.")
+    _tell("Users can search only their own archive.")
     shell.run("search", '"quarterly report"', "--user", user, "--limit", "3", "--snippets")
-    _check(shell.ask("search", "lieferungen", "--user", user)["total"] > 0, "other forms of words are found, too")
+    _check(shell.ask("search", "lieferungen", "--user", user)["total"] > 0, "other forms of a word are also found")
 
-    _scene("Export: the very bytes that the mail server sent")
+    _scene("Export: exactly the bytes that the mail server sent")
     exported = props / "export"
     address = list(mail.hashes)[1]
     shell.run("export", "--user", address, "--format", "eml", "--to", exported.name)
@@ -111,12 +111,15 @@ def _give_back(shell: Shell, mail: Mail, props: Path) -> None:
     for file in one_each[:: -(-len(one_each) // _FILES_SHOWN)]:
         click.echo(f"    {file.relative_to(exported)}")
     hashes = Counter(sha256(file.read_bytes()).hexdigest() for file in files)
-    _check(hashes == mail.hashes[address], f"the SHA-256 of all {len(files)} files equal those on the mail server")
+    _check(
+        hashes == mail.hashes[address],
+        f"the SHA-256 of all {len(files)} files are those of the messages on the mail server",
+    )
 
-    _scene("Verify: read everything again and compare its SHA-256")
+    _scene("Verify: read every message again and compare its SHA-256")
     shell.run("verify")
 
-    _scene("How it stands")
+    _scene("Status")
     shell.run("status")
 
 
@@ -127,23 +130,23 @@ def _run(shell: Shell) -> dict[str, Any]:
 
 
 def _wait_for_index(shell: Shell) -> None:
-    """Wait until the index workers caught up; Permanent when they do not."""
+    """Wait until the index workers have caught up; Permanent if they do not."""
     deadline = time.monotonic() + _INDEX_SECONDS
     while shell.ask("status")["index"]["coverage"] < 1:
         if time.monotonic() > deadline:
-            raise Permanent("the index workers do not catch up", hint="Look at the log folder of the data folder.")
+            raise Permanent("the index workers do not catch up", hint="See the logs in the data folder.")
         time.sleep(_POLL_SECONDS)
 
 
 def _what_next(seconds: float) -> None:
-    _scene(f"That was the demo ({seconds:.0f} s)")
-    _tell("With a mail server of your own, in two terminals:")
+    _scene(f"End of the demo ({seconds:.0f} s)")
+    _tell("To archive your own mail server, run these commands in two terminals:")
     for line in (
         "muniment up",
         "muniment profile add NAME --kind master --host mail.example.com --user MASTER --mailboxes FILE",
         "muniment profile test NAME",
         "muniment profile run NAME --wait",
-        "muniment flower            # the workers and their tasks as a web page",
+        "muniment flower            # web page with the workers and their tasks",
         "muniment profile add --help",
     ):
         click.echo(f"    {line}")
@@ -166,13 +169,13 @@ def _type(line: str) -> None:
 
 def _check(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not holds:
-        raise Permanent(f"the demo's own check failed: {claim}", hint="This is a fault in Muniment; please report it.")
+        raise Permanent(f"a check of the demo failed: {claim}", hint="This is a bug in Muniment; please report it.")
     click.echo(click.style("✓ ", fg="green") + claim)
 
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does: with everything stopped and removed."""
+    """Let SIGTERM and SIGHUP end the demo like Ctrl-C: stop all processes and remove all files."""
 
     def end(number: int, _: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What the demo plays on: a mail server full of invented mail, and a Muniment of its own, both gone afterwards."""
+"""The environment of the demo: a mail server with generated mail and a separate Muniment, both removed afterwards."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Mail:
-    """What the mail server serves: per mailbox, the SHA-256 of every message and how often it is filed."""
+    """The contents of the mail server: for each mailbox, the SHA-256 of every message and its number of copies."""
 
     hashes: Mapping[str, Counter[str]]
     folders: int
@@ -50,12 +50,12 @@ class Mail:
 
     @property
     def messages(self) -> int:
-        """How many messages are filed."""
+        """The number of messages, counting copies."""
         return sum(counter.total() for counter in self.hashes.values())
 
 
 def fill(server: Dovecot) -> Mail:
-    """Load the server with realistic mailboxes, and return what they hold."""
+    """Fill the server with realistic mailboxes and return their contents."""
     hashes: dict[str, Counter[str]] = {}
     folders = size = 0
     for seed, address in enumerate(generate_addresses(_MAILBOXES)):
@@ -71,13 +71,13 @@ def fill(server: Dovecot) -> Mail:
 
 @contextmanager
 def data_folder(data: Path | None, *, keep: bool) -> Iterator[Path]:
-    """Give a data folder of the demo's own: `data`, which stays, or a temporary one, removed unless `keep`.
+    """Yield the demo's data folder: `data`, which is kept, or a temporary one, which is removed unless `keep`.
 
-    Conflict when `data` holds something: the demo never plays on an archive.
+    Raises Conflict if `data` is not empty: the demo never runs on an existing archive.
     """
     if data is not None:
         if data.exists() and any(data.iterdir()):
-            raise Conflict(f"{data} is not empty", hint="Give the demo a new folder, or none.")
+            raise Conflict(f"{data} is not empty", hint="Specify a new or empty folder, or omit --data.")
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -93,24 +93,24 @@ def data_folder(data: Path | None, *, keep: bool) -> Iterator[Path]:
 
 
 class Shell:
-    """Types `muniment` commands in `folder` as a user would, and shows what a user would see."""
+    """Runs `muniment` commands in `folder` and shows them with their output, as a user would see them."""
 
     def __init__(self, folder: Path, data: Path, certificate: Path) -> None:
         self.folder = folder
         self.variables = {"MUNIMENT_DATA": str(data), "SSL_CERT_FILE": str(certificate)}
-        # No setting of the user's own may lead the demo to the user's own archive.
+        # The user's settings must not point the demo to the user's own archive.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self.environ = {**inherited, **self.variables}
 
     def run(self, *arguments: str) -> None:
-        """Show a command and its output; Permanent when it fails."""
+        """Run a command and show it with its output; Permanent if it fails."""
         self._show(arguments)
         with self._start(arguments, None) as process:
             pass
         self._check(arguments, process.returncode)
 
     def run_and_read(self, *arguments: str) -> str:
-        """Do as `run`, and return what the command printed on standard output."""
+        """Like `run`; also return what the command printed on standard output."""
         self._show(arguments)
         lines: list[str] = []
         with self._start(arguments, subprocess.PIPE) as process:
@@ -121,7 +121,7 @@ class Shell:
         return "".join(lines)
 
     def ask(self, *arguments: str) -> Any:
-        """Run a command with `--json` unseen, and return what it answers; Permanent when it fails."""
+        """Run a command with `--json` without showing it, and return the result; Permanent if it fails."""
         with self._start((*arguments, "--json"), subprocess.PIPE) as process:
             output, _ = process.communicate()
         self._check(arguments, process.returncode)
@@ -137,7 +137,7 @@ class Shell:
             env=self.environ,
             cwd=self.folder,
             stdout=output,
-            # Into a file or pipe the whole show goes in order; on a terminal both are the terminal.
+            # In a file or pipe, keep all output in order; on a terminal, both streams are the terminal anyway.
             stderr=None if sys.stdout.isatty() else sys.stdout,
             text=True,
         )
@@ -149,8 +149,8 @@ class Shell:
 
 @contextmanager
 def running_muniment(shell: Shell, log: Path) -> Iterator[None]:
-    """Run `muniment up` in the background from `ready` to its orderly end; its output goes to `log`."""
-    # It stops in order even when this process is killed.
+    """Run `muniment up` in the background, with its output in `log`; yield when it is ready, and stop it afterwards."""
+    # `command` makes it shut down cleanly even if this process is killed.
     argv = command((sys.executable, "-m", "muniment.cli", "up"), None, signal.SIGTERM)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -159,7 +159,7 @@ def running_muniment(shell: Shell, log: Path) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends everything in order
+            start_new_session=True,  # Ctrl-C reaches only the demo, which then stops everything in order
         )
     try:
         _wait_until_ready(process, log)
@@ -178,5 +178,5 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     while "ready" not in (lines := log.read_text(errors="replace").splitlines()):
         if process.poll() is not None or time.monotonic() > deadline:
             said = "\n".join(lines[-10:])
-            raise Permanent(f"`muniment up` did not get ready\n{said}", hint="Try `muniment up` alone.")
+            raise Permanent(f"`muniment up` did not become ready\n{said}", hint="Run `muniment up` on its own.")
         time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The words that generated mail is made of; people, firms and events are invented."""
+"""The words that generated mail consists of; people, firms and events are fictitious."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ANNOUNCEMENTS = (
 )
 FILE_NAMES = ("report", "Rechnung", "minutes", "Übersicht", "plan v2 (final)", "scan0001", "Aufmaß", "签字页")
 
-# Charset, subject and text; each text can be written in its charset.
+# Charset, subject and text; each text can be encoded in its charset.
 FOREIGN = (
     ("iso-8859-1", "Überweisung bestätigt", "Die Überweisung über 1.200,50 ist heute eingegangen. Schöne Grüße"),
     ("iso-8859-15", "Prix en €", "Le prix est de 1 200 €, œuvre comprise. À bientôt"),
@@ -95,7 +95,7 @@ FOREIGN = (
     ("utf-8", "Grüße 👋 aus 東京", "Alles gut hier: παντα ρει, всё течёт, 万物流転. 🎉"),
 )
 
-# Every mailbox has the first ones; the odd ones are what real people and migrations leave behind.
+# Every mailbox has the usual folders; the odd ones are typical of what users and migrations leave behind.
 USUAL_FOLDERS = (("INBOX",), ("Sent",), ("Drafts",), ("Trash",), ("Archive", "2023"), ("Archive", "2024"))
 ODD_FOLDERS = (
     ("Kunden", "Müller & Söhne"),
