@@ -1,1 +1,1 @@
-"""The only package that imports asyncpg: a pool, migrations, and one typed module per file of SQL."""
+"""Access to PostgreSQL: a connection pool, migrations, and one typed module per SQL file. Only here, asyncpg is used."""

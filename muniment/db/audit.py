@@ -1,4 +1,4 @@
-"""The audit log: who changed what, with the state before and after; no secrets."""
+"""The audit log: who changed what, with the state before and after, without secrets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ async def add(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
 ) -> None:
-    """Write a change down, in the transaction that makes it."""
+    """Record a change, in the transaction that makes it."""
     await session.execute(_SQL["add"], who, action, subject, before, after)
 
 
 async def latest(session: Session, subject: str | None, limit: int) -> list[AuditEntry]:
-    """Return the latest changes of all subjects, or of one, newest first."""
+    """Return the latest changes of one subject or (None) of all, newest first."""
     return await session.rows(AuditEntry, _SQL["latest"], subject, limit)

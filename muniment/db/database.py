@@ -15,16 +15,16 @@ from muniment.secrecy import Secret, check_url
 
 Row = TypeVar("Row")
 
-#: asyncpg's errors and ours; the most specific wins (longest method resolution order).
+#: Maps asyncpg's errors to Muniment's; the most specific class wins (longest method resolution order).
 ERRORS: dict[type[BaseException], type[MunimentError]] = {
     asyncpg.UniqueViolationError: Conflict,
     asyncpg.ForeignKeyViolationError: Conflict,
     asyncpg.ExclusionViolationError: Conflict,
     asyncpg.RestrictViolationError: Conflict,
     asyncpg.ObjectNotInPrerequisiteStateError: Conflict,  # in use
-    asyncpg.IntegrityConstraintViolationError: Unstorable,  # a CHECK or NOT NULL says no
+    asyncpg.IntegrityConstraintViolationError: Unstorable,  # violates CHECK or NOT NULL
     asyncpg.DataError: Unstorable,
-    UnicodeEncodeError: Unstorable,  # a lone surrogate, that asyncpg cannot send
+    UnicodeEncodeError: Unstorable,  # a lone surrogate, which asyncpg cannot send
     asyncpg.UntranslatableCharacterError: Unstorable,
     asyncpg.ProgramLimitExceededError: Unstorable,
     asyncpg.PostgresConnectionError: DatabaseUnavailable,
@@ -34,12 +34,12 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
     asyncpg.LockNotAvailableError: DatabaseUnavailable,
     asyncpg.InternalClientError: DatabaseUnavailable,
     asyncpg.InterfaceError: DatabaseUnavailable,  # connection or pool is closed
-    asyncpg.InvalidAuthorizationSpecificationError: DatabaseUnavailable,  # when opening: Misconfigured
+    asyncpg.InvalidAuthorizationSpecificationError: DatabaseUnavailable,  # Misconfigured when opening
     asyncpg.InvalidCatalogNameError: DatabaseUnavailable,
-    asyncpg.InvalidTransactionStateError: DatabaseUnavailable,  # read-only after a fail-over, time-outs
-    asyncpg.InvalidCachedStatementError: DatabaseUnavailable,  # a migration ran meanwhile
+    asyncpg.InvalidTransactionStateError: DatabaseUnavailable,  # read-only after a failover, timeouts
+    asyncpg.InvalidCachedStatementError: DatabaseUnavailable,  # a migration ran in the meantime
     asyncpg.SnapshotTooOldError: DatabaseUnavailable,
-    asyncpg.PostgresSystemError: DatabaseUnavailable,  # its disk
+    asyncpg.PostgresSystemError: DatabaseUnavailable,  # disk errors
     asyncpg.ConfigFileError: DatabaseUnavailable,
     asyncpg.FatalPostgresError: DatabaseUnavailable,
     asyncpg.DataCorruptedError: Damaged,
@@ -53,18 +53,18 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
     TimeoutError: DatabaseUnavailable,
     OSError: DatabaseUnavailable,
 }
-# asyncpg raises its client-side DataError as an InterfaceError, too.
+# asyncpg's client-side DataError is also an InterfaceError.
 _FOREIGN = tuple(ERRORS)
 _NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 _SCHEMES = ("postgresql", "postgres")
-#: A COPY goes on for as long as a huge message takes; the job's lease watches over it.
+#: A COPY of a huge message may take long; the job's lease limits it.
 _COPY_SECONDS = 3600.0
 _SCHEMA_HINT = "Run `muniment migrate` with the version that is installed, as the owner of the tables."
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Raise Muniment's errors instead of asyncpg's."""
+    """Translate asyncpg's errors to Muniment's."""
     try:
         yield
     except _FOREIGN as error:
@@ -75,7 +75,7 @@ def database_errors() -> Iterator[None]:
 
 
 class Session:
-    """One connection; knows queries by their text and rows as dataclasses."""
+    """A database connection; runs queries and returns rows as dataclasses."""
 
     def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
         self._connection = connection
@@ -102,7 +102,7 @@ class Session:
             return await self._connection.fetchval(query, *args)
 
     async def execute(self, query: LiteralString, *args: object) -> None:
-        """Run `query` for its effect."""
+        """Run `query` and ignore its result."""
         with database_errors():
             await self._connection.execute(query, *args)
 
@@ -112,28 +112,28 @@ class Session:
         columns: Sequence[str],
         records: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]],
     ) -> None:
-        """Append `records` to `table` with binary COPY, streaming."""
+        """Append a stream of `records` to `table` with binary COPY."""
         with database_errors():
             await self._connection.copy_records_to_table(table, columns=columns, records=records, timeout=_COPY_SECONDS)
 
     async def stream(self, kind: type[Row], query: LiteralString, *args: object) -> AsyncIterator[Row]:
-        """Yield the rows of `query` one by one with a server-side cursor; needs a transaction."""
+        """Yield the rows of `query` one by one, using a server-side cursor; requires a transaction."""
         with database_errors():
             async for record in self._connection.cursor(query, *args, prefetch=100):
                 yield kind(**record)
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Self]:
-        """Commit at the end of the block, or nothing; `snapshot`: read-only, one view of all tables."""
+        """Commit at the end of the block; roll back on an error. `snapshot`: read-only, repeatable read."""
         isolation: Literal["repeatable_read"] | None = "repeatable_read" if snapshot else None
         with database_errors():
             transaction = self._connection.transaction(isolation=isolation, readonly=snapshot)
-            # Not start(): asyncpg complains about a transaction that it did not enter itself when BEGIN is cancelled.
+            # Not start(): if BEGIN is cancelled, asyncpg rejects a transaction that was not entered with __aenter__.
             await transaction.__aenter__()
         try:
             yield self
         except BaseException as error:
-            # The connection may be gone, and what happened first is what matters.
+            # If the rollback fails because the connection is gone, the original error matters more.
             with suppress(MunimentError), database_errors():
                 await transaction.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -148,27 +148,26 @@ else:
 
 
 class _Connection(_AnyConnection):
-    """A connection that goes back into the pool without the usual clean-up, a round trip for every loan.
+    """A connection that is returned to the pool without asyncpg's reset query, which would cost a round trip each time.
 
-    There is nothing to clean up: settings change by SET LOCAL only, cursors and locks end with their
-    transaction, and the one session lock (`migrate`) is given back by whoever took it. An open
-    transaction is rolled back all the same.
+    No reset is needed: settings are changed only with SET LOCAL, cursors and locks end with their transaction, and
+    `migrate` releases the only session lock itself. asyncpg still rolls back an open transaction.
     """
 
     def get_reset_query(self) -> str:
-        """Return nothing to run."""
+        """Return an empty query."""
         return ""
 
 
 class Database:
-    """The pool of one process."""
+    """The connection pool of a process."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
 
     @classmethod
     async def open(cls, url: Secret, *, connections: int = 10, idle_transaction_seconds: float = 60.0) -> Database:
-        """Connect; DatabaseUnavailable when PostgreSQL does not answer, Misconfigured when it does not let us in."""
+        """Connect; DatabaseUnavailable if PostgreSQL does not respond, Misconfigured if it refuses the login."""
         check_url(url, "MUNIMENT_DATABASE_URL", _SCHEMES)
         with database_errors():
             pool = await asyncpg.create_pool(
@@ -180,8 +179,8 @@ class Database:
                 init=_prepare,
                 connection_class=_Connection,
                 server_settings={
-                    "application_name": process_name(),  # `db.jobs.end_stuck` looks for it
-                    # A process that was stopped within a transaction must not keep its locks for ever.
+                    "application_name": process_name(),  # used by `db.jobs.end_stuck`
+                    # A process that is stopped within a transaction must not keep its locks forever.
                     "idle_in_transaction_session_timeout": f"{round(idle_transaction_seconds * 1000)}ms",
                 },
             )
@@ -192,20 +191,20 @@ class Database:
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, _NOT_LET_IN):
                 raise
-            # A pool that loses its password later waits for it to come back; who has none yet has a wrong setting.
+            # At startup, a refused login means a wrong setting. Later it is transient: the pool waits for it to work again.
             raise Misconfigured(
-                str(error), hint="Check user, password and database name in MUNIMENT_DATABASE_URL."
+                str(error), hint="Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
             ) from error
         return database
 
     async def close(self) -> None:
-        """Close every connection, waiting a moment for those in use."""
+        """Close all connections, waiting for those in use."""
         with database_errors():
             await self._pool.close()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Lend a connection; each statement is its own transaction."""
+        """Yield a connection from the pool; each statement is its own transaction."""
         with database_errors():
             connection = await self._pool.acquire(timeout=60)
         try:
@@ -216,7 +215,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Session]:
-        """Lend a connection within a transaction."""
+        """Yield a connection within a transaction."""
         async with self.session() as session, session.transaction(snapshot=snapshot):
             yield session
 

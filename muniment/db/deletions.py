@@ -1,4 +1,4 @@
-"""Deletions on mail servers: what may go, and the ledger of what went."""
+"""Deletions on mail servers: candidates, and the ledger of deleted messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SQL = load("deletions")
 
 @dataclass(frozen=True)
 class Candidate:
-    """An archived message that the server may still have, and where its content is.
+    """An archived message that may still be on the server, and the location of its content.
 
-    `wrapper_begin`: what stands before it on the server, in a journal report.
+    `wrapper_begin`: the part of the journal report before the message, if it is in one.
     """
 
     uid: int
@@ -34,7 +34,7 @@ class Candidate:
 async def candidates(
     session: Session, folder_id: int, uidvalidity: int, *, before: datetime | None, above: int, limit: int
 ) -> list[Candidate]:
-    """Return up to `limit` archived messages with UIDs above `above`, received before a moment (None: whenever)."""
+    """Return up to `limit` archived messages with UIDs above `above`, received before `before` (None: at any time)."""
     return await session.rows(Candidate, _SQL["candidates"], folder_id, uidvalidity, before, above, limit)
 
 
@@ -44,27 +44,27 @@ async def archived(session: Session, folder_id: int, uidvalidity: int, uids: Seq
 
 
 async def plan(session: Session, lease: Lease, folder_id: int, uidvalidity: int, chosen: Sequence[Candidate]) -> None:
-    """Write down what the server is going to be told; LeaseLost when the lease is another's."""
-    uids, hashes = [one.uid for one in chosen], [one.sha256 for one in chosen]
+    """Record the deletions that are about to be sent to the server; LeaseLost if the lease is lost."""
+    uids, hashes = [candidate.uid for candidate in chosen], [candidate.sha256 for candidate in chosen]
     own = await session.value(_SQL["plan"], lease.job_id, lease.fence, folder_id, uidvalidity, uids, hashes)
     if own is None:
         raise LeaseLost
 
 
 async def confirm(session: Session, lease: Lease, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Write down that the server does not list these messages any more; LeaseLost when the lease is another's.
+    """Record that the server no longer lists these messages; LeaseLost if the lease is lost.
 
-    They are gone then all the same: whoever owns the job now finds that out.
+    In that case, the new owner of the job finds that the messages are gone.
     """
     if await session.value(_SQL["confirm"], lease.job_id, lease.fence, folder_id, uidvalidity, list(uids)) is None:
         raise LeaseLost
 
 
 async def confirm_earlier(session: Session, folder_ids: Sequence[int]) -> None:
-    """Close the rows of these folders whose messages have left them."""
+    """Confirm the planned deletions in these folders whose messages have left the server."""
     await session.execute(_SQL["confirm_earlier"], list(folder_ids))
 
 
 async def ledger(session: Session, *, run_id: int | None, address: str | None, limit: int | None) -> list[Deletion]:
-    """Return the newest rows, of a run or a mailbox or of everything; None: all."""
+    """Return the newest `limit` rows (None: all), optionally only those of a run or a mailbox."""
     return await session.rows(Deletion, _SQL["ledger"], run_id, address, limit)

@@ -1,4 +1,4 @@
-"""The index in PostgreSQL: documents, passages of long ones, and searches in them."""
+"""The search index in PostgreSQL: documents, passages of long documents, and searches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muniment.db.sql import load
 _SQL = load("documents")
 _DIGITS: dict[str, LiteralString] = {
     digit: digit for digit in ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-}  # numbers in a query are built of these, so that its type stays LiteralString
+}  # numbers in queries are built from these, so that the type of a query stays LiteralString
 
 
 _COUNT: LiteralString = "SELECT count(*) FROM search_documents AS d WHERE "
@@ -37,7 +37,7 @@ _FACETS: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A document as PostgreSQL stores it; `document` and the passages are tsvectors in text form."""
+    """A document as stored in PostgreSQL; `document` and `passages` are tsvectors in text form."""
 
     store_id: int
     message_id: int
@@ -60,7 +60,7 @@ class DocumentRow:
 
 @dataclass(frozen=True)
 class Found:
-    """A document that matches."""
+    """A matching document."""
 
     store_id: int
     message_id: int
@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Condition:
-    """An SQL condition on `d`, a search document, or a sort key of it, with the arguments that it numbers."""
+    """An SQL condition on the search document `d`, or a sort key, with the arguments of its placeholders."""
 
     sql: LiteralString
     arguments: tuple[object, ...]
@@ -84,12 +84,12 @@ class _Facet:
 
 
 async def commit_without_flush(session: Session) -> None:
-    """Do not wait until the commit of this transaction is on disk."""
+    """Let this transaction's commit return before it is flushed to disk."""
     await session.execute(_SQL["commit_without_flush"])
 
 
 async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
-    """Write documents that are newer than the stored ones; Unstorable when a text exceeds a limit of PostgreSQL."""
+    """Store documents unless a newer version exists; Unstorable if a text exceeds a limit of PostgreSQL."""
     await session.execute(
         _SQL["put_documents"],
         [row.store_id for row in rows],
@@ -138,7 +138,7 @@ async def count(session: Session, store_id: int) -> int:
 
 
 async def ids(session: Session, store_id: int, after: int, limit: int) -> list[int]:
-    """Return the next ids of a store's messages that have a document."""
+    """Return up to `limit` ids, above `after`, of a store's messages that have a document."""
     return await session.values(_SQL["document_ids"], store_id, after, limit)
 
 
@@ -157,7 +157,10 @@ async def count_matches(session: Session, where: Condition) -> int:
 async def find(
     session: Session, where: Condition, score: Condition | None, after: Condition | None, limit: int
 ) -> list[Found]:
-    """Return matches behind `after`, by score if one is given, then by date; arguments are numbered in this order."""
+    """Return matches after the position `after`, sorted by score (if given) and date.
+
+    The placeholders are numbered in the order `where`, `score`, `after`.
+    """
     order: LiteralString = "score DESC, " if score else ""
     query = (
         _FIND[0] + (score.sql if score else "0") + _FIND[1] + where.sql + _FIND[2] + (after.sql if after else "true")
@@ -169,7 +172,7 @@ async def find(
 async def facets(
     session: Session, where: Condition, folders: Sequence[int] | None, limit: int
 ) -> dict[str, dict[str, int]]:
-    """Count matches by sender, year, folder (its id, one of `folders`) and type, the most frequent first."""
+    """Count matches by sender, year, folder id (only `folders`) and type; most frequent values first."""
     allowed: LiteralString = placeholder(len(where.arguments) + 1) + "::bigint[]"
     query = (
         _FACETS[0] + where.sql + _FACETS[1] + allowed + _FACETS[2] + allowed + _FACETS[3] + _literal(limit) + _FACETS[4]

@@ -1,4 +1,4 @@
-"""Dumps: the whole database into one file and back, by PostgreSQL's own programs."""
+"""Dumps the whole database to a file and restores it, with PostgreSQL's own programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from muniment.errors import Misconfigured, Permanent
 from muniment.secrecy import Secret
 
-#: Contents are compressed already: compressing them once more costs hours and gains nothing.
+#: No compression: contents are already compressed, and compressing them again would take hours for no gain.
 _DUMP = ("--format=custom", "--compress=none", "--no-owner", "--no-privileges")
 #: All or nothing.
 _RESTORE = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
@@ -21,9 +21,9 @@ _TOLD_BYTES = 2000
 
 
 async def dump(program: Path, url: Secret, file: Path) -> None:
-    """Write the database to a new `file`, for the owner's eyes only; it appears when it is complete and durable.
+    """Write a consistent dump of the database to `file`, readable only by its owner; Permanent if pg_dump fails.
 
-    Runs beside everything else, and is the state of one moment. Permanent when pg_dump fails.
+    Other work continues meanwhile. The file appears only when it is complete and on disk.
     """
     draft = file.with_name(f".{file.name}.part")
     try:
@@ -41,7 +41,7 @@ async def dump(program: Path, url: Secret, file: Path) -> None:
 
 
 async def restore(program: Path, url: Secret, file: Path) -> None:
-    """Fill the database, which must be bare, with what `file` holds, all or nothing; Permanent when pg_restore fails."""
+    """Restore `file` into the database, which must have no schema, in one transaction; Permanent if pg_restore fails."""
     await _run(program, url, [*_RESTORE, str(file)])
 
 
@@ -66,11 +66,11 @@ async def _run(program: Path, url: Secret, arguments: Sequence[str], *, output: 
         raise
     if process.returncode:
         text = told.decode(errors="replace").strip()[-_TOLD_BYTES:]
-        raise Permanent(f"{program.name} ended with {process.returncode}: {text or 'it said nothing'}")
+        raise Permanent(f"{program.name} failed with exit code {process.returncode}: {text or 'no error message'}")
 
 
 def _without_password(url: Secret) -> tuple[str, str]:
-    """Return the URL for a command line, which everybody on the machine can read, and the password apart."""
+    """Split the password off a URL: command lines are visible to all users of the machine."""
     parts = urlsplit(url.reveal())
     login, at, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")

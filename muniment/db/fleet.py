@@ -1,4 +1,4 @@
-"""How the fleet stands, for who watches it all the time: runs, mailboxes, capacity."""
+"""The state of the whole installation for monitoring: runs, mailboxes and capacity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SQL = load("fleet")
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that goes on: its mailboxes by state, and the messages and bytes that came until now."""
+    """A run in progress: its mailboxes by state, and the messages and bytes archived so far."""
 
     id: int
     profile: str
@@ -28,7 +28,7 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run of a profile that came to its end: when (Unix time), how, and how many mailboxes failed in it."""
+    """The last finished run of a profile: end (Unix time), result, and number of failed mailboxes."""
 
     profile: str
     finished: float
@@ -38,7 +38,7 @@ class LastRun:
 
 @dataclass(frozen=True)
 class LagBucket:
-    """Mailboxes between two bounds of lag, and the sum of their lags in seconds."""
+    """The number of mailboxes between two bounds of lag, and the sum of their lags in seconds."""
 
     bucket: int
     mailboxes: int
@@ -47,7 +47,7 @@ class LagBucket:
 
 @dataclass(frozen=True)
 class MailboxLag:
-    """Seconds since a mailbox was proven complete; None: it never was."""
+    """Seconds since a mailbox was last proven complete; None: never."""
 
     user_name: str
     mailbox: str
@@ -56,7 +56,7 @@ class MailboxLag:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What PostgreSQL holds and may hold; how long (seconds) the oldest due row waits in the index outbox."""
+    """PostgreSQL's size and connections, and the age in seconds of the oldest due row in the index outbox."""
 
     database_bytes: int
     connections: int
@@ -65,38 +65,38 @@ class Capacity:
 
 
 async def answer(session: Session) -> None:
-    """Return when PostgreSQL answers."""
+    """Return once PostgreSQL responds."""
     await session.value(_SQL["answer"])
 
 
 async def open_runs(session: Session) -> list[OpenRun]:
-    """Return the runs that go on."""
+    """Return the runs in progress."""
     return await session.rows(OpenRun, _SQL["open_runs"])
 
 
 async def last_runs(session: Session) -> list[LastRun]:
-    """Return how the last run of each profile ended."""
+    """Return the last finished run of each profile."""
     return await session.rows(LastRun, _SQL["last_runs"])
 
 
 async def lags(session: Session, bounds: Sequence[float]) -> list[LagBucket]:
-    """Return how long ago mailboxes were proven complete; bucket n lies below bounds[n] (seconds, ascending)."""
+    """Return a histogram of the time since mailboxes were proven complete; bucket n is below bounds[n] (seconds)."""
     return await session.rows(LagBucket, _SQL["lags"], list(bounds))
 
 
 async def longest_lags(session: Session, limit: int) -> list[MailboxLag]:
-    """Return the mailboxes that wait longest for a proof."""
+    """Return the mailboxes whose last proof is oldest."""
     return await session.rows(MailboxLag, _SQL["longest_lags"], limit)
 
 
 async def never_proven(session: Session) -> int:
-    """Return how many mailboxes a run has tried and none has proven."""
+    """Return the number of mailboxes that runs have tried but never proven complete."""
     count: int = await session.value(_SQL["never_proven"])
     return count
 
 
 async def capacity(session: Session) -> Capacity:
-    """Return how full PostgreSQL is."""
+    """Return PostgreSQL's usage."""
     row = await session.row(Capacity, _SQL["capacity"])
     if row is None:  # it always returns a row
         raise AssertionError

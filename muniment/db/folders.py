@@ -13,12 +13,12 @@ from muniment.model.folder import FolderState, FolderStatus, ServerFolder
 from muniment.model.run import Lease
 
 _SQL = load("folders")
-_SEPARATOR = "\x01"  # no server delivers it within a name; see _joined
+_SEPARATOR = "\x01"  # never occurs in a folder name; see _joined
 
 
 @dataclass(frozen=True)
 class ArchiveFolder:
-    """A folder of a user's archive: root folder (the mailbox's address) and the path below it."""
+    """A folder in a user's archive: its root folder (the mailbox's address) and the path below it."""
 
     id: int
     address: str
@@ -27,9 +27,9 @@ class ArchiveFolder:
 
 @dataclass(frozen=True)
 class Held:
-    """UIDs of one numbering of a folder, in no order.
+    """UIDs of a folder with one UIDVALIDITY, unordered.
 
-    In the archive, of those `gone` from the server, in quarantine, and those that belong to nobody.
+    `archived`; of these, `gone` from the server; `quarantined`; and `unowned` (match no known user).
     """
 
     folder_id: int
@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Proof:
-    """UIDs on the server, how many of them are not archived, or left out by a filter, and the STATUS it stands on."""
+    """A completeness proof: number of UIDs on the server, of missing and of filtered ones, and the underlying STATUS."""
 
     folder_id: int
     basis: FolderStatus
@@ -83,7 +83,7 @@ class _Row:
             path=tuple(self.path),
             uidvalidity=self.uidvalidity,
             last_uid=self.last_uid,
-            # A folder that comes back is visited, whatever its numbers are: its messages count as gone.
+            # A folder that reappears must be visited regardless of its status: its messages are marked as gone.
             status=status if self.proven and not self.vanished else None,
             renumbered=self.renumbered,
             proven_run=self.proven_run if self.proven else None,
@@ -95,7 +95,7 @@ class _Row:
 
 
 async def ensure(session: Session, mailbox_id: int, listed: Sequence[ServerFolder]) -> None:
-    """Create the folders that the mailbox lacks, with the numbering that STATUS tells (0: not told)."""
+    """Create missing folders of the mailbox, with the UIDVALIDITY reported by STATUS (0: not reported)."""
     await session.execute(
         _SQL["ensure"],
         mailbox_id,
@@ -108,7 +108,7 @@ async def ensure(session: Session, mailbox_id: int, listed: Sequence[ServerFolde
 async def ensure_distributed(
     session: Session, targets: Sequence[tuple[int, tuple[str, ...]]]
 ) -> dict[tuple[int, tuple[str, ...]], int]:
-    """Return the ids of folders for mail that is filed for its owners, by (mailbox id, path), creating what is missing."""
+    """Return the ids of folders for distributed mail, by (mailbox id, path); creates missing folders."""
     distinct = sorted(set(targets))
     mailboxes = [mailbox for mailbox, _ in distinct]
     names = [_distributed_name(path) for _, path in distinct]
@@ -123,42 +123,42 @@ def _distributed_name(path: tuple[str, ...]) -> bytes:
 
 
 async def of_mailbox(session: Session, mailbox_id: int, since: datetime) -> list[FolderState]:
-    """Return what the archive knows of each folder; `quarantined` counts messages not tried since then."""
+    """Return the archive's state of each folder; `quarantined` counts messages not tried since `since`."""
     return [row.state() for row in await session.rows(_Row, _SQL["of_mailbox"], mailbox_id, since)]
 
 
 async def new_numbering(session: Session) -> int:
-    """Return a UIDVALIDITY that no server has (below 0) and that was never given out before."""
+    """Return a new, unique UIDVALIDITY that no server can have (negative)."""
     numbering: int = await session.value(_SQL["new_numbering"])
     return numbering
 
 
 async def renumber(session: Session, lease: Lease, folder_id: int, uidvalidity: int) -> None:
-    """Start a new numbering: the cursor goes to 0, what is archived stays. LeaseLost when the lease is another's."""
+    """Set a new UIDVALIDITY and reset the cursor to 0; archived messages are kept. LeaseLost if the lease is lost."""
     _own(await session.value(_SQL["renumber"], lease.job_id, lease.fence, folder_id, uidvalidity))
 
 
 async def park(session: Session, folder_ids: Sequence[int]) -> None:
-    """Move what stands under UIDVALIDITYs of a server to numberings of our own; needs a transaction.
+    """Move entries from the server's UIDVALIDITYs to unique ones of our own; requires a transaction.
 
-    A server may come back to an old UIDVALIDITY (restored from a backup), or another one use the
-    same, and number other messages with it.
+    A server that was restored from a backup may reuse an old UIDVALIDITY, and a different server may use the same one, for
+    other messages.
     """
     await session.execute(_SQL["park_entries"], list(folder_ids))
     await session.execute(_SQL["park_quarantine"], list(folder_ids))
 
 
 async def held(session: Session, numberings: Sequence[tuple[int, int]], since: datetime) -> list[Held]:
-    """Return what stands in these folders under these UIDVALIDITYs: (folder id, UIDVALIDITY).
+    """Return the UIDs that the archive holds for each (folder id, UIDVALIDITY).
 
-    Of the quarantine only what was tried since then.
+    Quarantined messages are included only if they were tried since `since`.
     """
     ids, uidvalidities = [id_ for id_, _ in numberings], [uidvalidity for _, uidvalidity in numberings]
     return await session.rows(Held, _SQL["held"], ids, uidvalidities, since)
 
 
 async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None:
-    """Store completeness proofs of the lease's run; the transaction must check the lease."""
+    """Store completeness proofs for the lease's run; the transaction must check the lease."""
     await session.execute(
         _SQL["prove"],
         [proof.folder_id for proof in proofs],
@@ -173,34 +173,34 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
 
 
 async def set_gone(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Note that messages left their place on the server; the transaction must check the lease."""
+    """Mark messages as gone from their folder on the server; the transaction must check the lease."""
     await session.execute(_SQL["set_gone"], folder_id, uidvalidity, list(uids))
 
 
 async def set_back(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Note that messages are at their place again; the transaction must check the lease."""
+    """Mark messages as present in their folder again; the transaction must check the lease."""
     await session.execute(_SQL["set_back"], folder_id, uidvalidity, list(uids))
 
 
 async def vanish(session: Session, lease: Lease, folder_ids: Sequence[int]) -> None:
-    """Note that the server does not list these folders any more; nothing happens when the lease is another's."""
+    """Mark folders that the server no longer lists; does nothing if the lease is lost."""
     await session.execute(_SQL["vanish"], lease.job_id, lease.fence, list(folder_ids))
 
 
 async def leave_all(session: Session, folder_id: int) -> None:
-    """Note that nothing of a folder is known to stand at its place; what is found by content comes back."""
+    """Mark all messages of a folder as gone; those that are recognised by content are marked as present again."""
     await session.execute(_SQL["leave_all"], folder_id)
 
 
 async def refuse(session: Session, lease: Lease, folder_id: int, reason: str) -> None:
-    """Remember that the server does not open the folder; LeaseLost when the lease is another's."""
+    """Record that the server refuses to open the folder; LeaseLost if the lease is lost."""
     _own(await session.value(_SQL["refuse"], lease.job_id, lease.fence, folder_id, reason.replace("\0", "")))
 
 
 async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: str) -> bool:
-    """Remember which server and account the mailbox's UIDs belong to; needs a transaction.
+    """Record which server and account the mailbox's UIDs belong to; requires a transaction.
 
-    When they belonged to another until now, every folder starts a new numbering, and True is returned.
+    If the source has changed, reset the UIDVALIDITY of every folder and return True.
     """
     if not await session.value(_SQL["adopt_source"], lease.job_id, lease.fence, mailbox_id, source):
         return False
@@ -210,17 +210,17 @@ async def adopt_source(session: Session, lease: Lease, mailbox_id: int, source: 
 
 
 async def ids_after(session: Session, last: int, limit: int) -> list[int]:
-    """Return up to `limit` ids of folders, of all mailboxes, above `last`."""
+    """Return up to `limit` folder ids above `last`, of all mailboxes."""
     return await session.values(_SQL["ids_after"], last, limit)
 
 
 async def of_user(session: Session, user_id: int) -> list[ArchiveFolder]:
-    """Return the folders of a user's archive in order."""
+    """Return the folders of a user's archive, sorted."""
     return await session.rows(ArchiveFolder, _SQL["of_user"], user_id)
 
 
 def _joined(path: tuple[str, ...]) -> str:
-    """Join a path for string_to_array; PostgreSQL text holds neither NUL nor lone surrogates."""
+    """Join a path for string_to_array; PostgreSQL text cannot contain NUL or lone surrogates."""
     parts = (part.replace("\0", "\ufffd").replace(_SEPARATOR, "\ufffd") for part in path)
     return _SEPARATOR.join(parts).encode("utf-8", "replace").decode()
 

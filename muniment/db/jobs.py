@@ -17,7 +17,7 @@ _SQL = load("jobs")
 
 @dataclass(frozen=True)
 class OtherMailbox:
-    """Another mailbox of the run, and the fingerprint of what the server opened for it."""
+    """Another mailbox of the run, and the fingerprint of the mailbox that the server opened for it."""
 
     address: str
     fingerprint: bytes
@@ -25,7 +25,7 @@ class OtherMailbox:
 
 @dataclass(frozen=True)
 class _Leased:
-    """A job with its mailbox and run, or None in every field."""
+    """A job with its mailbox and run; all fields are None if there is no job."""
 
     job_id: int | None
     fence: int
@@ -69,9 +69,9 @@ class _Leased:
 
 @dataclass(frozen=True)
 class Progress:
-    """What one commit stores: messages, `size` bytes of originals, and how far folders' cursors move, by id (0: not).
+    """What one commit stores: messages, `size` bytes of originals, and new cursors by folder id (0: unchanged).
 
-    `breaks`: messages among them that were given up because the connection broke at each try.
+    `breaks`: number of these messages that were given up because the connection broke on every attempt.
     """
 
     counts: MessageCounts
@@ -87,15 +87,15 @@ async def in_flight(session: Session, run_id: int) -> int:
 
 
 async def send_waiting(session: Session, run_id: int, limit: int, seconds: float) -> list[int]:
-    """Mark up to `limit` due jobs as sent, for `seconds`, and return their ids; publish them after the commit."""
+    """Mark up to `limit` due jobs as sent, valid for `seconds`, and return their ids; publish them after the commit."""
     return await session.values(_SQL["send_waiting"], run_id, limit, seconds)
 
 
 async def lease(session: Session, job_id: int, worker: str, seconds: float) -> LeasedJob | None:
-    """Take a sent job; None when it is not to be had; MailboxBusy when another run is about to archive the mailbox.
+    """Lease a sent job; None if it is not available, MailboxBusy if another run is archiving the mailbox.
 
-    Not only while a worker of that run is at it: two runs that took turns, slice by slice, could each undo the
-    other's numbering of a mailbox that they reach under two names of one server.
+    MailboxBusy covers the whole job of the other run, not only its current slice. If two runs reached the same mailbox
+    under two names of one server and alternated slice by slice, each could undo the other's UIDVALIDITY.
     """
     try:
         row = await session.row(_Leased, _SQL["lease"], job_id, worker, seconds)
@@ -109,15 +109,14 @@ async def lease(session: Session, job_id: int, worker: str, seconds: float) -> L
 
 
 async def extend(session: Session, lease: Lease, seconds: float) -> RunState:
-    """Keep the lease for `seconds` more and return the run's state; LeaseLost when it is another's."""
+    """Extend the lease by `seconds` and return the run's state; LeaseLost if the lease is lost."""
     return RunState(_own(await session.value(_SQL["extend"], lease.job_id, lease.fence, seconds)))
 
 
 async def progress(session: Session, lease: Lease, progress: Progress, seconds: float) -> RunState:
-    """Guard a commit, count what it stores, and move the cursors; LeaseLost when the lease is another's.
+    """Check the lease for a commit, count what the commit stores, and move the cursors; LeaseLost if the lease is lost.
 
-    Keeps the lease for `seconds` more. Returns how the run stands, so that a cancelled one ends with
-    this commit.
+    Extends the lease by `seconds`. Returns the run's state, so that a cancelled run ends with this commit.
     """
     counts = progress.counts
     numbers = (counts.seen, counts.archived, counts.known, counts.quarantined, progress.size)
@@ -126,26 +125,26 @@ async def progress(session: Session, lease: Lease, progress: Progress, seconds: 
 
 
 async def broke(session: Session, lease: Lease, folder_id: int, uid: int) -> int:
-    """Note that the connection broke at a message (0: at its folder); return how many times in a row it did there."""
+    """Record that the connection broke at a message (0: at its folder); return how often in a row it broke there."""
     return int(_own(await session.value(_SQL["broke"], lease.job_id, lease.fence, folder_id, uid)))
 
 
 async def yield_slice(session: Session, lease: Lease) -> None:
-    """Give the job back: there is more to do."""
+    """Return the job to the queue because there is more to do."""
     _own(await session.value(_SQL["yield_slice"], lease.job_id, lease.fence))
 
 
 async def step_back(session: Session, lease: Lease, seconds: float, reason: str, hint: str) -> None:
-    """Give the job back for `seconds`, and say what it waits for; no failure."""
+    """Return the job to the queue for `seconds`, with the reason for waiting; does not count as a failure."""
     _own(await session.value(_SQL["step_back"], lease.job_id, lease.fence, seconds, reason, hint))
 
 
 @dataclass(frozen=True)
 class Completion:
-    """How a job ended well: `unmoved` are ids of folders that stand as they were proven before.
+    """The result of a successful job. `unmoved`: ids of folders that are unchanged since their last proof.
 
-    `proven`: every folder of the mailbox is. `fingerprint`: which mailbox the server opened, None where that was not
-    looked at.
+    `proven`: every folder of the mailbox is proven complete. `fingerprint`: identifies the mailbox that the server opened;
+    None if not determined.
     """
 
     warnings: Sequence[str]
@@ -157,11 +156,10 @@ class Completion:
 async def complete(
     session: Session, lease: Lease, completion: Completion, *, next_for: str | None, seconds: float
 ) -> LeasedJob | None:
-    """End the job well, and lease the run's next one to the worker `next_for` (None: to nobody) for `seconds`.
+    """Complete the job, and lease the run's next one to the worker `next_for` (None: do not) for `seconds`.
 
-    One job takes the place of the other in the same moment. Returns None when no other waits, or may be begun now;
-    LeaseLost when the lease is another's; Conflict, and nothing is changed, when another run begins with the next
-    mailbox in this very moment.
+    Both happen atomically. Returns None if no other job is waiting or may start now. Raises LeaseLost if the lease is
+    lost, and Conflict, without any change, if another run starts with the next mailbox at the same time.
     """
     done = completion
     proof = (list(done.warnings), done.proven, list(done.unmoved), done.fingerprint)
@@ -173,7 +171,7 @@ async def complete(
 
 @dataclass(frozen=True)
 class Setback:
-    """Why a slice failed, when to try again, and what that weighs; failures in a row that weigh `limit` are enough."""
+    """Why a slice failed and when to retry; the job fails when the weights of consecutive setbacks reach `limit`."""
 
     error: str
     hint: str
@@ -183,13 +181,13 @@ class Setback:
 
 
 async def postpone(session: Session, lease: Lease, setback: Setback) -> JobState:
-    """Let the job wait for another try, or end it badly at the limit; return which."""
+    """Schedule a retry of the job, or fail it at the limit; return the new state."""
     last = (setback.weight, setback.seconds, setback.error, setback.hint, setback.limit)
     return JobState(_own(await session.value(_SQL["postpone"], lease.job_id, lease.fence, *last)))
 
 
 async def fail(session: Session, lease: Lease, *, error: str, hint: str) -> None:
-    """End the job badly."""
+    """End the job as failed."""
     _own(await session.value(_SQL["fail"], lease.job_id, lease.fence, error, hint))
 
 
@@ -199,44 +197,44 @@ async def stop_cancelled(session: Session, lease: Lease) -> None:
 
 
 async def delay_busy(session: Session, job_id: int, seconds: float) -> None:
-    """Let a sent job wait because its mailbox is busy."""
+    """Delay a sent job because its mailbox is busy."""
     await session.execute(_SQL["delay_busy"], job_id, seconds)
 
 
 async def count_sent(session: Session, run_ids: Sequence[int]) -> int:
-    """Return how many jobs of these runs should be in the broker."""
+    """Return how many jobs of these runs are expected to be in the broker."""
     count: int = await session.value(_SQL["count_sent"], list(run_ids))
     return count
 
 
 async def resend_lost(session: Session, run_ids: Sequence[int]) -> int:
-    """Let sent jobs wait again whose time ran out; return how many."""
+    """Return sent jobs whose time has expired to the waiting state; return their number."""
     return len(await session.values(_SQL["resend_lost"], list(run_ids)))
 
 
 async def prolong_sent(session: Session, run_ids: Sequence[int], seconds: float) -> None:
-    """Give sent jobs whose time ran out more of it."""
+    """Extend the time of sent jobs whose time has expired."""
     await session.execute(_SQL["prolong_sent"], list(run_ids), seconds)
 
 
 async def end_stuck(session: Session, run_ids: Sequence[int]) -> int:
-    """End the transactions that workers began before their last lease ran out; return how many."""
+    """Terminate transactions that workers began before their last lease expired; return their number."""
     count: int = await session.value(_SQL["end_stuck"], list(run_ids))
     return count
 
 
 async def release_silent(session: Session, run_ids: Sequence[int], losses: int) -> int:
-    """Take running jobs from silent workers; at the `losses`th time without progress they fail. Return how many."""
+    """Take running jobs from silent workers; the `losses`th time without progress, a job fails. Return their number."""
     return len(await session.values(_SQL["release_silent"], list(run_ids), losses))
 
 
 async def set_fingerprint(session: Session, lease: Lease, fingerprint: bytes) -> None:
-    """Remember which mailbox the server opened for this job."""
+    """Record which mailbox the server opened for this job."""
     _own(await session.value(_SQL["set_fingerprint"], lease.job_id, lease.fence, fingerprint))
 
 
 async def similar_fingerprints(session: Session, run_id: int, fingerprint: bytes, job_id: int) -> list[OtherMailbox]:
-    """Return the run's other mailboxes whose fingerprint begins alike."""
+    """Return the run's other mailboxes whose fingerprints have the same beginning."""
     return await session.rows(OtherMailbox, _SQL["similar_fingerprints"], run_id, fingerprint, job_id)
 
 

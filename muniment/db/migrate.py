@@ -1,7 +1,7 @@
-"""Brings the schema up to date: numbered SQL files, each in one transaction.
+"""Migrates the schema with numbered SQL files, each in one transaction.
 
-A file is named NNNN_PHASE_NAME.sql; phase `pre` works with the code before it, `post` may
-only run when no older code does. What ran is remembered with its checksum.
+A file is named NNNN_PHASE_NAME.sql. A migration with the phase `pre` is compatible with the previous version of the code;
+one with `post` may run only when no older code is running. Applied migrations are recorded with their checksum.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from muniment.db.database import Database, Session
 from muniment.errors import Misconfigured
 
 _log = log.get(__name__)
-_LOCK = 0x4D554E49  # "MUNI": one migration at a time over all processes
+_LOCK = 0x4D554E49  # "MUNI": only one process migrates at a time
 
 _HISTORY: LiteralString = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -42,7 +42,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text, so that a file changed after it ran is noticed."""
+        """SHA-256 of the text, to detect a file that was changed after it was applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
@@ -54,7 +54,7 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(database: Database) -> int:
-    """Run what has not run yet and return how many files that was; Misconfigured if history differs."""
+    """Apply pending migrations and return their number; Misconfigured if the history does not match the files."""
     async with database.session() as session:
         await session.value("SELECT pg_advisory_lock($1)", _LOCK)
         try:
@@ -65,7 +65,7 @@ async def migrate(database: Database) -> int:
 
 
 async def pending(database: Database, *, phase: str = "") -> int:
-    """Return how many migrations (of a phase, or of both) have not run yet."""
+    """Return the number of pending migrations (of one phase or of both)."""
     wanted = [migration for migration in migrations() if phase in {"", migration.phase}]
     async with database.session() as session:
         if await session.value("SELECT to_regclass('schema_migrations')") is None:
@@ -83,20 +83,20 @@ async def _apply_missing(session: Session) -> int:
             applied += 1
         elif history[migration.version] != migration.checksum:
             raise Misconfigured(
-                f"migration {migration.name} was changed after it ran on this database",
-                hint="This database belongs to another version of Muniment; install that version.",
+                f"migration {migration.name} was changed after it was applied to this database",
+                hint="This database belongs to a different version of Muniment. Install that version.",
             )
     if unknown := sorted(set(history) - {migration.version for migration in migrations()}):
         raise Misconfigured(
-            f"the database has newer migrations than this Muniment knows ({unknown[0]:04d} and up)",
-            hint="Install the newer version of Muniment.",
+            f"the database was migrated by a newer version of Muniment (migration {unknown[0]:04d} and later)",
+            hint="Install that newer version of Muniment.",
         )
     return applied
 
 
 async def _apply(session: Session, migration: Migration) -> None:
     async with session.transaction():
-        # A migration that waits for a lock blocks everybody behind it: better to fail and be repeated.
+        # A migration that waits for a lock blocks all queries behind it: better to fail and be repeated.
         await session.execute("SET LOCAL lock_timeout = '4s'")
         await session.execute(migration.sql)
         await session.execute(

@@ -1,4 +1,4 @@
-"""Numbers of ours for the unique ids of POP3 mailboxes."""
+"""Assigns numbers, used as UIDs, to the unique ids (UIDL) of POP3 messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Known:
 
 
 async def number(session: Session, mailbox_id: int, uidls: Sequence[str]) -> dict[str, int]:
-    """Return the number of each id, the same for ever; new ids get higher ones in their order. Needs a transaction."""
+    """Return the permanent number of each id; new ids get higher numbers, in order. Requires a transaction."""
     await session.execute(_SQL["lock"], mailbox_id)
     known = await _known(session, mailbox_id, uidls)
     new = [uidl for uidl in uidls if uidl not in known]
@@ -29,7 +29,7 @@ async def number(session: Session, mailbox_id: int, uidls: Sequence[str]) -> dic
 
 
 async def look_up(session: Session, mailbox_id: int, uidls: Sequence[str]) -> dict[str, int]:
-    """Return the numbers as `number` would give them, and store nothing."""
+    """Return the numbers that `number` would assign, without storing them."""
     known = await _known(session, mailbox_id, uidls)
     last: int = await session.value(_SQL["last"], mailbox_id)
     new = [uidl for uidl in uidls if uidl not in known]

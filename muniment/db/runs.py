@@ -1,4 +1,4 @@
-"""Runs: opening, counting, cancelling, finishing."""
+"""Runs: starting, counting, cancelling and finishing them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SQL = load("runs")
 
 @dataclass(frozen=True)
 class Gate:
-    """What the pump needs to know of a run."""
+    """What the pump needs to know about a run."""
 
     state: RunState
     max_jobs: int
@@ -31,7 +31,7 @@ class Gate:
 
     @property
     def opens(self) -> datetime | None:
-        """When it may go on; None: now."""
+        """When the run may continue; None: now."""
         return None if self.any_time or self.schedule.is_open(self.now) else self.schedule.opens(self.now)
 
 
@@ -51,7 +51,7 @@ class _GateRow:
 
 @dataclass(frozen=True)
 class MasterLook:
-    """A look at the privileged user's own mailbox: `fingerprint` (empty: he has none), or why there is none."""
+    """The result of inspecting the privileged user's own mailbox: its `fingerprint` (empty: no mailbox), or an error."""
 
     fingerprint: bytes | None
     failure: str
@@ -60,7 +60,7 @@ class MasterLook:
 
 @dataclass(frozen=True)
 class Pace:
-    """So many messages and bytes of originals were archived in so many seconds."""
+    """The number of messages and bytes archived in a number of seconds."""
 
     messages: int
     bytes: int
@@ -108,9 +108,9 @@ class _Row:
 
 
 async def add(session: Session, profile: Profile, told: Sequence[str], *, scheduled: bool, any_time: bool) -> int:
-    """Open a run with the profile's warnings and those `told`; Conflict when the profile has an open one.
+    """Create a run with the profile's warnings and those in `told`; Conflict if the profile has a run in progress.
 
-    `any_time`: its windows do not count.
+    `any_time`: ignore the profile's time windows.
     """
     given = (profile.id, profile.name, [*profile.warnings, *told], scheduled, any_time)
     run_id: int = await session.value(_SQL["add"], *given)
@@ -118,7 +118,7 @@ async def add(session: Session, profile: Profile, told: Sequence[str], *, schedu
 
 
 async def add_jobs(session: Session, run_id: int, profile_id: int, *, everybody: bool) -> None:
-    """Write one job per mailbox that the profile names, or per user with an address that it does not leave out."""
+    """Create one job per mailbox of the profile or (`everybody`) per user with an address that is not excluded."""
     if everybody:
         await session.execute(_SQL["ensure_primary_mailboxes"], profile_id)
         await session.execute(_SQL["add_jobs_of_everybody"], run_id, profile_id)
@@ -127,7 +127,7 @@ async def add_jobs(session: Session, run_id: int, profile_id: int, *, everybody:
 
 
 async def get(session: Session, run_id: int) -> Run:
-    """Return a run with its counts; NotFound says how to list them."""
+    """Return a run with its counts; NotFound if it does not exist."""
     row = await session.row(_Row, _SQL["summaries"], run_id, 1)
     if row is None:
         raise NotFound(f"there is no run {run_id}", hint="`muniment run list` shows the latest runs.")
@@ -140,29 +140,29 @@ async def latest(session: Session, limit: int) -> list[Run]:
 
 
 async def pace(session: Session, profile_id: int | None) -> Pace:
-    """Return what the newest runs of a profile (None: of all) archived, and in what time."""
+    """Return how much the latest runs of a profile (None: of all) archived, and in what time."""
     row = await session.row(Pace, _SQL["pace"], profile_id)
     assert row is not None  # an aggregate
     return row
 
 
 async def failures(session: Session, run_id: int, limit: int | None) -> list[Failure]:
-    """Return the mailboxes that failed, and why, in the order in which they did; None: all."""
+    """Return up to `limit` (None: all) failed mailboxes with the reason, in the order in which they failed."""
     return await session.rows(Failure, _SQL["failures"], run_id, limit)
 
 
 async def notices(session: Session, run_id: int, limit: int | None) -> list[Notice]:
-    """Return mailboxes with warnings, and those that wait for another try; None: all."""
+    """Return up to `limit` (None: all) mailboxes that have warnings or will be retried."""
     return await session.rows(Notice, _SQL["notices"], run_id, limit)
 
 
 async def cancel(session: Session, run_id: int) -> None:
-    """Ask a running run to stop."""
+    """Request cancellation of a run in progress."""
     await session.execute(_SQL["cancel"], run_id)
 
 
 async def cancel_jobs(session: Session, run_id: int) -> None:
-    """End the jobs of the run that no worker holds."""
+    """Cancel the jobs of the run that no worker holds."""
     await session.execute(_SQL["cancel_jobs"], run_id)
 
 
@@ -172,37 +172,37 @@ async def open_ids(session: Session) -> list[int]:
 
 
 async def lock(session: Session, run_id: int, *, wait: bool) -> Gate | None:
-    """Lock the run until the transaction ends; None: another has it and `wait` is False, or there is no such run."""
+    """Lock the run until the transaction ends; None if it does not exist, or if it is locked and `wait` is False."""
     row = await session.row(_GateRow, _SQL["lock"] if wait else _SQL["try_lock"], run_id)
     return None if row is None else row.gate()
 
 
 async def pause(session: Session, run_id: int, until: datetime | None) -> None:
-    """Note that a run pauses until then, or (None) goes on."""
+    """Record that a run is paused until `until`, or (None) continues."""
     await session.execute(_SQL["pause"], run_id, until)
 
 
 async def is_any_time(session: Session, run_id: int) -> bool:
-    """Tell whether a run goes on outside of its profile's windows."""
+    """Return whether a run ignores its profile's time windows."""
     return bool(await session.value(_SQL["is_any_time"], run_id))
 
 
 async def finish(session: Session, run_id: int) -> RunState | None:
-    """Close the run if no job is left and return its final state."""
+    """Finish the run if no job is left, and return its final state; None otherwise."""
     state: str | None = await session.value(_SQL["finish"], run_id)
     return None if state is None else RunState(state)
 
 
 async def master_look(session: Session, run_id: int, respite_seconds: float) -> MasterLook | None:
-    """Return what the last look at the privileged user's own mailbox gave; None = look (again)."""
+    """Return the last inspection of the privileged user's own mailbox; None: it must be inspected (again)."""
     return await session.row(MasterLook, _SQL["master_look"], run_id, respite_seconds)
 
 
 async def set_master_fingerprint(session: Session, run_id: int, fingerprint: bytes, *, for_good: bool) -> None:
-    """Remember the fingerprint for a minute, or `for_good`, which is for this run."""
+    """Store the fingerprint for a minute or, with `for_good`, for the rest of the run."""
     await session.execute(_SQL["set_master_fingerprint"], run_id, fingerprint, for_good)
 
 
 async def fail_master_look(session: Session, run_id: int, failure: str, *, throttled: bool) -> None:
-    """Remember why the privileged user's own mailbox could not be looked at."""
+    """Store why the privileged user's own mailbox could not be inspected."""
     await session.execute(_SQL["fail_master_look"], run_id, failure, throttled)

@@ -1,4 +1,4 @@
-"""Searches with a name, each of a user."""
+"""Saved searches, each owned by a user."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ _SQL = load("saved_searches")
 
 
 async def add(session: Session, user_id: int, name: str, query: str) -> None:
-    """Keep a search; Conflict when the user has one of this name."""
+    """Save a search; Conflict if the user already has one with this name."""
     try:
         await session.value(_SQL["add"], user_id, name, query)
     except Conflict as error:
-        raise Conflict(f"there is a saved search {name} already", hint="Remove it first.") from error
+        raise Conflict(
+            f"saved search {name} already exists", hint="Remove it first, or choose another name."
+        ) from error
 
 
 async def remove(session: Session, user_id: int, name: str) -> None:
-    """Forget a search; NotFound when the user has none of this name."""
+    """Remove a search; NotFound if the user has none with this name."""
     if await session.value(_SQL["remove"], user_id, name) is None:
         raise _missing(name)
 
 
 async def list_all(session: Session, user_id: int | None) -> list[SavedSearch]:
-    """Return the searches of a user, None: of everybody."""
+    """Return the searches of a user, or (None) of all users."""
     return await session.rows(SavedSearch, _SQL["list"], user_id)
 
 
 async def find(session: Session, user_id: int, name: str) -> SavedSearch:
-    """Return a search; NotFound when the user has none of this name."""
+    """Return a search; NotFound if the user has none with this name."""
     found = await session.row(SavedSearch, _SQL["find"], user_id, name)
     if found is None:
         raise _missing(name)
@@ -38,19 +40,19 @@ async def find(session: Session, user_id: int, name: str) -> SavedSearch:
 
 
 async def request(session: Session, search_id: int) -> None:
-    """Have the scheduler run it."""
+    """Request that the scheduler executes a search."""
     await session.execute(_SQL["request"], search_id)
 
 
 async def take(session: Session) -> SavedSearch | None:
-    """Lock and return one that is to be run; needs a transaction."""
+    """Lock and return a requested search; requires a transaction."""
     return await session.row(SavedSearch, _SQL["take"])
 
 
 async def finish(session: Session, search_id: int, results: int | None, error: str | None) -> None:
-    """Write down what a run found, or why it could not."""
+    """Store the number of results, or why the search failed."""
     await session.execute(_SQL["finish"], search_id, results, error)
 
 
 def _missing(name: str) -> NotFound:
-    return NotFound(f"there is no saved search {name}", hint="`muniment saved-search list` shows them.")
+    return NotFound(f"there is no saved search {name}", hint="`muniment saved-search list` shows all saved searches.")

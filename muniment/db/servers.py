@@ -1,4 +1,4 @@
-"""Mail servers: what an administrator allows the fleet to ask of each."""
+"""Limits that administrators set on the load on each mail server."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class _Row:
 
 
 async def limits(session: Session) -> dict[str, ServerLimits]:
-    """Return the limits of every server that has some of its own, by the server's name."""
+    """Return the limits of every server that has its own, by server name."""
     rows = await session.rows(_Row, _SQL["limits"])
     return {row.server: ServerLimits(row.connections, row.commands_per_second, row.bytes_per_second) for row in rows}
 
 
 async def set_limits(session: Session, server: str, given: ServerLimits) -> None:
-    """Give a server limits of its own, in place of those that it had."""
+    """Set a server's own limits, replacing previous ones."""
     rates = given.commands_per_second, given.bytes_per_second
     await session.execute(_SQL["set_limits"], server, given.connections, *rates)
 
 
 async def clear_limits(session: Session, server: str) -> bool:
-    """Take a server's own limits away; False when it had none."""
+    """Remove a server's own limits; False if it had none."""
     return await session.value(_SQL["clear_limits"], server) is not None
 
 
 async def is_first_count(session: Session, seconds: float) -> bool:
-    """Tell whether connections have not been counted before, or for less than `seconds`; from now on they are."""
+    """Return whether counting of connections started less than `seconds` ago; the first call starts it."""
     return bool(await session.value(_SQL["is_first_count"], seconds))

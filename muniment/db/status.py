@@ -1,4 +1,4 @@
-"""What an operator wants to see: processes, depths, coverage, staleness."""
+"""The state of the installation for operators: processes, queues, totals and stale mailboxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SQL = load("status")
 
 @dataclass(frozen=True)
 class StaleMailbox:
-    """A mailbox whose last completeness proof is old; None: it never had one."""
+    """A mailbox whose last completeness proof is too old; `proven` is None if it has none."""
 
     user_name: str
     address: str
@@ -24,7 +24,7 @@ class StaleMailbox:
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts over the whole archive; `bytes` are the originals' bytes."""
+    """Totals of the whole archive; `bytes` is the size of the original messages."""
 
     messages: int
     entries: int
@@ -33,27 +33,27 @@ class Totals:
 
 
 async def report_process(session: Session, name: str, kind: str, host: str, pid: int, concurrency: int) -> None:
-    """Say that a process lives."""
+    """Record that a process is alive."""
     await session.execute(_SQL["report_process"], name, kind, host, pid, concurrency)
 
 
 async def forget_process(session: Session, name: str) -> None:
-    """Say that a process ended."""
+    """Remove a process that has ended."""
     await session.execute(_SQL["forget_process"], name)
 
 
 async def forget_silent(session: Session) -> None:
-    """Forget processes that have been silent for a day."""
+    """Remove processes that have been silent for a day."""
     await session.execute(_SQL["forget_silent"])
 
 
 async def processes(session: Session, silence_seconds: float) -> list[ProcessReport]:
-    """Return the processes that reported."""
+    """Return all processes with their last report."""
     return await session.rows(ProcessReport, _SQL["processes"], silence_seconds)
 
 
 async def stale_mailboxes(session: Session, hours: float, limit: int) -> list[StaleMailbox]:
-    """Return mailboxes without a completeness proof of the last `hours`, oldest first."""
+    """Return mailboxes without a completeness proof in the last `hours`, oldest first."""
     return await session.rows(StaleMailbox, _SQL["stale_mailboxes"], hours, limit)
 
 
@@ -64,7 +64,7 @@ async def count_stale(session: Session, hours: float) -> int:
 
 
 async def totals(session: Session) -> Totals:
-    """Return counts over the whole archive."""
+    """Return the totals of the whole archive."""
     row = await session.row(Totals, _SQL["totals"])
     if row is None:  # an aggregate always returns a row
         raise AssertionError
@@ -78,5 +78,5 @@ async def outbox_depth(session: Session) -> int:
 
 
 async def quarantine_list(session: Session, limit: int) -> list[Quarantined]:
-    """Return messages in quarantine."""
+    """Return up to `limit` quarantined messages."""
     return await session.rows(Quarantined, _SQL["quarantine_list"], limit)

@@ -1,8 +1,7 @@
 """Named SQL blocks.
 
-A file `sql/NAME.sql` holds blocks headed `-- name --`; the lines of comment that follow
-say what the block does. `load("NAME")` returns them by name. Only `muniment/db/NAME.py`
-may run them.
+A file `sql/NAME.sql` consists of blocks with the heading `-- name --`, followed by comment lines that describe the block.
+`load("NAME")` returns the blocks by name. Only `muniment/db/NAME.py` may use them.
 """
 
 from __future__ import annotations
@@ -19,5 +18,5 @@ def load(name: str) -> dict[str, LiteralString]:
     text = files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
     _, *parts = _HEADER.split(text)
     blocks = dict(zip(parts[::2], parts[1::2], strict=True))
-    # The text ships with the package and no input ever becomes part of it: literal in every sense that matters.
+    # The text is part of the package and never contains input, so it is as safe as a literal.
     return cast("dict[str, LiteralString]", blocks)

@@ -70,7 +70,7 @@ async def test_newer_history_is_refused(database: Database) -> None:
         await session.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'x', 'y')")
     before = await schema(database)
 
-    with pytest.raises(Misconfigured, match="newer migrations") as caught:
+    with pytest.raises(Misconfigured, match="newer version of Muniment") as caught:
         await migrate(database)
 
     assert caught.value.hint
