@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from muniment.search.memory import MemoryIndex
 from muniment.search.parser import parse
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, SearchIndex, Sort, Target
 from muniment.search.postgres import PostgresIndex
@@ -17,6 +18,7 @@ __all__ = [
     "IndexFailure",
     "Match",
     "Matches",
+    "MemoryIndex",
     "OpenSearchIndex",
     "PostgresIndex",
     "Request",

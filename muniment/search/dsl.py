@@ -1,4 +1,4 @@
-"""Queries in OpenSearch's own language."""
+"""Queries in the query language of OpenSearch."""
 
 from __future__ import annotations
 
@@ -31,19 +31,12 @@ from muniment.search.query import (
 
 Json: TypeAlias = dict[str, Any]
 
-_PEOPLE = (Field.FROM, Field.TO, Field.CC)
-_WORTH = (
-    ((Field.SUBJECT,), scores.SUBJECT),
-    (_PEOPLE, scores.PEOPLE),
-    ((Field.BODY,), scores.BODY),
-    ((Field.ATTACHMENT,), scores.ATTACHMENT),
-)
-_PHRASED = (Field.SUBJECT, *_PEOPLE, Field.BODY, Field.ATTACHMENT)
+_PHRASED = tuple(field for fields, _ in scores.PARTS for field in fields)
 _FACETS = {Facet.SENDER: "sender", Facet.YEAR: "year", Facet.FOLDER: "folders", Facet.TYPE: "types"}
 
 
 def body(request: Request) -> Json:
-    """Return the body of a search."""
+    """Return the body of a search request."""
     by_score = request.sort is Sort.RELEVANCE
     found: Json = {
         "size": request.limit,
@@ -69,7 +62,7 @@ def _allowed(request: Request) -> Json:
 
 
 def _facet(facet: Facet, request: Request) -> Json:
-    # A value that many messages have must not be missed because some shard saw it seldom.
+    # A frequent value must not be missed because it is rare in some shard.
     terms: Json = {
         "field": _FACETS[facet],
         "size": FACET_VALUES,
@@ -142,7 +135,7 @@ def _worth(query: Query) -> list[Json]:
     return [
         {"constant_score": {"filter": _within(leaf, fields), "boost": worth}}
         for leaf in scores.scored(query)
-        for fields, worth in _WORTH
+        for fields, worth in scores.PARTS
     ]
 
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from muniment.search import OpenSearchIndex, PostgresIndex, SearchIndex
+from muniment.search import MemoryIndex, OpenSearchIndex, PostgresIndex, SearchIndex
 from tests.support.harness import Harness
 
 
-@pytest.fixture(params=["postgresql", "opensearch"])
+@pytest.fixture(params=["postgresql", "opensearch", "memory"])
 async def index(
     request: pytest.FixtureRequest, harness: Harness, new_prefix: Callable[[], str]
 ) -> AsyncIterator[SearchIndex]:
     """Each of the indexes in turn, empty."""
     if request.param == "postgresql":
         yield PostgresIndex(harness.database)
+        return
+    if request.param == "memory":
+        yield MemoryIndex()
         return
     node = request.getfixturevalue("opensearch")
     opened = OpenSearchIndex.open(node.url, prefix=new_prefix())

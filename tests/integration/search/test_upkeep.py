@@ -9,7 +9,7 @@ import pytest
 
 from muniment.db import message_facts
 from muniment.errors import NotFound
-from muniment.search import Change, OpenSearchIndex, Target
+from muniment.search import Change, MemoryIndex, OpenSearchIndex, Target
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.index_targets import list_generations
 from muniment.services.indexing.make_documents import make_documents
@@ -46,6 +46,9 @@ async def lose(harness: Harness, count: int) -> list[int]:
         if isinstance(harness.resources.index, OpenSearchIndex):
             for one in ids:
                 await harness.resources.index._client.delete(index=harness.resources.index._name(1, 1), id=str(one))
+        elif isinstance(harness.resources.index, MemoryIndex):
+            for message_id in ids:
+                del harness.resources.index._generations[1, 1][message_id]
         else:
             await session.execute("DELETE FROM search_documents WHERE message_id = ANY ($1)", ids)
     return ids
