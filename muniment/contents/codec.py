@@ -1,8 +1,8 @@
-"""How a message's bytes are stored: in parts, each one compressed by itself.
+"""How a message's bytes are encoded: in parts, each compressed on its own.
 
-A part is 1 MiB of the message (the last may be shorter; the first archives have parts of 4 MiB) and can be read
-without the others, so that neither storing nor reading a huge message needs it in memory as a whole. A part that
-zstd does not shrink is stored as it is. An empty message has no parts.
+A part is 1 MiB of the message (the last may be shorter; old archives have parts of 4 MiB) and can be read without the
+others, so a huge message is never in memory as a whole. A part that zstd does not shrink is stored uncompressed. An
+empty message has no parts.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import zstandard
 from muniment.errors import Damaged
 from muniment.model.message import RawMessage
 
-#: Bytes of a message in one part, at most.
+#: Maximum bytes of a message in one part …
 PART_BYTES = 4 * 1024 * 1024
-#: … as it is written. Twenty huge messages on their way at once hold a few parts each: there is the memory.
+#: … and in a part that is written now: twenty huge messages in flight hold a few parts each in memory.
 CUT_BYTES = 1024 * 1024
 
 _LEVEL = 3
-#: Compression that saves less is not worth the time it takes to undo.
+#: Compression that saves less than this is not worth the time to decompress.
 _WORTHWHILE = 0.97
 _HASH_BYTES = 1024 * 1024
 
 
 class Codec(IntEnum):
-    """How a part is encoded; stored as one byte with it, so the numbers never change."""
+    """How a part is encoded; stored with it as one byte, so the numbers never change."""
 
     RAW = 0
     ZSTD = 1
@@ -44,10 +44,10 @@ class EncodedPart(NamedTuple):
 
 
 class _Contexts(threading.local):
-    """zstd contexts are costly to make and not thread-safe: each thread keeps its own."""
+    """A zstd context per thread: they are costly to create and not thread-safe."""
 
     def __init__(self) -> None:
-        # The checksum finds damage in a part without reading the others.
+        # The checksum detects damage in a part without the others.
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=True)
         self.decompressor = zstandard.ZstdDecompressor()
 
@@ -56,7 +56,7 @@ _contexts = _Contexts()
 
 
 def encode_part(chunk: bytes) -> EncodedPart:
-    """Return `chunk` (at most `PART_BYTES`) as it is to be stored."""
+    """Return `chunk` (at most `PART_BYTES`) encoded for storage."""
     packed = _contexts.compressor.compress(chunk)
     if len(packed) < _WORTHWHILE * len(chunk):
         return EncodedPart(Codec.ZSTD, packed)
@@ -64,7 +64,7 @@ def encode_part(chunk: bytes) -> EncodedPart:
 
 
 def decode_part(codec: int, data: bytes, *, max_size: int = PART_BYTES) -> bytes:
-    """Return the bytes `encode_part` was given; Damaged if they cannot be, or are more than `max_size`."""
+    """Return the bytes that `encode_part` was given; Damaged if that fails, or they exceed `max_size`."""
     if codec == Codec.RAW:
         if len(data) > max_size:
             raise Damaged(f"a stored part has {len(data)} bytes where at most {max_size} can be")
@@ -73,7 +73,7 @@ def decode_part(codec: int, data: bytes, *, max_size: int = PART_BYTES) -> bytes
         raise Damaged(f"a stored part has the unknown codec {codec}")
     try:
         size = zstandard.frame_content_size(data)
-        # Asked before, so that a damaged frame cannot make us allocate what it claims.
+        # Checked first, so that a damaged frame cannot make us allocate the size it claims.
         if not 0 <= size <= max_size:
             raise Damaged(f"a stored part claims {size} bytes where at most {max_size} can be")
         return _contexts.decompressor.decompress(data, max_output_size=max_size, allow_extra_data=False)
@@ -90,7 +90,7 @@ def sha256_of(raw: RawMessage) -> bytes:
 
 
 def encode(raw: RawMessage) -> Iterator[EncodedPart]:
-    """Yield a message's parts in order, each encoded only when it is asked for."""
+    """Yield a message's parts in order, each encoded when it is requested."""
     return map(encode_part, raw.chunks(CUT_BYTES))
 
 
@@ -103,7 +103,7 @@ class Verifier:
         self._digest = hashlib.sha256()
 
     def decode(self, part: EncodedPart) -> bytes:
-        """Return the bytes of the next part; Damaged when it is damaged or one too many."""
+        """Return the bytes of the next part; Damaged when it is damaged, or one part too many."""
         chunk = decode_part(part.codec, part.data, max_size=min(PART_BYTES, self._missing))
         self._missing -= len(chunk)
         self._digest.update(chunk)
@@ -120,8 +120,8 @@ class Verifier:
 def checked(parts: Iterable[EncodedPart], *, sha256: bytes, size: int) -> Iterator[bytes]:
     """Yield a message's bytes from its stored parts.
 
-    Damaged, after the last piece at the latest, unless they are the archived bytes: whoever
-    passes pieces on must be able to take them back.
+    Raises Damaged, after the last piece at the latest, unless they are the archived bytes: a caller that passes pieces
+    on must be able to undo that.
     """
     verifier = Verifier(sha256, size)
     for part in parts:
@@ -130,7 +130,7 @@ def checked(parts: Iterable[EncodedPart], *, sha256: bytes, size: int) -> Iterat
 
 
 async def checked_stream(parts: AsyncIterable[EncodedPart], *, sha256: bytes, size: int) -> AsyncIterator[bytes]:
-    """Do what `checked` does, for parts that arrive from a database."""
+    """Do what `checked` does, for parts that arrive asynchronously."""
     verifier = Verifier(sha256, size)
     async for part in parts:
         yield verifier.decode(part)
