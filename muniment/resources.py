@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from muniment import search
+from muniment.contents import PostgresContents
 from muniment.db.database import Database
 from muniment.embedded import endpoints
 from muniment.errors import Misconfigured
@@ -32,7 +33,12 @@ async def open_database_only(settings: Settings, *, connections: int = 10) -> As
         raise Misconfigured("MUNIMENT_DATABASE_URL is not set")
     database = await Database.open(settings.database_url, connections=connections)
     try:
-        yield Resources(settings=settings, database=database, budget=ByteBudget(settings.memory_budget_bytes))
+        yield Resources(
+            settings=settings,
+            database=database,
+            budget=ByteBudget(settings.memory_budget_bytes),
+            contents=PostgresContents(database),
+        )
     finally:
         await database.close()
 
@@ -65,6 +71,7 @@ async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncI
             secrets=secrets,
             queue=queue,
             index=index,
+            contents=PostgresContents(database),
             governor=governor,
         )
         stack.push_async_callback(resources.attachments.close)

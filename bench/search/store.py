@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from muniment.contents import PostgresContents
 from muniment.db.database import Database
 from muniment.db.migrate import migrate
 from muniment.embedded.postgres import EmbeddedPostgres
@@ -38,6 +39,7 @@ async def opened(url: str, folder: Path, environment: Settings) -> AsyncIterator
         secrets=SecretBox.from_key_file(settings.key_file),
         queue=MemoryQueue(),
         index=index,
+        contents=PostgresContents(database),
     )
     try:
         yield resources

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self, TypeVar
 
@@ -14,6 +15,10 @@ from muniment.process import process_name
 from muniment.secrecy import Secret, check_url
 
 Row = TypeVar("Row")
+T = TypeVar("T")
+
+#: A transaction that waits for something else sends a statement so often; see `Database.open` for the limit.
+SIGN_OF_LIFE_SECONDS = 5.0
 
 #: Maps asyncpg's errors to Muniment's; the most specific class wins (longest method resolution order).
 ERRORS: dict[type[BaseException], type[MunimentError]] = {
@@ -121,6 +126,23 @@ class Session:
         with database_errors():
             async for record in self._connection.cursor(query, *args, prefetch=100):
                 yield kind(**record)
+
+    async def keep_alive(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`, which must not use this session; send a statement now and every few seconds.
+
+        PostgreSQL ends a transaction that is silent for longer. DatabaseUnavailable when it has; `work` is cancelled then.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            done = False
+            while not done:
+                await self.value("SELECT 1")
+                done = bool((await asyncio.wait({task}, timeout=SIGN_OF_LIFE_SECONDS))[0])
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Self]:

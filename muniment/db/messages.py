@@ -1,8 +1,8 @@
-"""Messages, their contents and where they are filed."""
+"""Messages, and where they are filed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _SQL = load("messages")
 
 @dataclass(frozen=True)
 class NewMessage:
-    """A message for the store: identity, size in bytes, headers."""
+    """A message to store: identity, size in bytes, headers."""
 
     sha256: bytes
     size: int
@@ -45,7 +45,7 @@ class Copy(NamedTuple):
 
 
 class Wrapper(NamedTuple):
-    """What stood around a message in a journal report; the whole is begin, message, end."""
+    """The bytes around a message in a journal report; the report is `begin`, the message, `end`."""
 
     folder_id: int
     uidvalidity: int
@@ -56,7 +56,7 @@ class Wrapper(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A filed message with the identity of its content; `sha256` None: the message is missing, which is damage."""
+    """A filed message with the identity of its content; `sha256` is None when the message is missing (damage)."""
 
     store_id: int
     message_id: int
@@ -79,27 +79,8 @@ class StoredMessage:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A stored piece of a message's content."""
-
-    part: int
-    codec: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class PartOf:
-    """A stored piece of the content of one of several messages."""
-
-    message_id: int
-    part: int
-    codec: int
-    data: bytes
-
-
-@dataclass(frozen=True)
 class Filed:
-    """One place where a message stands."""
+    """A place where a message is filed."""
 
     user_name: str
     address: str
@@ -119,10 +100,6 @@ class _Quarantined:
     first: bool
 
 
-#: A row of contents: message id, part, codec, data.
-PartRow = tuple[int, int, int, bytes]
-
-
 async def known(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
     """Return those of `hashes` that the current store holds."""
     if not hashes:
@@ -131,7 +108,7 @@ async def known(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
 
 
 async def add(session: Session, store_id: int, messages: Sequence[NewMessage]) -> dict[bytes, int]:
-    """Add what the store lacks and return hash → id of those that were added; write their contents next."""
+    """Add messages that the store lacks, and return hash → id of those added; their contents come next."""
     headers = [message.headers for message in messages]
     rows = await session.rows(
         _Id,
@@ -150,27 +127,16 @@ async def add(session: Session, store_id: int, messages: Sequence[NewMessage]) -
 
 
 async def ids(session: Session, store_id: int, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return hash → id of messages in the store."""
+    """Return hash → id of messages that the store has."""
     if not hashes:
         return {}
     return {row.sha256: row.id for row in await session.rows(_Id, _SQL["ids"], store_id, list(hashes))}
 
 
-async def write_parts(session: Session, store_id: int, parts: AsyncIterable[PartRow]) -> None:
-    """Append contents, streaming."""
-    columns = ("store_id", "message_id", "part", "codec", "data")
-
-    async def rows() -> AsyncIterator[tuple[int, int, int, int, bytes]]:
-        async for part in parts:
-            yield (store_id, *part)
-
-    await session.copy("contents", columns, rows())
-
-
 async def claim_renumbered(
     session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int], hashes: Sequence[bytes]
 ) -> set[int]:
-    """Give entries of older numberings their new UID when the content is the same; return the UIDs recognised."""
+    """Give entries with an older UIDVALIDITY their new UID when the content is the same; return the UIDs recognised."""
     return set(
         await session.values(_SQL["claim_renumbered"], folder_id, uidvalidity, list(uids), list(hashes)),
     )
@@ -193,7 +159,7 @@ async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntr
 
 
 async def file_copies(session: Session, store_id: int, copies: Sequence[Copy]) -> None:
-    """File messages for their owners, where they do not have them already."""
+    """File messages for their owners, unless they have them already."""
     await session.execute(
         _SQL["file_copies"],
         store_id,
@@ -205,19 +171,19 @@ async def file_copies(session: Session, store_id: int, copies: Sequence[Copy]) -
 
 
 async def wrap(session: Session, wrappers: Sequence[Wrapper]) -> None:
-    """Keep what stood around messages that came in journal reports, with their entries."""
+    """Store, with their entries, the bytes around messages that came in journal reports."""
     await session.execute(
         _SQL["wrap"],
-        [one.folder_id for one in wrappers],
-        [one.uidvalidity for one in wrappers],
-        [one.uid for one in wrappers],
-        [one.begin for one in wrappers],
-        [one.end for one in wrappers],
+        [wrapper.folder_id for wrapper in wrappers],
+        [wrapper.uidvalidity for wrapper in wrappers],
+        [wrapper.uid for wrapper in wrappers],
+        [wrapper.begin for wrapper in wrappers],
+        [wrapper.end for wrapper in wrappers],
     )
 
 
 async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]) -> None:
-    """Note messages that belong to nobody and stay on the server: (folder id, UIDVALIDITY, UID)."""
+    """Record messages without an owner, which stay on the server: (folder id, UIDVALIDITY, UID)."""
     columns = [list(column) for column in zip(*places, strict=True)]
     await session.execute(_SQL["leave_unowned"], columns[0], columns[1], columns[2])
 
@@ -225,7 +191,7 @@ async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]
 async def quarantine(
     session: Session, folder_id: int, uidvalidity: int, uid: int, reason: str, parts: Iterable[tuple[int, bytes]] | None
 ) -> bool:
-    """Put a message aside with its reason and raw (codec, data) parts; True when it is the first time.
+    """Quarantine a message with the reason and its encoded (codec, data) parts; True the first time.
 
     Without `parts`, those of an earlier try stay: they may be the only copy.
     """
@@ -242,40 +208,23 @@ async def quarantine(
 
 
 async def forget_quarantine(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Take messages out of quarantine that are archived now."""
+    """Remove archived messages from quarantine."""
     await session.execute(_SQL["forget_quarantine"], folder_id, uidvalidity, list(uids))
 
 
 async def forget_gone(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Take messages out of quarantine that left the server, unless their bytes are here: the only copy stays."""
+    """Remove messages that left the server from quarantine, unless their bytes are here: the only copy stays."""
     await session.execute(_SQL["forget_gone"], folder_id, uidvalidity, list(uids))
 
 
 async def forget_old_numberings(session: Session, folder_id: int, uidvalidity: int) -> None:
-    """Take messages of other numberings out of quarantine, unless their bytes are here: the only copy stays."""
+    """Remove messages with another UIDVALIDITY from quarantine, unless their bytes are here: the only copy stays."""
     await session.execute(_SQL["forget_old_numberings"], folder_id, uidvalidity)
 
 
 def entries_of_folder(session: Session, folder_id: int, *, former: bool = False) -> AsyncIterator[Entry]:
-    """Yield a folder's entries by UID; needs a transaction. `former`: also those that moved to another folder since."""
+    """Yield a folder's entries by UID; needs a transaction. `former`: also those that moved to another folder."""
     return session.stream(Entry, _SQL["entries_of_folder"], folder_id, former)
-
-
-async def parts(session: Session, store_id: int, message_id: int) -> AsyncIterator[Part]:
-    """Yield the stored pieces of a message, a few at a time, so that a huge one is never whole in memory."""
-    few, first = 2, 0
-    while True:
-        rows = await session.rows(Part, _SQL["parts"], store_id, message_id, first, few)
-        for row in rows:
-            yield row
-        if len(rows) < few:
-            return
-        first = rows[-1].part + 1
-
-
-async def parts_of(session: Session, store_id: int, message_ids: Sequence[int]) -> list[PartOf]:
-    """Return all stored pieces of several messages, each message's in order; for small ones."""
-    return await session.rows(PartOf, _SQL["parts_of"], store_id, list(message_ids))
 
 
 async def messages_after(session: Session, last: StoredMessage | None, limit: int) -> list[StoredMessage]:
@@ -285,17 +234,17 @@ async def messages_after(session: Session, last: StoredMessage | None, limit: in
 
 
 async def where_filed(session: Session, store_id: int, message_id: int) -> list[Filed]:
-    """Return every place where a message stands."""
+    """Return every place where a message is filed."""
     return await session.rows(Filed, _SQL["where_filed"], store_id, message_id)
 
 
 async def places(session: Session, sha256: bytes) -> list[Place]:
-    """Return every place where messages with this hash stand or stood, in the order in which they came there."""
+    """Return every present and former place of messages with this hash, in the order in which they got there."""
     return await session.rows(Place, _SQL["places"], sha256)
 
 
 async def entries_without_message(session: Session, folder_ids: Sequence[int]) -> list[Filed]:
-    """Return entries of these folders that point at no message: damage."""
+    """Return entries of these folders whose message is missing (damage)."""
     return await session.rows(Filed, _SQL["entries_without_message"], list(folder_ids))
 
 

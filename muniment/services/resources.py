@@ -1,4 +1,4 @@
-"""The resources that services work with: the database, the broker, the index, and what a process shares."""
+"""The resources that services work with: the database, contents, the broker, the index, and what a process shares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from muniment.attachments import AttachmentReader
+from muniment.contents import ContentStore
 from muniment.db.database import Database
 from muniment.errors import Misconfigured
 from muniment.governor import Governor
@@ -30,6 +31,7 @@ class _NotOpened:
 
 _NO_KEY: Any = _NotOpened("the secret key")
 _NO_BROKER: Any = _NotOpened("the broker")
+_NO_CONTENTS: Any = _NotOpened("the store of contents")
 _NO_INDEX: Any = _NotOpened("the search index")
 
 
@@ -47,6 +49,7 @@ class Resources:
     budget: ByteBudget
     secrets: SecretBox = _NO_KEY
     queue: Queue = _NO_BROKER
+    contents: ContentStore = _NO_CONTENTS
     index: SearchIndex = _NO_INDEX
     governor: Governor | None = None
     connector: Connector = field(default_factory=NetworkConnector)

@@ -13,6 +13,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from muniment.contents import PostgresContents
 from muniment.db.database import Database
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.mailserver import ByteBudget
@@ -150,6 +151,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
         secrets=SecretBox.from_key_file(settings.key_file),
         queue=MemoryQueue(),
         index=PostgresIndex(database),
+        contents=PostgresContents(database),
         budget=ByteBudget(settings.memory_budget_bytes),
     )
     try:

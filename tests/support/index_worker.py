@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+from muniment.contents import PostgresContents
 from muniment.db.database import Database
 from muniment.errors import Misconfigured, Transient
 from muniment.mailserver import ByteBudget
@@ -31,6 +32,7 @@ async def main() -> None:
         secrets=secrets,
         queue=MemoryQueue(),
         index=open_index(settings, database),
+        contents=PostgresContents(database),
     )
     while True:
         with suppress(Transient, Misconfigured):

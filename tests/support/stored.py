@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 
-from muniment.contents.codec import encode, sha256_of
+from muniment.contents import NewContent, PostgresContents
+from muniment.contents.codec import EncodedPart, encode, sha256_of
 from muniment.db import messages
 from muniment.db.database import Database
 from muniment.db.messages import NewEntry, NewMessage
@@ -33,7 +34,8 @@ async def store(database: Database, raws: Iterable[bytes]) -> int:
         async with database.transaction() as session:
             new = [NewMessage(digest, len(raw), read_headers(raw[: 256 * 1024])) for digest, raw in held.items()]
             ids = await messages.add(session, 1, new)
-            await messages.write_parts(session, 1, _parts(held, ids))
+            contents = [NewContent(message_id, _parts(held[digest])) for digest, message_id in ids.items()]
+            await PostgresContents(database).add(session, 1, contents)
             entries = []
             for message_id in ids.values():
                 uid += 1
@@ -43,10 +45,9 @@ async def store(database: Database, raws: Iterable[bytes]) -> int:
     return uid
 
 
-async def _parts(held: dict[bytes, bytes], ids: dict[bytes, int]) -> AsyncIterator[messages.PartRow]:
-    for digest, message_id in ids.items():
-        for number, part in enumerate(encode(MemoryMessage(held[digest]))):
-            yield message_id, number, part.codec, part.data
+async def _parts(raw: bytes) -> AsyncIterator[EncodedPart]:
+    for part in encode(MemoryMessage(raw)):
+        yield part
 
 
 def _batches(raws: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -106,15 +106,6 @@ SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date, fl
 FROM entries LEFT JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND ($2 OR entries.gone IS NULL OR NOT is_former(entries)) ORDER BY uidvalidity, uid;
 
--- parts --
--- The next parts of a message, from part $3 on
-SELECT part, codec, data FROM contents WHERE message_id = $2 AND store_id = $1 AND part >= $3 ORDER BY part LIMIT $4;
-
--- parts_of --
--- All parts of several messages of a store
-SELECT message_id, part, codec, data FROM contents
-WHERE store_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id, part;
-
 -- messages_after --
 -- The next messages of the archive, in the order of the primary keys, so that stores are merged without sorting
 SELECT store_id, id AS message_id, sha256, size FROM messages

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 
 from muniment import log, metrics
+from muniment.contents import ContentStore, NewContent
 from muniment.contents.codec import EncodedPart, encode, sha256_of
 from muniment.db import jobs, messages, stores
 from muniment.db.database import Session
 from muniment.db.jobs import Progress
-from muniment.db.messages import Copy, NewEntry, NewMessage, PartRow, Wrapper
+from muniment.db.messages import Copy, NewEntry, NewMessage, Wrapper
 from muniment.errors import RunCancelled, Transient, Unstorable
 from muniment.mail.headers import read_headers
 from muniment.metrics import Stage, timed
@@ -163,7 +164,7 @@ async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict
                 left = [(*item.place, item.target.uidvalidity) for item in unowned]
                 await messages.leave_unowned(session, [(folder, validity, uid) for folder, uid, validity in left])
                 fresh = [item for item in fresh if destinations.get(item.place) != []]
-            await _store(session, fresh, lacking, encoded, destinations)
+            await _store(resources.contents, session, fresh, lacking, encoded, destinations)
             for item in refused:
                 parts = None if item.raw is None else ((part.codec, part.data) for part in encode(item.raw))
                 await messages.quarantine(
@@ -216,6 +217,7 @@ async def _distribute(session: Session, fresh: Sequence[_Readable]) -> dict[tupl
 
 
 async def _store(
+    store: ContentStore,
     session: Session,
     fresh: Sequence[_Readable],
     lacking: dict[bytes, _Readable],
@@ -230,7 +232,11 @@ async def _store(
     new = [lacking[sha].new for sha in sorted(hashes & lacking.keys())]
     added = await messages.add(session, store_id, new) if new else {}
     if added:
-        await messages.write_parts(session, store_id, _parts(added, lacking, encoded))
+        contents = [
+            NewContent(message_id, _parts(lacking[sha256].raw, encoded.get(sha256)))
+            for sha256, message_id in added.items()
+        ]
+        await store.add(session, store_id, contents)
     ids = added | await messages.ids(session, store_id, list(hashes - added.keys()))
     if len(ids) < len(hashes):  # `known` found them in the store that was current then
         raise Transient("the current archive store changed during a commit")
@@ -266,19 +272,14 @@ def _encode_small(lacking: Iterable[_Readable], limit: int) -> dict[bytes, list[
     return {item.sha256: list(encode(item.raw)) for item in lacking if item.raw.size <= limit}
 
 
-async def _parts(
-    added: dict[bytes, int], lacking: dict[bytes, _Readable], encoded: dict[bytes, list[EncodedPart]]
-) -> AsyncIterator[PartRow]:
-    for sha256, message_id in added.items():
-        if sha256 in encoded:
-            for number, part in enumerate(encoded[sha256]):
-                yield message_id, number, part.codec, part.data
-            continue
-        parts = encode(lacking[sha256].raw)
-        number = 0
+async def _parts(raw: RawMessage, encoded: Sequence[EncodedPart] | None) -> AsyncIterator[EncodedPart]:
+    """Yield a message's parts, compressing those of a large one (`encoded` is None) in a thread."""
+    for part in encoded or ():
+        yield part
+    if encoded is None:
+        parts = encode(raw)
         while following := await asyncio.to_thread(_next, parts):
-            yield message_id, number, following[0].codec, following[0].data
-            number += 1
+            yield following[0]
 
 
 def _next(parts: Iterator[EncodedPart]) -> list[EncodedPart]:

@@ -23,7 +23,6 @@ from muniment.services.deleting.choose_deletions import choose_deletions, has_ca
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, folder_states
 from muniment.services.mailboxes.slice_budget import SliceBudget
 from muniment.services.mailboxes.still_there import still_there
-from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -147,14 +146,13 @@ async def _sound(
 
     heads = await opened.session.heads([candidate.uid for candidate in chosen])
     sound: list[Candidate] = []
-    async with resources.database.transaction(snapshot=True) as session:
-        async for candidate, parts in with_parts(session, each()):
-            reason = await _why_not(candidate, parts, heads.get(candidate.uid, b"").rstrip(b"\r\n"))
-            if reason:
-                _log.error("a message stays on the server", uid=candidate.uid, reason=reason)
-                done.keep(folder, candidate.uid, reason)
-            else:
-                sound.append(candidate)
+    async for candidate, parts in resources.contents.read(each()):
+        reason = await _why_not(candidate, parts, heads.get(candidate.uid, b"").rstrip(b"\r\n"))
+        if reason:
+            _log.error("a message stays on the server", uid=candidate.uid, reason=reason)
+            done.keep(folder, candidate.uid, reason)
+        else:
+            sound.append(candidate)
     return sound
 
 

@@ -16,7 +16,6 @@ from muniment.model.document import Document
 from muniment.retry import Backoff
 from muniment.search import Change, IndexFailure
 from muniment.services.indexing.index_targets import targets_of
-from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.indexing.make_documents import make_documents
 from muniment.services.resources import Resources
 
@@ -105,7 +104,7 @@ async def _apply(
         for (store, message), document in documents.items()
     ]
     targets = await targets_of(resources, session)
-    found = await keep_alive(session, resources.index.apply(targets, changes))
+    found = await session.keep_alive(resources.index.apply(targets, changes))
     # A message may be indexed in part and then refused: the later failure counts.
     failures = {(failure.store_id, failure.message_id): failure for failure in found}
     return [_outcome(key, document, failures.get(key)) for key, document in documents.items()]

@@ -12,6 +12,7 @@ from datetime import datetime
 from muniment import log
 from muniment.attachments import Kind, kind_of
 from muniment.attachments.limits import READERS_VERSION
+from muniment.contents import ContentStore
 from muniment.contents.codec import EncodedPart, decode_part
 from muniment.db import attachment_texts
 from muniment.db.attachment_texts import TextRow
@@ -22,8 +23,6 @@ from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
 from muniment.mail.headers import read_people
 from muniment.model.document import Document
-from muniment.services.indexing.keep_alive import keep_alive
-from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -58,7 +57,7 @@ async def make_documents(
     The document of a message that is damaged, or cannot be parsed, has only its header fields, and the reason.
     """
     begun = False
-    async for read in _parsed(session, facts):
+    async for read in _parsed(resources.contents, facts):
         for message in read:
             if begun and time.monotonic() >= until:
                 return
@@ -67,11 +66,11 @@ async def make_documents(
             yield _document(message, version, texts)
 
 
-async def _parsed(session: Session, facts: Sequence[Facts]) -> AsyncIterator[list[_Read]]:
+async def _parsed(contents: ContentStore, facts: Sequence[Facts]) -> AsyncIterator[list[_Read]]:
     """Yield messages as they are parsed, many small ones together; CPU work, so it runs in a thread."""
     held: list[tuple[Facts, bytes | str]] = []
     size = 0
-    async for known, parts in with_parts(session, _each(facts)):
+    async for known, parts in contents.read(_each(facts)):
         raw: bytes | str
         try:
             raw = await _beginning(known, parts)
@@ -143,7 +142,7 @@ async def _attachments(resources: Resources, session: Session, read: _Read) -> l
     }
     texts = await attachment_texts.find(session, list(wanted), READERS_VERSION)
     new = {digest: found for digest, found in wanted.items() if digest not in texts}
-    return [*texts.values(), *(await keep_alive(session, _read_new(resources, new)) if new else [])]
+    return [*texts.values(), *(await session.keep_alive(_read_new(resources, new)) if new else [])]
 
 
 async def _read_new(resources: Resources, new: dict[bytes, tuple[Attachment, Kind]]) -> list[TextRow]:

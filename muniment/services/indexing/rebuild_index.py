@@ -16,7 +16,6 @@ from muniment.errors import SearchUnavailable
 from muniment.search import SearchIndex, Target
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
-from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -88,7 +87,7 @@ async def _end(resources: Resources, generation: Generation) -> None:
         now = next(candidate for candidate in found if candidate.store_id == store_id)
         if now.building is None or now.building != generation.building:
             return
-        await keep_alive(session, _promote(resources.index, target_of(now)))
+        await session.keep_alive(_promote(resources.index, target_of(now)))
         await generations.end_rebuild(session, store_id, backend, now.building)
     _log.info("index rebuilt", store=now.store_name, messages=now.handed)
     await _discard(resources.index, store_id, now.live)

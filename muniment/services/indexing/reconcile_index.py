@@ -12,7 +12,6 @@ from muniment.db.generations import Generation
 from muniment.search import Target
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
-from muniment.services.indexing.keep_alive import keep_alive
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -80,7 +79,7 @@ async def _compare(
     store_id = target.store_id
     stored = await messages.ids_after(session, store_id, after, PAGE)
     excused = await index_problems.excused(session, store_id, stored)
-    found = await keep_alive(session, resources.index.ids(target, after, PAGE))
+    found = await session.keep_alive(resources.index.ids(target, after, PAGE))
     ends = [ids[-1] for ids in (stored, found) if len(ids) == PAGE]
     last = min(ends) if ends else max([*stored, *found], default=after)
     in_archive = {message for message in stored if message <= last}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from muniment.clock import utc_now
-from muniment.contents.codec import EncodedPart, checked_stream
+from muniment.contents.codec import CUT_BYTES, EncodedPart, checked_stream
 from muniment.db import folders, messages, users
 from muniment.db.database import Session
 from muniment.db.folders import ArchiveFolder
@@ -21,7 +21,6 @@ from muniment.services.access.principal import Principal, Right
 from muniment.services.reading.formats.eml import EmlTree
 from muniment.services.reading.formats.manifest import MailTree, ManifestEntry
 from muniment.services.reading.formats.mbox import MboxTree
-from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
 #: Messages up to this size (bytes) are verified in memory before they are written, larger ones in a file.
@@ -75,9 +74,7 @@ async def export_archive(
         wanted = _below(await folders.of_user(session, user_id), folder)
     with tree_of[format](directory, user=user, created=utc_now()) as tree:
         for found in wanted:
-            # A snapshot of each folder; a single transaction for all could last for hours.
-            async with resources.database.transaction(snapshot=True) as session:
-                await _export_folder(session, tree, found, report, progress, former=former)
+            await _export_folder(resources, tree, found, report, progress, former=former)
             report.folders += 1
     return report
 
@@ -99,39 +96,54 @@ def _below(found: list[ArchiveFolder], wanted: str | None) -> list[ArchiveFolder
 
 
 async def _export_folder(
-    session: Session, tree: MailTree, folder: ArchiveFolder, report: ExportReport, progress: Progress, *, former: bool
+    resources: Resources,
+    tree: MailTree,
+    folder: ArchiveFolder,
+    report: ExportReport,
+    progress: Progress,
+    *,
+    former: bool,
 ) -> None:
+    """Export a folder as it is at one moment; a transaction for the whole archive could last for hours."""
     path = (folder.address, *folder.path)
     used: set[int] = set()
-    async for entry, parts in with_parts(session, messages.entries_of_folder(session, folder.id, former=former)):
-        # After a change of UIDVALIDITY, two messages may have the same UID.
-        name = str(entry.uid) if entry.uid not in used else f"{entry.uidvalidity}-{entry.uid}"
-        used.add(entry.uid)
-        try:
-            if entry.sha256 is None:
-                raise Damaged("the message is missing")
-            async with _proven(entry, entry.sha256, parts) as chunks:
-                tree.add(path, name, chunks, _manifest_entry(path, entry, entry.sha256))
-        except Damaged as error:
-            report.damaged.append(f"{'/'.join(path)} UID {entry.uid}: {error}")
-            continue
-        report.messages += 1
-        report.bytes += entry.size
-        progress(report.messages, report.bytes)
+    async with resources.database.transaction(snapshot=True) as session:
+        entries = messages.entries_of_folder(session, folder.id, former=former)
+        async for entry, parts in resources.contents.read(entries):
+            # After a change of UIDVALIDITY, two messages may have the same UID.
+            name = str(entry.uid) if entry.uid not in used else f"{entry.uidvalidity}-{entry.uid}"
+            used.add(entry.uid)
+            try:
+                if entry.sha256 is None:
+                    raise Damaged("the message is missing")
+                async with _proven(session, entry, entry.sha256, parts) as chunks:
+                    tree.add(path, name, chunks, _manifest_entry(path, entry, entry.sha256))
+            except Damaged as error:
+                report.damaged.append(f"{'/'.join(path)} UID {entry.uid}: {error}")
+                continue
+            report.messages += 1
+            report.bytes += entry.size
+            progress(report.messages, report.bytes)
 
 
 @asynccontextmanager
-async def _proven(entry: Entry, sha256: bytes, parts: AsyncIterable[EncodedPart]) -> AsyncIterator[Iterable[bytes]]:
+async def _proven(
+    session: Session, entry: Entry, sha256: bytes, parts: AsyncIterable[EncodedPart]
+) -> AsyncIterator[Iterable[bytes]]:
     """Collect the message's bytes until their hash is verified, so that nothing damaged reaches the export."""
     stored = checked_stream(parts, sha256=sha256, size=entry.size)
-    if entry.size <= SPOOL_BYTES:
+    if entry.size <= CUT_BYTES:
         yield [chunk async for chunk in stored]
         return
-    with tempfile.TemporaryFile() as spool:
-        async for chunk in stored:
-            spool.write(chunk)
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        await session.keep_alive(_collect(stored, spool))
         spool.seek(0)
         yield _chunks(spool)
+
+
+async def _collect(stored: AsyncIterable[bytes], spool: IO[bytes]) -> None:
+    async for chunk in stored:
+        spool.write(chunk)
 
 
 def _chunks(spool: IO[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ from muniment.db.database import Database, Session
 from muniment.db.messages import Filed, StoredMessage
 from muniment.errors import Damaged
 from muniment.services.access.principal import Principal, Right
-from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 
 _WINDOW_MESSAGES = 2000
@@ -41,16 +40,16 @@ async def verify_archive(
 ) -> VerifyReport:
     """Read every stored message, and report a damaged one at every place where it is filed.
 
-    Uses one transaction for each window of messages, because one that lasts for hours would hold up VACUUM. Messages
+    Lists messages window by window, because one transaction that lasts for hours would hold up VACUUM. Messages
     archived meanwhile may or may not be read.
     """
     principal.require(Right.OPERATE)
     report = VerifyReport()
     last: StoredMessage | None = None
     while True:
-        async with resources.database.transaction(snapshot=True) as session:
+        async with resources.database.session() as session:
             window = await messages.messages_after(session, last, _WINDOW_MESSAGES)
-            await _verify(session, window, report, progress)
+        await _verify(resources, window, report, progress)
         if not window:
             break
         last = window[-1]
@@ -59,14 +58,15 @@ async def verify_archive(
 
 
 async def _verify(
-    session: Session, window: Sequence[StoredMessage], report: VerifyReport, progress: Callable[[int, int], None]
+    resources: Resources, window: Sequence[StoredMessage], report: VerifyReport, progress: Callable[[int, int], None]
 ) -> None:
-    async for message, parts in with_parts(session, _each(window)):
+    async for message, parts in resources.contents.read(_each(window)):
         try:
             async for _ in checked_stream(parts, sha256=message.sha256, size=message.size):
                 pass
         except Damaged as error:
-            report.damage += await _named(session, message, str(error))
+            async with resources.database.session() as session:
+                report.damage += await _named(session, message, str(error))
         report.messages += 1
         report.bytes += message.size
         progress(report.messages, report.bytes)

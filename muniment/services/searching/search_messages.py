@@ -15,7 +15,6 @@ from muniment.attachments.limits import READERS_VERSION
 from muniment.clock import utc_now
 from muniment.contents.codec import decode_part
 from muniment.db import attachment_texts, index_coverage, index_pause, search_scope
-from muniment.db.database import Session
 from muniment.db.search_scope import FiledRow
 from muniment.errors import Damaged, Misconfigured
 from muniment.mail.bodies import read_text
@@ -25,7 +24,6 @@ from muniment.services.access import audit
 from muniment.services.access.audit import Action
 from muniment.services.access.principal import Principal
 from muniment.services.access.readable_archives import readable_archives
-from muniment.services.reading.read_message import with_parts
 from muniment.services.resources import Resources
 from muniment.services.searching.mark_matches import Snippet, snippet
 from muniment.services.searching.resolve_names import resolve_names
@@ -118,10 +116,10 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
     async with resources.database.session() as session:
         keys = [(match.store_id, match.message_id) for match in matches.page]
         hits = _hits(matches, await search_scope.places_of(session, keys, archives))
-        if search.snippets:
-            hits = [hit async for hit in _with_snippets(session, query, hits)]
         paused = await index_pause.find(session)
         lacking = await index_coverage.lacking(session, MOST_COUNTED)
+    if search.snippets:
+        hits = [hit async for hit in _with_snippets(resources, query, hits)]
     names = {str(folder.id): "/".join((folder.address, *folder.path)) for folder in folders}
     return Found(
         hits,
@@ -166,12 +164,12 @@ def _named(matches: Matches, folders: dict[str, str]) -> dict[Facet, dict[str, i
     return facets
 
 
-async def _with_snippets(session: Session, query: Query, hits: Sequence[Hit]) -> AsyncIterator[Hit]:
+async def _with_snippets(resources: Resources, query: Query, hits: Sequence[Hit]) -> AsyncIterator[Hit]:
     async def each() -> AsyncIterator[Hit]:
         for hit in hits:
             yield hit
 
-    async for hit, parts in with_parts(session, each()):
+    async for hit, parts in resources.contents.read(each()):
         raw = b""
         try:
             async for part in parts:
@@ -180,16 +178,17 @@ async def _with_snippets(session: Session, query: Query, hits: Sequence[Hit]) ->
                     break
         except Damaged:
             raw = b""
-        yield await _with_snippet(session, query, hit, raw[:_SHOWN_BYTES])
+        yield await _with_snippet(resources, query, hit, raw[:_SHOWN_BYTES])
 
 
-async def _with_snippet(session: Session, query: Query, hit: Hit, raw: bytes) -> Hit:
+async def _with_snippet(resources: Resources, query: Query, hit: Hit, raw: bytes) -> Hit:
     body = read_text(raw, limit=_SHOWN_BYTES)
     texts = [(Field.BODY, body.text), *((Field.ATTACHMENT, text) for text in body.attached)]
     found = snippet(query, texts)
     if found is None and body.attachments:
         hashes = [hashlib.sha256(attachment.data).digest() for attachment in body.attachments]
-        kept = await attachment_texts.find(session, hashes, READERS_VERSION)
+        async with resources.database.session() as session:
+            kept = await attachment_texts.find(session, hashes, READERS_VERSION)
         found = snippet(query, [(Field.ATTACHMENT, row.text) for row in kept.values()])
     found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names])
     return replace(hit, snippet=found)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from muniment.contents import postgres as stored_contents
 from muniment.model.run import RunState
-from muniment.services.reading import read_message
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness
@@ -39,7 +39,7 @@ def folder() -> Folder:
 @pytest.mark.parametrize("window", [1, 2, 3, 200])
 async def test_windows_do_not_mix(harness: Harness, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
     """However many messages are read at once, each comes back as it was archived, and is indexed."""
-    monkeypatch.setattr(read_message, "WINDOW_MESSAGES", window)
+    monkeypatch.setattr(stored_contents, "WINDOW_MESSAGES", window)
     script = Script(mailboxes={TARGET: {b"INBOX": folder()}})
     async with ImapServer(script) as server:
         report = await archive(harness, server)

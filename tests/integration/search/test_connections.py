@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from muniment.contents import PostgresContents
+from muniment.db import database as db
 from muniment.db.database import Database
 from muniment.search import Change, IndexFailure, PostgresIndex, Target
 from muniment.secrecy import Secret
-from muniment.services.indexing import keep_alive
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.rebuild_index import begin_rebuilds
 from muniment.services.indexing.reconcile_index import compare_indexes
@@ -33,7 +34,12 @@ async def limited(
     """Open the harness's database again, with a small pool, and its index on it."""
     database = await Database.open(Secret(url), connections=connections, idle_transaction_seconds=idle_seconds)
     try:
-        resources = replace(harness.resources, database=database, index=PostgresIndex(database))
+        resources = replace(
+            harness.resources,
+            database=database,
+            index=PostgresIndex(database),
+            contents=PostgresContents(database),
+        )
         yield Harness(resources, harness.folder)
     finally:
         await database.close()
@@ -86,7 +92,7 @@ async def test_slow_index_does_not_lose_the_claim(
             )
             return old
 
-    monkeypatch.setattr(keep_alive, "SIGN_OF_LIFE_SECONDS", 0.1)
+    monkeypatch.setattr(db, "SIGN_OF_LIFE_SECONDS", 0.1)
     await read_in(harness)
     async with harness.database.session() as session:
         await session.execute("INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages")
