@@ -22,6 +22,25 @@ def shell(up: System) -> Shell:
     return lambda *arguments: run(*map(str, arguments), environ=up.client)
 
 
+# First: a restore refuses an installation that holds something before it looks at the file.
+def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
+    """No backup is overwritten, none is half written, and what is no backup restores nothing."""
+    command, file = shell(running), tmp_path / "muniment.dump"
+    file.write_text("precious")
+
+    assert (command("backup", "--to", file).code, file.read_text()) == (ExitCode.CONFLICT, "precious")
+    nowhere = command("backup", "--to", tmp_path / "no" / "x.dump")
+    assert nowhere.code == ExitCode.MISCONFIGURED
+    assert "No such file or directory" in nowhere.stderr
+    assert command("restore", tmp_path / "missing").code == ExitCode.NOT_FOUND
+    broken = command("restore", file)
+    assert broken.code not in {ExitCode.OK, ExitCode.CONFLICT}
+    assert "pg_restore" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    assert command("status").code == ExitCode.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["muniment.dump"]
+
+
 async def test_backup_is_restored_on_a_fresh_machine(running: System, make_source: MakeSource, tmp_path: Path) -> None:
     """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"
@@ -59,21 +78,3 @@ async def test_backup_is_restored_on_a_fresh_machine(running: System, make_sourc
         again = command("restore", file)
         assert again.code == ExitCode.CONFLICT
         assert "this installation is not empty" in again.stderr
-
-
-def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
-    """No backup is overwritten, none is half written, and what is no backup restores nothing."""
-    command, file = shell(running), tmp_path / "muniment.dump"
-    file.write_text("precious")
-
-    assert (command("backup", "--to", file).code, file.read_text()) == (ExitCode.CONFLICT, "precious")
-    nowhere = command("backup", "--to", tmp_path / "no" / "x.dump")
-    assert nowhere.code == ExitCode.MISCONFIGURED
-    assert "No such file or directory" in nowhere.stderr
-    assert command("restore", tmp_path / "missing").code == ExitCode.NOT_FOUND
-    broken = command("restore", file)
-    assert broken.code not in {ExitCode.OK, ExitCode.CONFLICT}
-    assert "pg_restore" in broken.stderr
-    assert "Traceback" not in broken.stderr
-    assert command("status").code == ExitCode.OK
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["muniment.dump"]
