@@ -1,1 +1,1 @@
-"""Hostile servers: a fuzzer for the IMAP client and for the readers of mail."""
+"""Hostile servers: a fuzzer for the IMAP client and for the parsers of mail."""

@@ -1,6 +1,6 @@
 """Fuzz the IMAP client: `make fuzz`, or `python -m tests.fuzz --help`.
 
-Exit code 0: nothing was found; 1: findings, stored with a command that repeats each.
+Exit code 0: no findings; 1: findings, stored with the command that reproduces each.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.fuzz.fuzzer import Fuzzer, inputs
 from tests.fuzz.report import Report
 from tests.fuzz.virtual import Finding
 
-_CPU_SECONDS = 60.0  # for one input; the longest floods take some three
+_CPU_SECONDS = 60.0  # for one input; the longest floods take about three
 _REPORT_SECONDS = 60.0
 _DIGEST = 12
 
 
 def main() -> int:
-    """Run as told."""
+    """Run the command line."""
     options = _options()
     warnings.simplefilter("error", ResourceWarning)
     if options.replay:
@@ -42,7 +42,7 @@ def main() -> int:
 
 def _fuzz(options: argparse.Namespace) -> int:
     fuzzer, report = Fuzzer(), Report()
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     deadline = began + options.minutes * 60 if options.minutes else float("inf")
     answers = options.answers or (10_000_000 if not options.minutes else sys.maxsize)
     findings = 0
@@ -51,7 +51,7 @@ def _fuzz(options: argparse.Namespace) -> int:
         try:
             _guarded(guard, fuzzer, data)
             if lost:
-                raise Finding(f"an error that nobody could see: {lost.pop()}")
+                raise Finding(f"an unraisable error: {lost.pop()}")
         except KeyboardInterrupt:
             break
         except Exception:
@@ -60,8 +60,8 @@ def _fuzz(options: argparse.Namespace) -> int:
             if findings >= options.findings:
                 break
         now = time.monotonic()
-        if now > told + _REPORT_SECONDS:
-            told = now
+        if now > reported + _REPORT_SECONDS:
+            reported = now
             print(report.line(fuzzer, now - began, findings), file=sys.stderr, flush=True)
         if fuzzer.tally.answers >= answers or now > deadline:
             break
@@ -71,13 +71,13 @@ def _fuzz(options: argparse.Namespace) -> int:
 
 
 def _become_coverage_guided(options: argparse.Namespace) -> NoReturn:
-    """Go on as another program: what is to be instrumented must not be imported yet."""
+    """Replace this process by another program, because instrumented modules must not be imported yet."""
     words = [f"--minutes={options.minutes or 5.0}", f"--seed={options.seed}", f"--out={options.out}"]
     os.execv(sys.executable, [sys.executable, "-m", "tests.fuzz.coverage_guided", *words])
 
 
 def _guarded(guard: Callable[[float], None], fuzzer: Fuzzer, data: bytes) -> None:
-    """Run one input within bounded processor time."""
+    """Run one input with bounded CPU time."""
     guard(_CPU_SECONDS)
     try:
         fuzzer.run(data)
@@ -86,10 +86,10 @@ def _guarded(guard: Callable[[float], None], fuzzer: Fuzzer, data: bytes) -> Non
 
 
 def _cpu_guard() -> Callable[[float], None]:
-    """Return how to set, or with 0 to call off, an alarm that raises a Finding."""
+    """Return a function that sets an alarm that raises a Finding, or cancels it with 0."""
 
     def expired(_: int, __: FrameType | None) -> None:
-        raise Finding(f"one input takes more than {_CPU_SECONDS:g} s of processor time")
+        raise Finding(f"one input takes more than {_CPU_SECONDS:g} s of CPU time")
 
     signal.signal(signal.SIGVTALRM, expired)
 
@@ -100,10 +100,10 @@ def _cpu_guard() -> Callable[[float], None]:
 
 
 def _unraisable() -> list[str]:
-    """Return a list that gets what finalisers raise: a spool file that nobody closed, a task that nobody awaited."""
-    found: list[str] = []
-    sys.unraisablehook = lambda what: found.append(f"{what.exc_value!r} in {what.object!r}")
-    return found
+    """Return a list that collects errors from finalisers: an unclosed spool file, a task that was never awaited."""
+    errors: list[str] = []
+    sys.unraisablehook = lambda what: errors.append(f"{what.exc_value!r} in {what.object!r}")
+    return errors
 
 
 def _store(folder: Path, data: bytes) -> None:
@@ -111,7 +111,7 @@ def _store(folder: Path, data: bytes) -> None:
     path = folder / hashlib.sha256(data).hexdigest()[:_DIGEST]
     path.write_bytes(data)
     print(
-        f"\n{traceback.format_exc(limit=-3)}\nrepeat with: {sys.executable} -m tests.fuzz --replay {path}\n",
+        f"\n{traceback.format_exc(limit=-3)}\nreproduce with: {sys.executable} -m tests.fuzz --replay {path}\n",
         file=sys.stderr,
     )
 
@@ -119,20 +119,18 @@ def _store(folder: Path, data: bytes) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument(
-        "--answers", type=int, default=0, help="end after so many generated answers (default: 10,000,000)"
+        "--answers", type=int, default=0, help="stop after this many generated answers (default: 10,000,000)"
     )
-    parser.add_argument("--minutes", type=float, default=0.0, help="end after so long")
-    parser.add_argument("--seed", type=int, default=1, help="what the random inputs are made of (default: 1)")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after this time")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random inputs (default: 1)")
     parser.add_argument(
-        "--coverage", action="store_true", help="guided by coverage, with atheris, for --minutes (default: 5)"
+        "--coverage", action="store_true", help="coverage-guided, with atheris, for --minutes (default: 5)"
     )
-    parser.add_argument("--findings", type=int, default=20, help="end after so many findings (default: 20)")
+    parser.add_argument("--findings", type=int, default=20, help="stop after this many findings (default: 20)")
     parser.add_argument(
-        "--out", type=Path, default=Path(".cache/fuzz"), help="where findings go (default: .cache/fuzz)"
+        "--out", type=Path, default=Path(".cache/fuzz"), help="folder for findings (default: .cache/fuzz)"
     )
-    parser.add_argument(
-        "--replay", type=Path, nargs="+", metavar="FILE", help="run stored inputs again, and nothing else"
-    )
+    parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="only run these stored inputs again")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Choices: everything that the fuzzer decides is read from bytes, so that the same bytes give the same dialogue."""
+"""Choices: every decision of the fuzzer is read from bytes, so the same bytes give the same dialogue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Choices:
-    """Decisions read from `data`; when it ends, each is the first and simplest one.
+    """Decisions read from `data`; at its end, each decision is the first and simplest option.
 
-    So whoever makes the bytes (a random generator, hypothesis, a coverage-guided fuzzer) steers the
-    dialogue, and shorter or smaller bytes make a simpler one.
+    Whatever generates the bytes (a random generator, hypothesis, a coverage-guided fuzzer) therefore controls
+    the dialogue, and shorter or smaller bytes give a simpler one.
     """
 
     __slots__ = ("_at", "_data", "_size")
@@ -23,7 +23,7 @@ class Choices:
         self._at = 0
 
     def below(self, bound: int) -> int:
-        """Return a number from 0 to `bound` - 1; bounds above 256 take two bytes."""
+        """Return a number from 0 to `bound` - 1; bounds above 256 use two bytes."""
         at = self._at
         if bound <= 256:
             self._at = at + 1
@@ -32,7 +32,7 @@ class Choices:
         return int.from_bytes(self._data[at : at + 2], "big") % bound
 
     def chance(self, in_256: int) -> bool:
-        """Return True in so many of 256 cases; False when the bytes have ended."""
+        """Return True in this many of 256 cases; False at the end of the bytes."""
         at = self._at
         self._at = at + 1
         return at < self._size and self._data[at] >= 256 - in_256
@@ -42,13 +42,13 @@ class Choices:
         return options[self.below(len(options))]
 
     def octets(self, count: int) -> bytes:
-        """Return up to `count` bytes as they are."""
+        """Return up to `count` bytes unchanged."""
         at = self._at
         self._at = at + count
         return self._data[at : at + count]
 
     def shuffle(self, items: list[T]) -> None:
-        """Bring `items` into another order."""
+        """Shuffle `items`."""
         for last in range(len(items) - 1, 0, -1):
             other = self.below(last + 1)
             items[last], items[last - other] = items[last - other], items[last]

@@ -9,7 +9,7 @@ from tests.fuzz.fuzzer import Fuzzer
 
 @pytest.fixture
 def fuzzer() -> Iterator[Fuzzer]:
-    """Return a fuzzer and close it."""
+    """Yield a fuzzer and close it."""
     fuzzer = Fuzzer()
     yield fuzzer
     fuzzer.close()

@@ -1,4 +1,4 @@
-"""The other end of a dialogue: reads commands, and says what a server made by `Choices` says to them."""
+"""The peer in a dialogue: reads commands and sends the responses of a server that `Choices` controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fuzz.virtual import End, Send
 
 
 class Counterpart:
-    """A server; `is_valid` when it tells the truth. `answers` counts the responses that it has made."""
+    """A server; `is_valid` if it sends only correct responses. `answers` counts the responses."""
 
     def __init__(self, c: Choices, folders: list[MailFolder], secrets: tuple[bytes, ...]) -> None:
         self.folders = folders
@@ -24,15 +24,15 @@ class Counterpart:
 
     @property
     def mutations(self) -> list[str]:
-        """What was done to true answers, by kind."""
+        """The mutations applied to correct responses, by kind."""
         return self._hostility.done if self._hostility is not None else []
 
     def greeting(self) -> list[Send | End]:
-        """Return what is said at first."""
+        """Return the greeting."""
         return self._sent([self._true.greeting()], b"*")
 
     def received(self, data: bytes) -> list[Send | End]:
-        """Take a piece of a command; return what is said to it."""
+        """Process a piece of a command; return the response to it."""
         self._line += data
         if self._line.endswith(b"}\r\n") and not self._line.endswith(b"+}\r\n"):
             return self._sent([b"+ more\r\n"], b"*")
@@ -47,18 +47,18 @@ class Counterpart:
             return self._sent([b"+ \r\n"], b"*")
         self._line = b""
         if tag == b"*":
-            return []  # the client calls off its AUTHENTICATE
+            return []  # the client cancels its AUTHENTICATE
         return self._sent(self._true.answer(tag, name, words), tag)
 
     def _sent(self, responses: list[bytes], tag: bytes) -> list[Send | End]:
-        behind: list[Send | End] = []
+        trailing: list[Send | End] = []
         if self._hostility is not None:
-            responses, behind = self._hostility.changed(responses, tag)
+            responses, trailing = self._hostility.changed(responses, tag)
         self.answers += len(responses)
-        return [*self._cut(b"".join(responses)), *behind]
+        return [*self._cut(b"".join(responses)), *trailing]
 
     def _cut(self, data: bytes) -> list[Send]:
-        """Cut what is sent into the pieces in which it arrives."""
+        """Split the response into the pieces in which it arrives."""
         if self._cuts < 2 or len(data) > 20_000:
             return [Send(data)] if data else []
         most = (4, 40, 255)[self._cuts - 2]

@@ -1,7 +1,7 @@
-"""The fuzzer guided by coverage: `python -m tests.fuzz --coverage`.
+"""The coverage-guided fuzzer: `python -m tests.fuzz --coverage`.
 
-atheris looks which inputs reach new branches of ours, and makes more like them. It is Apache-2.0, a wheel of 35 MB, and
-nobody else needs it: `make fuzz` installs it when it is asked for `--coverage`.
+atheris detects which inputs reach new branches of our code, and generates similar ones. It is Apache-2.0 and a wheel of
+35 MB that nothing else needs: `make fuzz` installs it only for `--coverage`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["muniment.imap", "muniment.mail"]):
-    # Only what is imported here for the first time is instrumented.
+    # Only modules that are first imported here are instrumented.
     from tests.fuzz.fuzzer import INPUT_BYTES, Fuzzer
     from tests.fuzz.report import Report
 
@@ -23,7 +23,7 @@ _REPORT_SECONDS = 60.0
 
 
 def main() -> None:
-    """Fuzz for so many minutes. libFuzzer ends the process with another code than 0 when it has found something."""
+    """Fuzz for this many minutes. If libFuzzer finds something, it ends the process with a nonzero code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz --coverage", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -32,18 +32,18 @@ def main() -> None:
     corpus = options.out / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     fuzzer, report, began = Fuzzer(), Report(), time.monotonic()
-    told = began
+    reported = began
 
-    def one(data: bytes) -> None:
-        nonlocal told
+    def run(data: bytes) -> None:
+        nonlocal reported
         fuzzer.run(data)
         now = time.monotonic()
-        if now > told + _REPORT_SECONDS:
-            told = now
+        if now > reported + _REPORT_SECONDS:
+            reported = now
             print(report.line(fuzzer, now - began, 0), file=sys.stderr, flush=True)
         if now > began + options.minutes * 60:
             print(report.table(fuzzer, now - began, options.seed, 0), flush=True)
-            os._exit(0)  # libFuzzer has no other way out of its loop than time of its own, which ends without a word
+            os._exit(0)  # libFuzzer's only other exit is its own time limit, which ends without a report
 
     flags = [
         f"-max_len={INPUT_BYTES}",
@@ -53,7 +53,7 @@ def main() -> None:
         "-len_control=0",
         f"-artifact_prefix={options.out}/",
     ]
-    atheris.Setup([sys.argv[0], *flags, str(corpus)], one)
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], run)
     atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""One dialogue: a session reads a whole mailbox from a server made by `Choices`, and is watched while it does."""
+"""One dialogue: a session reads a whole mailbox from a server controlled by `Choices`, and every promise is checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from muniment.secrecy import Secret
 from tests.fuzz.choices import Choices
 from tests.fuzz.counterpart import Counterpart
 from tests.fuzz.mailbox import MailFolder, Message, make_folders
-from tests.fuzz.reference import given
+from tests.fuzz.reference import delivered
 from tests.fuzz.virtual import Finding, VirtualLoop, Wire
 
 PASSWORD = "Geheim-8bfa\\"
@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 10.0
 MEMORY_BYTES = 256 << 20
 PEER = "mail.example.com:143"
 SECRETS = (PASSWORD.encode(), PASSWORD.upper().encode(), b"Geheim-8bfa\\\\", b"R2VoZWltLThiZmFc")
-_CONFUSED = 30  # folders and messages that are looked at when the server lies
+_CONFUSED = 30  # folders and messages to read if the server lies
 
 LIMITS = Limits(
     batch_messages=5,
@@ -43,13 +43,13 @@ LIMITS = Limits(
 
 @dataclass
 class Tally:
-    """What was done, added up over dialogues."""
+    """Counters, added up over dialogues."""
 
-    answers: int = 0  # responses, tagged and untagged, that the servers gave to the connection
+    answers: int = 0  # responses, tagged and untagged, that the servers sent to the connection
     dialogues: int = 0
     valid: int = 0
     stream_bytes: int = 0
-    messages: int = 0  # handed on with bytes
+    messages: int = 0  # delivered with bytes
     message_bytes: int = 0
     without_bytes: int = 0
     compared: int = 0  # messages compared with the reference
@@ -59,7 +59,7 @@ class Tally:
 
 
 class Dialogue:
-    """A server and a client; a Finding is raised when the client does what it must not."""
+    """A server and a client; raises a Finding if the client breaks a promise."""
 
     def __init__(self, c: Choices, tally: Tally) -> None:
         self.server = Counterpart(c, make_folders(c, LIMITS), SECRETS)
@@ -69,7 +69,7 @@ class Dialogue:
         self._got: list[tuple[int, bytes]] = []
 
     async def run(self, loop: VirtualLoop) -> None:
-        """Talk until the end without a socket and in virtual time, and judge."""
+        """Run the dialogue to its end, without a socket and in virtual time, and judge it."""
         tally, server = self._tally, self.server
         began = loop.time()
         protocol = ImapProtocol(PEER, TIMEOUT_SECONDS, LIMITS)
@@ -85,7 +85,7 @@ class Dialogue:
         tally.virtual_seconds += loop.time() - began
 
     async def read(self, protocol: ImapProtocol) -> None:
-        """Read the whole mailbox over a new connection, and end it."""
+        """Read the whole mailbox over a new connection, and close it."""
         tally = self._tally
         ending = "ok"
         try:
@@ -103,12 +103,12 @@ class Dialogue:
         tally.mutations.update(self.server.mutations)
 
     def judge_bytes(self, stream: bytes) -> None:
-        """No message is anything but what the server sent for its UID."""
-        true = given(stream) if self._got else set()
+        """Check that every message is what the server sent for its UID."""
+        true = delivered(stream) if self._got else set()
         for uid, content in self._got:
             self._tally.compared += 1
             if (uid, content) not in true:
-                raise Finding(f"UID {uid} was handed on with bytes that the server did not send: {content[:200]!r}")
+                raise Finding(f"UID {uid} was delivered with bytes that the server did not send: {content[:200]!r}")
 
     # -- the client -------------------------------------------------------------------------------
 
@@ -157,9 +157,9 @@ class Dialogue:
         slow = self._c.chance(64)
         async for message in session.fetch(uids):
             if message.uid not in uids:
-                raise Finding(f"UID {message.uid} was handed on, which nobody asked for")
+                raise Finding(f"UID {message.uid} was delivered without being requested")
             if any(message.uid == other.uid for other in messages):
-                raise Finding(f"UID {message.uid} was handed on twice")
+                raise Finding(f"UID {message.uid} was delivered twice")
             messages.append(message)
             if message.raw is None:
                 self._tally.without_bytes += 1
@@ -168,7 +168,7 @@ class Dialogue:
                 await asyncio.sleep(0.01)
             content = b"".join(message.raw.chunks(1024))
             if len(content) != message.raw.size:
-                raise Finding(f"UID {message.uid} has {len(content)} bytes and says {message.raw.size}")
+                raise Finding(f"UID {message.uid} has {len(content)} bytes but reports {message.raw.size}")
             message.raw.close()
             self._got.append((message.uid, content))
             self._tally.messages += 1
@@ -180,13 +180,13 @@ class Dialogue:
     def _judge_error(self, error: MunimentError) -> None:
         text = str(error) + str(error.hint)
         if ": unexpected " in text or "something unreadable" in text:
-            raise Finding(f"an error that no rule foresees: {text}") from error
+            raise Finding(f"an undocumented error: {text}") from error
         if any(secret.decode().casefold() in text.casefold() for secret in SECRETS):
             raise Finding(f"an error shows the password: {text}") from error
         if not text.isprintable():
             raise Finding(f"an error that cannot be printed: {text!r}") from error
         if self._is_valid:
-            raise Finding(f"a true server's mailbox could not be read: {text}") from error
+            raise Finding(f"the mailbox of a correct server could not be read: {text}") from error
 
     def _judge_folder(
         self,
@@ -218,18 +218,18 @@ class Dialogue:
 
 
 def _judge_loop(loop: VirtualLoop) -> None:
-    if loop.complaints:
-        raise Finding(f"the event loop complains: {loop.complaints}")
+    if loop.errors:
+        raise Finding(f"the event loop reported errors: {loop.errors}")
     left = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
     if left:
         raise Finding(f"tasks are left over: {left}")
 
 
-def _judge_numbers(*told: FolderStatus | None) -> None:
-    """PostgreSQL must be able to hold what a server says of a folder."""
-    for status in told:
+def _judge_numbers(*statuses: FolderStatus | None) -> None:
+    """Check that PostgreSQL can store what a server reports of a folder."""
+    for status in statuses:
         if status is not None and any(not 0 <= (n or 0) < 2**63 for n in astuple(status)):
-            raise Finding(f"a number that no column takes: {status}")
+            raise Finding(f"a number that does not fit into a column: {status}")
 
 
 def _flags(message: Message) -> tuple[str, ...]:

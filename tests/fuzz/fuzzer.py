@@ -1,4 +1,4 @@
-"""The fuzzer: one input of bytes is one dialogue, or some single readers, or one probe of their time."""
+"""The fuzzer: one input of bytes is one dialogue, or several single parsers, or one measurement of their time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.fuzz.pieces import probe_time, read_piece
 from tests.fuzz.virtual import Finding, VirtualLoop
 
 INPUT_BYTES = 3000
-_DIALOGUES = 232  # of 256 inputs; the rest are for single readers
+_DIALOGUES = 232  # of 256 inputs; the rest are for single parsers
 _PROBE = 250
 _PIECES_EACH = 8
 
 
 def inputs(seed: int) -> Iterator[bytes]:
-    """Yield the inputs of a seed, without end; by number, so that one can be made without those before it."""
+    """Yield the inputs of a seed endlessly; each depends only on its number, so it can be generated alone."""
     for number in itertools.count():
         yield random.Random(f"{seed}/{number}").randbytes(INPUT_BYTES)
 
 
 class Fuzzer:
-    """Runs inputs on one virtual loop and adds up what they did; whatever an input raises is a defect."""
+    """Runs inputs on one virtual loop and adds up the counters; a Finding, or any other exception, is a defect."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -67,7 +67,7 @@ class Fuzzer:
 
 
 def _abandon(loop: VirtualLoop) -> None:
-    """Close a loop with a dialogue that was ended in its middle; what bears no cancelling is left as it is."""
+    """Close a loop whose dialogue was interrupted; tasks that ignore cancellation are left alone."""
     for task in asyncio.all_tasks(loop):
         task.cancel()
     with suppress(Finding):

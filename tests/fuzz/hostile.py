@@ -1,4 +1,4 @@
-"""A server that lies, stammers, stops and floods: mutations of what a true server says."""
+"""A server that lies, repeats, stops and floods: mutations of correct responses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _FLOOD = 64 * 1024
 
 
 class Hostility:
-    """What happens to the answers of one dialogue; from the `first` command on, to so many of 256 answers."""
+    """Mutates the responses of one dialogue: from the `first` command on, in this many of 256 cases."""
 
     def __init__(self, c: Choices, secrets: tuple[bytes, ...]) -> None:
         self._c = c
@@ -66,56 +66,56 @@ class Hostility:
         self._rate = c.pick([32, 96, 200])
         self._secrets = secrets
         self._answers = 0
-        self._said: list[bytes] = []
-        #: Whether the client has given its password away.
+        self._sent: list[bytes] = []
+        #: Whether the client has sent its password.
         self.knows_secret = False
-        #: Kinds of what was done, for the report.
+        #: Kinds of mutations, for the report.
         self.done: list[str] = []
 
     def changed(self, responses: list[bytes], tag: bytes) -> tuple[list[bytes], list[Send | End]]:
-        """Return what is said in the place of `responses`, and what comes behind them."""
+        """Return the mutated `responses`, and what follows them."""
         self._answers += 1
-        behind: list[Send | End] = []
+        trailing: list[Send | End] = []
         if self._answers > self._first and self._c.chance(self._rate):
             for _ in range(1 + self._c.below(3)):
-                kind = self._c.below(len(_WAYS))
-                name, way = _WAYS[kind]
+                kind = self._c.below(len(_MUTATIONS))
+                name, mutate = _MUTATIONS[kind]
                 self.done.append(name)
-                way(self, responses, tag)
+                mutate(self, responses, tag)
             if self._c.chance(40):
                 self.done.append("end or flood")
-                behind = self._end(responses)
-        self._said += responses[:3]
-        return responses, behind
+                trailing = self._end(responses)
+        self._sent += responses[:3]
+        return responses, trailing
 
     def _some(self, responses: list[bytes]) -> int:
         return self._c.below(len(responses)) if responses else 0
 
     def drop(self, responses: list[bytes], _: bytes) -> None:
-        """Leave a response out, the tagged one as likely as any."""
+        """Drop a response, the tagged one as likely as any other."""
         if responses:
             del responses[self._some(responses)]
 
     def repeat(self, responses: list[bytes], _: bytes) -> None:
-        """Say a response twice."""
+        """Send a response twice."""
         if responses:
             responses.insert(self._some(responses), responses[self._some(responses)])
 
     def old(self, responses: list[bytes], _: bytes) -> None:
-        """Repeat what was said to an earlier command, its tag included."""
-        if self._said:
-            responses.insert(self._some(responses), self._c.pick(self._said))
+        """Repeat the response to an earlier command, including its tag."""
+        if self._sent:
+            responses.insert(self._some(responses), self._c.pick(self._sent))
 
     def junk(self, responses: list[bytes], _: bytes) -> None:
-        """Say something that nobody asked for."""
+        """Send an unsolicited response."""
         responses.insert(self._c.below(len(responses) + 1), self._c.pick(_JUNK))
 
     def number(self, responses: list[bytes], _: bytes) -> None:
-        """Say another number."""
+        """Change a number."""
         self._replace(responses, _NUMBER, lambda _: self._c.pick(_NUMBERS))
 
     def size(self, responses: list[bytes], _: bytes) -> None:
-        """Lie about the length of a literal."""
+        """Send a wrong literal length."""
 
         def lie(match: re.Match[bytes]) -> bytes:
             true = int(match[1])
@@ -125,21 +125,21 @@ class Hostility:
         self._replace(responses, _LITERAL, lie)
 
     def uid(self, responses: list[bytes], _: bytes) -> None:
-        """Say another UID, or none."""
+        """Change a UID, or remove it."""
         self._replace(
             responses, _UID, lambda _: self._c.pick([b"UID 1", b"X 1", b"UID 2", b"UID NIL", b"UID", b"UID 0"])
         )
 
     def piece(self, responses: list[bytes], _: bytes) -> None:
-        """Put something into the middle."""
+        """Insert bytes in the middle."""
         self._edit(responses, lambda text, at: text[:at] + self._c.pick(_PIECES) + text[at:])
 
     def cut(self, responses: list[bytes], _: bytes) -> None:
-        """Leave out the end of a response."""
+        """Truncate a response."""
         self._edit(responses, lambda text, at: text[:at])
 
     def hole(self, responses: list[bytes], _: bytes) -> None:
-        """Leave out some bytes."""
+        """Remove some bytes."""
         self._edit(responses, lambda text, at: text[:at] + text[at + 1 + self._c.below(8) :])
 
     def flip(self, responses: list[bytes], _: bytes) -> None:
@@ -147,7 +147,7 @@ class Hostility:
         self._edit(responses, lambda text, at: text[:at] + self._c.octets(1 + self._c.below(3)) + text[at + 1 :])
 
     def line_end(self, responses: list[bytes], _: bytes) -> None:
-        """End a line in another way."""
+        """Change a line ending."""
         end = self._c.pick([b"\n", b"\r", b"\r\r\n", b"\n\r", b"", b"\r\n\r\n", b"\0\r\n"])
         self._edit(responses, lambda text, _: text.removesuffix(b"\r\n") + end)
 
@@ -158,17 +158,17 @@ class Hostility:
             self._edit(responses, lambda text, at: text[:at] + other[min(at, len(other)) :])
 
     def refuse(self, responses: list[bytes], tag: bytes) -> None:
-        """Say something else in the place of OK."""
+        """Send another result instead of OK."""
         self.drop(responses, tag)
         responses.append(tag + b" " + self._c.pick(_TAGGED) + b"\r\n")
 
     def early(self, responses: list[bytes], _: bytes) -> None:
-        """Say the tagged line before everything else."""
+        """Send the tagged response before everything else."""
         if responses:
             responses.insert(0, responses.pop())
 
     def echo(self, responses: list[bytes], _: bytes) -> None:
-        """Repeat a secret of the login."""
+        """Echo a secret of the login."""
         if not self.knows_secret:
             return
         form = self._c.pick(
@@ -180,9 +180,9 @@ class Hostility:
         if not responses:
             return
         at = self._some(responses)
-        found = list(what.finditer(responses[at], 0, 2000))
-        if found:
-            match = found[self._c.below(min(len(found), 256))]
+        matches = list(what.finditer(responses[at], 0, 2000))
+        if matches:
+            match = matches[self._c.below(min(len(matches), 256))]
             responses[at] = responses[at][: match.start()] + by(match) + responses[at][match.end() :]
 
     def _edit(self, responses: list[bytes], change: Callable[[bytes, int], bytes]) -> None:
@@ -192,9 +192,9 @@ class Hostility:
             responses[at] = change(text, self._c.below(len(text)) if text else 0)
 
     def _end(self, responses: list[bytes]) -> list[Send | End]:
-        """Return what comes behind the answer: an end, silence, drips for ever, or a flood."""
+        """Return what follows the response: a disconnect, silence, an endless trickle, or a flood."""
         kind = self._c.below(256)
-        if 130 <= kind < 134:  # not where 0x00 and 0xFF lead, of which a guided fuzzer is fond: it takes long
+        if 130 <= kind < 134:  # not for 0x00 and 0xFF, which a guided fuzzer prefers: this takes long
             return self._flood(responses)
         if kind < 60:
             return [End(self._c.pick([None, ConnectionResetError(104, "reset"), OSError(113, "no route")]))]
@@ -213,7 +213,7 @@ class Hostility:
     def _flood(self, responses: list[bytes]) -> list[Send | End]:
         del responses[-1:]
         start, flood = self._c.pick(_FLOODS)
-        # A line that never ends must reach its bound; whole responses cost the time of their number.
+        # An endless line must reach its limit; complete responses only cost time.
         times = 24 if flood.endswith(b"\n") else 400
         return [*([Send(start)] if start else []), Send(flood * (_FLOOD // len(flood)), 0.001, times)]
 
@@ -237,10 +237,10 @@ _FLOODS = [
     (b"A", b"1"),
 ]
 
-_Way = Callable[[Hostility, list[bytes], bytes], None]
-_WAYS: list[tuple[str, _Way]] = [
-    (way.__name__.replace("_", " "), way)
-    for way in (
+_Mutation = Callable[[Hostility, list[bytes], bytes], None]
+_MUTATIONS: list[tuple[str, _Mutation]] = [
+    (mutate.__name__.replace("_", " "), mutate)
+    for mutate in (
         Hostility.junk, Hostility.junk, Hostility.piece, Hostility.piece, Hostility.flip, Hostility.size,
         Hostility.size, Hostility.uid, Hostility.uid, Hostility.number, Hostility.number, Hostility.drop,
         Hostility.repeat, Hostility.old, Hostility.cut, Hostility.hole, Hostility.line_end, Hostility.splice,

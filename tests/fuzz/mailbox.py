@@ -1,4 +1,4 @@
-"""The mailbox that a fuzzed server serves: folders and messages made of what confuses parsers."""
+"""The mailbox of a fuzzed server: folders and messages with content that confuses parsers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STEPS = [1, 1, 1, 2, 7, 300, 100_000, 400_000_000]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the server has it; `date` is what INTERNALDATE says, `received` what that means."""
+    """A message on the server; `date` is the text of INTERNALDATE, `received` its value."""
 
     uid: int
     content: bytes
@@ -34,7 +34,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class MailFolder:
-    """A folder; `messages` ascend by UID."""
+    """A folder; `messages` are in order of their UIDs."""
 
     name: bytes
     uidvalidity: int
@@ -47,7 +47,7 @@ class MailFolder:
 
 
 def make_folders(c: Choices, limits: Limits) -> list[MailFolder]:
-    """Return one to three folders with different names; messages of all folders differ."""
+    """Return one to three folders with different names; the messages of all folders differ."""
     names = dict.fromkeys(c.pick(_NAMES) for _ in range(1 + c.below(3)))
     return [
         MailFolder(name, 1 + c.below(65_000), _messages(c, b"%d" % number, limits)) for number, name in enumerate(names)
@@ -77,7 +77,7 @@ def _content(c: Choices, name: bytes, limits: Limits) -> bytes:
     if kind == 63:
         return b""
     if kind == 62:
-        return name  # fits into quotes
+        return name  # can be quoted
     head = b"Message-ID: <" + name + b"@fuzz>\r\n"
     blocks = [c.pick(_BLOCKS) for _ in range(c.below(6))]
     if kind == 61:

@@ -1,4 +1,4 @@
-"""Single readers, one input each: they raise nothing but what they promise, and take linear time."""
+"""Single parsers, one input each: they raise only documented errors, and take linear time."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.fuzz.choices import Choices
 from tests.fuzz.virtual import Finding
 
 _SMALL, _LARGE = 4 << 10, 64 << 10
-#: 16 times the input: a linear reader takes 16 times as long, a quadratic one 256 times.
+#: 16 times the input: a linear parser takes 16 times as long, a quadratic one 256 times.
 _FACTOR = _LARGE // _SMALL
 _TOO_MUCH = 5 * _FACTOR
-_FLOOR_SECONDS = 0.03  # below that, a large input is read fast enough whatever the ratio is
+_FLOOR_SECONDS = 0.03  # below that, a large input is parsed fast enough, whatever the ratio
 _RETRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A reader of bytes; `frames`: (before, behind) the interesting bytes, `alphabet`: what those are made of."""
+    """A parser; `frame` is the (prefix, suffix) of the fuzzed bytes, which consist of `alphabet`."""
 
     name: str
     read: Callable[[bytes], object]
@@ -59,7 +59,7 @@ def _path(data: bytes) -> object:
     for delimiter in (b"/", b".", b"&", b"//", None):
         path = mutf7.split_path(data, delimiter)
         if not path or any("\0" in name for name in path):
-            raise Finding(f"a path that no file system takes: {path!r}")
+            raise Finding(f"a path that is invalid in file systems: {path!r}")
     return mutf7.decode(data)
 
 
@@ -95,7 +95,7 @@ def _charset(data: bytes) -> object:
 
 
 def _storable(*texts: str) -> None:
-    """PostgreSQL and UTF-8 must be able to hold what is read."""
+    """Check that PostgreSQL and UTF-8 can represent the result."""
     for text in texts:
         if "\0" in text:
             raise Finding(f"a text with NUL: {text[:200]!r}")
@@ -180,24 +180,24 @@ PIECES = (
 
 
 def read_piece(c: Choices) -> str:
-    """Give one reader one input made of its alphabet; return the reader's name, or raise Finding."""
+    """Give one parser one input made of its alphabet; return the parser's name, or raise Finding."""
     piece = c.pick(PIECES)
-    before, behind = c.pick(piece.frames)
-    _read(piece, before + _some(c, piece, 24) + behind)
+    prefix, suffix = c.pick(piece.frames)
+    _read(piece, prefix + _some(c, piece, 24) + suffix)
     return piece.name
 
 
 def probe_time(c: Choices) -> str:
-    """Compare the time that one reader takes for an input and for one of the same make 16 times as long."""
+    """Compare a parser's time for an input with its time for a similar input of 16 times the length."""
     piece = c.pick(PIECES)
-    before, behind = c.pick(piece.frames)
+    prefix, suffix = c.pick(piece.frames)
     start, pump, end = _some(c, piece, 3), _some(c, piece, 3) or b"x", _some(c, piece, 2)
 
     def sized(size: int) -> bytes:
-        return before + start + pump * max(1, size // len(pump)) + end + behind
+        return prefix + start + pump * max(1, size // len(pump)) + end + suffix
 
     large = small = 0.0
-    for _ in range(_RETRIES):  # only what is slow every time is: another process may have had the core
+    for _ in range(_RETRIES):  # only repeated slowness counts: another process may have had the core
         large = _seconds(piece, sized(_LARGE))
         if large < _FLOOR_SECONDS:
             return piece.name

@@ -1,6 +1,6 @@
-"""A second reader of what servers send: slow, plain, over the whole stream at once, and not a word of ours in it.
+"""A second parser of what servers send: slow, simple, over the whole stream at once, and without any of our code.
 
-It says which (UID, octets) a server gave; nothing else may ever be handed on.
+It returns the (UID, octets) that a server sent; the client may deliver nothing else.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _QUOTED = re.compile(rb'BODY\[\] *"((?:[^"\\]|\\.)*)"', re.IGNORECASE | re.DOTAL
 _GAP = b"\xff\xffGAP\xff\xff"
 
 
-def given(stream: bytes) -> set[tuple[int, bytes]]:
-    """Return every UID with every content that one FETCH response of the stream names together."""
-    found: set[tuple[int, bytes]] = set()
+def delivered(stream: bytes) -> set[tuple[int, bytes]]:
+    """Return every combination of UID and content that one FETCH response of the stream contains."""
+    pairs: set[tuple[int, bytes]] = set()
     for text, literals in _responses(stream):
         if not _FETCH.match(text):
             continue
@@ -27,18 +27,18 @@ def given(stream: bytes) -> set[tuple[int, bytes]]:
         uids = {int(match[1]) for match in _UID.finditer(_joined(pieces, literals))}
         bodies = [body for before, body in zip(pieces, literals, strict=False) if _BODY.search(before)]
         bodies += [re.sub(rb'\\(["\\])', rb"\1", match[1]) for match in _QUOTED.finditer(text)]
-        found.update((uid, body) for uid in uids for body in bodies)
-    return found
+        pairs.update((uid, body) for uid in uids for body in bodies)
+    return pairs
 
 
 def _joined(pieces: list[bytes], literals: list[bytes]) -> bytes:
-    """Return a response with its short literals in their place: a UID may be written as one."""
+    """Return a response with its short literals inserted, because a UID may be sent as a literal."""
     short = [b" %b " % literal if len(literal) <= 20 else b" " for literal in literals]
     return b"".join(piece + literal for piece, literal in zip(pieces, [*short, b""], strict=True))
 
 
 def _responses(stream: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Yield the text of each response that came to its end, and its literals; their places are marked."""
+    """Yield the text of each complete response with placeholders for its literals, and the literals."""
     at, text = 0, b""
     literals: list[bytes] = []
     stray_allowed = False

@@ -1,4 +1,4 @@
-"""What a run of the fuzzer did, as a line for the impatient and as a table."""
+"""The results of a fuzzer run, as a progress line and as a table."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.fuzz.virtual import resident_bytes
 
 
 class Report:
-    """Figures of one run; made when it begins."""
+    """The results of one run; created at its start."""
 
     def __init__(self) -> None:
         self._resident = resident_bytes()
 
     def line(self, fuzzer: Fuzzer, seconds: float, findings: int) -> str:
-        """Return how far it is."""
+        """Return the progress line."""
         answers = fuzzer.tally.answers
         return (
             f"{seconds:6.0f} s  {answers:>12,} answers ({answers / seconds:,.0f}/s)"
@@ -25,23 +25,23 @@ class Report:
         )
 
     def table(self, fuzzer: Fuzzer, seconds: float, seed: int, findings: int) -> str:
-        """Return everything."""
+        """Return the table."""
         tally = fuzzer.tally
         usage = resource.getrusage(resource.RUSAGE_SELF)
         rows = [
             ("seed", f"{seed}"),
-            ("seconds (wall, processor)", f"{seconds:,.0f}, {usage.ru_utime + usage.ru_stime:,.0f}"),
+            ("seconds (wall, CPU)", f"{seconds:,.0f}, {usage.ru_utime + usage.ru_stime:,.0f}"),
             ("answers generated", f"{tally.answers:,}"),
             ("answers per second", f"{tally.answers / max(seconds, 0.001):,.0f}"),
-            ("dialogues (with a true server)", f"{tally.dialogues:,} ({tally.valid:,})"),
+            ("dialogues (with a correct server)", f"{tally.dialogues:,} ({tally.valid:,})"),
             ("bytes received", f"{tally.stream_bytes:,}"),
             ("simulated seconds", f"{tally.virtual_seconds:,.0f}"),
-            ("messages handed on", f"{tally.messages:,} ({tally.message_bytes:,} bytes)"),
-            ("compared with the second reader", f"{tally.compared:,}"),
+            ("messages delivered", f"{tally.messages:,} ({tally.message_bytes:,} bytes)"),
+            ("compared with the reference", f"{tally.compared:,}"),
             ("messages without bytes", f"{tally.without_bytes:,}"),
-            ("single readers", f"{fuzzer.pieces.total():,}"),
+            ("single parsers", f"{fuzzer.pieces.total():,}"),
             ("probes of linear time", f"{fuzzer.probes.total():,}"),
-            ("memory at the start, the end, the peak", self._memory(usage.ru_maxrss)),
+            ("memory at start, end and peak", self._memory(usage.ru_maxrss)),
             ("findings", f"{findings}"),
             ("dialogues that ended with", _counts(tally.endings)),
             ("mutations", _counts(tally.mutations)),

@@ -1,4 +1,4 @@
-"""A server that tells the truth, in every form that IMAP allows and some that are merely seen."""
+"""A correct server, which uses every form that IMAP allows and some that are merely seen in practice."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _EXTRAS = [
 
 
 class TrueServer:
-    """Answers command lines; every answer is a list of whole responses, the tagged one last.
+    """Answers command lines; every answer is a list of complete responses, the tagged one last.
 
-    `odd` is in how many of 256 places a rarer form is chosen.
+    `odd`: in how many of 256 cases a rarer form is used.
     """
 
     def __init__(self, c: Choices, folders: list[MailFolder]) -> None:
@@ -40,11 +40,11 @@ class TrueServer:
     # -- answers ----------------------------------------------------------------------------------
 
     def greeting(self) -> bytes:
-        """Return the first line."""
+        """Return the greeting."""
         return b"* OK [CAPABILITY %b] hello\r\n" % self._capabilities() if self._c.chance(128) else b"* OK hello\r\n"
 
     def answer(self, tag: bytes, name: bytes, words: bytes) -> list[bytes]:
-        """Return what a command is answered; `name` in capitals, with its UID prefix."""
+        """Return the responses to a command; `name` is in upper case, with its UID prefix."""
         responses = [*self._untagged(name, words)]
         if self._odd:
             for _ in range(self._c.below(3)):
@@ -122,7 +122,7 @@ class TrueServer:
             word = rest[: int(size.rstrip(b"+"))]
         else:
             word = words.split(b" ")[0]
-        # A client that was lied to asks for what is not there.
+        # A client that was lied to may request what does not exist.
         return next((folder for folder in self.folders if folder.name == word), self.folders[0])
 
     # -- messages ---------------------------------------------------------------------------------
@@ -158,10 +158,10 @@ class TrueServer:
 
     def _fetch(self, words: bytes, *, by_uid: bool) -> Iterator[bytes]:
         sequence_set, _, items = words.partition(b" ")
-        found = self._in_set(sequence_set, by_uid=by_uid)
+        messages = self._in_set(sequence_set, by_uid=by_uid)
         if self._strange():
-            self._c.shuffle(found)
-        for number, message in found:
+            self._c.shuffle(messages)
+        for number, message in messages:
             if items == b"(UID)":
                 yield b"* %d FETCH (UID %d)\r\n" % (number, message.uid)
             elif items == b"(RFC822.SIZE)":
@@ -189,10 +189,10 @@ class TrueServer:
             b'INTERNALDATE "%b"' % message.date,
             b"RFC822.SIZE %d" % len(message.content),
         ]
-        told: list[bytes] = []
+        early: list[bytes] = []
         if self._strange():
-            told, facts = facts, []
-            yield self._response(number, [uid, *told])
+            early, facts = facts, []
+            yield self._response(number, [uid, *early])
         items = [uid, *facts, b"BODY[] " + self._string(message.content)]
         if self._strange():
             items.insert(self._c.below(len(items) + 1), self._c.pick(_EXTRAS))
@@ -243,5 +243,5 @@ class TrueServer:
         if not self._strange():
             return b"{%d}\r\n%b" % (len(value), value)
         form = self._c.pick([b"~{%d}\r\n%b", b"{%d+}\r\n%b", b"{%05d}\r\n%b", b"{%d}\r\n%b\r\n"])
-        # An empty line too many is only skipped behind a literal of a FETCH.
+        # An extra empty line is only skipped after a literal of a FETCH.
         return (form if not quotes else b"~{%d}\r\n%b") % (len(value), value)

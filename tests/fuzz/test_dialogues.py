@@ -1,4 +1,4 @@
-"""Dialogues with hostile servers, a few of those that `make fuzz` makes by the million."""
+"""Dialogues with hostile servers, a small sample of those that `make fuzz` runs by the million."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fuzz.pieces import PIECES
 @given(st.binary(max_size=1500))
 @settings(max_examples=300, deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow])
 def test_any_server(data: bytes) -> None:
-    """Whatever a server does, the client ends in time, with an error of ours, and hands on no wrong byte."""
+    """Whatever a server does, the client ends in time, with one of our errors, and delivers no wrong byte."""
     fuzzer = Fuzzer()
     try:
         fuzzer.run(b"\0" + data)
@@ -26,7 +26,7 @@ def test_any_server(data: bytes) -> None:
 
 @pytest.mark.proof
 def test_random_servers(fuzzer: Fuzzer) -> None:
-    """The same for the inputs of `make fuzz`, of which all kinds occur."""
+    """The same holds for the inputs of `make fuzz`; all kinds of inputs occur."""
     for data in islice(inputs(0), 500):
         fuzzer.run(data)
 
@@ -40,7 +40,7 @@ def test_random_servers(fuzzer: Fuzzer) -> None:
 
 
 def test_the_simplest_server(fuzzer: Fuzzer) -> None:
-    """When the choices have ended, the server is a true one: that is where hypothesis shrinks to."""
+    """At the end of the choices, the server is correct: hypothesis shrinks towards that."""
     fuzzer.run(b"")
 
     assert (fuzzer.tally.valid, fuzzer.tally.endings) == (1, {"ok": 1})

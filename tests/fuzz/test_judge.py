@@ -1,4 +1,4 @@
-"""The fuzzer's judge: it checks each promise of the IMAP client, and catches a client that breaks one."""
+"""The fuzzer's judge checks each promise of the IMAP client, and catches a client that breaks one."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _mixed_up(patch: pytest.MonkeyPatch) -> None:
     last: list[Any] = []
 
     def message(self: fetched.Fetched, most: int) -> Any:
-        found = true(self, most)
-        last.append(found.raw)
+        result = true(self, most)
+        last.append(result.raw)
         return (
-            found
-            if len(last) < 2 or found.raw is None
-            else type(found)(
-                found.uid, found.flags, found.internal_date, MemoryMessage(b"Message-ID: <0.1@fuzz>\r\n"), ""
+            result
+            if len(last) < 2 or result.raw is None
+            else type(result)(
+                result.uid, result.flags, result.internal_date, MemoryMessage(b"Message-ID: <0.1@fuzz>\r\n"), ""
             )
         )
 
@@ -97,13 +97,13 @@ DEFECTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "a byte is lost": (_cut_bodies, "is not b|did not send"),
     "messages are mixed up": (_mixed_up, "is not b|did not send"),
     "an atom is taken for content": (_atoms_are_content, "did not send"),
-    "no timer runs": (_no_clock, "for ever|silent|no piece"),
-    "keep-alives count for ever": (_everything_is_progress, "no piece"),
-    "the parser stumbles": (_stumbles, "no rule foresees"),
-    "memory grows": (_keeps_all, "MiB more"),
+    "no timer runs": (_no_clock, "forever|silent|no part"),
+    "keep-alives count without a limit": (_everything_is_progress, "no part"),
+    "the parser raises another error": (_stumbles, "undocumented"),
+    "memory grows": (_keeps_all, "leaked"),
     "a secret is shown": (_shows_secrets, "shows the password"),
     "reading stays paused": (_never_resumes, "reading is paused"),
-    "a message comes twice": (_twice, "twice"),
+    "a message is delivered twice": (_twice, "delivered twice"),
 }
 
 
@@ -114,7 +114,7 @@ def _talk(fuzzer: Fuzzer) -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_planted_defect_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzzer, defect: str) -> None:
-    """Every promise is really looked at: a client that breaks it is caught."""
+    """Every promise is really checked: a client that breaks it is caught."""
     plant, says = DEFECTS[defect]
     plant(monkeypatch)
 
@@ -123,7 +123,7 @@ def test_a_planted_defect_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzz
 
 
 def test_quadratic_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that takes quadratic time is caught, and one that takes linear time is not."""
+    """A parser with quadratic time is caught, and one with linear time is not."""
 
     def quadratic(data: bytes) -> object:
         return [data[at:] for at in range(0, len(data), 2)]

@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock leaps to the next timer, and a transport without a socket."""
+"""Virtual time: an event loop whose clock jumps to the next timer, and a transport without a socket."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Finding(AssertionError):
-    """The client did what it must never do."""
+    """The client broke a promise."""
 
 
 @dataclass(slots=True)
 class Send:
-    """Bytes that the server sends after `delay` seconds, so often; what is `idle` brings no answer nearer."""
+    """Bytes that the server sends repeatedly after `delay` seconds; `idle` ones are no progress towards an answer."""
 
     data: bytes
     delay: float = 0.0
@@ -31,19 +31,19 @@ class Send:
 
 @dataclass(slots=True)
 class End:
-    """The connection ends, by a FIN or by a reset."""
+    """The connection closes, with a FIN or a reset."""
 
     error: Exception | None = None
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop without I/O; when nothing is left to do and no timer runs, somebody waits for ever: a Finding."""
+    """A loop without I/O; if nothing is ready and no timer runs, a task would wait forever: a Finding."""
 
     def __init__(self) -> None:
         self._now = 0.0
         super().__init__(_Leap(self._leap))
         self.watch: Callable[[float], None] = lambda _: None
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.set_exception_handler(self._complain)
 
     def time(self) -> float:
@@ -52,23 +52,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _leap(self, timeout: float | None) -> None:
         if timeout is None:
-            raise Finding("the client waits for ever: nothing runs, and no timer does")
+            raise Finding("the client waits forever: no task and no timer is running")
         self._now += timeout
         self.watch(self._now)
 
     def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.complaints.append(f"{context['message']}: {context.get('exception')!r}")
+        self.errors.append(f"{context['message']}: {context.get('exception')!r}")
 
 
 class _Leap(selectors.SelectSelector):
-    """Waits in no time."""
+    """A selector that does not really wait."""
 
     def __init__(self, leap: Callable[[float | None], None]) -> None:
         super().__init__()
         self._leap_to = leap
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Let the time pass; nothing ever becomes ready."""
+        """Advance the time; nothing ever becomes ready."""
         if timeout is None or timeout > 0:
             self._leap_to(timeout)
         return []
@@ -79,9 +79,9 @@ class _Leap(selectors.SelectSelector):
 
 
 class Wire(asyncio.Transport):
-    """The connection between a protocol and a server that is a function from lines to what it sends.
+    """The connection between a protocol and a server, which is a function from lines to what it sends.
 
-    `stream` is what the protocol was given, in order, None once it is too much to keep; `kept` counts its bytes.
+    `stream` is everything that the protocol received, in order; None if too much to keep. `kept` counts its bytes.
     """
 
     def __init__(
@@ -109,26 +109,26 @@ class Wire(asyncio.Transport):
 
     @property
     def stream(self) -> bytes | None:
-        """What the protocol was given."""
+        """What the protocol received."""
         return b"".join(self._pieces) if self.kept <= _KEPT_BYTES else None
 
     def begin(self, greeting: Iterable[Send | End]) -> None:
-        """Connect, and let the server speak."""
+        """Connect, and let the server send its greeting."""
         self._protocol.connection_made(self)
         self._enqueue(greeting)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Give a piece of a command to the server."""
+        """Pass a piece of a command to the server."""
         self._useful = self._spoke = self._loop.time()
         if not self._closed:
             self._enqueue(self._received(bytes(data)))
 
     def is_closing(self) -> bool:
-        """Whether the connection has ended."""
+        """Whether the connection is closed."""
         return self._closed
 
     def abort(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._end(None)
 
     def pause_reading(self) -> None:
@@ -137,7 +137,7 @@ class Wire(asyncio.Transport):
         self._paused_at = self._loop.time()
 
     def resume_reading(self) -> None:
-        """Deliver again."""
+        """Deliver data again."""
         self._paused = False
         self._schedule()
 
@@ -187,22 +187,22 @@ class Wire(asyncio.Transport):
             self._loop.call_soon(self._protocol.connection_lost, error)
 
     def _watch(self, now: float) -> None:
-        """Find waits beyond what `muniment.mailserver.patience` promises; `_SLACK` is for the farewell."""
+        """Detect waits longer than `muniment.mailserver.patience` allows; `_SLACK` is for the logout."""
         if self._closed:
             return
         if self._paused:
             if now > self._paused_at + 11 * self._timeout:
-                raise Finding(f"reading is paused for {now - self._paused_at:g} s, and nobody goes on")
+                raise Finding(f"reading is paused for {now - self._paused_at:g} s, and is not resumed")
             return
         if not self._queue and now > self._spoke + self._timeout + _SLACK_SECONDS:
-            raise Finding(f"the server is silent since {now - self._spoke:g} s, and the client still waits")
+            raise Finding(f"the server has been silent for {now - self._spoke:g} s, and the client still waits")
         if now > self._useful + 11 * self._timeout + _SLACK_SECONDS:
-            raise Finding(f"no piece of the answer came for {now - self._useful:g} s, and the client still waits")
+            raise Finding(f"no part of the answer arrived for {now - self._useful:g} s, and the client still waits")
 
     def _weigh(self) -> None:
         grown = resident_bytes() - self._resident
         if grown > self._memory_bytes:
-            raise Finding(f"one dialogue holds {grown >> 20} MiB more than there was before it")
+            raise Finding(f"one dialogue leaked {grown >> 20} MiB")
 
 
 _KEPT_BYTES = 1 << 20
