@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def bridge(database_url: str, tmp_path: Path) -> Iterator[Bridge]:
-    """A bridge on the test's own database; nobody speaks to its broker."""
+    """A bridge on the test's own database, without a broker."""
     settings = Settings(data=tmp_path, database_url=Secret(database_url), redis_url=Secret("redis://127.0.0.1:1/0"))
     create_key_file(settings.key_file)
     made = Bridge(lambda: settings)
@@ -30,7 +30,7 @@ def bridge(database_url: str, tmp_path: Path) -> Iterator[Bridge]:
 
 
 class _Slice:
-    """A service that works until it is cancelled, and hands back in several steps, like a slice does."""
+    """A service that works until it is cancelled, then cleans up in several steps, like a slice."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -42,7 +42,7 @@ class _Slice:
             await asyncio.Event().wait()
         finally:
             for _ in range(20):
-                # `wait_for` makes a task of its own, as the pool of connections does.
+                # `wait_for` creates a task, as the connection pool does.
                 await asyncio.wait_for(self._step(resources), 5)
 
     async def _step(self, resources: Resources) -> None:
@@ -59,7 +59,7 @@ def _begin(bridge: Bridge, pool: ThreadPoolExecutor, slices: list[_Slice]) -> li
 
 
 def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
-    """A thread gets the service's result, or its error as it was."""
+    """A thread gets the service's result, or its error unchanged."""
 
     async def double(_principal: Principal, resources: Resources) -> int:
         async with resources.database.session() as session:
@@ -74,7 +74,7 @@ def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
 
 
 def test_interrupted_services_clean_up_before_their_threads_go_on(bridge: Bridge) -> None:
-    """After `interrupt` every `run` raises CancelledError, and not before its service has handed its job back."""
+    """After `interrupt`, every `run` raises CancelledError, but not before its service has handed its job back."""
     slices = [_Slice() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         futures = _begin(bridge, pool, slices)
@@ -88,7 +88,7 @@ def test_interrupted_services_clean_up_before_their_threads_go_on(bridge: Bridge
 
 
 def test_stop_lets_services_clean_up(bridge: Bridge) -> None:
-    """`stop` right after `interrupt` does not cut a clean-up short, nor the connections that it needs."""
+    """`stop` right after `interrupt` interrupts neither the clean-up nor the connections that it needs."""
     slices = [_Slice() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         _begin(bridge, pool, slices)
@@ -100,7 +100,7 @@ def test_stop_lets_services_clean_up(bridge: Bridge) -> None:
 
 
 def test_nothing_starts_after_interrupt(bridge: Bridge) -> None:
-    """A task that arrives while the process shuts down is told that its service was not even begun."""
+    """A task that arrives during the shutdown gets NotStarted."""
     late = _Slice()
     bridge.interrupt()
 
@@ -111,7 +111,7 @@ def test_nothing_starts_after_interrupt(bridge: Bridge) -> None:
 
 
 def test_background_service_survives_a_failure_and_takes_its_leave(bridge: Bridge) -> None:
-    """A background service is started again after a transient failure, and cleans up at `stop`."""
+    """A background service is restarted after a transient failure, and cleans up at `stop`."""
     seen: list[str] = []
 
     async def report(_principal: Principal, resources: Resources) -> None:

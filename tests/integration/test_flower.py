@@ -1,4 +1,4 @@
-"""Flower as operators start it, against a real broker: closed by default, readable, and overridable."""
+"""Flower as operators start it, on a real broker: password-protected by default, readable, and configurable."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Process:
         return self._child.wait(timeout=60)
 
     def stop(self) -> None:
-        """SIGTERM, and wait."""
+        """Send SIGTERM and wait."""
         self._child.terminate()
         self._child.wait(timeout=60)
 
@@ -109,7 +109,7 @@ def _get(port: int, path: str, credentials: str | None = None) -> tuple[int, str
 
 
 def test_every_page_asks_for_the_password(start: Start, port: int, tmp_path: Path) -> None:
-    """Without any Flower option each page refuses strangers and wrong passwords, and opens for the made one."""
+    """Without Flower options, each page refuses anonymous access and wrong passwords, and accepts the generated one."""
     start("flower", flower_port=port).listens(port)
     password = (tmp_path / "data/flower.password").read_text().strip()
     pages = ("/", "/workers", "/tasks", "/api/workers", "/api/tasks", "/api/task/types")
@@ -120,7 +120,7 @@ def test_every_page_asks_for_the_password(start: Start, port: int, tmp_path: Pat
 
 
 def test_made_password_is_private_long_and_kept(start: Start, port: int, tmp_path: Path) -> None:
-    """The made password file has mode 0600, holds 24 random bytes, and outlives a restart; no log shows it."""
+    """The generated password file has mode 0600, contains 24 random bytes, and survives a restart; no log shows it."""
     first = start("flower", flower_port=port)
     first.listens(port)
     path = tmp_path / "data/flower.password"
@@ -137,7 +137,7 @@ def test_made_password_is_private_long_and_kept(start: Start, port: int, tmp_pat
 
 
 def test_configured_user_and_password_are_in_force(start: Start, port: int, tmp_path: Path) -> None:
-    """MUNIMENT_FLOWER_USER and MUNIMENT_FLOWER_PASSWORD_FILE are used; nothing is made beside them."""
+    """MUNIMENT_FLOWER_USER and MUNIMENT_FLOWER_PASSWORD_FILE are used, and no other file is created."""
     secret = tmp_path / "secret"
     secret.write_text("a,b:c d\n")
     start("flower", flower_port=port, flower_user="ops", flower_password_file=secret).listens(port)
@@ -153,7 +153,7 @@ def test_configured_user_and_password_are_in_force(start: Start, port: int, tmp_
 def test_flower_does_not_start_without_a_usable_password(
     start: Start, port: int, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
-    """A missing, empty or unusable password file stops Flower with one sentence: it never runs open."""
+    """A missing, empty or unusable password file stops Flower with one sentence: it never runs without a password."""
     secret = tmp_path / "secret"
     if content is not None:
         secret.write_bytes(content)
@@ -167,7 +167,7 @@ def test_flower_does_not_start_without_a_usable_password(
 
 
 def test_flower_listens_on_loopback_only(start: Start, port: int) -> None:
-    """Without an --address Flower is bound to 127.0.0.1, not to every address as it is by itself."""
+    """Without --address, Flower binds to 127.0.0.1, not to every address as it does by default."""
     start("flower", flower_port=port).listens(port)
 
     with pytest.raises(ConnectionRefusedError):
@@ -176,7 +176,7 @@ def test_flower_listens_on_loopback_only(start: Start, port: int) -> None:
 
 @pytest.mark.parametrize("how", ["option", "variable", "file"])
 def test_the_operator_has_the_last_word(start: Start, port: int, tmp_path: Path, how: str) -> None:
-    """Flower's own option, variable or configuration file replaces Muniment's defaults, and no password is made."""
+    """Flower's own option, variable or configuration file overrides Muniment's defaults, and no password is created."""
     options = {"basic_auth": "me:mine", "port": str(port), "address": "0.0.0.0"}
     arguments = [f"--{name}={value}" for name, value in options.items()] if how == "option" else []
     extra = {f"FLOWER_{name.upper()}": value for name, value in options.items()} if how == "variable" else {}
@@ -192,21 +192,21 @@ def test_the_operator_has_the_last_word(start: Start, port: int, tmp_path: Path,
 
 
 def test_flowers_own_default_can_be_chosen(start: Start, port: int) -> None:
-    """An option typed by hand counts also when its value is Flower's default, here: every address."""
+    """An explicit option counts even if its value is Flower's default; here: every address."""
     start("flower", "--address=", flower_port=port).listens(port)
 
     socket.create_connection(("127.0.0.2", port), timeout=5).close()
 
 
 def test_other_celery_commands_make_no_password(start: Start, tmp_path: Path) -> None:
-    """`celery report`, which sends the same signal as Flower, leaves the data folder alone."""
+    """`celery report`, which sends the same signal as Flower, does not touch the data folder."""
     assert start("report").exit_code() == 0
     assert not (tmp_path / "data").exists()
 
 
 @pytest.fixture(params=["tcp", "socket"])
 def any_broker(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
-    """Return the URL of a broker that is reached by a socket, and of one that is reached by TCP."""
+    """Return the URL of a broker on a socket, and of one on TCP."""
     if request.param == "socket":
         yield broker
         return
@@ -217,7 +217,7 @@ def any_broker(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
 
 
 async def test_tasks_and_queues_are_readable(start: Start, port: int, any_broker: str) -> None:
-    """What Muniment publishes shows with name, run and job in the task list, and as depth of its queue."""
+    """A published task is listed with its name, run and job, and counts in the depth of its queue."""
     start("flower", "--basic_auth=a:b", flower_port=port, redis_url=any_broker).listens(port)
     with redis.Redis.from_url(redis_py_url(any_broker)) as client:
         # Events are published to whoever has subscribed; what comes before is lost.
@@ -225,8 +225,8 @@ async def test_tasks_and_queues_are_readable(start: Start, port: int, any_broker
     queue = CeleryQueue(Secret(any_broker))
 
     def both() -> dict[str, dict[str, str]]:
-        found = json.loads(_get(port, "/api/tasks", "a:b")[1])
-        return dict(found) if len(found) == 2 else {}
+        tasks = json.loads(_get(port, "/api/tasks", "a:b")[1])
+        return dict(tasks) if len(tasks) == 2 else {}
 
     try:
         for job in (41, 42):

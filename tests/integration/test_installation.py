@@ -1,4 +1,4 @@
-"""A process works with the database only when it knows the schema and has the key."""
+"""A process uses the database only if it knows the schema and has the key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.services import fresh_database
 
 @pytest.fixture
 async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    """Open a database without any table."""
+    """Open a database without tables."""
     async with fresh_database(postgres, "template1") as url:
         opened = await Database.open(Secret(url))
         yield opened
@@ -40,13 +40,13 @@ def _resources(database: Database) -> Resources:
 
 
 def box(path: Path) -> SecretBox:
-    """Return a box with a key of its own."""
+    """Return a box with a new key."""
     create_key_file(path)
     return SecretBox.from_key_file(path)
 
 
 async def test_schema_must_be_there(empty: Database, tmp_path: Path) -> None:
-    """A database that was not migrated is refused with what to do, and fine afterwards."""
+    """A database without migrations is refused with a hint, and accepted after the migration."""
     with pytest.raises(Misconfigured, match=r"lacks \d+ of") as caught:
         await check_installation(empty, box(tmp_path / "key"))
     assert "muniment migrate" in caught.value.hint
@@ -57,7 +57,7 @@ async def test_schema_must_be_there(empty: Database, tmp_path: Path) -> None:
 
 
 async def test_first_key_is_the_right_one(database: Database, tmp_path: Path) -> None:
-    """Whoever comes with another key than the first is refused, however often; the first one stays right."""
+    """Any key other than the first is refused, however often; the first one stays valid."""
     right, wrong = box(tmp_path / "right"), box(tmp_path / "wrong")
     await check_installation(database, right)
 
@@ -70,7 +70,7 @@ async def test_first_key_is_the_right_one(database: Database, tmp_path: Path) ->
 
 
 async def test_reset_forgets_passwords_and_takes_the_present_key(database: Database, tmp_path: Path) -> None:
-    """After `key reset` the new key is right, the old one wrong, and no password is left that nobody can read."""
+    """After `key reset`, the new key is valid, the old one is not, and no undecryptable password is left."""
     old, new = box(tmp_path / "old"), box(tmp_path / "new")
     await check_installation(database, old)
     request = profile_request(

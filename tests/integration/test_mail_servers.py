@@ -1,4 +1,4 @@
-"""The real servers that other tests stand on: that they behave as known, and serve what was loaded to them."""
+"""The real servers that other tests rely on behave as documented, and serve the mail that was loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 NewAddress = Callable[[], str]
 Login = Callable[[imaplib.IMAP4, str, str, str], str]
 
-# Cyrus allows none of these characters in a folder's name.
+# Cyrus allows none of these characters in a folder name.
 _REFUSED_BY_CYRUS = set('"%\\{}')
 _DATE = datetime(2003, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def connect(server: Dovecot | Cyrus) -> imaplib.IMAP4:
 
 
 def plain(connection: imaplib.IMAP4, authzid: str, authcid: str, password: str) -> str:
-    """Log in by SASL PLAIN, the response after the server's `+` (RFC 4616); returns OK or the refusal."""
+    """Log in with SASL PLAIN; the response follows the server's `+` (RFC 4616). Return OK or the refusal."""
     message = f"{authzid}\0{authcid}\0{password}".encode()
     try:
         return connection.authenticate("PLAIN", lambda _: message)[0]
@@ -46,7 +46,7 @@ def plain(connection: imaplib.IMAP4, authzid: str, authcid: str, password: str) 
 
 
 def plain_at_once(connection: imaplib.IMAP4, authzid: str, authcid: str, password: str) -> str:
-    """Log in by SASL PLAIN with an initial response (RFC 4959); returns OK or the refusal."""
+    """Log in with SASL PLAIN and an initial response (RFC 4959). Return OK or the refusal."""
     inner: Any = connection
     response = base64.b64encode(f"{authzid}\0{authcid}\0{password}".encode()).decode()
     answer, data = inner._simple_command("AUTHENTICATE", "PLAIN", response)
@@ -57,7 +57,7 @@ def plain_at_once(connection: imaplib.IMAP4, authzid: str, authcid: str, passwor
 
 
 def login(connection: imaplib.IMAP4, user: str, password: str) -> str:
-    """Log in by LOGIN; returns OK or the refusal."""
+    """Log in with LOGIN. Return OK or the refusal."""
     try:
         return connection.login(user, password)[0]
     except imaplib.IMAP4.error as error:
@@ -68,7 +68,7 @@ def listed(connection: imaplib.IMAP4) -> set[str]:
     """Return the names of LIST in the quoted form of `mailgen.quoted`."""
     names = set()
     for line in connection.list()[1]:
-        # A name with characters that a quoted string cannot hold would come as a literal, a tuple here.
+        # A name with characters that cannot be quoted arrives as a literal, which is a tuple here.
         assert isinstance(line, bytes)
         match = re.fullmatch(rb'\([^)]*\) "(?:[^"\\]|\\.)" (.+)', line)
         assert match, line
@@ -78,7 +78,7 @@ def listed(connection: imaplib.IMAP4) -> set[str]:
 
 
 def fetched(connection: imaplib.IMAP4, path: tuple[str, ...], delimiter: str = "/") -> Counter[str]:
-    """Return the SHA-256 of all messages of a folder, read without touching a flag."""
+    """Return the SHA-256 of all messages in a folder, read without changing flags."""
     answer, data = connection.select(mailgen.quoted(path, delimiter), readonly=True)
     assert answer == "OK", (path, data)
     if data == [b"0"]:
@@ -91,7 +91,7 @@ Folders = dict[tuple[str, ...], list[GeneratedMessage]]
 
 
 def load_subject(server: Dovecot | Cyrus, address: str, subject: str) -> None:
-    """Give a mailbox one message by which it can be told from others."""
+    """Give a mailbox one message that identifies it."""
     folders: Folders = {("INBOX",): [GeneratedMessage(f"Subject: {subject}\r\n\r\n.\r\n".encode(), (), _DATE)]}
     server.add_user(address, "secret")
     if isinstance(server, Dovecot):
@@ -103,7 +103,7 @@ def load_subject(server: Dovecot | Cyrus, address: str, subject: str) -> None:
 
 
 def inbox(connection: imaplib.IMAP4) -> bytes:
-    """Return all of INBOX's messages in a row."""
+    """Return all messages of INBOX, concatenated."""
     connection.select("INBOX", readonly=True)
     parts = connection.fetch("1:*", "(BODY.PEEK[])")[1]
     return b"".join(part[1] for part in parts if isinstance(part, tuple))
@@ -144,7 +144,7 @@ class TestDovecotLogins:
 
     @BOTH_FORMS
     def test_unknown_mailbox_is_refused(self, dovecot: Dovecot, log_in: Login) -> None:
-        """The master user is told that a mailbox does not exist."""
+        """The master user gets an error for a mailbox that does not exist."""
         with connect(dovecot) as connection:
             assert "[AUTHORIZATIONFAILED]" in log_in(connection, "nobody@example.com", MASTER, MASTER_PASSWORD)
 
@@ -156,14 +156,14 @@ class TestDovecotLogins:
             assert "[AUTHENTICATIONFAILED]" in plain(connection, address, MASTER, "wrong")
 
     def test_master_user_has_no_mailbox(self) -> None:
-        """A master user cannot log in as himself."""
+        """A master user's own name is no login without the name of a mailbox."""
         with running_dovecot() as dovecot, connect(dovecot) as connection:
             dovecot.add_master("plainmaster", "plain-password")
 
             assert "[AUTHENTICATIONFAILED]" in login(connection, "plainmaster", "plain-password")
 
     def test_ordinary_user_opens_no_other_mailbox(self, dovecot: Dovecot, new_address: NewAddress) -> None:
-        """An ordinary user's authorization identity must be his own."""
+        """An ordinary user may only authorize as the same user."""
         alice, bob = new_address(), new_address()
         dovecot.add_user(alice, "secret")
         dovecot.add_user(bob, "secret")
@@ -198,13 +198,13 @@ class TestCyrusLogins:
             assert plain(connection, alice, bob, "secret") != "OK"
 
     def test_mistyped_address_opens_an_empty_mailbox(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """The trap: a proxied login to nobody's mailbox is OK, and creates it empty."""
+        """A trap: a proxied login to a nonexistent mailbox succeeds, and creates the mailbox empty."""
         with connect(cyrus) as connection:
             assert plain(connection, new_address(), PROXY, PROXY_PASSWORD) == "OK"
             assert connection.select("INBOX", readonly=True) == ("OK", [b"0"])
 
     def test_address_without_domain_opens_another_mailbox(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """The trap: without its domain the address names another, empty mailbox."""
+        """A trap: without its domain, the address names another, empty mailbox."""
         address = new_address()
         load_subject(cyrus, address, "with domain")
 
@@ -213,7 +213,7 @@ class TestCyrusLogins:
             assert connection.select("INBOX", readonly=True) == ("OK", [b"0"])
 
     def test_administrator_sees_mailboxes_that_he_may_not_read(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """The administrator as himself lists the mailboxes of others and is refused their content."""
+        """The administrator without a proxied login lists the mailboxes of others but cannot read them."""
         address = new_address()
         load_subject(cyrus, address, "not for admins")
 
@@ -241,7 +241,7 @@ class TestContent:
                 assert mailgen.digests(folders) == {path: fetched(connection, path, delimiter) for path in folders}
 
     def test_cyrus_serves_odd_folder_names(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """Every generated folder whose name Cyrus allows is listed under its name, with its messages."""
+        """Every generated folder with a name that Cyrus allows is listed under its name, with its messages."""
         address = new_address()
         cyrus.add_user(address, "secret")
         folders = {p: m for p, m in all_odd_folders().items() if not _REFUSED_BY_CYRUS & set("".join(p))}
@@ -253,7 +253,7 @@ class TestContent:
             assert mailgen.digests(folders) == {path: fetched(connection, path) for path in folders}
 
     def test_dovecot_serves_generated_mail(self, dovecot: Dovecot, new_address: NewAddress) -> None:
-        """What was loaded is served as `served_bytes` says: bytes, flags, keywords, INTERNALDATE and order."""
+        """Loaded mail is served as `served_bytes` says: bytes, flags, keywords, INTERNALDATE and order."""
         address = new_address()
         folders = generate_mailbox(7, 400)
         dovecot.add_user(address, "secret")
@@ -265,7 +265,7 @@ class TestContent:
         assert {path: [expected_row(message) for message in messages] for path, messages in folders.items()} == served
 
     def test_cyrus_serves_generated_mail(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """What was appended is served as `served_bytes` says: bytes, flags, keywords, INTERNALDATE and order."""
+        """Appended mail is served as `served_bytes` says: bytes, flags, keywords, INTERNALDATE and order."""
         address = new_address()
         folders = {p: m for p, m in generate_mailbox(7, 150).items() if not _REFUSED_BY_CYRUS & set("".join(p))}
         cyrus.add_user(address, "secret")
@@ -290,7 +290,7 @@ class TestContent:
         ],
     )
     def test_dovecot_serves_what_is_promised(self, dovecot: Dovecot, new_address: NewAddress, raw: bytes) -> None:
-        """Line ends become CRLF and NUL becomes 0x80, nothing else changes."""
+        """Line endings become CRLF and NUL becomes 0x80; nothing else changes."""
         address = new_address()
         dovecot.add_user(address, "secret")
         dovecot.load(address, {("INBOX",): [GeneratedMessage(raw, (), _DATE)]})
@@ -301,7 +301,7 @@ class TestContent:
 
     @pytest.mark.proof
     def test_dovecot_serves_real_mail(self, dovecot: Dovecot, new_address: NewAddress) -> None:
-        """Real messages come as promised, too."""
+        """Real messages are served as documented, too."""
         address = new_address()
         folders: Folders = {("Real",): list(corpus_messages(3000))}
         dovecot.add_user(address, "secret")
@@ -312,7 +312,7 @@ class TestContent:
             assert mailgen.digests(folders) == {("Real",): fetched(connection, ("Real",))}
 
     def test_cyrus_serves_real_mail(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """Real messages come as promised, too, lone CRs included."""
+        """Real messages are served as documented, too, including lone CRs."""
         address = new_address()
         folders: Folders = {("Real",): list(corpus_messages(200))}
         cyrus.add_user(address, "secret")
@@ -325,7 +325,7 @@ class TestContent:
 
 class TestDovecotHandling:
     def test_mail_can_be_added_while_a_folder_is_read(self, dovecot: Dovecot, new_address: NewAddress) -> None:
-        """A message loaded later gets a higher UID and shows up in an open session."""
+        """A message loaded later gets a higher UID and appears in an open session."""
         address = new_address()
         load_subject(dovecot, address, "first")
         with connect(dovecot) as connection:
@@ -355,7 +355,7 @@ class TestDovecotHandling:
         assert seen[0] != seen[1]
 
     def test_crashed_server_comes_back(self, new_address: NewAddress) -> None:
-        """After `kill` nothing answers; after `restart` the same mail is on the same ports."""
+        """After `kill` the server does not respond; after `restart` the same mail is on the same ports."""
         address = new_address()
         with running_dovecot() as dovecot:
             load_subject(dovecot, address, "survivor")
@@ -372,7 +372,7 @@ class TestDovecotHandling:
     def test_tls_is_served_to_those_who_trust_it(
         self, dovecot: Dovecot, new_address: NewAddress, implicit: bool
     ) -> None:
-        """Both kinds of TLS work with the certificate trusted, and are refused without."""
+        """Both kinds of TLS work with the certificate trusted, and are refused without it."""
         address = new_address()
         load_subject(dovecot, address, "encrypted")
         with tls(dovecot, ssl.create_default_context(cafile=dovecot.certificate), implicit=implicit) as connection:
@@ -388,7 +388,7 @@ def tls(dovecot: Dovecot, context: ssl.SSLContext, *, implicit: bool) -> imaplib
     try:
         connection.starttls(context)
     except ssl.SSLError:
-        connection.file.close()  # the socket is closed already
+        connection.file.close()  # the socket is already closed
         raise
     return connection
 
@@ -401,7 +401,7 @@ def expected_row(message: GeneratedMessage) -> Row:
 
 
 def rows(connection: imaplib.IMAP4, path: tuple[str, ...]) -> Iterable[Row]:
-    """Yield bytes, flags and INTERNALDATE of a folder's messages in the order of their UIDs."""
+    """Yield bytes, flags and INTERNALDATE of a folder's messages in order of their UIDs."""
     _, data = connection.select(mailgen.quoted(path), readonly=True)
     if data == [b"0"]:
         return

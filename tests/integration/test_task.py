@@ -1,4 +1,4 @@
-"""What a task does when its service cannot be run."""
+"""What a task does if its service cannot run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers import lifecycle, task
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch, port: int, tmp_path: Path) -> Iterator[None]:
-    """Give this process the settings of a worker whose PostgreSQL does not answer."""
+    """Give this process the settings of a worker whose PostgreSQL does not respond."""
     create_key_file(tmp_path / "secret.key")
     monkeypatch.setenv("MUNIMENT_DATA", str(tmp_path))
     monkeypatch.setenv("MUNIMENT_DATABASE_URL", f"postgresql://muniment@127.0.0.1:{port}/muniment")
@@ -28,7 +28,7 @@ def away(monkeypatch: pytest.MonkeyPatch, port: int, tmp_path: Path) -> Iterator
 
 @pytest.mark.usefixtures("away")
 def test_task_that_cannot_be_done_goes_back_to_the_queue() -> None:
-    """A worker whose resources stay shut does not swallow a task: it is rejected, and another worker gets it."""
+    """A worker without its resources does not swallow a task: it rejects it, and another worker gets it."""
     app = Celery("test", set_as_current=False, broker="memory://")
 
     @app.task(base=task.MunimentTask, bind=True)

@@ -1,4 +1,4 @@
-"""The process that reads attachments: what happens to it happens to one attachment."""
+"""The process that reads attachments: a crash affects only one attachment."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def read(reader: AttachmentReader, name: str, data: bytes) -> Reading:
 
 
 async def test_one_process_reads_many(reader: AttachmentReader) -> None:
-    """The process is begun once and goes on."""
+    """The process is started once and reused."""
     first = await read(reader, "a.docx", documents.word(TEXT))
     process = reader._process
     second = await read(reader, "a.pdf", documents.pdf(TEXT))
@@ -66,11 +66,11 @@ async def test_what_hangs_is_killed() -> None:
 
 
 async def test_what_crashes_is_named(reader: AttachmentReader) -> None:
-    """A process that dies over an attachment is a problem of that attachment only."""
+    """A process that dies while reading an attachment is a problem of that attachment only."""
     await read(reader, "warm.txt", b"up")
     assert reader._process is not None
     pid = reader._process.pid
-    os.kill(pid, signal.SIGSTOP)  # it will not answer before it dies
+    os.kill(pid, signal.SIGSTOP)  # it does not answer before it dies
     reading = asyncio.create_task(read(reader, "b.txt", b"x"))
     await asyncio.sleep(0)
     os.kill(pid, signal.SIGKILL)
@@ -82,7 +82,7 @@ async def test_what_crashes_is_named(reader: AttachmentReader) -> None:
 
 
 async def test_the_process_ends_with_its_parent(reader: AttachmentReader) -> None:
-    """When the index worker is killed, the reading process sees the end of its input and goes."""
+    """When the index worker is killed, the reading process sees the end of its input and exits."""
     await read(reader, "warm.txt", b"up")
     process = reader._process
     assert process is not None
@@ -93,7 +93,7 @@ async def test_the_process_ends_with_its_parent(reader: AttachmentReader) -> Non
 
 
 async def test_memory_is_bounded(reader: AttachmentReader) -> None:
-    """The process cannot take all the memory of the machine."""
+    """The process cannot use all memory of the machine."""
     await read(reader, "warm.txt", b"up")
     assert reader._process is not None
     limit, _ = psutil.Process(reader._process.pid).rlimit(psutil.RLIMIT_AS)
@@ -103,7 +103,7 @@ async def test_memory_is_bounded(reader: AttachmentReader) -> None:
 
 @pytest.mark.proof
 async def test_documents_of_the_corpus() -> None:
-    """Every document made for the corpus gives the words that it is known to have, and none that it cannot."""
+    """Every document of the corpus contains the words that are known to be in it, and none of the unreadable ones."""
     folder = corpus_folder() / "edge/made"
     reader = AttachmentReader()
     wrong = []
@@ -112,8 +112,8 @@ async def test_documents_of_the_corpus() -> None:
         if "attachments" not in truth:
             continue
         body = read_text((folder / truth["path"]).read_bytes(), limit=2_000_000)
-        readings = [await read(reader, one.name, one.data) for one in body.attachments]
-        text = "\n".join([body.text, *body.attached, *(one.text for one in readings)])
+        readings = [await read(reader, a.name, a.data) for a in body.attachments]
+        text = "\n".join([body.text, *body.attached, *(reading.text for reading in readings)])
         for attachment in truth["attachments"]:
             wrong += [(truth["path"], word) for word in attachment.get("words", []) if word not in text]
             wrong += [(truth["path"], "not " + word) for word in attachment.get("no_words", []) if word in text]
@@ -123,7 +123,7 @@ async def test_documents_of_the_corpus() -> None:
 
 
 class Counting(AttachmentReader):
-    """Counts what is read."""
+    """Counts the attachments that are read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Counting(AttachmentReader):
 
 
 def letters(*files: tuple[str, bytes]) -> list[Letter]:
-    """Return a letter for each attachment."""
+    """Return one message per attachment."""
     return [
         Letter(f"l{number}", f"Letter {number}", "see attachment", files=((name, "application/octet-stream", data),))
         for number, (name, data) in enumerate(files)
@@ -144,13 +144,13 @@ def letters(*files: tuple[str, bytes]) -> list[Letter]:
 
 
 async def index(harness: Harness, *files: tuple[str, bytes]) -> None:
-    """Archive and index letters with these attachments."""
+    """Archive and index messages with these attachments."""
     async with ImapServer(Script(mailboxes={ANNA: library(letters(*files))})) as server:
         await archive(harness, server)
 
 
 async def test_the_same_attachment_is_read_once(harness: Harness) -> None:
-    """Three messages with the same bytes attached, under other names, are found by them; they were read once."""
+    """Three messages with the same attachment under different names are found by it; it was read once."""
     counting = Counting()
     once = Harness(replace(harness.resources, attachments=counting), harness.folder)
     data = documents.word(TEXT)
@@ -162,7 +162,7 @@ async def test_the_same_attachment_is_read_once(harness: Harness) -> None:
 
 
 async def test_a_kind_can_be_switched_off(harness: Harness) -> None:
-    """What the settings leave out is not read; its name is found all the same."""
+    """Kinds excluded in the settings are not read; their names are still found."""
     less = harness.with_settings(index_attachments=frozenset({"pdf"}))
     await index(less, ("a.docx", documents.word(TEXT)), ("b.pdf", documents.pdf(TEXT)))
 
@@ -171,7 +171,7 @@ async def test_a_kind_can_be_switched_off(harness: Harness) -> None:
 
 
 async def test_a_poisoned_attachment_stops_no_message(harness: Harness) -> None:
-    """A message whose attachment cannot be read is found by all else, and listed with the reason."""
+    """A message with an unreadable attachment is found by everything else, and listed with the reason."""
     await index(harness, ("cut.pdf", documents.pdf(TEXT)[:50]), ("good.pdf", documents.pdf(TEXT)))
     (problem,) = await list_problems(ADMIN, harness.resources, None, 10)
     status = await show_index(ADMIN, harness.resources)

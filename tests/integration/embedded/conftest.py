@@ -10,13 +10,13 @@ import pytest
 from muniment.embedded.folder import DataFolder
 from tests.support.services import postgres_server
 
-#: Memory, where there is some: these tests make and copy whole clusters.
+#: A RAM disk if available: these tests create and copy whole clusters.
 _FAST_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Give an empty folder of mode 0700 with a path short enough for sockets."""
+    """Yield an empty folder of mode 0700 with a path short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="muniment-test-", dir=_FAST_DISK) as folder:
         (Path(folder) / "run").mkdir(mode=0o700)
         yield Path(folder)
@@ -24,7 +24,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
-    """Make a cluster once: doing so takes longer than most tests."""
+    """Create a cluster once, because that takes longer than most tests."""
     with tempfile.TemporaryDirectory(prefix="muniment-test-", dir=_FAST_DISK) as folder:
         with postgres_server(Path(folder)):
             pass
@@ -33,7 +33,7 @@ def cluster() -> Iterator[Path]:
 
 @pytest.fixture
 def made(home: Path, cluster: Path) -> Path:
-    """Give a data folder after its first start."""
+    """Return a data folder after its first start."""
     data = home / "data"
     DataFolder(data).create()
     subprocess.run(["cp", "-a", "--", cluster, data], check=True)

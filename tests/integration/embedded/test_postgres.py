@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def add_row(server: EmbeddedPostgres) -> int:
-    """Add a row and return how many there are."""
+    """Add a row and return the number of rows."""
     connection = await asyncpg.connect(server.url.reveal())
     try:
         await connection.execute("CREATE TABLE IF NOT EXISTS thing (id int GENERATED ALWAYS AS IDENTITY)")
@@ -42,7 +42,7 @@ async def show(server: EmbeddedPostgres, *names: str) -> dict[str, str]:
 
 
 async def test_rows_survive_stop_and_start(made: Path) -> None:
-    """A second start on the same folder finds what the first one stored, and nothing runs in between."""
+    """A second start on the same folder finds the data of the first, and nothing runs in between."""
     with postgres_server(made) as server:
         assert await add_row(server) == 1
 
@@ -52,7 +52,7 @@ async def test_rows_survive_stop_and_start(made: Path) -> None:
 
 
 async def test_committed_means_on_disk(home: Path) -> None:
-    """The server runs with every setting that a committed transaction's survival depends on."""
+    """The server runs with every setting that makes committed transactions durable."""
     with postgres_server(home, durable=True) as server:
         settings = await show(
             server, "fsync", "full_page_writes", "synchronous_commit", "data_checksums", "server_encoding"
@@ -68,7 +68,7 @@ async def test_committed_means_on_disk(home: Path) -> None:
 
 
 async def test_reached_by_socket_only_and_without_superuser(made: Path) -> None:
-    """No TCP port is opened, nobody else can enter the socket's folder, and Muniment's role is no superuser."""
+    """No TCP port is opened, other users cannot enter the socket's folder, and Muniment's role is not a superuser."""
     with postgres_server(made) as server:
         settings = await show(server, "listen_addresses", "is_superuser", "unix_socket_permissions")
         sockets = made / "run" / "postgres"
@@ -80,7 +80,7 @@ async def test_reached_by_socket_only_and_without_superuser(made: Path) -> None:
 
 
 async def test_text_search_knows_the_scripts_of_the_world(home: Path) -> None:
-    """Letters of any script are folded, and quotation marks of any script are not part of a word."""
+    """Letters of any script are case-folded, and quotation marks of any script are not part of a word."""
     with postgres_server(home) as server:
         connection = await asyncpg.connect(server.url.reveal())
         vector = await connection.fetchval("SELECT to_tsvector('simple', 'ÄPFEL, «ЖУК» foo–bar')::text")
@@ -90,7 +90,7 @@ async def test_text_search_knows_the_scripts_of_the_world(home: Path) -> None:
 
 
 async def test_killed_server_comes_back_with_every_committed_row(made: Path) -> None:
-    """After SIGKILL of the main process, a server runs again by itself and has lost nothing."""
+    """After SIGKILL of the main process, the server restarts by itself without data loss."""
     server = EmbeddedPostgres(made / "postgres", made / "run")
     supervisor = Supervisor(made, made)
     supervisor.start(server.prepare())
@@ -113,7 +113,7 @@ def _ready(home: Path) -> bool:
 
 
 async def test_lock_files_of_another_life_do_not_matter(made: Path) -> None:
-    """Lock files that name a process which exists but is no PostgreSQL, as after a reboot, do not stop a start."""
+    """Lock files with the process id of an unrelated process, as after a reboot, do not prevent a start."""
     with postgres_server(made) as server:
         assert await add_row(server) == 1
     cluster, sockets = made / "postgres" / "cluster", made / "run" / "postgres"
@@ -126,7 +126,7 @@ async def test_lock_files_of_another_life_do_not_matter(made: Path) -> None:
 
 
 async def test_server_left_running_is_stopped_first(made: Path) -> None:
-    """A server that survived its supervisor is shut down by the next one, and its rows are there."""
+    """A server that survived its supervisor is shut down by the next start, and its rows are kept."""
     with postgres_server(made) as server:
         await add_row(server)
     program = server.prepare()
@@ -149,7 +149,7 @@ os.execv(argv[0], argv)
 
 
 async def test_crash_while_creating_the_cluster_is_survived(home: Path) -> None:
-    """A half-made cluster of a killed first start is thrown away, not served."""
+    """An incomplete cluster of a killed first start is removed, not served."""
     draft = home / "postgres" / "cluster.new"
     draft.mkdir(parents=True)
     (draft / "PG_VERSION").write_text("18\n")
@@ -161,7 +161,7 @@ async def test_crash_while_creating_the_cluster_is_survived(home: Path) -> None:
 
 
 def test_cluster_of_another_version_is_refused(made: Path) -> None:
-    """Data of another major version are neither served nor touched; the message says which wheel fits."""
+    """Data of another major version are neither served nor modified; the error names the matching wheel."""
     with postgres_server(made) as server:
         pass
     (made / "postgres" / "cluster" / "PG_VERSION").write_text("17\n")
@@ -173,7 +173,7 @@ def test_cluster_of_another_version_is_refused(made: Path) -> None:
 
 
 def test_failed_creation_is_explained(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When initdb fails, its own words are the error, and the next start begins afresh."""
+    """If initdb fails, its own message is the error, and the next start begins anew."""
     monkeypatch.setattr("muniment.embedded.postgres._character_type", lambda: "xx_YY.nonsense")
     server = EmbeddedPostgres(home / "postgres", home / "run")
 
@@ -185,7 +185,7 @@ def test_failed_creation_is_explained(home: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_failed_start_is_explained(made: Path) -> None:
-    """When the server refuses to start, its FATAL line is the error."""
+    """If the server refuses to start, its FATAL line is the error."""
     server = EmbeddedPostgres(made / "postgres", made / "run", options={"shared_buffers": "1EB"})
     supervisor = Supervisor(made, made)
 
@@ -212,7 +212,7 @@ async def test_tuning_file_is_never_written_through_a_link(made: Path) -> None:
 
 
 async def test_administrator_may_tune(made: Path) -> None:
-    """ALTER SYSTEM overrides a default, but not what keeps data safe."""
+    """ALTER SYSTEM overrides a default, but not the settings for durability."""
     with postgres_server(made, durable=True) as server:
         await execute_as_administrator(server, "ALTER SYSTEM SET max_connections = 77")
         await execute_as_administrator(server, "ALTER SYSTEM SET full_page_writes = off")
@@ -240,7 +240,7 @@ async def test_root_with_a_closed_folder_above(home: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 def test_ordinary_user(home: Path) -> None:
-    """A user without any privilege starts, uses and stops the server."""
+    """A user without privileges starts, uses and stops the server."""
     code = """
 import asyncio, sys
 from pathlib import Path
@@ -268,7 +268,7 @@ with postgres_server(Path(sys.argv[1])) as server:
 
 
 def _interpreter_for_all(drop: list[str]) -> str:
-    """Return a Python of this version that an ordinary user can run: root's own may lie in root's home."""
+    """Return a Python of this version that an ordinary user can run: root's own may be in root's home."""
     same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for candidate in (sys.executable, shutil.which("python3", path=os.defpath)):
         # Through `env`, because setpriv itself still has root's capabilities when it starts a program.
@@ -278,7 +278,7 @@ def _interpreter_for_all(drop: list[str]) -> str:
 
 
 async def test_databases_of_tests_are_copies_that_vanish(made: Path) -> None:
-    """A test's database has what its template has, keeps its changes to itself, and is dropped."""
+    """A test's database contains what its template contains, is isolated, and is dropped."""
     with postgres_server(made) as server:
         await add_row(server)
         async with fresh_database(server, "muniment") as url:

@@ -61,7 +61,7 @@ def log_of(tmp_path: Path, name: str = "child") -> str:
 
 
 def test_killed_child_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A child that is killed comes back as a new process, again and again once all is settled."""
+    """A killed child is restarted as a new process, any number of times after `settle`."""
     supervisor.start(program(tmp_path, SLEEP))
     supervisor.settle()
 
@@ -70,7 +70,7 @@ def test_killed_child_is_started_again(supervisor: Supervisor, tmp_path: Path) -
 
 
 def test_child_that_never_starts_is_given_up_with_its_own_words(supervisor: Supervisor, tmp_path: Path) -> None:
-    """Before all is settled, a child that dies at once several times is an error that quotes its last complaint."""
+    """Before `settle`, a child that repeatedly dies at once is an error that quotes its last error line."""
     never = program(tmp_path, "print('first'); raise SystemExit('Error: no space left')", answers=lambda: False)
 
     with pytest.raises(Permanent, match="child does not start: exit status 1: Error: no space left") as caught:
@@ -109,7 +109,7 @@ def test_program_that_does_not_exist_is_reported(supervisor: Supervisor, tmp_pat
 
 
 def test_child_that_does_not_answer_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A child that runs but never answers is ended after its time and counts as failed."""
+    """A child that runs but never becomes ready is killed after its time and counts as failed."""
     with pytest.raises(Permanent, match=r"no response within 0\.1 s"):
         supervisor.start(program(tmp_path, SLEEP, answers=lambda: False, start_seconds=0.1))
 
@@ -117,7 +117,7 @@ def test_child_that_does_not_answer_is_killed(supervisor: Supervisor, tmp_path: 
 
 
 def test_highest_rank_stops_first(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A rank is stopped only when all processes of the ranks above are gone."""
+    """A rank is stopped only after all processes of the higher ranks have exited."""
     code = """
 import pathlib, signal, sys, time
 def stop(*_):
@@ -140,7 +140,7 @@ time.sleep(600)
 
 
 def test_child_that_ignores_the_signal_is_killed_after_its_time(supervisor: Supervisor, tmp_path: Path) -> None:
-    """SIGKILL follows when the bound of the polite signal has passed, not before."""
+    """SIGKILL is sent after the timeout of the polite signal, not earlier."""
     supervisor.start(program(tmp_path, STUBBORN, seconds=0.5, answers=lambda: "deaf" in log_of(tmp_path)))
     pid = supervisor.pids()["child"]
     began = time.monotonic()
@@ -152,7 +152,7 @@ def test_child_that_ignores_the_signal_is_killed_after_its_time(supervisor: Supe
 
 
 def test_hurry_cuts_the_wait_short(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A second wish to stop does not wait for the bound."""
+    """A second stop request does not wait for the timeout."""
     supervisor.start(program(tmp_path, STUBBORN, seconds=600, answers=lambda: "deaf" in log_of(tmp_path)))
     stopping = threading.Thread(target=supervisor.stop)
     stopping.start()
@@ -166,7 +166,7 @@ def test_hurry_cuts_the_wait_short(supervisor: Supervisor, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("how", ["stop", "crash"])
 def test_pool_of_a_child_dies_with_it(supervisor: Supervisor, tmp_path: Path, how: str) -> None:
-    """Processes that a child started are gone when it is, however it ended."""
+    """Processes that a child started are killed when it exits, however it exits."""
     supervisor.start(program(tmp_path, WITH_POOL, answers=lambda: "pool" in log_of(tmp_path)))
     supervisor.settle()
     pool = int(log_of(tmp_path).split()[1])
@@ -180,7 +180,7 @@ def test_pool_of_a_child_dies_with_it(supervisor: Supervisor, tmp_path: Path, ho
 
 
 def test_nothing_starts_after_the_stop(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A supervisor that was stopped refuses further programs."""
+    """A stopped supervisor refuses further programs."""
     supervisor.stop()
 
     with pytest.raises(Permanent, match="stopping"):
@@ -188,7 +188,7 @@ def test_nothing_starts_after_the_stop(supervisor: Supervisor, tmp_path: Path) -
 
 
 def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
-    """SIGKILL to the supervisor's process ends its children, too."""
+    """SIGKILL to the supervisor's process also kills its children."""
     code = f"""
 import sys, time
 from pathlib import Path
@@ -209,7 +209,7 @@ time.sleep(600)
 
 
 def test_only_marked_processes_count_as_left_behind(tmp_path: Path) -> None:
-    """Of two equal processes, only the one that carries this data folder's mark is found and killed."""
+    """Of two equal processes, only the one with the mark of this data folder is found and killed."""
     argv = [sys.executable, "-c", SLEEP]
     with (
         subprocess.Popen(argv, env={**os.environ, MARK: str(tmp_path)}) as ours,
@@ -229,7 +229,7 @@ def test_only_marked_processes_count_as_left_behind(tmp_path: Path) -> None:
 
 
 def test_output_goes_to_the_log_even_when_it_is_no_text(tmp_path: Path) -> None:
-    """Output of any bytes and of any length is kept line by line and never blocks the child."""
+    """Output of any bytes and any length is stored line by line and never blocks the child."""
     code = "import sys; sys.stdout.buffer.write(b'\\xff\\n' + b'x' * 300_000 + b'\\nlast\\n')"
     child = Child(program(tmp_path, code), tmp_path / "child.log")
 
@@ -240,12 +240,12 @@ def test_output_goes_to_the_log_even_when_it_is_no_text(tmp_path: Path) -> None:
 
 
 def test_environment_of_a_child_is_only_what_was_given(supervisor: Supervisor, tmp_path: Path) -> None:
-    """Nothing of the supervisor's own environment reaches a child unasked, but the mark does."""
+    """A child does not inherit the supervisor's environment, except for what is passed, and has the mark."""
     code = "import json, os, time; print(json.dumps(dict(os.environ)), flush=True); time.sleep(600)"
     base = program(tmp_path, code)
     supervisor.start(Program("child", base.argv, tmp_path, {"GIVEN": "1"}, answers=lambda: "GIVEN" in log_of(tmp_path)))
 
     seen = json.loads(log_of(tmp_path).splitlines()[0])
 
-    assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python sets it for itself
+    assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python sets it itself
     assert seen == {"GIVEN": "1", MARK: str(tmp_path)}

@@ -28,7 +28,7 @@ Start = Callable[..., "Up"]
 
 
 class Up:
-    """A `muniment up` with stand-in workers, as a process of its own."""
+    """A `muniment up` with stand-in workers, in a separate process."""
 
     def __init__(self, data: Path, children: Sequence[tuple[str, int, float, str]], env: dict[str, str]) -> None:
         self.data = data.resolve()
@@ -42,7 +42,7 @@ class Up:
         )
 
     def ready(self) -> Up:
-        """Wait for the one line `ready`."""
+        """Wait for the line `ready`."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line == "ready\n", self.process.stderr and self.process.stderr.read()
@@ -54,7 +54,7 @@ class Up:
         return self.end()[0]
 
     def end(self) -> tuple[int, str, str]:
-        """Wait for the end; return exit code, standard output, standard error."""
+        """Wait for the exit; return exit code, standard output and standard error."""
         output, complaints = self.process.communicate(timeout=60)
         return self.process.returncode, output, complaints
 
@@ -73,7 +73,7 @@ class Up:
             return False
 
     def child(self, words: str) -> psutil.Process:
-        """Return the one direct child whose command line contains `words`."""
+        """Return the only direct child whose command line contains `words`."""
 
         def find() -> psutil.Process | None:
             for process in psutil.Process(self.process.pid).children():
@@ -87,11 +87,11 @@ class Up:
         return wait_until(find, f"a child with {words!r}")  # type: ignore[return-value]
 
     def starts(self) -> int:
-        """Return how often this data folder was started, as the database remembers."""
-        found = endpoints.read(self.data)
-        assert found is not None
-        assert found.database_url is not None
-        return int(asyncio.run(_ask(found.database_url.reveal(), "SELECT count(*) FROM starts")))
+        """Return how often this data folder was started, as recorded in the database."""
+        published = endpoints.read(self.data)
+        assert published is not None
+        assert published.database_url is not None
+        return int(asyncio.run(_ask(published.database_url.reveal(), "SELECT count(*) FROM starts")))
 
 
 async def _ask(url: str, query: str) -> Any:
@@ -123,7 +123,7 @@ def start(made: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_everything(start: Start, number: signal.Signals) -> None:
-    """Each of the usual signals ends `up` with code 0, no process left and no endpoints left."""
+    """Each of the usual signals ends `up` with code 0, without leftover processes or endpoints."""
     up = start().ready()
     assert len(up.processes()) > 4
 
@@ -134,7 +134,7 @@ def test_signal_stops_everything(start: Start, number: signal.Signals) -> None:
 
 
 def test_second_start_finds_the_data_of_the_first(start: Start) -> None:
-    """Rows and the key are the same after a clean stop and another start."""
+    """The rows and the key are the same after a clean stop and another start."""
     up = start().ready()
     key = (up.data / "secret.key").read_bytes()
     assert up.stop() == 0
@@ -146,7 +146,7 @@ def test_second_start_finds_the_data_of_the_first(start: Start) -> None:
 
 
 def test_second_instance_is_refused(start: Start) -> None:
-    """A second `up` on the same data says who runs, exits with an error, and disturbs nobody."""
+    """A second `up` on the same data names the running process, exits with an error, and disturbs nothing."""
     first = start().ready()
 
     code, output, complaints = start().end()
@@ -157,7 +157,7 @@ def test_second_instance_is_refused(start: Start) -> None:
 
 
 def test_killed_up_takes_everything_with_it_and_starts_again(start: Start) -> None:
-    """After SIGKILL of `up` itself, in several rounds, the next start needs no help and has all rows."""
+    """After repeated SIGKILL of `up` itself, the next start needs no help and has all rows."""
     for round_number in range(1, 4):
         up = start().ready()
         assert up.starts() == round_number
@@ -171,7 +171,7 @@ def test_killed_up_takes_everything_with_it_and_starts_again(start: Start) -> No
 
 
 def test_worker_that_outlives_a_killed_up_is_ended_by_the_next(start: Start) -> None:
-    """A process of a worker's pool, out of reach of every other mechanism, does not live on beside the next start."""
+    """A process of a worker's pool that escapes every other mechanism does not survive the next start."""
     escape = (
         "import os, subprocess, sys, time;"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(601)'], start_new_session=True);"
@@ -207,7 +207,7 @@ def test_whatever_is_killed_comes_back(start: Start, words: str) -> None:
 
 
 def test_child_that_ignores_the_signal_is_killed(start: Start) -> None:
-    """A worker that does not react to SIGTERM is ended after its bound, and then the databases stop cleanly."""
+    """A worker that ignores SIGTERM is killed after its timeout; then the databases stop cleanly."""
     up = start(children=[("worker", 2, 0.5, STUBBORN)]).ready()
     up.child(STUBBORN)
 
@@ -218,7 +218,7 @@ def test_child_that_ignores_the_signal_is_killed(start: Start) -> None:
 
 
 def test_second_signal_hurries(start: Start) -> None:
-    """With a worker that would be waited for ten minutes, a second signal ends it at once."""
+    """A second signal kills a worker at once that would otherwise be waited for ten minutes."""
     up = start(children=[("worker", 2, 600.0, STUBBORN)]).ready()
     up.child(STUBBORN)
     up.process.send_signal(signal.SIGINT)
@@ -246,7 +246,7 @@ def test_worker_that_cannot_start_ends_up(start: Start) -> None:
 
 
 def test_signal_during_the_first_start(start: Start, home: Path) -> None:
-    """A signal while the cluster is being made stops cleanly, and the next start completes."""
+    """A signal during the creation of the cluster stops cleanly, and the next start completes it."""
     up = start(home / "new")
     wait_until((up.data / "postgres").exists, "the start to have begun")
 
@@ -257,7 +257,7 @@ def test_signal_during_the_first_start(start: Start, home: Path) -> None:
 
 
 def test_kill_during_the_first_start(start: Start, home: Path) -> None:
-    """SIGKILL while the cluster is being made is survived by the next start."""
+    """After SIGKILL during the creation of the cluster, the next start succeeds."""
     up = start(home / "new")
     wait_until((up.data / "postgres" / "cluster.new").exists, "initdb to have begun")
     up.process.kill()
@@ -268,7 +268,7 @@ def test_kill_during_the_first_start(start: Start, home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 150, "mit Leerzeichen und Ümläuten & 100 %"])
 def test_awkward_data_folder(start: Start, home: Path, name: str) -> None:
-    """A path too long for a socket, or with characters that need quoting, works like any other."""
+    """A path that is too long for a socket, or contains characters that need quoting, works like any other."""
     up = start(home / name).ready()
 
     assert up.starts() == 1
@@ -279,18 +279,18 @@ def test_awkward_data_folder(start: Start, home: Path, name: str) -> None:
 def test_external_servers_are_used_and_not_published(start: Start, home: Path) -> None:
     """With both URLs set, no server is started, and the URLs are not written to disk."""
     own = start().ready()
-    found = endpoints.read(own.data)
-    assert found is not None
-    assert found.database_url is not None
-    assert found.redis_url is not None
+    published = endpoints.read(own.data)
+    assert published is not None
+    assert published.database_url is not None
+    assert published.redis_url is not None
 
     up = start(
         home / "workers",
-        MUNIMENT_DATABASE_URL=found.database_url.reveal(),
-        MUNIMENT_REDIS_URL=found.redis_url.reveal(),
+        MUNIMENT_DATABASE_URL=published.database_url.reveal(),
+        MUNIMENT_REDIS_URL=published.redis_url.reveal(),
     ).ready()
 
-    assert own.starts() == 2  # `prepare` ran on the server it was told to use
+    assert own.starts() == 2  # `prepare` ran on the configured server
     assert sorted(process.name() for process in psutil.Process(up.process.pid).children()) == ["python"] * 2
     published = endpoints.read(up.data)
     assert published is not None
@@ -304,13 +304,13 @@ def test_workers_learn_the_urls(start: Start) -> None:
     urls = "os.environ['MUNIMENT_DATABASE_URL'], os.environ['MUNIMENT_REDIS_URL']"
     code = f"import os, time; print({urls}, flush=True); time.sleep(600)"
     up = start(children=[("worker", 2, 5.0, code)]).ready()
-    found = endpoints.read(up.data)
-    assert found is not None
-    assert found.database_url is not None
-    assert found.redis_url is not None
+    published = endpoints.read(up.data)
+    assert published is not None
+    assert published.database_url is not None
+    assert published.redis_url is not None
 
     log = up.data / "log" / "worker.log"
     text = wait_until(lambda: log.exists() and log.read_text(), "the worker's first line")
     assert isinstance(text, str)
 
-    assert text.split() == [found.database_url.reveal(), found.redis_url.reveal()]
+    assert text.split() == [published.database_url.reveal(), published.redis_url.reveal()]

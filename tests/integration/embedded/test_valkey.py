@@ -27,17 +27,17 @@ def saved(home: Path, pattern: str) -> Path:
 
 
 def test_entries_survive_stop_and_start(home: Path) -> None:
-    """What was queued before a clean stop is there after the next start; nothing runs in between."""
-    with valkey_server(home) as server, client(server) as one:
-        one.lpush("queue", "task")
+    """Messages queued before a clean stop are there after the next start; nothing runs in between."""
+    with valkey_server(home) as server, client(server) as connection:
+        connection.lpush("queue", "task")
 
     assert servers(home / "valkey" / "data", "valkey") == []
-    with valkey_server(home) as server, client(server) as two:
-        assert two.lrange("queue", 0, -1) == ["task"]
+    with valkey_server(home) as server, client(server) as connection:
+        assert connection.lrange("queue", 0, -1) == ["task"]
 
 
 def test_celery_and_redis_py_both_connect(home: Path) -> None:
-    """A message that kombu published with the canonical URL is seen by redis-py with the translated one."""
+    """redis-py with the translated URL sees a message that kombu published with the canonical URL."""
     with (
         valkey_server(home) as server,
         client(server) as watcher,
@@ -53,7 +53,7 @@ def test_celery_and_redis_py_both_connect(home: Path) -> None:
 
 
 def test_reached_by_socket_only(home: Path) -> None:
-    """No TCP port is opened, and nobody else can enter the socket's folder."""
+    """No TCP port is opened, and other users cannot enter the socket's folder."""
     with valkey_server(home) as server:
         (process,) = servers(home / "valkey" / "data", "valkey")
 
@@ -81,8 +81,8 @@ def test_killed_server_comes_back(home: Path) -> None:
 
 def _pongs(server: EmbeddedValkey) -> bool:
     try:
-        with client(server) as one:
-            return bool(one.ping())
+        with client(server) as connection:
+            return bool(connection.ping())
     except redis.ConnectionError:
         return False
 
@@ -121,19 +121,19 @@ def _missing_base(home: Path) -> None:
     ],
 )
 def test_damaged_files_never_prevent_a_start(home: Path, damage: Callable[[Path], None], left: int) -> None:
-    """A file cut short loses its last entry; any other damage costs the queue, kept aside, and not the start."""
-    with valkey_server(home) as server, client(server) as one:
+    """A truncated file loses its last entry; after other damage, the queue is moved aside and the server starts."""
+    with valkey_server(home) as server, client(server) as connection:
         for number in range(100):
-            one.rpush("queue", f"task {number}")
+            connection.rpush("queue", f"task {number}")
     damage(home)
 
     server = EmbeddedValkey(home / "valkey", home / "run")
     supervisor = Supervisor(home, home, backoff=Backoff(0.01, 0.02))
     try:
         supervisor.start(server.prepare())
-        with client(server) as two:
-            assert two.llen("queue") == left
-            two.rpush("queue", "new")
+        with client(server) as connection:
+            assert connection.llen("queue") == left
+            connection.rpush("queue", "new")
     finally:
         supervisor.stop()
 

@@ -1,4 +1,4 @@
-"""Governors as processes have them, on a real Valkey; PostgreSQL's part is played by a few values."""
+"""Governors of several processes on a real Valkey; a few values stand in for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SERVER = Server("mail.example.com", 993, Access.IMAP_SSL)
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[EmbeddedValkey]:
-    """Run a Valkey; shared, so empty it before use (`fleet`)."""
+    """Run a Valkey. It is shared: empty it before use (`fleet`)."""
     with valkey_server() as server:
         yield server
 
 
 @dataclass
 class Fleet:
-    """Processes that share one Redis, and what PostgreSQL would know."""
+    """Processes that share one Redis, and the values that PostgreSQL would hold."""
 
     url: str
     client: Any
@@ -38,7 +38,7 @@ class Fleet:
     members: list[RedisGovernor] = field(default_factory=list)
 
     def member(self, *, limit: int | None = None, timing: Timing | None = None, **rates: float) -> RedisGovernor:
-        """Return another process's governor with this default limit."""
+        """Return the governor of another process with this default limit."""
         timing = timing or Timing()
 
         async def limits() -> Mapping[str, ServerLimits]:
@@ -53,12 +53,12 @@ class Fleet:
         return member
 
     async def state(self) -> ServerState:
-        """Return how the one server stands."""
+        """Return the state of the only server."""
         [state] = await self.members[0].look()
         return state
 
     async def until(self, **expected: object) -> ServerState:
-        """Wait until the server stands so."""
+        """Wait until the server's state is as expected."""
 
         async def looked() -> ServerState | None:
             states = await self.members[0].look()
@@ -72,7 +72,7 @@ class Fleet:
 
 @pytest.fixture
 async def fleet(valkey: EmbeddedValkey) -> AsyncIterator[Fleet]:
-    """Give a fleet without members, on an empty Redis."""
+    """Yield a fleet without members, on an empty Redis."""
     url = redis_url(valkey)
     client: Any = redis.asyncio.Redis.from_url(url, decode_responses=True)
     await client.flushall()
@@ -84,7 +84,7 @@ async def fleet(valkey: EmbeddedValkey) -> AsyncIterator[Fleet]:
 
 
 async def die(governor: RedisGovernor) -> None:
-    """Let a process end as SIGKILL does: nobody renews or gives back its slots."""
+    """Simulate SIGKILL of a process: its slots are neither renewed nor released."""
     governor._closing = True
     governor._wake.set()
     for task in governor._tasks:
@@ -94,7 +94,7 @@ async def die(governor: RedisGovernor) -> None:
 
 
 async def let_in(governor: RedisGovernor, count: int = 1) -> list[ConnectionSlot]:
-    """Return slots of connections that got through their login."""
+    """Return slots of connections with a successful login."""
     slots = [await governor.enter(SERVER) for _ in range(count)]
     for slot in slots:
         slot.logged_in()
@@ -105,7 +105,7 @@ async def let_in(governor: RedisGovernor, count: int = 1) -> list[ConnectionSlot
 async def refuse(
     slot: ConnectionSlot, words: str = "* BYE [LIMIT] too many connections", *, too_many: bool = True
 ) -> Any:
-    """Let the server refuse a connection; return what is raised in the place of its error."""
+    """Simulate a connection that the server refuses; return the replacement for its error."""
     if too_many:
         slot.report_throttling(words, too_many=True, seconds=0)
     return await slot.report_refusal(ServerUnavailable(words))

@@ -1,4 +1,4 @@
-"""What the governor learns of a server that says no, and how it forgets again."""
+"""How the governor learns a server's limits from refusals, and raises them again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CURIOUS = replace(STUBBORN, cooling=0.0, longest_cooling=0.0)
 
 
 async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> None:
-    """A server that allows few refuses few: the first burst is small, and doubles with what was let in."""
+    """A server with a low limit refuses few: the first burst is small, and doubles with the accepted logins."""
     member = fleet.member(timing=STUBBORN)
     await let_in(member, 8)
     slots = [await member.enter(SERVER) for _ in range(8)]
@@ -30,7 +30,7 @@ async def test_an_unknown_server_gets_twice_what_it_has_borne(fleet: Fleet) -> N
 
 
 async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
-    """5 are let in and 3 refused at once: the limit is 5, and the refused ones weigh on nobody."""
+    """If 5 are accepted and 3 refused at the same time, the limit is 5, and no mailbox is blamed for a refusal."""
     member = fleet.member(timing=STUBBORN)
     slots = [await member.enter(SERVER) for _ in range(8)]
     for slot in slots[:5]:
@@ -47,7 +47,7 @@ async def test_refusals_teach_the_limit(fleet: Fleet) -> None:
 
 
 async def test_a_probe_that_is_let_in_raises_the_limit_and_a_refused_one_costs_time(fleet: Fleet) -> None:
-    """One connection more is tried after a time, which doubles when that was in vain."""
+    """One more connection is tried after a time, which doubles after each failure."""
     member = fleet.member(timing=CURIOUS)
     await let_in(member, 2)
     await refuse(await member.enter(SERVER))
@@ -63,7 +63,7 @@ async def test_a_probe_that_is_let_in_raises_the_limit_and_a_refused_one_costs_t
 
 
 async def test_refused_probes_come_ever_more_seldom(fleet: Fleet) -> None:
-    """The time until the next one doubles, up to its bound."""
+    """The time until the next probe doubles up to its maximum."""
     timing = replace(STUBBORN, cooling=100.0, longest_cooling=300.0)
     member = fleet.member(timing=timing)
     await let_in(member, 2)
@@ -78,7 +78,7 @@ async def test_refused_probes_come_ever_more_seldom(fleet: Fleet) -> None:
 
 
 async def test_a_server_that_is_down_teaches_no_limit(fleet: Fleet) -> None:
-    """Refused without a word while nobody is let in: that is an outage, and the error stays what it was."""
+    """Refusals without a reason, while no login succeeds, are an outage, and the error stays unchanged."""
     member = fleet.member(timing=STUBBORN)
     slots = [await member.enter(SERVER) for _ in range(4)]
 
@@ -87,7 +87,7 @@ async def test_a_server_that_is_down_teaches_no_limit(fleet: Fleet) -> None:
 
 
 async def test_a_cut_while_others_are_let_in_is_a_limit(fleet: Fleet) -> None:
-    """Some servers and firewalls do not say why."""
+    """Some servers and firewalls refuse without a reason."""
     member = fleet.member(timing=STUBBORN)
     await let_in(member, 3)
 
@@ -96,7 +96,7 @@ async def test_a_cut_while_others_are_let_in_is_a_limit(fleet: Fleet) -> None:
 
 
 async def test_a_server_that_restarted_gets_back_what_it_had_borne(fleet: Fleet) -> None:
-    """A cut while somebody is still counted as logged in looks like a limit of 1; each probe let in doubles it."""
+    """A closed connection while another still counts as logged in looks like a limit of 1; each probe doubles it."""
     member = fleet.member(timing=CURIOUS)
     slots = await let_in(member, 8)
     for slot in slots[1:]:
@@ -112,7 +112,7 @@ async def test_a_server_that_restarted_gets_back_what_it_had_borne(fleet: Fleet)
 
 
 async def test_a_limit_that_the_server_named_is_approached_one_by_one(fleet: Fleet) -> None:
-    """What it bore before it said so counts no more."""
+    """A count proven earlier is void once the server states a limit."""
     member = fleet.member(timing=CURIOUS)
     slots = await let_in(member, 8)
     for slot in slots[2:]:
@@ -125,7 +125,7 @@ async def test_a_limit_that_the_server_named_is_approached_one_by_one(fleet: Fle
 
 
 async def test_others_may_use_up_what_a_server_allows(fleet: Fleet) -> None:
-    """Refused by words while we have no connection at all: one at a time, and the mailbox's own waits apply."""
+    """If the server states a limit while we have no connection, the limit is 1, and the mailbox itself backs off."""
     member = fleet.member(timing=STUBBORN)
 
     assert await refuse(await member.enter(SERVER)) is None
@@ -137,7 +137,7 @@ async def throttled(slot: ConnectionSlot, seconds: float = 0.0) -> None:
 
 
 async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> None:
-    """Nobody begins anything until the pause is over; several complaints about one thing count once."""
+    """No process starts anything until the pause is over; several reports of the same throttling count once."""
     member, other = fleet.member(timing=STUBBORN), fleet.member(timing=STUBBORN)
     slots = await let_in(member, 8)
     for slot in slots:
@@ -156,7 +156,7 @@ async def test_a_throttle_pauses_the_whole_fleet_and_halves_it(fleet: Fleet) -> 
 
 
 async def test_a_named_pause_is_kept(fleet: Fleet) -> None:
-    """Exchange says how long it wants to be left alone."""
+    """Exchange states how long to back off."""
     member = fleet.member(timing=STUBBORN)
     [slot] = await let_in(member)
     await throttled(slot, 120.0)
@@ -166,7 +166,7 @@ async def test_a_named_pause_is_kept(fleet: Fleet) -> None:
 
 
 async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
-    """It is no limit of connections; the job's own error stays."""
+    """Throttling at login does not lower the connection limit; the job's own error is kept."""
     member = fleet.member(timing=STUBBORN)
     slot = await member.enter(SERVER)
     await throttled(slot)
@@ -177,7 +177,7 @@ async def test_a_throttled_login_pauses_as_well(fleet: Fleet) -> None:
 
 
 async def test_a_short_pause_is_sat_out(fleet: Fleet) -> None:
-    """Who waits in line gets in when it is over."""
+    """A process that waits in line gets its slot when the pause is over."""
     member = fleet.member(timing=Timing(pause=0.2, look=0.1))
     [slot] = await let_in(member)
     await throttled(slot)
@@ -190,7 +190,7 @@ async def test_a_short_pause_is_sat_out(fleet: Fleet) -> None:
 
 
 async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> None:
-    """Several answers in a row must be slow, compared with the best of late; then it is cut once for a time."""
+    """Several responses in a row must be slow, compared with the recent best; then the limit is cut once per period."""
     member = fleet.member(timing=STUBBORN)
     slots = await let_in(member, 8)
     slots[0].report_latency(0.02)
@@ -204,7 +204,7 @@ async def test_a_server_that_becomes_slow_gets_a_quarter_less(fleet: Fleet) -> N
 
 
 async def test_what_was_learned_never_lifts_a_configured_limit(fleet: Fleet) -> None:
-    """The smaller of the two counts."""
+    """The smaller of the two limits applies."""
     member = fleet.member(limit=3, timing=CURIOUS)
     await let_in(member, 3)
     with pytest.raises(ServerBusy):

@@ -1,4 +1,4 @@
-"""The files of deploy/monitoring: accepted by Prometheus' own tool, and about what Muniment really shows."""
+"""The files in deploy/monitoring: valid for Prometheus' own tool, and based on metrics that Muniment exports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
 
 
 def promtool(*arguments: str) -> str:
-    """Run promtool; it must be content."""
+    """Run promtool, which must succeed."""
     done = subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -27,12 +27,12 @@ def promtool(*arguments: str) -> str:
 
 @pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-compose.yml"])
 def test_configuration_is_accepted(name: str) -> None:
-    """Prometheus takes the configuration and the rules."""
+    """Prometheus accepts the configuration and the rules."""
     assert "SUCCESS" in promtool("check", "config", str(FOLDER / name))
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
-    """The worlds of alerts.test.yml."""
+    """The alert tests in alerts.test.yml pass."""
     assert "SUCCESS" in promtool("test", "rules", str(Path(__file__).with_name("alerts.test.yml")))
 
 
@@ -49,12 +49,12 @@ def test_every_alert_is_tested_and_explained() -> None:
 
 
 def test_dashboard_is_up_to_date() -> None:
-    """The JSON file is what tools/dashboard.py makes."""
+    """The JSON file is the output of tools/dashboard.py."""
     assert dashboard.render() == dashboard.FILE.read_text(), "run: python -m tools.dashboard"
 
 
 def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
-    """Every metric in a rule or a panel is one that Muniment shows, and panels have all of Grafana's fields."""
+    """Every metric in a rule or a panel is exported by Muniment, and panels have all fields that Grafana requires."""
     families = [*metrics_doc.own(), *metrics_doc.fleet()]
     known = {family.name + suffix for family in families for suffix in SUFFIXES}
     asked = {name for text in [*(rule["expr"] for rule in rules()), *panels()] for name in names_in(text)}

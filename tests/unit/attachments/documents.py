@@ -1,4 +1,4 @@
-"""Documents of every kind, made here, each with the words given."""
+"""Creates documents of every kind that contain the given words."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def zipped(files: dict[str, bytes | str]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            # As OpenDocument wants it; the others do not care.
+            # OpenDocument requires it; the other formats do not care.
             archive.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else None)
     return packed.getvalue()
 
 
 def word(text: str) -> bytes:
-    """Return a DOCX: a paragraph in two runs, a table cell, a footnote."""
+    """Return a DOCX with a paragraph in two runs, a table cell and a footnote."""
     begin = '<w:{0} xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
     half = len(text) // 2
     runs = f"<w:r><w:t>{text[:half]}</w:t></w:r><w:r><w:t>{text[half:]}</w:t></w:r>"
@@ -77,7 +77,7 @@ def spreadsheet(text: str) -> bytes:
 
 
 def open_text(text: str, kind: str = "text") -> bytes:
-    """Return an ODT (or ODP) whose paragraph has a span, and a tab within."""
+    """Return an ODT (or ODP) with a paragraph that contains a span and a tab."""
     first, _, rest = text.partition(" ")
     return zipped(
         {
@@ -144,7 +144,7 @@ def _identity() -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
 
 
 def signed(text: str) -> bytes:
-    """Return an opaque-signed S/MIME content (RFC 8551 §3.5.2), DER."""
+    """Return opaque-signed S/MIME content (RFC 8551 §3.5.2) in DER."""
     key, certificate = _identity()
     builder = pkcs7.PKCS7SignatureBuilder().set_data(b"Content-Type: text/plain\r\n\r\n" + text.encode())
     return builder.add_signer(certificate, key, hashes.SHA256()).sign(
@@ -153,7 +153,7 @@ def signed(text: str) -> bytes:
 
 
 def encrypted(text: str) -> bytes:
-    """Return an S/MIME content that only its receiver can open, DER."""
+    """Return S/MIME content in DER that only its recipient can decrypt."""
     builder = pkcs7.PKCS7EnvelopeBuilder().set_data(text.encode()).add_recipient(_identity()[1])
     return builder.encrypt(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
 

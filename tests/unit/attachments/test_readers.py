@@ -51,17 +51,17 @@ _FILES = [
 # Names as ids: the bytes are others with every collection, and workers of pytest-xdist must collect the same.
 @pytest.mark.parametrize(("name", "type_", "data", "kind", "words"), _FILES, ids=[file[0] for file in _FILES])
 def test_every_kind_is_read(name: str, type_: str, data: bytes, kind: Kind, words: str) -> None:
-    """Each kind is known by its bytes or its name, and its text is found, phrases in one piece."""
-    found = answer(Request(name, type_, data))
+    """Each kind is recognised by its bytes or its name, and its text is extracted with phrases intact."""
+    result = answer(Request(name, type_, data))
 
     assert kind_of(name, type_, data) is kind
-    assert found.problem == ""
-    assert [word for word in words.split("|") if word not in found.text.replace("\t", " ")] == []
-    assert "hidden" not in found.text
+    assert result.problem == ""
+    assert [word for word in words.split("|") if word not in result.text.replace("\t", " ")] == []
+    assert "hidden" not in result.text
 
 
 def test_the_switch_knows_every_kind() -> None:
-    """The setting takes exactly the kinds that there are readers for."""
+    """The setting accepts exactly the kinds for which there are readers."""
     assert {kind.value for kind in Kind if kind.is_read} == READ_KINDS
 
 
@@ -79,11 +79,11 @@ def test_the_switch_knows_every_kind() -> None:
     ],
 )
 def test_damage_has_a_reason(name: str, data: bytes, problem: str) -> None:
-    """What cannot be read says why, and what is beside it is read."""
-    found = answer(Request(name, "", data))
+    """Unreadable content has a reason, and the readable content beside it is extracted."""
+    result = answer(Request(name, "", data))
 
-    assert problem in found.problem
-    assert TEXT in found.text or "good" not in str(data)
+    assert problem in result.problem
+    assert TEXT in result.text or "good" not in str(data)
 
 
 @pytest.mark.parametrize(
@@ -105,43 +105,43 @@ def test_damage_has_a_reason(name: str, data: bytes, problem: str) -> None:
     ],
 )
 def test_bombs_are_bounded(data: bytes, problem: str) -> None:
-    """What unpacks to too much, or nests too deep, ends soon and says so."""
+    """Attachments that unpack to too much, or are nested too deeply, are abandoned soon, with the reason."""
     began = time.process_time()
-    found = answer(Request("bomb.zip", "", data))
+    result = answer(Request("bomb.zip", "", data))
 
-    assert problem in found.problem
-    assert time.process_time() - began < 10  # of CPU; it takes a second
+    assert problem in result.problem
+    assert time.process_time() - began < 10  # of CPU time; reading takes a second
 
 
 def test_nesting_is_bounded() -> None:
-    """Archives in archives are opened so deep and no deeper."""
+    """Nested archives are opened down to the maximum depth."""
     data = zipped({"innermost.txt": TEXT})
     for depth in range(8):
         data = zipped({f"level{depth}.zip": data})
-    found = answer(Request("deep.zip", "", data))
+    result = answer(Request("deep.zip", "", data))
 
-    assert "nested deeper" in found.problem
-    assert TEXT not in found.text
+    assert "nested deeper" in result.problem
+    assert TEXT not in result.text
 
 
 def test_entities_are_not_expanded() -> None:
-    """A document that asks for a file of ours, or for a billion laughs, gets neither."""
+    """A document cannot include local files or expand entities exponentially (billion laughs)."""
     evil = (
         '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY l "lol"><!ENTITY m "&l;&l;&l;&l;&l;&l;&l;&l;">]>'
         '<w:d xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:t>&x;</w:t><w:t>&m;</w:t></w:d>'
     )
-    found = answer(Request("evil.docx", "", zipped({"[Content_Types].xml": "", "word/document.xml": evil})))
+    result = answer(Request("evil.docx", "", zipped({"[Content_Types].xml": "", "word/document.xml": evil})))
 
-    assert "root:" not in found.text
-    assert "lol" not in found.text
+    assert "root:" not in result.text
+    assert "lol" not in result.text
 
 
 def test_long_text_is_cut() -> None:
-    """Text beyond the limit is left out, and that is said."""
-    found = answer(Request("long.txt", "", b"word " * limits.TEXT_CHARACTERS))
+    """Text beyond the limit is omitted, and the problem says so."""
+    result = answer(Request("long.txt", "", b"word " * limits.TEXT_CHARACTERS))
 
-    assert len(found.text) == limits.TEXT_CHARACTERS
-    assert "characters was omitted" in found.problem
+    assert len(result.text) == limits.TEXT_CHARACTERS
+    assert "characters was omitted" in result.problem
 
 
 @given(
@@ -150,8 +150,8 @@ def test_long_text_is_cut() -> None:
     st.binary(max_size=300),
 )
 def test_no_bytes_raise(name: str, beginning: bytes, rest: bytes) -> None:
-    """Whatever an attachment is said to be and is, reading it gives an answer that PostgreSQL can hold."""
-    found = answer(Request(name, "", beginning + rest))
+    """Whatever an attachment claims to be and is, reading it gives a result that PostgreSQL can store."""
+    result = answer(Request(name, "", beginning + rest))
 
-    (found.text + found.problem).encode("utf-8")
-    assert "\0" not in found.text + found.problem
+    (result.text + result.problem).encode("utf-8")
+    assert "\0" not in result.text + result.problem

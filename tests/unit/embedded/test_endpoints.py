@@ -27,7 +27,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(data: Path) -> None:
-    """Another process reads exactly what `up` published, and only its owner may."""
+    """Another process reads exactly what `up` published; only the owner can."""
     published = Endpoints(DATABASE, REDIS, os.getpid())
     endpoints.write(data, published)
 
@@ -36,17 +36,17 @@ def test_what_was_written_is_read(data: Path) -> None:
 
 
 def test_external_servers_are_not_written(data: Path) -> None:
-    """The URL of a server that is not embedded, which may hold a password, is not put on disk."""
+    """The URL of a server that is not embedded may contain a password and is not written to disk."""
     endpoints.write(data, Endpoints(None, REDIS, os.getpid()))
 
-    found = endpoints.read(data)
+    published = endpoints.read(data)
 
-    assert found is not None
-    assert found.database_url is None
+    assert published is not None
+    assert published.database_url is None
 
 
 def test_endpoints_of_a_process_that_is_gone_do_not_count(data: Path) -> None:
-    """After `up` was killed, its endpoints are as good as none."""
+    """After `up` was killed, its endpoints are ignored."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     endpoints.write(data, Endpoints(DATABASE, REDIS, gone.pid))
@@ -56,7 +56,7 @@ def test_endpoints_of_a_process_that_is_gone_do_not_count(data: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"pid": "x"}'])
 def test_no_or_broken_file_means_none(data: Path, text: str | None) -> None:
-    """A file that is missing or is no endpoints file reads as no endpoints."""
+    """A missing or invalid file reads as no endpoints."""
     if text is not None:
         (data / "run" / "endpoints.json").write_text(text)
 
@@ -64,7 +64,7 @@ def test_no_or_broken_file_means_none(data: Path, text: str | None) -> None:
 
 
 def test_settings_win_over_endpoints(data: Path) -> None:
-    """A URL in the settings is kept; the missing one comes from the running `up`."""
+    """A URL in the settings is kept; a missing one comes from the running `up`."""
     endpoints.write(data, Endpoints(DATABASE, REDIS, os.getpid()))
     own = Secret("redis://elsewhere/0")
 
@@ -74,7 +74,7 @@ def test_settings_win_over_endpoints(data: Path) -> None:
 
 
 def test_without_a_running_muniment_the_error_names_the_folder(data: Path) -> None:
-    """A command that needs a server says on which folder Muniment does not run."""
+    """The error of a command that needs a server names the folder on which Muniment is not running."""
     with pytest.raises(DatabaseUnavailable, match=str(data)):
         endpoints.resolve(Settings(data=data))
     with pytest.raises(BrokerUnavailable, match=str(data)):
@@ -90,7 +90,7 @@ def test_without_a_running_muniment_the_error_names_the_folder(data: Path) -> No
     ],
 )
 def test_one_url_serves_both_libraries(kombu: str, redis_py: str) -> None:
-    """The socket URL of kombu becomes that of redis-py; others stay, and both libraries accept theirs."""
+    """kombu's socket URL is translated for redis-py; others stay unchanged, and both libraries accept theirs."""
     assert endpoints.redis_py_url(kombu) == redis_py
     assert Connection(kombu).transport_cls in {"redis", "rediss", "redis+socket"}
     redis.Redis.from_url(redis_py).close()

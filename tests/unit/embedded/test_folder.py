@@ -10,7 +10,7 @@ from muniment.errors import Conflict, Misconfigured
 
 
 def test_folders_are_for_the_owner_only(tmp_path: Path) -> None:
-    """What Muniment creates is closed to other users."""
+    """Folders that Muniment creates are inaccessible to other users."""
     folder = DataFolder(tmp_path / "a" / "data")
 
     folder.create()
@@ -20,7 +20,7 @@ def test_folders_are_for_the_owner_only(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
-    """A data folder below a file is refused with the path and what to do."""
+    """The error for a data folder below a file names the path and says what to do."""
     (tmp_path / "file").touch()
 
     with pytest.raises(Misconfigured, match="file/data") as caught:
@@ -30,7 +30,7 @@ def test_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
 
 
 def test_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
-    """Only one process holds a data folder, and its number is in the message; afterwards it is free again."""
+    """Only one process holds a data folder, the error contains its process id, and the lock is released afterwards."""
     folder = DataFolder(tmp_path)
     folder.create()
 
@@ -44,7 +44,7 @@ def test_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 100, "with space", "mit-Umlaut-ü", "a%2Fb", "a,b"])
 def test_awkward_paths_get_a_short_plain_folder_for_sockets(tmp_path: Path, name: str) -> None:
-    """Sockets lie where their path fits and needs no quoting, closed to others, and nothing stays behind."""
+    """Sockets have a short path that needs no quoting, are inaccessible to others, and are removed afterwards."""
     folder = DataFolder(tmp_path / name)
     folder.create()
 
@@ -58,7 +58,7 @@ def test_awkward_paths_get_a_short_plain_folder_for_sockets(tmp_path: Path, name
 
 
 def test_socket_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
-    """The temporary folder of a process that could not clean up goes when the next one starts."""
+    """The temporary folder of a process that could not clean up is removed by the next start."""
     folder = DataFolder(tmp_path / ("x" * 100))
     folder.create()
     killed = folder.sockets()
@@ -71,7 +71,7 @@ def test_socket_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
 
 
 def test_link_to_a_folder_of_others_is_not_followed(tmp_path: Path) -> None:
-    """Only a temporary folder of Muniment's own is ever removed."""
+    """Only Muniment's own temporary folders are ever removed."""
     folder = DataFolder(tmp_path / "data")
     folder.create()
     precious = tmp_path / "precious"

@@ -12,7 +12,7 @@ from muniment.embedded.child import _Output
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_full_disk_ends_no_pump() -> None:
-    """Where the disk of its log is full, the lines of a process are lost there, kept in memory, and nothing fails."""
+    """If the disk with the log is full, lines are dropped there but kept in memory, and nothing fails."""
     output = _Output(Path("/dev/full"))
     reading, writing = os.pipe()
     os.write(writing, b"one\ntwo\n")

@@ -12,7 +12,7 @@ from muniment.settings import Settings
 
 
 def test_children_get_exactly_the_settings_in_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A URL that came from a file is passed on as a value only: both forms at once would be refused."""
+    """A URL that came from a file is passed on as a value only: a child refuses both forms together."""
     monkeypatch.setenv("MUNIMENT_DATABASE_URL_FILE", "/secret/database")
     settings = Settings(data=tmp_path, database_url=Secret("postgresql://x"), redis_url=Secret("redis://x"))
 
@@ -23,7 +23,7 @@ def test_children_get_exactly_the_settings_in_force(monkeypatch: pytest.MonkeyPa
 
 
 def test_several_archive_workers_have_names_of_their_own(tmp_path: Path) -> None:
-    """As many archive workers as are wished for are started, and Flower can tell them apart."""
+    """The configured number of archive workers is started, and Flower can distinguish them."""
     settings = Settings(data=tmp_path, archive_processes=3, archive_concurrency=7)
 
     programs = celery_programs(settings, tmp_path)

@@ -4,7 +4,7 @@ from muniment.governor.latency import SLOW_SAMPLES, Latency
 
 
 def test_one_slow_answer_is_no_trend() -> None:
-    """Only several in a row count, and a quick one between them starts the count anew."""
+    """Only several slow samples in a row count; a fast one resets the count."""
     latency = Latency()
     answers = [latency.sample(seconds, 0.0) for seconds in [0.1, *[5.0, 5.0, 0.1] * 5]]
 
@@ -20,7 +20,7 @@ def test_several_slow_answers_are_told_once() -> None:
 
 
 def test_a_server_that_is_always_slow_is_not_rising() -> None:
-    """Compared is with its own best, and nothing below a second is slow."""
+    """Samples are compared with the server's own best, and nothing below a second is slow."""
     slow, quick = Latency(), Latency()
 
     assert [slow.sample(3.0, 0.0) for _ in range(10)] == [None] * 10
@@ -28,7 +28,7 @@ def test_a_server_that_is_always_slow_is_not_rising() -> None:
 
 
 def test_the_best_is_forgotten_after_ten_minutes() -> None:
-    """A server that became slower for good is measured by what it is now."""
+    """A server that became permanently slower is measured by its new speed."""
     latency = Latency()
     latency.sample(0.1, 0.0)
 

@@ -25,14 +25,14 @@ OpenSession: TypeAlias = Callable[[Script], AbstractAsyncContextManager[tuple[Im
 
 @pytest.fixture
 def limits(tmp_path: Path) -> Limits:
-    """Small limits, so that a test reaches them."""
+    """Small limits that tests can reach."""
     return Limits(
         batch_messages=50, batch_bytes=100_000, spool_bytes=20_000, max_message_bytes=500_000, spool=tmp_path / "spool"
     )
 
 
 def server_of(server: ImapServer, *, access: Access = Access.IMAP, timeout_seconds: float = 10.0) -> Server:
-    """Return how to reach a scripted server."""
+    """Return the address of a scripted server."""
     return Server("127.0.0.1", server.port, access, timeout_seconds=timeout_seconds)
 
 

@@ -14,12 +14,12 @@ UIDS = st.sets(st.integers(1, 2**32 - 1), max_size=300).map(sorted)
 
 
 def test_cut_by_count() -> None:
-    """No batch has more messages than allowed."""
+    """No batch exceeds the message limit."""
     assert list(batches(range(1, 8), dict.fromkeys(range(1, 8), 1), LIMITS)) == [[1, 2, 3], [4, 5, 6], [7]]
 
 
 def test_cut_by_bytes() -> None:
-    """No batch has more bytes than allowed."""
+    """No batch exceeds the byte limit."""
     assert list(batches([1, 2, 3], {1: 1000, 2: 600, 3: 1}, LIMITS)) == [[1, 2], [3]]
 
 
@@ -29,14 +29,14 @@ def test_a_large_message_goes_alone() -> None:
 
 
 def test_an_unknown_size_counts_as_a_sixteenth() -> None:
-    """A message whose size the server does not tell neither fills a batch nor is free."""
+    """A message of unknown size counts as a fixed share of a batch."""
     assert list(batches([1, 2], {1: 1500}, LIMITS)) == [[1, 2]]
     assert list(batches([1, 2], {1: 1501}, LIMITS)) == [[1], [2]]
 
 
 @given(UIDS, st.dictionaries(st.integers(1, 2**32 - 1), st.integers(0, 3000)))
 def test_batches_lose_and_reorder_nothing(uids: list[int], sizes: dict[int, int]) -> None:
-    """Every UID comes once, in order, within both limits."""
+    """Every UID appears once, in order, within both limits."""
     cut = list(batches(uids, sizes, LIMITS))
 
     assert [uid for batch in cut for uid in batch] == uids
@@ -44,17 +44,17 @@ def test_batches_lose_and_reorder_nothing(uids: list[int], sizes: dict[int, int]
 
 
 def test_neighbours_become_ranges() -> None:
-    """Only UIDs that follow each other are joined; a hole is never named."""
+    """Only consecutive UIDs are joined; a gap is never included."""
     assert list(uid_sets([1, 2, 3, 7, 9, 10])) == [("1:3,7,9:10", [1, 2, 3, 7, 9, 10])]
 
 
 def test_nothing_needs_no_command() -> None:
-    """No UIDs, no set."""
+    """No UIDs produce no set."""
     assert list(uid_sets([])) == []
 
 
 def test_sparse_uids_make_several_short_lines() -> None:
-    """A set never makes a command line longer than 8000 bytes, whatever the UIDs."""
+    """No set makes a command line longer than 8000 bytes, whatever the UIDs."""
     sets = list(uid_sets(range(1, 2 * 10**9, 400_000)))
 
     assert len(sets) > 5
@@ -63,7 +63,7 @@ def test_sparse_uids_make_several_short_lines() -> None:
 
 @given(UIDS, st.integers(21, 80))
 def test_sets_name_exactly_the_uids(uids: list[int], max_chars: int) -> None:
-    """Read back, the sets are the UIDs: each once, ascending, and each line within its bound."""
+    """Parsed back, the sets contain each UID once, ascending, and each set is within its limit."""
     named: list[int] = []
     for text, members in uid_sets(uids, max_chars):
         read = [uid for part in text.split(",") for uid in range(int(part.split(":")[0]), int(part.split(":")[-1]) + 1)]

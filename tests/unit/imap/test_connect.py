@@ -31,13 +31,13 @@ ENCRYPTED = pytest.mark.parametrize("access", [Access.IMAP_TLS, Access.IMAP_SSL]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for 127.0.0.1 that nobody trusts yet."""
+    """A certificate for 127.0.0.1 from an untrusted CA."""
     return self_signed(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 @pytest.fixture
 def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certificate:
-    """The same, trusted by this machine."""
+    """The same certificate, trusted by this machine."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     return certificate
 
@@ -46,14 +46,14 @@ def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certif
 async def tls_server(
     certificate: Certificate, access: Access, script: Script | None = None
 ) -> AsyncIterator[ImapServer]:
-    """Run a server that protects its connections."""
+    """Run a server that encrypts its connections."""
     script = script or Script({ALICE: {b"INBOX": Folder([Mail(1, b"secret mail")])}}, TLS_CAPABILITIES)
     async with ImapServer(script, tls=certificate.server_context(), implicit_tls=access is Access.IMAP_SSL) as server:
         yield server
 
 
 async def failure(server: Server, limits: Limits) -> MunimentError:
-    """Return the error of an attempt to log in."""
+    """Return the error of a login attempt."""
     with pytest.raises(MunimentError) as caught:
         await ImapSession.open(server, LOGIN, limits)
     return caught.value
@@ -61,7 +61,7 @@ async def failure(server: Server, limits: Limits) -> MunimentError:
 
 @ENCRYPTED
 async def test_a_trusted_server(trusted: Certificate, limits: Limits, access: Access) -> None:
-    """With a trusted certificate both ways of TLS give a session that can read."""
+    """With a trusted certificate, STARTTLS and implicit TLS both give a working session."""
     async with tls_server(trusted, access) as server:
         session = await ImapSession.open(server_of(server, access=access), LOGIN, limits)
         await session.examine((await session.list_folders())[0])
@@ -75,7 +75,7 @@ async def test_a_trusted_server(trusted: Certificate, limits: Limits, access: Ac
 
 @ENCRYPTED
 async def test_back_pressure_over_tls(trusted: Certificate, limits: Limits, access: Access) -> None:
-    """Large messages also come whole through TLS when reading pauses in between."""
+    """Large messages arrive complete over TLS even if reading pauses."""
     folder = Folder([Mail(uid, HugeContent(400_000)) for uid in range(1, 30)])
     script = Script({ALICE: {b"INBOX": folder}}, TLS_CAPABILITIES)
     async with tls_server(trusted, access, script) as server:
@@ -93,7 +93,7 @@ async def test_back_pressure_over_tls(trusted: Certificate, limits: Limits, acce
 
 @ENCRYPTED
 async def test_an_unknown_certificate(certificate: Certificate, limits: Limits, access: Access) -> None:
-    """A certificate that nobody vouches for is refused before the login."""
+    """An untrusted certificate is refused before the login."""
     async with tls_server(certificate, access) as server:
         error = await failure(server_of(server, access=access), limits)
 
@@ -104,7 +104,7 @@ async def test_an_unknown_certificate(certificate: Certificate, limits: Limits, 
 
 @ENCRYPTED
 async def test_accept_all_certificates(certificate: Certificate, limits: Limits, access: Access) -> None:
-    """Who accepts all certificates gets a session with any."""
+    """A profile that accepts all certificates works with any certificate."""
     async with tls_server(certificate, access) as server:
         careless = replace(server_of(server, access=access), accept_all_certificates=True)
         session = await ImapSession.open(careless, LOGIN, limits)
@@ -116,7 +116,7 @@ async def test_accept_all_certificates(certificate: Certificate, limits: Limits,
 async def test_a_wrong_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, access: Access, host: str, days: int
 ) -> None:
-    """A trusted certificate for another name, or of yesterday, is refused too."""
+    """A trusted certificate is refused if it is for another name or expired."""
     certificate = self_signed(tmp_path, host, valid_days=days)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     async with tls_server(certificate, access) as server:
@@ -124,7 +124,7 @@ async def test_a_wrong_certificate(
 
 
 async def test_starttls_not_offered(limits: Limits) -> None:
-    """Where TLS was asked for, nothing is sent in clear instead."""
+    """If TLS is required, nothing is sent in plaintext instead."""
     async with ImapServer(Script({ALICE: {}})) as server:
         error = await failure(server_of(server, access=Access.IMAP_TLS), limits)
 
@@ -134,7 +134,7 @@ async def test_starttls_not_offered(limits: Limits) -> None:
 
 
 async def test_starttls_refused(trusted: Certificate, limits: Limits) -> None:
-    """A server that offers STARTTLS and refuses it gets no password either."""
+    """A server that offers STARTTLS but refuses it receives no password."""
     script = Script({ALICE: {}}, TLS_CAPABILITIES, faults=[Fault("STARTTLS", "BAD not today")])
     async with tls_server(trusted, Access.IMAP_TLS, script) as server:
         error = await failure(server_of(server, access=Access.IMAP_TLS), limits)
@@ -144,7 +144,7 @@ async def test_starttls_refused(trusted: Certificate, limits: Limits) -> None:
 
 
 async def test_what_is_injected_before_the_handshake_is_thrown_away(trusted: Certificate, limits: Limits) -> None:
-    """Answers in clear behind the OK to STARTTLS are not believed after the handshake."""
+    """Plaintext responses after the OK to STARTTLS are ignored after the handshake."""
     script = Script({ALICE: {}}, TLS_CAPABILITIES)
     script.starttls_injection = b"* CAPABILITY IMAP4rev1 LOGINDISABLED EVIL\r\n* BYE go away\r\n"
     async with tls_server(trusted, Access.IMAP_TLS, script) as server:
@@ -156,7 +156,7 @@ async def test_what_is_injected_before_the_handshake_is_thrown_away(trusted: Cer
 
 
 async def test_tls_on_a_clear_port(limits: Limits) -> None:
-    """Implicit TLS to a port that speaks in clear says which settings to compare."""
+    """The error for implicit TLS to a plaintext port names the settings to check."""
     async with ImapServer(Script()) as server:
         error = await failure(server_of(server, access=Access.IMAP_SSL), limits)
 
@@ -165,7 +165,7 @@ async def test_tls_on_a_clear_port(limits: Limits) -> None:
 
 
 async def test_capabilities_without_end(limits: Limits) -> None:
-    """Of a server that can do a hundred thousand things, the first are noted."""
+    """Only the first capabilities of a server with a hundred thousand are kept."""
     words = " ".join(f"X{n}" for n in range(100_000))
     async with ImapServer(Script({ALICE: {}}, f"IMAP4rev1 LITERAL+ {words}")) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
@@ -176,7 +176,7 @@ async def test_capabilities_without_end(limits: Limits) -> None:
 
 
 async def test_nobody_listens(limits: Limits) -> None:
-    """A refused connection names host and port."""
+    """The error for a refused connection names host and port."""
     async with ImapServer(Script()) as server:
         pass
     error = await failure(server_of(server), limits)
@@ -186,7 +186,7 @@ async def test_nobody_listens(limits: Limits) -> None:
 
 
 async def test_no_such_name(limits: Limits) -> None:
-    """A name that does not resolve says so."""
+    """The error for an unresolvable name says so."""
     error = await failure(Server("no-such-host.invalid", 143, Access.IMAP), limits)
 
     assert type(error) is ServerUnavailable
@@ -207,14 +207,14 @@ async def test_no_such_name(limits: Limits) -> None:
     ],
 )
 async def test_greetings(limits: Limits, greeting: str, ours: type[MunimentError]) -> None:
-    """A server that does not greet like an IMAP server that wants us ends in the right error."""
+    """An invalid or refusing greeting raises the right error."""
     async with ImapServer(Script(greeting=greeting)) as server:
         assert type(await failure(server_of(server), limits)) is ours
 
 
 @pytest.mark.parametrize("access", list(Access))
 async def test_a_server_that_says_nothing(limits: Limits, access: Access) -> None:
-    """A server that accepts and is silent costs the timeout, no more."""
+    """A server that accepts the connection and stays silent costs only the timeout."""
 
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         while await reader.read(1000):
@@ -227,7 +227,7 @@ async def test_a_server_that_says_nothing(limits: Limits, access: Access) -> Non
 
 
 async def test_a_server_that_hangs_up_at_once(limits: Limits) -> None:
-    """A connection closed before the greeting is the server's doing, and said so."""
+    """The error for a connection closed before the greeting says that the server closed it."""
     script = Script(faults=[Fault("GREETING", close=True)])
     async with ImapServer(script) as server:
         error = await failure(server_of(server), limits)
@@ -236,7 +236,7 @@ async def test_a_server_that_hangs_up_at_once(limits: Limits) -> None:
 
 
 async def test_a_server_in_a_thread(limits: Limits) -> None:
-    """The scripted server also runs beside the test, for whole processes to connect to."""
+    """The scripted server can also run next to the test, for other processes to connect to."""
     with running_imap_server(Script({ALICE: {b"INBOX": Folder()}})) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
         assert [f.path for f in await session.list_folders()] == [("INBOX",)]

@@ -28,7 +28,7 @@ FOREIGN = [
 
 
 def test_the_library_has_the_errors_we_think() -> None:
-    """The list below is not empty by mistake."""
+    """The list below is not accidentally empty."""
     assert {"Abort", "Error", "CommandTimeout"} <= {cls.__name__ for cls in FOREIGN}
 
 
@@ -57,7 +57,7 @@ def test_every_error_of_the_library_is_mapped(foreign: type[BaseException]) -> N
     ids=lambda e: type(e).__name__ if isinstance(e, Exception) else None,
 )
 def test_the_most_specific_entry_wins(foreign: Exception, ours: type[MunimentError]) -> None:
-    """A foreign error becomes ours, and says where it happened."""
+    """A foreign error becomes one of ours that names its context."""
     error = translated(foreign, "mail.example.com:143", "connecting")
 
     assert type(error) is ours
@@ -75,7 +75,7 @@ def test_the_most_specific_entry_wins(foreign: Exception, ours: type[MunimentErr
     ],
 )
 def test_status(rest: bytes, code: str, argument: bytes, text: str) -> None:
-    """A status response has a code, its argument and a text, or only some of them."""
+    """A status response has a code, an argument and a text, or only some of them."""
     assert Status.parse("NO", rest) == Status("NO", code, argument, text)
 
 
@@ -101,7 +101,7 @@ def test_status(rest: bytes, code: str, argument: bytes, text: str) -> None:
     ],
 )
 def test_login_answers(answer: str, ours: type[MunimentError]) -> None:
-    """A refused login is permanent, unless the server says that it may pass."""
+    """A refused login is permanent, unless the server reports a temporary cause."""
     result, _, rest = answer.partition(" ")
     error = login_error(Status.parse(result, rest.encode()), "alice", "host:143")
 
@@ -130,7 +130,7 @@ def test_login_answers(answer: str, ours: type[MunimentError]) -> None:
     ],
 )
 def test_command_answers(answer: str, ours: type[MunimentError]) -> None:
-    """A refused command is permanent, unless the server asks for less or is in trouble itself."""
+    """A refused command is permanent, unless the server throttles or reports a failure of its own."""
     result, _, rest = answer.partition(" ")
     error = command_error(Status.parse(result, rest.encode()), "EXAMINE", "host:143")
 
@@ -148,7 +148,7 @@ def test_command_answers(answer: str, ours: type[MunimentError]) -> None:
     ],
 )
 def test_message_answers(answer: str, ours: type[MunimentError]) -> None:
-    """An internal error at messages may be the fault of one of them, and is no outage by itself."""
+    """An internal error on FETCH may be caused by one message and does not prove an outage."""
     result, _, rest = answer.partition(" ")
 
     assert type(message_error(Status.parse(result, rest.encode()), "UID FETCH", "host:143")) is ours
@@ -165,5 +165,5 @@ def test_message_answers(answer: str, ours: type[MunimentError]) -> None:
     ],
 )
 def test_bye(text: str, ours: type[MunimentError]) -> None:
-    """BYE is the end of a connection, and sometimes says why."""
+    """BYE ends a connection, and its code selects the error."""
     assert type(bye_error(Status.parse("BYE", text.encode()), "idle", "host:143")) is ours

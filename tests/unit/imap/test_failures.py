@@ -25,7 +25,7 @@ INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 
 
 async def fetch_all(session: ImapSession, came: list[int] | None = None) -> None:
-    """Fetch the three messages, and note in `came` which of them did."""
+    """Fetch the three messages and append the UIDs of those that arrive to `came`."""
     async for message in session.fetch([1, 2, 3]):
         if came is not None:
             came.append(message.uid)
@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Fault, type[MunimentError]]] = {
 
 
 def script_of(*faults: Fault) -> Script:
-    """Return a script with three messages, one of them large."""
+    """Return a script with three messages, one of which is large."""
     mails = [Mail(1, b"one"), Mail(2, HugeContent(100_000)), Mail(3, b"three")]
     return Script({ALICE: {b"INBOX": Folder(mails)}}, faults=list(faults))
 
@@ -101,7 +101,7 @@ def test_silence_says_what_was_asked(limits: Limits) -> None:
 
 @pytest.mark.parametrize("cut_after", [60, 100, 50_000, 100_300])
 async def test_a_connection_cut_in_mid_message(limits: Limits, cut_after: int) -> None:
-    """What was complete has come, the rest is an error, and no file stays open."""
+    """Complete messages arrive, the rest is an error, and no file stays open."""
     descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     async with ImapServer(script_of(Fault("UID FETCH", cut_after=cut_after))) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
@@ -128,7 +128,7 @@ ENDINGS: dict[str, bytes] = {
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_what_was_complete_before_the_end_comes_first(limits: Limits, ending: str, *, at_once: bool) -> None:
-    """Messages that wait for a slow consumer are handed on although the connection is gone, and then the error."""
+    """Messages queued for a slow consumer are delivered although the connection is closed, followed by the error."""
     answer = b"".join(b"* %d FETCH (UID %d FLAGS () BODY[] {4}\r\nmail)\r\n" % (n, n) for n in (1, 2, 3))
 
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -184,7 +184,7 @@ def test_bytes_that_trickle_are_not_silence(limits: Limits) -> None:
 
 @pytest.mark.parametrize("command", CALLS)
 async def test_cancelling_leaves_nothing_running(limits: Limits, command: str) -> None:
-    """Whoever cancels a call has no connection and no task left."""
+    """A cancelled call leaves no connection and no task."""
     async with ImapServer(script_of(Fault(command, hang=True))) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
         if command != "EXAMINE":
@@ -203,7 +203,7 @@ async def test_cancelling_leaves_nothing_running(limits: Limits, command: str) -
 
 @pytest.mark.parametrize("command", ["GREETING", "CAPABILITY", "LOGIN"])
 async def test_cancelling_while_logging_in(limits: Limits, command: str) -> None:
-    """A login that is cancelled leaves no connection behind."""
+    """A cancelled login leaves no connection."""
     async with ImapServer(script_of(Fault(command, hang=True))) as server:
         call = asyncio.create_task(ImapSession.open(server_of(server), LOGIN, limits))
         await eventually(lambda: server.connections and (command == "GREETING" or server.sent(command)), "it began")
@@ -214,7 +214,7 @@ async def test_cancelling_while_logging_in(limits: Limits, command: str) -> None
 
 
 async def test_abort_from_outside(limits: Limits) -> None:
-    """Dropping the connection fails the call that waits on it."""
+    """Dropping the connection fails the pending call."""
     async with ImapServer(script_of(Fault("UID FETCH", hang=True))) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
         await session.examine(INBOX)
@@ -227,7 +227,7 @@ async def test_abort_from_outside(limits: Limits) -> None:
 
 @pytest.mark.parametrize("fault", [Fault("LOGOUT"), Fault("UID SEARCH", close=True)], ids=["polite", "broken"])
 async def test_logout_never_raises(limits: Limits, fault: Fault) -> None:
-    """Saying goodbye works on a live connection, on a broken one, and twice."""
+    """Logging out works on an open connection, on a broken one, and twice."""
     async with ImapServer(script_of(fault)) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
         await session.examine(INBOX)
@@ -252,7 +252,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.lists(st.lists(FRAGMENTS | st.binary(max_size=8), max_size=12).map(b"".join), max_size=8))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_ends_in_an_error_of_ours(limits: Limits, answers: list[bytes]) -> None:
-    """A server that says anything at all gets a result or a MunimentError out of us, in time."""
+    """Whatever a server sends, each call returns or raises a MunimentError in time."""
 
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK hello\r\n")
@@ -260,7 +260,7 @@ def test_garbage_ends_in_an_error_of_ours(limits: Limits, answers: list[bytes]) 
             tag = (await reader.readuntil(b"\r\n")).split(b" ")[0]
             writer.write(answer.replace(b"TAG", tag))
             if b"TAG" not in answer:
-                return  # hangs up: waiting for the client's timeout would only cost time
+                return  # disconnect: waiting for the client's timeout would only take time
 
     async def run() -> None:
         async with raw_server(babble) as port, asyncio.timeout(60):

@@ -35,7 +35,7 @@ TRICKY = [
 
 
 def folder_of(*contents: bytes | HugeContent) -> Folder:
-    """Return a folder with these messages, the first with UID 1."""
+    """Return a folder with these messages; the first has UID 1."""
     return Folder([Mail(uid, content) for uid, content in enumerate(contents, 1)])
 
 
@@ -51,7 +51,7 @@ async def examine_only(session: ImapSession) -> None:
 
 
 async def fetched(session: ImapSession, uids: list[int]) -> dict[int, bytes | str]:
-    """Return the bytes, or the reason why there are none, by UID in the order they came."""
+    """Return the bytes, or the reason for their absence, by UID in order of arrival."""
     await examine_only(session)
     found: dict[int, bytes | str] = {}
     async for message in session.fetch(uids):
@@ -61,7 +61,7 @@ async def fetched(session: ImapSession, uids: list[int]) -> dict[int, bytes | st
 
 
 def read(message: FetchedMessage) -> bytes | str:
-    """Return what a message holds, and free it."""
+    """Return the content of a message and close it."""
     if message.raw is None:
         return message.reason
     data = b"".join(message.raw.chunks(4096))
@@ -73,7 +73,7 @@ def read(message: FetchedMessage) -> bytes | str:
 @pytest.mark.parametrize("body_first", [False, True])
 @pytest.mark.parametrize("unsorted", [False, True])
 async def test_bytes_are_exact(opened: OpenSession, *, body_first: bool, unsorted: bool) -> None:
-    """Every message comes as the server has it, in whatever order and form it answers."""
+    """Every message arrives unchanged, whatever the order and form of the responses."""
     script = script_of(folder_of(*TRICKY), body_first=body_first, unsorted=unsorted)
     async with opened(script) as (session, server):
         found = await fetched(session, list(range(1, len(TRICKY) + 1)))
@@ -84,7 +84,7 @@ async def test_bytes_are_exact(opened: OpenSession, *, body_first: bool, unsorte
 
 
 async def test_flags_and_date(opened: OpenSession) -> None:
-    """Flags and INTERNALDATE come with the message; a broken date is None."""
+    """Flags and INTERNALDATE arrive with the message; an invalid date is None."""
     mails = [
         Mail(1, b"x", ("\\Seen", "$Forwarded", "Kürzel"), "17-Jul-2024 02:44:25 -0700"),
         Mail(2, b"x", (), "sometime"),
@@ -100,7 +100,7 @@ async def test_flags_and_date(opened: OpenSession) -> None:
 
 @pytest.mark.parametrize("usual", [True, False])
 async def test_flags_that_are_none(opened: OpenSession, *, usual: bool) -> None:
-    """A flag with NUL or another control character is dropped; the other flags stay."""
+    """A flag with NUL or another control character is dropped; the other flags are kept."""
     flags = ("\\Seen", "nul\0", "tab\there", "c1\x85", "\x7f", "\v", "ümlaut", "\x1b[31m", "last")
     script = script_of(Folder([Mail(1, b"x", flags)]), body_first=not usual)
     async with opened(script) as (session, _):
@@ -122,7 +122,7 @@ ITEMS: dict[str, bytes] = {
 
 @given(st.permutations(sorted(ITEMS)), st.booleans())
 def test_the_order_of_items_does_not_matter(order: list[str], lower: bool) -> None:
-    """The short way for the usual form and the general way read the same."""
+    """The fast path for the usual form and the general path give the same result."""
     usual: list[Part] = [
         b'* 1 FETCH (UID 17 FLAGS (\\Seen x) INTERNALDATE "17-Jul-2024 02:44:25 -0700" RFC822.SIZE 4 BODY[] ',
         MemoryMessage(b"mail"),
@@ -135,7 +135,7 @@ def test_the_order_of_items_does_not_matter(order: list[str], lower: bool) -> No
 
 
 async def test_unsolicited_answers_are_ignored(opened: OpenSession) -> None:
-    """Flags, counts and messages that nobody asked for do not disturb, and nothing comes twice."""
+    """Unsolicited flags, counts and messages are ignored, and no message is delivered twice."""
     noise = (
         b"* 9 EXISTS\r\n* 1 EXPUNGE\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n"
         b"* 7 FETCH (UID 99 BODY[] {5}\r\nalien)\r\n* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\n"
@@ -147,7 +147,7 @@ async def test_unsolicited_answers_are_ignored(opened: OpenSession) -> None:
 
 
 async def test_vanished_messages_do_not_come(opened: OpenSession) -> None:
-    """A message that was deleted since the SEARCH is neither there nor an error."""
+    """A message that was deleted after the SEARCH is omitted without an error."""
     folder = folder_of(b"one", b"two", b"three")
     folder.vanished = {2}
     async with opened(script_of(folder)) as (session, _):
@@ -155,7 +155,7 @@ async def test_vanished_messages_do_not_come(opened: OpenSession) -> None:
 
 
 async def test_messages_without_usable_bytes(opened: OpenSession) -> None:
-    """NIL, nothing where something was announced, and too much, are told with the reason; the rest comes."""
+    """NIL, missing content and oversized messages are reported with the reason; the rest arrives."""
     folder = folder_of(b"one", b"", b"three", HugeContent(500_001), HugeContent(500_000))
     folder.nil_bodies = {1}
     folder.claimed_sizes = {2: 77, 3: 1, 4: 5}
@@ -170,14 +170,14 @@ async def test_messages_without_usable_bytes(opened: OpenSession) -> None:
 
 
 async def test_a_quoted_body(opened: OpenSession) -> None:
-    """A short message may come as a quoted string."""
+    """A short message may arrive as a quoted string."""
     noise = b'* 1 FETCH (UID 1 BODY[] "say \\"hi\\"")\r\n'
     async with opened(script_of(folder_of(b"never sent twice"), unsolicited=noise)) as (session, _):
         assert await fetched(session, [1]) == {1: b'say "hi"'}
 
 
 async def test_nothing_wanted_nothing_sent(opened: OpenSession) -> None:
-    """No UIDs, no command."""
+    """No UIDs cause no command."""
     async with opened(script_of(folder_of(b"one"))) as (session, server):
         assert await fetched(session, []) == {}
 
@@ -185,7 +185,7 @@ async def test_nothing_wanted_nothing_sent(opened: OpenSession) -> None:
 
 
 async def test_sparse_uids_in_several_commands(opened: OpenSession) -> None:
-    """A set that is too long for a line is cut, and every message still comes once."""
+    """A set that is too long for one line is split, and every message still arrives once."""
     folder = Folder(ManyMails(3000, size=60, step=1_000_003))
     uids = [mail.uid for mail in folder.messages]
     async with opened(script_of(folder)) as (session, server):
@@ -196,7 +196,7 @@ async def test_sparse_uids_in_several_commands(opened: OpenSession) -> None:
 
 
 async def test_memory_stays_flat(limits: Limits) -> None:
-    """A message of 60 MB, and 10,000 small ones taken slowly, never fill the memory."""
+    """Neither a message of 60 MB nor 10,000 small ones with a slow consumer fill the memory."""
     folder = Folder([Mail(1, HugeContent(60_000_000)), *(Mail(m.uid + 1, m.content) for m in ManyMails(10_000))])
     generous = replace(limits, max_message_bytes=100_000_000)
     async with ImapServer(script_of(folder)) as server:
@@ -219,7 +219,7 @@ async def test_memory_stays_flat(limits: Limits) -> None:
 
 
 async def test_reading_pauses_for_a_slow_consumer(opened: OpenSession) -> None:
-    """While the consumer thinks, the server is held back; that time is not the server's silence."""
+    """While the consumer is busy, reading pauses; that time does not count as the server's silence."""
     folder = folder_of(*[HugeContent(15_000)] * 400)
     async with opened(script_of(folder)) as (session, _):
         await examine_only(session)
@@ -235,7 +235,7 @@ async def test_reading_pauses_for_a_slow_consumer(opened: OpenSession) -> None:
 
 
 async def test_flags_that_fill_the_memory(opened: OpenSession) -> None:
-    """Messages that are nothing but flags hold the server back like others of their size."""
+    """Messages that consist only of flags cause back-pressure according to their size."""
     flags = tuple(f"flag-number-{n}" for n in range(1000))
     async with opened(script_of(Folder([Mail(uid, b"x", flags) for uid in range(1, 151)]))) as (session, _):
         await examine_only(session)
@@ -249,7 +249,7 @@ async def test_flags_that_fill_the_memory(opened: OpenSession) -> None:
 
 
 def test_many_flags_are_read_and_not_remembered() -> None:
-    """A kilobyte of flags is kept for the next message with the same; more are not, and absurdly many are refused."""
+    """A kilobyte of flags is cached for the next message; longer lists are not cached, and absurd ones are refused."""
 
     def flags_of(count: int) -> tuple[str, ...]:
         flags = b" ".join(b"%05d" % n for n in range(count))
@@ -269,7 +269,7 @@ def test_many_flags_are_read_and_not_remembered() -> None:
 
 
 async def test_leaving_early_ends_the_connection(opened: OpenSession) -> None:
-    """Who leaves the iterator in the middle gets no half-read answers afterwards, and leaves no file open."""
+    """Exiting the iterator early leaves no partial responses and no open file."""
     folder = folder_of(*[HugeContent(300_000)] * 50)
     async with opened(script_of(folder)) as (session, server):
         await examine_only(session)
@@ -283,7 +283,7 @@ async def test_leaving_early_ends_the_connection(opened: OpenSession) -> None:
 
 
 async def test_one_call_at_a_time(opened: OpenSession) -> None:
-    """Another call in the middle of a fetch is refused and does not hang; the fetch goes on."""
+    """Another call during a fetch is refused without hanging; the fetch continues."""
     folder = folder_of(*[HugeContent(15_000)] * 100)
     async with opened(script_of(folder)) as (session, _):
         await examine_only(session)

@@ -1,4 +1,4 @@
-"""Forms in which servers answer a FETCH that no rule foresees, or that few of them use."""
+"""FETCH responses in forms that no RFC allows, or that few servers use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 
 
 async def answered(limits: Limits, fetch: bytes, *, examine: bytes = b"TAG OK open\r\n") -> list[FetchedMessage]:
-    """Return the messages with UIDs 1 and 2 as a server gives them that answers so; TAG stands for the tag."""
+    """Return the messages with UIDs 1 and 2 from a server with this answer; TAG stands for the tag."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
@@ -47,7 +47,7 @@ def content(message: FetchedMessage) -> bytes:
 
 @pytest.mark.parametrize("between", [b"", b"\r\n", b"\r\n\r\n\r\n"])
 async def test_empty_lines_too_many(limits: Limits, between: bytes) -> None:
-    """Line ends behind a literal and between responses that no rule allows neither disturb nor become content."""
+    """Invalid line breaks after a literal and between responses do no harm and do not become content."""
     answer = (
         b"* 1 FETCH (UID 1 FLAGS () BODY[] {4}\r\nmail\r\n)\r\n"
         b"* 2 FETCH (UID 2 BODY[] {6}\r\nmail\r\n\r\n FLAGS (\\Seen))\r\n"
@@ -77,7 +77,7 @@ PIECES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("form", PIECES)
 async def test_a_message_in_pieces(limits: Limits, form: str) -> None:
-    """Flags and date that come before the body belong to it; what comes after it is somebody's change."""
+    """Flags and date that arrive before the body belong to it; later ones are changes by another client."""
     (message,) = await answered(limits, PIECES[form] + b"TAG OK fetched\r\n")
 
     assert (message.uid, message.flags, message.internal_date) == (1, ("\\Seen",), RECEIVED)
@@ -85,7 +85,7 @@ async def test_a_message_in_pieces(limits: Limits, form: str) -> None:
 
 
 async def test_two_messages_in_pieces(limits: Limits) -> None:
-    """All flags may come first and then all bodies, of which each has its own."""
+    """All flags may arrive first, followed by all bodies; each body gets its own flags."""
     found = await answered(
         limits,
         b"* 1 FETCH (UID 1 FLAGS (one))\r\n* 2 FETCH (UID 2 FLAGS (two))\r\n"
@@ -96,7 +96,7 @@ async def test_two_messages_in_pieces(limits: Limits) -> None:
 
 
 async def test_a_size_that_was_told_before(limits: Limits) -> None:
-    """An empty body where an earlier piece announced bytes is no message."""
+    """An empty body is not a message if an earlier response announced bytes."""
     (message,) = await answered(
         limits, b"* 1 FETCH (UID 1 RFC822.SIZE 4)\r\n* 1 FETCH (UID 1 BODY[] {0}\r\n)\r\nTAG OK fetched\r\n"
     )
@@ -105,16 +105,16 @@ async def test_a_size_that_was_told_before(limits: Limits) -> None:
 
 
 async def test_flags_without_a_message(limits: Limits) -> None:
-    """A message of which only flags come has not come."""
+    """A message of which only flags arrive has not arrived."""
     assert await answered(limits, b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nTAG OK fetched\r\n") == []
 
 
 def test_pieces_that_fill_the_memory() -> None:
-    """Flags of messages that do not come are bounded; the newest take the place of the others of a message."""
-    told = _PartialResponses()
+    """Flags of messages that do not arrive are limited; newer ones replace older ones of the same message."""
+    partial = _PartialResponses()
 
     def add(uid: int) -> bool:
-        return told.add(Fetched(uid, ("x" * 9_000_000,), None, None, None, has_body=False))
+        return partial.add(Fetched(uid, ("x" * 9_000_000,), None, None, None, has_body=False))
 
     assert [add(1), add(1), add(1)] == [True, False, False]
     with pytest.raises(ProtocolViolation, match="attributes without"):

@@ -47,7 +47,7 @@ def mails(*uids: int) -> Folder:
 @pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, PLAIN, "IMAP4rev1"])
 @pytest.mark.parametrize("form", ["quoted", "literal"])
 async def test_any_name_is_listed_and_opened(opened: OpenSession, capabilities: str, form: str) -> None:
-    """A folder of any name is listed with its status, and the server recognises what we send back."""
+    """A folder with any name is listed with its status, and the server recognises the name that we send back."""
     names = [n for n in NAMES if form == "literal" or b"\r" not in n]
     folders = {name: mails(*range(1, number + 2)) for number, name in enumerate(names)}
     async with opened(Script({ALICE: folders}, capabilities, name_form=form)) as (session, _):
@@ -62,7 +62,7 @@ async def test_any_name_is_listed_and_opened(opened: OpenSession, capabilities: 
 @given(name=st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b and b.upper() != b"INBOX"))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_a_name(limits: Limits, name: bytes) -> None:
-    """Whatever bytes a server calls a folder, we can open it."""
+    """A folder can be opened whatever bytes its name contains."""
 
     async def run() -> FolderStatus:
         script = Script({ALICE: {name: mails(1, 2)}}, name_form="literal")
@@ -77,7 +77,7 @@ def test_any_bytes_are_a_name(limits: Limits, name: bytes) -> None:
 
 
 async def test_one_round_trip(opened: OpenSession) -> None:
-    """With LIST-STATUS all folders and their status cost one command."""
+    """With LIST-STATUS, all folders and their status cost one command."""
     folders = {b"f%d" % n: mails(n + 1) for n in range(5000)}
     async with opened(Script({ALICE: folders})) as (session, server):
         before = session.commands
@@ -90,7 +90,7 @@ async def test_one_round_trip(opened: OpenSession) -> None:
 
 
 async def test_status_is_asked_for_where_list_does_not_tell(opened: OpenSession) -> None:
-    """Without LIST-STATUS each folder gets a STATUS, and HIGHESTMODSEQ only where it exists."""
+    """Without LIST-STATUS, each folder gets a STATUS, with HIGHESTMODSEQ only if the server supports it."""
     folders = {b"f%d" % n: mails(n + 1) for n in range(100)}
     async with opened(Script({ALICE: folders}, PLAIN)) as (session, server):
         listed = await session.list_folders()
@@ -101,14 +101,14 @@ async def test_status_is_asked_for_where_list_does_not_tell(opened: OpenSession)
 
 
 async def test_a_folder_without_status_is_still_a_folder(opened: OpenSession) -> None:
-    """A STATUS that is refused for one folder leaves the others alone."""
+    """A STATUS that is refused for one folder does not affect the others."""
     faults = [Fault("STATUS", "NO [NOPERM] not this one", containing=" b ")]
     async with opened(Script({ALICE: {b"a": mails(1), b"b": mails(), b"c": mails()}}, PLAIN, faults=faults)) as (s, _):
         assert [f.status is None for f in await s.list_folders()] == [False, True, False]
 
 
 async def test_a_server_that_offers_more_than_it_can(opened: OpenSession) -> None:
-    """Where LIST-STATUS is offered and refused, the plain way is taken."""
+    """If LIST-STATUS is offered but refused, plain LIST and STATUS are used."""
     faults = [Fault("LIST", "BAD what?", containing="RETURN")]
     async with opened(Script({ALICE: {b"a": mails(1)}}, faults=faults)) as (session, _):
         assert [f.status.messages for f in await session.list_folders() if f.status] == [1]
@@ -129,7 +129,7 @@ async def test_status_without_modseq(opened: OpenSession, capabilities: str) -> 
 
 
 async def test_one_status_that_is_bad(opened: OpenSession) -> None:
-    """A STATUS that is answered BAD for one folder says nothing about what the server knows."""
+    """A BAD for the STATUS of one folder does not prove that the server lacks an extension."""
     faults = [Fault("STATUS", "BAD name", containing=" b ")]
     folders = {b"a": mails(1), b"b": mails(), b"c": mails()}
     async with opened(Script({ALICE: folders}, f"{PLAIN} CONDSTORE", faults=faults)) as (session, _):
@@ -138,13 +138,13 @@ async def test_one_status_that_is_bad(opened: OpenSession) -> None:
 
 
 async def test_examine_without_condstore(opened: OpenSession) -> None:
-    """A server that offers CONDSTORE and answers BAD to it is asked without, and from then on at once."""
+    """A server that offers CONDSTORE and answers BAD to it is asked without it, from then on at once."""
     faults = [Fault("EXAMINE", "BAD syntax", containing="CONDSTORE")]
     async with opened(Script({ALICE: {b"a": mails(5), b"b": mails(6)}}, faults=faults)) as (session, server):
-        one, other = await session.list_folders()
-        assert await session.examine(one) == FolderStatus(7, 6, 1, None)
+        first, second = await session.list_folders()
+        assert await session.examine(first) == FolderStatus(7, 6, 1, None)
         assert list(await session.search_uids()) == [5]
-        assert await session.examine(other) == FolderStatus(7, 7, 1, None)
+        assert await session.examine(second) == FolderStatus(7, 7, 1, None)
 
     assert server.sent("EXAMINE") == ["EXAMINE a (CONDSTORE)", "EXAMINE a", "EXAMINE b"]
 
@@ -161,7 +161,7 @@ async def test_examine_without_condstore(opened: OpenSession) -> None:
 async def test_examine_refused_whatever_is_asked(
     opened: OpenSession, answer: str, error: type[MunimentError], times: int
 ) -> None:
-    """A folder that is refused without CONDSTORE too, or for another reason, does not cost the extension."""
+    """A folder that is refused without CONDSTORE too, or for another reason, does not disable the extension."""
     faults = [Fault("EXAMINE", answer, containing=" a")]
     async with opened(Script({ALICE: {b"a": mails(1), b"b": mails(2)}}, faults=faults)) as (session, server):
         bad, good = await session.list_folders()
@@ -174,7 +174,7 @@ async def test_examine_refused_whatever_is_asked(
 
 @pytest.mark.parametrize("command", ["LIST", "STATUS"])
 async def test_throttled_while_listing(opened: OpenSession, command: str) -> None:
-    """A server that asks for less is not asked in another way."""
+    """A throttling server is not asked in another form."""
     faults = [Fault(command, "NO [LIMIT] not so fast")]
     capabilities = MODERN_CAPABILITIES if command == "LIST" else PLAIN
     async with opened(Script({ALICE: {b"a": mails(1)}}, capabilities, faults=faults)) as (session, _):
@@ -183,14 +183,14 @@ async def test_throttled_while_listing(opened: OpenSession, command: str) -> Non
 
 
 async def test_list_refused(opened: OpenSession) -> None:
-    """A server that refuses every LIST says so in its own words."""
+    """The error of a server that refuses every LIST contains its text."""
     async with opened(Script({ALICE: {}}, faults=[Fault("LIST", "NO no way")])) as (session, _):
         with pytest.raises(CommandRefused, match="no way"):
             await session.list_folders()
 
 
 async def test_folders_that_cannot_be_opened_are_left_out(opened: OpenSession) -> None:
-    r"""\Noselect and \NonExistent are branches of the tree, not folders."""
+    r"""\Noselect and \NonExistent mark nodes of the hierarchy, not folders."""
     folders = {
         b"a": mails(1),
         b"b": Folder(attributes="\\NoSelect \\HasChildren"),
@@ -212,7 +212,7 @@ async def test_folders_that_cannot_be_opened_are_left_out(opened: OpenSession) -
     ],
 )
 async def test_delimiters(opened: OpenSession, delimiter: str, name: bytes, path: tuple[str, ...]) -> None:
-    """The path is split where the server says."""
+    """The path is split at the server's delimiter."""
     async with opened(Script({ALICE: {name: mails()}}, delimiter=delimiter)) as (session, _):
         (folder,) = await session.list_folders()
 
@@ -229,7 +229,7 @@ async def test_delimiters(opened: OpenSession, delimiter: str, name: bytes, path
     ],
 )
 def test_forms_of_list(parts: list[bytes]) -> None:
-    """Atoms, literals, extended data and any case are read; INBOX is one folder in any case."""
+    """Atoms, literals, extended data and any case are parsed; INBOX is one folder in any case."""
     listing = FolderListing([])
     listing.take(b"LIST", list(parts))
     listing.take(b"LIST", [b'* LIST () "/" INBOX'])
@@ -251,7 +251,7 @@ def test_forms_of_list(parts: list[bytes]) -> None:
     ],
 )
 def test_broken_listings(keyword: bytes, line: bytes) -> None:
-    """What is no LIST is the server's mistake: a folder may be missing."""
+    """A malformed LIST response is a protocol violation, because a folder may be missing."""
     with pytest.raises(ProtocolViolation):
         FolderListing([]).take(keyword, [line])
 
@@ -266,7 +266,7 @@ def test_broken_listings(keyword: bytes, line: bytes) -> None:
     ids=["names", "attributes", "names in STATUS"],
 )
 def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
-    """A server that lists a gigabyte of names is cut off before they are held; the same name again costs nothing."""
+    """A server that lists a gigabyte of names is disconnected before they are stored; repeated names cost nothing."""
     listing = FolderListing([])
 
     def take(name: bytes) -> None:
@@ -283,7 +283,7 @@ def test_names_that_fill_the_memory(keyword: bytes, parts: list[bytes]) -> None:
 
 
 def listed(name: bytes, *status: bytes) -> FolderStatus | None:
-    """Return the status of a folder that the server listed, told by these lines."""
+    """Return the status of a listed folder after these lines."""
     listing = FolderListing([])
     listing.take(b"LIST", [b'* LIST () "/" ' + name])
     for line in status:
@@ -307,7 +307,7 @@ def listed(name: bytes, *status: bytes) -> FolderStatus | None:
     ],
 )
 def test_a_status_that_cannot_be_read(line: bytes) -> None:
-    """A STATUS in no known form is none: nothing is said of the folder, and nothing of the connection."""
+    """A malformed STATUS is ignored: the folder has no status, and the connection stays usable."""
     assert listed(b"x", line) is None
     assert listed(b"x", line, b"* STATUS x (MESSAGES 3)") == FolderStatus(0, None, 3, None)
 
@@ -323,13 +323,13 @@ def test_a_status_that_cannot_be_read(line: bytes) -> None:
     ],
 )
 def test_names_without_quotes(name: bytes, line: bytes) -> None:
-    """A name with blanks that lacks its quotes is the same name, and one called NIL too."""
+    """An unquoted name with spaces is the same name; NIL is also a name."""
     assert listed(name, line) == FolderStatus(0, None, 3, None)
 
 
 @pytest.mark.parametrize("capabilities", [MODERN_CAPABILITIES, PLAIN])
 async def test_an_odd_status_among_others(opened: OpenSession, capabilities: str) -> None:
-    """A STATUS that cannot be read costs its folder the status, and no other anything."""
+    """An unreadable STATUS affects only its folder."""
     folders = {b"a": mails(1), b"b": mails(1, 2), b"c": mails(1)}
     folders[b"b"].odd_status = b"* STATUS b (MESSAGES 2 UIDNEXT -1 UIDVALIDITY 7)"
     async with opened(Script({ALICE: folders}, capabilities)) as (session, _):
@@ -339,7 +339,7 @@ async def test_an_odd_status_among_others(opened: OpenSession, capabilities: str
 
 
 async def test_examine_never_changes_anything(opened: OpenSession) -> None:
-    """Folders are opened with EXAMINE, and with CONDSTORE where the server has it."""
+    """Folders are opened with EXAMINE, and with CONDSTORE if the server supports it."""
     async with opened(Script({ALICE: {b"a": mails(5)}})) as (session, server):
         (folder,) = await session.list_folders()
         assert await session.examine(folder) == FolderStatus(7, 6, 1, 99)
@@ -349,7 +349,7 @@ async def test_examine_never_changes_anything(opened: OpenSession) -> None:
 
 
 async def test_no_uidvalidity(opened: OpenSession) -> None:
-    """A server without UIDVALIDITY (Tencent) counts as 0, in LIST and in EXAMINE."""
+    """A missing UIDVALIDITY (Tencent) counts as 0, in LIST and in EXAMINE."""
     async with opened(Script({ALICE: {b"a": Folder(uidvalidity=None)}}, PLAIN)) as (session, _):
         (folder,) = await session.list_folders()
         assert folder.status == FolderStatus(0, 1, 0, None)
@@ -357,7 +357,7 @@ async def test_no_uidvalidity(opened: OpenSession) -> None:
 
 
 async def test_a_folder_that_is_gone(opened: OpenSession) -> None:
-    """EXAMINE of a folder that was removed names it, and the session goes on with others."""
+    """The error for EXAMINE of a removed folder names it, and the session continues with others."""
     folders = {b"a": mails(1), encode("gelöscht"): mails(2)}
     async with opened(Script({ALICE: folders})) as (session, _):
         kept, gone = await session.list_folders()

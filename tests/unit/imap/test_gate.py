@@ -1,4 +1,4 @@
-"""A connection and its slot: asked for before anything is sent, given back when all is over, told what was said."""
+"""A connection and its slot: acquired before anything is sent, released at the end, and informed in between."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from tests.unit.imap.conftest import ALICE, LOGIN, server_of
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 
 
-class Notes:
-    """A gate with one slot that writes down what it is told."""
+class RecordingGate:
+    """A gate with one slot that records what is reported to it."""
 
     def __init__(self, *, instead: MunimentError | None = None, closed: bool = False) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.spent = 0
         self._instead = instead
         self._closed = closed
 
-    async def enter(self, server: Server) -> Notes:
-        """Let in, or not."""
+    async def enter(self, server: Server) -> RecordingGate:
+        """Return the slot, or refuse it."""
         if self._closed:
             raise ServerBusy
         return self
 
     def logged_in(self) -> None:
-        """Write it down."""
-        self.told.append("logged_in")
+        """Record the call."""
+        self.events.append("logged_in")
 
     def release(self, *, clean: bool) -> None:
-        """Write it down."""
-        self.told.append("released clean" if clean else "released")
+        """Record the call."""
+        self.events.append("released cleanly" if clean else "released")
 
     def report_throttling(self, reason: str, *, too_many: bool, seconds: float) -> None:
-        """Write it down, without the words."""
-        self.told.append(f"report_throttling {too_many} {seconds:g}")
+        """Record the call without the reason."""
+        self.events.append(f"throttled {too_many} {seconds:g}")
 
     async def report_refusal(self, error: MunimentError) -> MunimentError | None:
-        """Write it down, and say what was asked for."""
-        self.told.append(f"refused {type(error).__name__}")
+        """Record the call and return the configured error."""
+        self.events.append(f"refused {type(error).__name__}")
         return self._instead
 
     def report_latency(self, seconds: float) -> None:
-        """Write it down, without the time."""
-        self.told.append("answered")
+        """Record the call without the time."""
+        self.events.append("answered")
 
     async def spend(self, *, commands: int = 0, size: int = 0) -> None:
         """Count commands."""
@@ -69,14 +69,14 @@ class Notes:
 
 
 def script(*faults: Fault, **changes: object) -> Script:
-    made = Script(mailboxes={ALICE: {b"INBOX": Folder(mails("a", 3))}}, faults=list(faults))
-    return replace(made, **changes)  # type: ignore[arg-type]
+    base = Script(mailboxes={ALICE: {b"INBOX": Folder(mails("a", 3))}}, faults=list(faults))
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
-async def visit(played: Script, notes: Notes, limits: Limits) -> None:
-    """Log in, open a folder, and leave."""
+async def visit(played: Script, recorder: RecordingGate, limits: Limits) -> None:
+    """Log in, open a folder, and log out."""
     async with ImapServer(played) as server:
-        session = await ImapSession.open(server_of(server), LOGIN, replace(limits, gate=notes))
+        session = await ImapSession.open(server_of(server), LOGIN, replace(limits, gate=recorder))
         try:
             await session.examine(INBOX)
             await session.logout()
@@ -86,47 +86,47 @@ async def visit(played: Script, notes: Notes, limits: Limits) -> None:
 
 
 async def test_a_whole_visit(limits: Limits) -> None:
-    """The server closed the connection itself, so the slot is free at once; each command but LOGOUT is paid for."""
-    notes = Notes()
-    await visit(script(), notes, limits)
+    """After a clean close by the server, the slot is free at once; each command except LOGOUT is counted."""
+    recorder = RecordingGate()
+    await visit(script(), recorder, limits)
 
-    assert notes.told == ["logged_in", "answered", "released clean"]
-    assert notes.spent >= 2
+    assert recorder.events == ["logged_in", "answered", "released cleanly"]
+    assert recorder.spent >= 2
 
 
 async def test_no_slot_no_connection(limits: Limits) -> None:
     async with ImapServer(script()) as server:
         with pytest.raises(ServerBusy):
-            await ImapSession.open(server_of(server), LOGIN, replace(limits, gate=Notes(closed=True)))
+            await ImapSession.open(server_of(server), LOGIN, replace(limits, gate=RecordingGate(closed=True)))
 
         assert server.max_connections == 0
 
 
 @pytest.mark.parametrize(
-    ("fault", "complaint", "error"),
+    ("fault", "events", "error"),
     [
-        (Fault("GREETING", reply="* BYE [LIMIT] too many connections"), ["report_throttling True 0"], ServerThrottled),
+        (Fault("GREETING", reply="* BYE [LIMIT] too many connections"), ["throttled True 0"], ServerThrottled),
         (Fault("GREETING", close=True), [], ServerUnavailable),
         (Fault("LOGIN", reply="* BYE too busy"), [], ServerUnavailable),
-        (Fault("LOGIN", reply="NO [INUSE] mailbox is open elsewhere"), ["report_throttling True 0"], ServerThrottled),
-        (Fault("LOGIN", reply="NO [UNAVAILABLE] come back"), ["report_throttling False 0"], ServerThrottled),
+        (Fault("LOGIN", reply="NO [INUSE] mailbox is open elsewhere"), ["throttled True 0"], ServerThrottled),
+        (Fault("LOGIN", reply="NO [UNAVAILABLE] come back"), ["throttled False 0"], ServerThrottled),
     ],
 )
 async def test_who_is_not_let_in_asks_what_that_teaches(
-    limits: Limits, fault: Fault, complaint: list[str], error: type[MunimentError]
+    limits: Limits, fault: Fault, events: list[str], error: type[MunimentError]
 ) -> None:
-    """The slot is told what the server said, and may replace the error by one that weighs on no mailbox."""
-    notes = Notes()
+    """The slot learns the server's response, and may replace the error by one that does not count for the mailbox."""
+    recorder = RecordingGate()
     with pytest.raises(error):
-        await visit(script(fault), notes, limits)
-    assert [told for told in notes.told if not told.startswith("released")] == [
-        *complaint,
+        await visit(script(fault), recorder, limits)
+    assert [told for told in recorder.events if not told.startswith("released")] == [
+        *events,
         f"refused {error.__name__}",
     ]
-    await eventually(lambda: "released" in str(notes.told), "the slot given back")
+    await eventually(lambda: "released" in str(recorder.events), "the slot given back")
 
     with pytest.raises(ServerBusy):
-        await visit(script(replace(fault)), Notes(instead=ServerBusy("learned")), limits)
+        await visit(script(replace(fault)), RecordingGate(instead=ServerBusy("learned")), limits)
 
 
 @pytest.mark.parametrize(
@@ -139,32 +139,34 @@ async def test_who_is_not_let_in_asks_what_that_teaches(
 async def test_what_is_about_one_mailbox_teaches_nothing(
     limits: Limits, fault: Fault, error: type[MunimentError]
 ) -> None:
-    """A wrong password, or a mailbox in trouble, is no limit of the server."""
-    notes = Notes()
+    """A wrong password or a failing mailbox does not indicate a limit of the server."""
+    recorder = RecordingGate()
     with pytest.raises(error):
-        await visit(script(fault), notes, limits)
-    await eventually(lambda: notes.told, "the slot given back")
+        await visit(script(fault), recorder, limits)
+    await eventually(lambda: recorder.events, "the slot given back")
 
-    assert notes.told == ["released"]
+    assert recorder.events == ["released"]
 
 
 async def test_a_refused_connection_gives_its_slot_back(limits: Limits, port: int) -> None:
-    """Nobody listens there."""
-    notes = Notes()
+    """A refused TCP connection is reported to the slot."""
+    recorder = RecordingGate()
     with pytest.raises(ServerUnavailable):
-        await ImapSession.open(replace(server_of(ImapServer(script())), port=port), LOGIN, replace(limits, gate=notes))
+        await ImapSession.open(
+            replace(server_of(ImapServer(script())), port=port), LOGIN, replace(limits, gate=recorder)
+        )
 
-    assert notes.told == ["refused ServerUnavailable", "released"]
+    assert recorder.events == ["refused ServerUnavailable", "released"]
 
 
 async def test_a_throttle_in_the_middle_is_passed_on(limits: Limits) -> None:
-    """Exchange's words with their time, and the connection that broke."""
-    notes = Notes()
+    """Exchange's suggested back-off time is reported, followed by the broken connection."""
+    recorder = RecordingGate()
     reply = "BAD Request is throttled. Suggested Backoff Time: 2500 milliseconds"
     with pytest.raises(ServerThrottled):
-        await visit(script(Fault("EXAMINE", reply=reply)), notes, limits)
+        await visit(script(Fault("EXAMINE", reply=reply)), recorder, limits)
 
-    assert notes.told == ["logged_in", "answered", "report_throttling False 2.5", "released"]
+    assert recorder.events == ["logged_in", "answered", "throttled False 2.5", "released"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from muniment.imap.internaldate import parse_internaldate
     ],
 )
 def test_dates(text: bytes, when: datetime) -> None:
-    """An INTERNALDATE becomes the same moment in UTC."""
+    """An INTERNALDATE becomes the same time in UTC."""
     parsed = parse_internaldate(text)
 
     assert parsed == when
@@ -42,5 +42,5 @@ def test_dates(text: bytes, when: datetime) -> None:
     ],
 )
 def test_broken_dates_are_none(text: bytes) -> None:
-    """A date that cannot be is no date, and no error."""
+    """An invalid date is None, not an error."""
     assert parse_internaldate(text) is None

@@ -1,4 +1,4 @@
-"""What fuzzing found: answers that only a server which lies, or serves others at the same time, sends."""
+"""Regressions found by fuzzing: responses of servers that lie, or mix in unsolicited data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 
 
 async def look_at_inbox(limits: Limits, *answers: bytes) -> None:
-    """Open INBOX on a server that answers so, one text a command: message 3 is the oldest, and no number too large."""
+    """Open INBOX on a server with these answers, one per command: message 3 is the oldest, and no number too large."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
@@ -40,7 +40,7 @@ async def look_at_inbox(limits: Limits, *answers: bytes) -> None:
 
 
 def test_an_atom_is_no_content() -> None:
-    """Where a message's string should stand, an atom is not stored for it."""
+    """An atom in place of a message's string is not stored."""
     fetched = read_fetch([b"* 1 FETCH (UID 7 BODY[] hello)"])
 
     assert fetched is not None
@@ -49,7 +49,7 @@ def test_an_atom_is_no_content() -> None:
 
 
 async def test_numbers_that_no_column_takes_are_not_told(limits: Limits) -> None:
-    """A UIDNEXT of 2^63 is none; and news of another message's flags is no header of that message."""
+    """A UIDNEXT of 2^63 is ignored, and a flag update of another message is not its header."""
     await look_at_inbox(
         limits,
         b"* OK [UIDNEXT 9223372036854775808] next\r\n* 2 EXISTS\r\nTAG OK open\r\n",
@@ -60,14 +60,14 @@ async def test_numbers_that_no_column_takes_are_not_told(limits: Limits) -> None
 
 
 def test_only_claims_may_be_absurd() -> None:
-    """A size is a claim and may be any; a number that is stored may not."""
+    """A size may have any value, because it is not stored; a stored number may not."""
     assert number(b"9223372036854775808", MAX_CLAIM) == 2**63
     with pytest.raises(ProtocolViolation):
         number(b"9223372036854775808")
 
 
 def test_ranges_that_overlap_name_each_uid_once() -> None:
-    """However often a server names a UID in its ranges, it comes once, and ascending."""
+    """A UID appears once and in order, however often the server's ranges contain it."""
     listing = UidListing({b"ESEARCH"})
     listing.take(b"ESEARCH", [b'* ESEARCH (TAG "A1") UID ALL 7:9,3:8,1,9'])
 
@@ -75,7 +75,7 @@ def test_ranges_that_overlap_name_each_uid_once() -> None:
 
 
 def test_flags_in_the_middle_of_a_search_are_no_hits() -> None:
-    """A FETCH response that comes while SEARCH is answered tells of flags, not of what was found."""
+    """An unsolicited FETCH during a SEARCH reports flags, not search results."""
     listing = UidListing({b"SEARCH", b"ESEARCH"})
 
     assert not listing.take(b"FETCH", [b"* 5 FETCH (UID 12 FLAGS ())"])

@@ -28,7 +28,7 @@ def mailbox(*uids: int) -> dict[bytes, Folder]:
 
 
 async def log_in(script: Script, credentials: Credentials, limits: Limits) -> ImapServer:
-    """Log in and out, and return the server that saw it."""
+    """Log in and out, and return the server."""
     async with ImapServer(script) as server:
         session = await ImapSession.open(server_of(server), credentials, limits)
         await session.logout()
@@ -37,7 +37,7 @@ async def log_in(script: Script, credentials: Credentials, limits: Limits) -> Im
 
 @pytest.mark.parametrize("sasl_ir", [True, False])
 async def test_plain_opens_the_mailbox_of_the_authorization_identity(limits: Limits, *, sasl_ir: bool) -> None:
-    """AUTHENTICATE PLAIN names the mailbox, the privileged user and his password, in one or two steps."""
+    """AUTHENTICATE PLAIN sends the mailbox, the privileged user and the password, in one or two steps."""
     capabilities = MODERN_CAPABILITIES if sasl_ir else MODERN_CAPABILITIES.replace(" SASL-IR", "")
     script = Script({ALICE: mailbox(7), "archiver": mailbox(1)}, capabilities, passwords={"archiver": "mästerpass"})
     async with ImapServer(script) as server:
@@ -63,7 +63,7 @@ async def test_plain_opens_the_mailbox_of_the_authorization_identity(limits: Lim
     ],
 )
 async def test_login_sends_any_name(limits: Limits, capabilities: str, user: str, password: str) -> None:
-    """LOGIN quotes, or sends by length, so that the server reads exactly the name and the password."""
+    """LOGIN sends quoted strings or literals, so that the server reads the exact name and password."""
     script = Script({user: mailbox()}, capabilities, passwords={user: password})
     server = await log_in(script, Credentials(LoginKind.TEMPLATE, user, Secret(password)), limits)
 
@@ -77,7 +77,7 @@ MODERN_TOKEN = f"{MODERN_CAPABILITIES} AUTH=XOAUTH2"
 
 
 async def opened_uids(script: Script, credentials: Credentials, limits: Limits) -> list[int]:
-    """Log in and return the UIDs of the INBOX that opens."""
+    """Log in and return the UIDs of the opened INBOX."""
     async with ImapServer(script) as server:
         session = await ImapSession.open(server_of(server), credentials, limits)
         (inbox,) = await session.list_folders()
@@ -88,7 +88,7 @@ async def opened_uids(script: Script, credentials: Credentials, limits: Limits) 
 
 
 async def test_kerios_master_password_opens_the_mailbox(limits: Limits) -> None:
-    """X-MASTERAUTH answers the server's challenge with a digest, X-SETUSER names the mailbox."""
+    """X-MASTERAUTH answers the server's challenge with a digest, X-SETUSER selects the mailbox."""
     script = Script({ALICE: mailbox(7)}, master_password="mästerpass")
 
     assert await opened_uids(script, KERIO, limits) == [7]
@@ -99,7 +99,7 @@ async def test_kerios_master_password_opens_the_mailbox(limits: Limits) -> None:
     [("another", LoginRefused, "X-MASTERAUTH failed"), ("", LoginUnsupported, "Enable master authentication")],
 )
 async def test_kerio_refuses(limits: Limits, master_password: str, error: type[MunimentError], sentence: str) -> None:
-    """A wrong master password, and a server where master authentication is switched off, say what to do."""
+    """The errors for a wrong master password and for disabled master authentication say what to do."""
     script = Script({ALICE: mailbox(7)}, master_password=master_password)
     with pytest.raises(error) as caught:
         await log_in(script, KERIO, limits)
@@ -122,7 +122,7 @@ async def test_suns_proxyauth_opens_the_mailbox(limits: Limits) -> None:
 
 
 async def test_suns_proxyauth_is_refused(limits: Limits) -> None:
-    """Without the right to it the login fails: the user's own mailbox is not taken instead."""
+    """Without the permission, the login fails: the user's own mailbox is not opened instead."""
     script = Script({ALICE: mailbox(7), "admin": mailbox(1)})
     with pytest.raises(LoginRefused, match="you may not"):
         await log_in(script, SUN, limits)
@@ -139,7 +139,7 @@ async def test_an_access_token_opens_the_mailbox(limits: Limits, *, sasl_ir: boo
 
 @pytest.mark.parametrize("sasl_ir", [True, False])
 async def test_an_old_access_token_is_refused(limits: Limits, *, sasl_ir: bool) -> None:
-    """The server explains in a challenge, which wants an answer, and refuses then."""
+    """The server explains a refusal in a challenge, which requires a response before the NO."""
     capabilities = MODERN_TOKEN if sasl_ir else MODERN_TOKEN.replace(" SASL-IR", "")
     script = Script({ALICE: mailbox(7)}, capabilities, passwords={ALICE: "ya29.newer"})
     with pytest.raises(LoginRefused, match=ALICE):
@@ -147,7 +147,7 @@ async def test_an_old_access_token_is_refused(limits: Limits, *, sasl_ir: bool) 
 
 
 async def test_without_xoauth2_no_token_is_sent(limits: Limits) -> None:
-    """A token never goes to a server that does not ask for one."""
+    """A token is never sent to a server that does not offer XOAUTH2."""
     async with ImapServer(Script({ALICE: mailbox(7)})) as server:
         with pytest.raises(LoginUnsupported, match="AUTH=XOAUTH2"):
             await ImapSession.open(server_of(server), TOKEN, limits)
@@ -155,7 +155,7 @@ async def test_without_xoauth2_no_token_is_sent(limits: Limits) -> None:
 
 
 async def test_the_next_login_is_used_where_the_first_is_not_offered(limits: Limits) -> None:
-    """A kind of server may have several ways; which one a server offers is seen without a failed login."""
+    """If a kind of server has several login methods, the offered one is chosen without a failed login."""
     template = Credentials(LoginKind.TEMPLATE, f"{ALICE}*archiver", Secret("mästerpass"))
     script = Script({f"{ALICE}*archiver": mailbox(7)}, "IMAP4rev1")
     async with ImapServer(script) as server:
@@ -166,27 +166,27 @@ async def test_the_next_login_is_used_where_the_first_is_not_offered(limits: Lim
     assert server.sent("LOGIN") == [f"LOGIN {ALICE}*archiver mästerpass"]
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_capabilities_are_those_after_the_login(limits: Limits, *, told: bool) -> None:
-    """What the server offers is taken from the login's answer, or asked for."""
-    script = Script({ALICE: mailbox()}, capabilities_in_login_answer=told)
+@pytest.mark.parametrize("in_answer", [True, False])
+async def test_capabilities_are_those_after_the_login(limits: Limits, *, in_answer: bool) -> None:
+    """Capabilities are taken from the login's response, or requested."""
+    script = Script({ALICE: mailbox()}, capabilities_in_login_answer=in_answer)
     async with ImapServer(script) as server:
         session = await ImapSession.open(server_of(server), LOGIN, limits)
         assert "LIST-STATUS" in session.capabilities
-        assert len(server.sent("CAPABILITY")) == (1 if told else 2)
-        assert session.commands == (2 if told else 3)
+        assert len(server.sent("CAPABILITY")) == (1 if in_answer else 2)
+        assert session.commands == (2 if in_answer else 3)
         await session.logout()
 
 
 async def test_capabilities_in_the_greeting_save_a_round_trip(limits: Limits) -> None:
-    """A greeting that says what the server can is believed until the login."""
+    """Capabilities in the greeting are valid until the login."""
     script = Script({ALICE: mailbox()}, greeting=f"* OK [CAPABILITY {MODERN_CAPABILITIES}] hello")
 
     assert (await log_in(script, LOGIN, limits)).sent("CAPABILITY") == []
 
 
 async def test_no_plain_offered(limits: Limits) -> None:
-    """Where AUTH=PLAIN is missing, the error lists what the server offers, and nothing was sent."""
+    """If AUTH=PLAIN is missing, the error lists what the server offers, and nothing is sent."""
     script = Script({ALICE: mailbox()}, "IMAP4rev1 AUTH=GSSAPI AUTH=NTLM")
     async with ImapServer(script) as server:
         with pytest.raises(LoginUnsupported, match="AUTH=GSSAPI, AUTH=NTLM"):
@@ -196,7 +196,7 @@ async def test_no_plain_offered(limits: Limits) -> None:
 
 
 async def test_login_disabled(limits: Limits) -> None:
-    """LOGINDISABLED is respected: the password does not travel in clear."""
+    """LOGINDISABLED is respected: the password is not sent in plaintext."""
     script = Script({ALICE: mailbox()}, "IMAP4rev1 LOGINDISABLED")
     async with ImapServer(script) as server:
         with pytest.raises(LoginUnsupported, match="disables LOGIN"):
@@ -206,7 +206,7 @@ async def test_login_disabled(limits: Limits) -> None:
 
 
 async def test_already_logged_in(limits: Limits) -> None:
-    """A server that greets with PREAUTH has not been told whose mailbox we want."""
+    """A server that greets with PREAUTH does not know which mailbox we want."""
     with pytest.raises(LoginUnsupported, match="PREAUTH"):
         await log_in(Script({ALICE: mailbox()}, greeting="* PREAUTH welcome back"), LOGIN, limits)
 
@@ -222,7 +222,7 @@ async def test_already_logged_in(limits: Limits) -> None:
     ids=["user", "password", "authorize_as"],
 )
 async def test_what_cannot_be_sent(limits: Limits, bad: str, spoil: Callable[[str], Credentials]) -> None:
-    """Line breaks, NULs and half characters in a credential are refused before anything is sent."""
+    """Line breaks, NULs and lone surrogates in credentials are refused before anything is sent."""
     credentials = spoil(bad)
     async with ImapServer(Script({ALICE: mailbox()})) as server:
         with pytest.raises(Misconfigured) as caught:
@@ -233,7 +233,7 @@ async def test_what_cannot_be_sent(limits: Limits, bad: str, spoil: Callable[[st
 
 
 async def test_a_wrong_password(limits: Limits) -> None:
-    """A refused login names the user and what the server said."""
+    """The error for a refused login names the user and contains the server's text."""
     script = Script({ALICE: mailbox()}, passwords={ALICE: "other"})
 
     with pytest.raises(LoginRefused, match=rf"{ALICE}: NO \[AUTHENTICATIONFAILED\] wrong name or password"):
@@ -241,7 +241,7 @@ async def test_a_wrong_password(limits: Limits) -> None:
 
 
 async def test_a_busy_server_is_transient(limits: Limits) -> None:
-    """A login refused for now may succeed later."""
+    """A temporarily refused login may succeed later."""
     script = Script({ALICE: mailbox()}, faults=[Fault("LOGIN", "NO [INUSE] being archived elsewhere")])
 
     with pytest.raises(ServerThrottled):
@@ -249,7 +249,7 @@ async def test_a_busy_server_is_transient(limits: Limits) -> None:
 
 
 async def test_a_question_too_many(limits: Limits) -> None:
-    """A server that asks for more than PLAIN has to say is told to stop (RFC 3501 §6.2.2), and refuses."""
+    """A server that requests more data than PLAIN has receives a cancellation (RFC 3501 §6.2.2), and refuses."""
     answers: list[bytes] = []
 
     async def ask_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -271,7 +271,7 @@ async def test_a_question_too_many(limits: Limits) -> None:
 async def test_the_password_is_seen_nowhere(
     limits: Limits, caplog: pytest.LogCaptureFixture, credentials: Credentials
 ) -> None:
-    """Even when the server repeats it, the password is in no log line and no error."""
+    """Even if the server echoes it, the password appears in no log line and no error."""
     password = credentials.password.reveal()
     plain = b64encode(f"{credentials.authorize_as}\0{credentials.user}\0{password}".encode()).decode()
     refusal = f"NO you said {password} and {plain}"

@@ -23,7 +23,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     ],
 )
 def test_names_of_the_standard(wire: bytes, text: str) -> None:
-    """Modified UTF-7 becomes text and comes back."""
+    """Modified UTF-7 decodes to text and encodes back."""
     assert decode(wire) == text
     assert encode(text) == wire
 
@@ -32,22 +32,22 @@ def test_names_of_the_standard(wire: bytes, text: str) -> None:
     "broken", [b"R&D", b"a&", b"&AAA", b"&!-", b"&A-", b"&2D0-", b"&AGE-", b"&AOR-", b"&====-", b"a & b - c"]
 )
 def test_broken_sequences_stay(broken: bytes) -> None:
-    """What is not canonical modified UTF-7 is shown as the server sent it."""
+    """A sequence that is not canonical modified UTF-7 stays unchanged."""
     assert decode(broken) == broken.decode()
 
 
 def test_unasked_utf8() -> None:
-    """A name with 8-bit bytes is UTF-8, where an ampersand is an ampersand."""
+    """A name with 8-bit bytes is UTF-8, in which an ampersand is an ampersand."""
     assert decode("Büro & &AOQ-".encode()) == "Büro & &AOQ-"
 
 
 def test_neither_utf7_nor_utf8() -> None:
-    """Bytes in no known encoding are shown as escapes, and differ from each other."""
+    """Undecodable bytes become escapes, and stay distinguishable."""
     assert decode(b"B\xfcro") == "B\\xfcro"
 
 
 def test_a_nul_is_shown() -> None:
-    """A NUL, which no file system and no database column takes, becomes visible."""
+    """A NUL, which file systems and databases cannot store, becomes visible."""
     assert decode(b"a\0b") == "a\\x00b"
 
 
@@ -59,7 +59,7 @@ def test_any_text_comes_back(text: str) -> None:
 
 @given(st.binary())
 def test_decoding_never_fails(name: bytes) -> None:
-    """Whatever bytes a server calls a folder, they can be shown and stored."""
+    """Any bytes in a folder name can be displayed and stored."""
     decode(name).encode()
 
 
@@ -71,26 +71,26 @@ def test_paths_come_back(path: list[str]) -> None:
 
 @pytest.mark.parametrize("delimiter", [b".", b"\\", b"|", b"^", b" ", b"*"])
 def test_any_delimiter(delimiter: bytes) -> None:
-    """The server's delimiter is taken literally."""
+    """The server's delimiter is matched literally."""
     assert split_path(b"a" + delimiter + b"R&-D", delimiter) == ("a", "R&D")
 
 
 def test_a_delimiter_within_a_sequence_is_no_delimiter() -> None:
-    """`&U,BTFw-` holds a comma that is base64 and not a boundary."""
+    """The comma in `&U,BTFw-` is base64, not a delimiter."""
     assert split_path(b"x,&U,BTFw-,y", b",") == ("x", "台北", "y")
 
 
 def test_no_delimiter_no_tree() -> None:
-    """With NIL as the delimiter the names are flat."""
+    """With NIL as the delimiter, names are flat."""
     assert split_path(b"a/b.c", None) == ("a/b.c",)
 
 
 def test_a_trailing_delimiter_is_no_folder() -> None:
-    """Servers that end names with the delimiter mean the folder before it."""
+    """A trailing delimiter is ignored."""
     assert split_path(b"a/b/", b"/") == ("a", "b")
 
 
 @pytest.mark.parametrize("name", [b"inbox", b"Inbox", b"INBOX"])
 def test_inbox_in_any_case(name: bytes) -> None:
-    """INBOX is one folder, however the server writes it."""
+    """INBOX is one folder, in whatever case the server writes it."""
     assert split_path(name, b"/") == ("INBOX",)

@@ -1,4 +1,4 @@
-"""Whose folders a server says they are (RFC 2342), and what it says they are for (RFC 6154)."""
+"""Namespaces (RFC 2342) and special use (RFC 6154) of folders."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def box(*names: str) -> dict[bytes, Folder]:
 
 
 async def namespaces(opened: OpenSession, script: Script) -> dict[str, str]:
-    """Return whose each folder is."""
+    """Return the namespace of each folder."""
     async with opened(script) as (session, _):
         return {"/".join(folder.path): folder.namespace.value for folder in await session.list_folders()}
 
 
 async def test_folders_know_whose_they_are(opened: OpenSession) -> None:
-    """One more command, and no more round trips."""
+    """NAMESPACE costs one more command, but no more round trips."""
     script = Script({ALICE: box("Work", "Other Users/bob", "Shared Folders/News")}, RICH, namespace=CYRUS)
 
     assert await namespaces(opened, script) == {
@@ -36,7 +36,7 @@ async def test_folders_know_whose_they_are(opened: OpenSession) -> None:
 
 
 async def test_everything_may_be_shared_but_the_inbox(opened: OpenSession) -> None:
-    """Cyrus without altnamespace keeps shared folders at the top and the user's own below INBOX."""
+    """Cyrus without altnamespace has shared folders at the top level and personal ones below INBOX."""
     namespace = '(("INBOX/" "/")) (("user/" "/")) (("" "/"))'
     script = Script({ALICE: box("INBOX/Work", "user/bob", "News")}, RICH, namespace=namespace)
 
@@ -50,7 +50,7 @@ async def test_everything_may_be_shared_but_the_inbox(opened: OpenSession) -> No
 
 @pytest.mark.parametrize("reply", ["NO not now", "BAD what?"])
 async def test_a_server_that_does_not_tell(opened: OpenSession, reply: str) -> None:
-    """Then all folders are the user's."""
+    """If NAMESPACE is refused, all folders are personal."""
     faults = [Fault("NAMESPACE", reply=reply)]
     script = Script({ALICE: box("Other Users/bob")}, RICH, namespace=CYRUS, faults=faults)
 
@@ -58,7 +58,7 @@ async def test_a_server_that_does_not_tell(opened: OpenSession, reply: str) -> N
 
 
 async def test_what_folders_are_for_is_asked_where_it_is_offered(opened: OpenSession) -> None:
-    """SPECIAL-USE in LIST; a server that does not understand it gets the question without it."""
+    """LIST requests SPECIAL-USE; a server that does not understand it is asked again without it."""
     folders = box("Papierkorb")
     folders[b"Papierkorb"].attributes = "\\HasNoChildren \\Trash"
     async with opened(Script({ALICE: folders}, RICH)) as (session, server):
@@ -73,7 +73,7 @@ async def test_what_folders_are_for_is_asked_where_it_is_offered(opened: OpenSes
 
 
 async def test_special_use_without_list_status(opened: OpenSession) -> None:
-    """STATUS is then asked for each folder, as ever."""
+    """STATUS is then requested for each folder as usual."""
     capabilities = "IMAP4rev1 AUTH=PLAIN SASL-IR LIST-EXTENDED SPECIAL-USE"
     async with opened(Script({ALICE: box("Work")}, capabilities)) as (session, server):
         listed = await session.list_folders()
@@ -83,15 +83,15 @@ async def test_special_use_without_list_status(opened: OpenSession) -> None:
 
 
 def test_odd_answers() -> None:
-    """What has no known form is left out, extensions are passed over, and no delimiter is fine."""
-    told = parse_namespaces(
+    """Malformed entries and extensions are ignored, and a NIL delimiter is valid."""
+    prefixes = parse_namespaces(
         [b"*", b"NAMESPACE", [[b"", b"/", b"X-PARAM", [b"a"]], b"odd"], None, [[b"#news.", None], [None, b"/"]]]
     )
 
-    assert [(prefix.name, prefix.namespace) for prefix in told] == [
+    assert [(p.name, p.namespace) for p in prefixes] == [
         (b"", Namespace.PERSONAL),
         (b"#news.", Namespace.SHARED),
     ]
-    found = prefix_of(b"#news.comp", told)
-    assert found is not None
-    assert found.namespace is Namespace.SHARED
+    prefix = prefix_of(b"#news.comp", prefixes)
+    assert prefix is not None
+    assert prefix.namespace is Namespace.SHARED

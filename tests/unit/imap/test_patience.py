@@ -23,7 +23,7 @@ T = 60.0  # in leaping time
 
 
 def test_silence() -> None:
-    """A server that says nothing has the timeout, from the command or from what it said last."""
+    """A silent server has the timeout, counted from the command or from its last data."""
     patience = Patience(60, 0)
 
     assert patience.timeout_reason(59.9) is None
@@ -35,7 +35,7 @@ def test_silence() -> None:
 
 
 def test_keep_alives_stretch_the_wait_to_ten_times() -> None:
-    """`* OK Still here` every 15 s is believed for 600 s, and no longer."""
+    """`* OK Still here` every 15 s extends the wait to 600 s, and no longer."""
     patience = Patience(60, 0)
     for now in range(0, 600, 15):
         assert patience.timeout_reason(now) is None
@@ -47,7 +47,7 @@ def test_keep_alives_stretch_the_wait_to_ten_times() -> None:
 
 @pytest.mark.parametrize("timeout", [0.5, 10, 60, 300])
 def test_a_slow_line_is_not_silence(timeout: float) -> None:
-    """A message of 5 MB over 9600 baud takes an hour and a half, and may."""
+    """A message of 5 MB over 9600 baud may take an hour and a half."""
     patience = Patience(timeout, 0)
     for now in range(5_000_000 // BAUD_9600):
         if timeout >= 1:
@@ -59,7 +59,7 @@ def test_a_slow_line_is_not_silence(timeout: float) -> None:
 
 @pytest.mark.parametrize("rate", [1, 10, MIN_BYTES_PER_SECOND - 1])
 def test_a_drip_is_silence(rate: int) -> None:
-    """A message that comes by the byte ends after ten times the timeout."""
+    """A message that arrives byte by byte is aborted after ten times the timeout."""
     patience = Patience(60, 0)
     for now in range(STRETCH * 60):
         assert patience.timeout_reason(now) is None
@@ -83,7 +83,7 @@ def test_a_drip_is_silence(rate: int) -> None:
     ],
 )
 def test_which_bytes_are_pieces_of_an_answer(limits: Limits, line: bytes, counts: int) -> None:
-    """Bytes of messages and lists count before their end has come; those of short lines do not."""
+    """Bytes of incomplete messages and lists count as progress; those of short lines do not."""
     receiver = Receiver(limits, lambda _: None)
     receiver.feed(line)
 
@@ -108,7 +108,7 @@ DRIPS: dict[str, tuple[bytes, bytes]] = {
 
 
 async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: AsyncIterator[bytes]) -> None:
-    """Let a client log in and open a folder, and then give these answers."""
+    """Let a client log in and open a folder, then send these answers."""
     writer.write(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
     for rest in (b" OK [CAPABILITY IMAP4rev1] in\r\n", b" OK [READ-ONLY] open\r\n"):
         writer.write((await reader.readuntil(b"\r\n")).split()[0] + rest)
@@ -119,7 +119,7 @@ async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answe
 
 
 async def fetch_one(port: int, limits: Limits, timeout_seconds: float) -> list[bytes]:
-    """Return what the message with UID 1 holds."""
+    """Return the content of the message with UID 1."""
     session = await ImapSession.open(
         Server("127.0.0.1", port, Access.IMAP, timeout_seconds=timeout_seconds), LOGIN, limits
     )
@@ -139,7 +139,7 @@ def test_a_server_that_drips_does_not_keep_us(limits: Limits, drip: str) -> None
         yield start
         while True:
             yield drop
-            await asyncio.sleep(T / 4)  # this is what it is about
+            await asyncio.sleep(T / 4)  # the behaviour under test
 
     async def fetch() -> None:
         async with raw_server(lambda reader, writer: play(reader, writer, drops())) as port:

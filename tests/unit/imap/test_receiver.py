@@ -55,7 +55,7 @@ EXPECTED = [
 
 
 def plain(parts: list[Part]) -> list[object]:
-    """Return the parts with the bodies' bytes in a tuple, and close them."""
+    """Return the parts, with the bodies' bytes in a tuple, and close them."""
     read: list[object] = []
     for part in parts:
         if isinstance(part, bytes):
@@ -79,33 +79,33 @@ def received(limits: Limits, pieces: list[bytes]) -> list[list[object]]:
 
 @pytest.fixture
 def tight(limits: Limits) -> Limits:
-    """Limits that put the messages of STREAM into memory, into a file and nowhere."""
+    """Limits that put the messages of STREAM into memory, into a file, or discard them."""
     return replace(limits, spool_bytes=16, max_message_bytes=50)
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=30).map(sorted))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_split_gives_the_same(tight: Limits, cuts: list[int]) -> None:
-    """However the network cuts the stream, the responses are the same."""
+    """The responses are the same however the network fragments the stream."""
     edges = [0, *cuts, len(STREAM)]
 
     assert received(tight, [STREAM[a:b] for a, b in pairwise(edges)]) == EXPECTED
 
 
 def test_byte_by_byte(tight: Limits) -> None:
-    """Also when every byte comes alone."""
+    """The same holds if every byte arrives alone."""
     assert received(tight, [STREAM[i : i + 1] for i in range(len(STREAM))]) == EXPECTED
 
 
 def test_an_empty_line_is_skipped_once(limits: Limits) -> None:
-    """One empty line behind the literal of a FETCH is a server's slip; a second is the end of the response."""
+    """One empty line after the literal of a FETCH is a server's mistake; a second one ends the response."""
     stream = b"* 1 FETCH (BODY[] {4}\r\nmail" + b"\r\n" * 2 + b"* 2 EXISTS\r\n"
 
     assert received(limits, [stream]) == [[b"* 1 FETCH (BODY[] ", (b"mail",), b""], [b"* 2 EXISTS"]]
 
 
 def test_where_a_message_waits(tight: Limits) -> None:
-    """By its size a body is in memory, in a file of the spool, or dropped."""
+    """Depending on its size, a body is in memory, in a spool file, or discarded."""
     bodies: list[Part] = []
     receiver = Receiver(tight, lambda parts: bodies.append(parts[1]))
     for size in (16, 17, 50, 51):
@@ -116,7 +116,7 @@ def test_where_a_message_waits(tight: Limits) -> None:
 
 
 def test_too_large_is_too_large_for_memory_too(tight: Limits) -> None:
-    """The limit of a message counts, whatever fits into memory."""
+    """The message limit applies even to messages that fit into memory."""
     bodies: list[Part] = []
     receiver = Receiver(replace(tight, max_message_bytes=10), lambda parts: bodies.append(parts[1]))
     receiver.feed(b"* 1 FETCH (BODY[] {11}\r\n" + b"x" * 11 + b")\r\n")
@@ -125,7 +125,7 @@ def test_too_large_is_too_large_for_memory_too(tight: Limits) -> None:
 
 
 def test_a_spooled_message_reads_like_one_in_memory(tight: Limits) -> None:
-    """Head and chunks agree, can be repeated, and nothing is left in the spool folder."""
+    """Head and chunks agree and can be repeated, and the spool folder stays empty."""
     data = bytes(range(50))
     bodies: list[Part] = []
     Receiver(tight, lambda parts: bodies.append(parts[1])).feed(b"* 1 FETCH (BODY[] {50}\r\n" + data + b")\r\n")
@@ -135,13 +135,13 @@ def test_a_spooled_message_reads_like_one_in_memory(tight: Limits) -> None:
     for _ in range(2):
         assert list(spooled.chunks(8)) == list(memory.chunks(8))
         assert [spooled.head(n) for n in (0, 5, 50, 99)] == [memory.head(n) for n in (0, 5, 50, 99)]
-    assert os.listdir(tight.spool) == []  # noqa: PTH208 - nameless: gone even if we are killed
+    assert os.listdir(tight.spool) == []  # noqa: PTH208 - unnamed: gone even if the process is killed
     spooled.close()
     spooled.close()
 
 
 def test_stopping_in_mid_literal_frees_the_file(tight: Limits) -> None:
-    """Open descriptors do not stay behind when a connection ends inside a message."""
+    """A connection that ends inside a message leaves no open descriptors."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     receiver = Receiver(tight, lambda _: None)
     receiver.feed(b"* 1 FETCH (BODY[] {40}\r\nxxx")
@@ -153,7 +153,7 @@ def test_stopping_in_mid_literal_frees_the_file(tight: Limits) -> None:
 
 
 def test_a_spool_that_cannot_be_written(tight: Limits) -> None:
-    """A folder that cannot be made is an error that says which, and is worth another try."""
+    """If the folder cannot be created, the error names it and is transient."""
     blocked = tight.spool / "x"
     tight.spool.write_bytes(b"a file where the folder should be")
 
@@ -167,7 +167,7 @@ def test_a_spool_that_cannot_be_written(tight: Limits) -> None:
     ids=["line", "literals", "small literals"],
 )
 def test_an_endless_answer_is_cut_off(limits: Limits, piece: bytes) -> None:
-    """A response without end is refused before it fills the memory."""
+    """An endless response is refused before it fills the memory."""
     receiver = Receiver(limits, lambda _: None)
     receiver.feed(b"* LIST ")
 
@@ -181,14 +181,14 @@ def test_an_endless_answer_is_cut_off(limits: Limits, piece: bytes) -> None:
 
 @pytest.mark.parametrize("size", [b"99999999999", b"9" * 30])
 def test_an_enormous_literal_is_refused_unread(limits: Limits, size: bytes) -> None:
-    """A literal that is no message and too large is refused by its announcement."""
+    """An oversized literal that is not a message is refused when it is announced."""
     with pytest.raises(ProtocolViolation):
         Receiver(limits, lambda _: None).feed(b"* LIST () NIL {" + size + b"}\r\n")
 
 
 @pytest.mark.parametrize("size", [2**40 + 1, 2**63])
 def test_an_absurd_message_is_refused_unread(limits: Limits, size: int) -> None:
-    """A message too large is read to its end and dropped, unless that end is years away."""
+    """An oversized message is read to its end and discarded, unless that would take years."""
     receiver = Receiver(limits, lambda _: None)
     receiver.feed(b"* 1 FETCH (BODY[] {%d}\r\nx" % 2**40)
 
@@ -209,5 +209,5 @@ def test_small_packets_cost_linear_time(limits: Limits) -> None:
 
 
 def test_thousands_of_lines_in_one_read(limits: Limits) -> None:
-    """Any number of responses may come at once."""
+    """Any number of responses may arrive in one packet."""
     assert len(received(limits, [b"* 1 EXISTS\r\n" * 50_000])) == 50_000

@@ -22,10 +22,10 @@ from muniment.secrecy import Secret
 from tests.support.raw_server import raw_server
 
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
-SECRET = "hunter2hunter2"  # a name for it: tracebacks show source lines
+SECRET = "hunter2hunter2"  # in a variable, because tracebacks show source lines
 PASSWORDS = ['s3cr3t "pw\\x', "pässw0rd-lang", SECRET, "123456789012345678901"]
 
-# What a server says to a login; PW is the password, QUOTED as it was written, BASE64 and PLAIN as SASL encodes it.
+# Server responses to a login; PW is the password, QUOTED in its quoted form, BASE64 and PLAIN as SASL encodes it.
 HOSTILE = {
     "BYE that repeats the line": b'* BYE cannot parse: LOGIN "bob" "QUOTED"\r\n',
     "no IMAP at all": b'ERR unknown command LOGIN "bob" "QUOTED"\r\n',
@@ -51,7 +51,7 @@ def credentials_of(kind: LoginKind, password: str) -> Credentials:
 
 
 def filled(answer: bytes, tag: bytes, password: str) -> bytes:
-    """Put the tag and the forms of a password into an answer."""
+    """Fill the tag and the forms of a password into an answer."""
     clear = password.encode()
     forms = {
         b"TAG": tag,
@@ -66,39 +66,39 @@ def filled(answer: bytes, tag: bytes, password: str) -> bytes:
 
 
 def quoted(clear: bytes) -> bytes:
-    """Write a password as it stands between quotes."""
+    """Return a password as it appears inside quotes."""
     return clear.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def everything(error: BaseException) -> str:
-    """Return all that a log, a traceback or a database could show of an error and of those behind it."""
-    seen, told = [error], "".join(traceback.format_exception(error))
-    for one in seen:
-        told += f"{one} {one!r} {one.args} {getattr(one, 'hint', '')} {vars(one)}"
-        seen += [e for e in (one.__cause__, one.__context__) if e is not None and e not in seen]
-    return told.lower()
+    """Return all text that a log, a traceback or a database could show of an error and its causes."""
+    seen, text = [error], "".join(traceback.format_exception(error))
+    for link in seen:
+        text += f"{link} {link!r} {link.args} {getattr(link, 'hint', '')} {vars(link)}"
+        seen += [e for e in (link.__cause__, link.__context__) if e is not None and e not in seen]
+    return text.lower()
 
 
-def leaks(told: str, password: str) -> list[str]:
-    """Return which forms of a password, or the larger part of one, stand in a text."""
+def leaks(text: str, password: str) -> list[str]:
+    """Return the forms of a password, or large parts of them, that appear in a text."""
     clear = password.encode()
     forms = [password, quoted(clear).decode(), b64encode(clear).decode(), b64encode(b"ann\0bob\0" + clear).decode()]
     latin = clear.decode().encode("latin-1").decode("utf-8", "replace")
     parts = [*forms, latin, *(form[: max(4, len(form) // 2)] for form in forms[:2])]
-    return [part for part in parts if part.lower() in told]
+    return [part for part in parts if part.lower() in text]
 
 
 async def answered(answer: bytes, credentials: Credentials, limits: Limits, *, then: bytes = b"") -> ImapSession:
-    """Log in to a server that answers so, and says `then` to the next command."""
+    """Log in to a server with this answer, which then sends `then` to the next command."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+] hello\r\n")
-        for said in (answer, then):
+        for response in (answer, then):
             line = await reader.readuntil(b"\r\n")
             tag = line.split(b" ")[0]
             while line.endswith(b"+}\r\n"):
                 line = await reader.readuntil(b"\r\n")
-            writer.write(filled(said, tag, credentials.password.reveal()))
+            writer.write(filled(response, tag, credentials.password.reveal()))
         await reader.read()
 
     async with raw_server(play) as port:
@@ -117,7 +117,7 @@ async def answered(answer: bytes, credentials: Credentials, limits: Limits, *, t
 async def test_no_error_of_a_login_shows_the_password(
     limits: Limits, caplog: pytest.LogCaptureFixture, answer: str, kind: LoginKind, password: str
 ) -> None:
-    """However a server repeats the password, and however that ends, nobody reads it."""
+    """However a server echoes the password, and whatever happens next, it is never shown."""
     with caplog.at_level(logging.DEBUG), pytest.raises(MunimentError) as caught:
         await asyncio.wait_for(answered(HOSTILE[answer] + b"* BYE\r\n", credentials_of(kind, password), limits), 10)
 
@@ -134,7 +134,7 @@ async def test_no_error_of_a_login_shows_the_password(
     ],
 )
 async def test_no_capability_shows_the_password(limits: Limits, answer: bytes, password: str) -> None:
-    """What the server offers is shown to people; a word with the password in it is left out, the others stay."""
+    """Capabilities are displayed; a word that contains the password is dropped, the others are kept."""
     session = await answered(answer, credentials_of(LoginKind.LOGIN, password), limits)
 
     assert leaks(" ".join(session.capabilities).lower(), password) == []
@@ -142,7 +142,7 @@ async def test_no_capability_shows_the_password(limits: Limits, answer: bytes, p
 
 
 async def test_a_password_that_is_a_capability(limits: Limits) -> None:
-    """A password that is a word of the protocol takes nothing away from it."""
+    """A password that equals a capability does not hide that capability."""
     credentials = credentials_of(LoginKind.LOGIN, "ESEARCH")
     session = await answered(b"TAG OK [CAPABILITY IMAP4rev1 ESEARCH] in\r\n", credentials, limits)
 
@@ -158,7 +158,7 @@ async def test_a_password_that_is_a_capability(limits: Limits) -> None:
     ],
 )
 async def test_later_answers_do_not_show_it_either(limits: Limits, then: bytes, ours: type[MunimentError]) -> None:
-    """A server that repeats the password long after the login is not passed on."""
+    """A server that echoes the password long after the login is redacted, too."""
     in_ = b"TAG OK [CAPABILITY IMAP4rev1] in\r\n"
     with pytest.raises(ours) as caught:
         await answered(in_, credentials_of(LoginKind.LOGIN, SECRET), limits, then=then)
@@ -168,13 +168,13 @@ async def test_later_answers_do_not_show_it_either(limits: Limits, then: bytes, 
 
 @pytest.mark.parametrize("password", ["a", "LIMIT", "too many", "OK", "]", " "])
 async def test_odd_passwords_change_no_meaning(limits: Limits, password: str) -> None:
-    """What an answer means is read before anything is hidden in it."""
+    """A response is interpreted before anything in it is redacted."""
     with pytest.raises(LoginRefused):
         await answered(b"TAG NO [AUTHENTICATIONFAILED] wrong\r\n", credentials_of(LoginKind.LOGIN, password), limits)
 
 
 def test_a_status_does_not_show_its_argument() -> None:
-    """The part of a code that is kept as it came is in no repr."""
+    """The raw argument of a code appears in no repr."""
     status = Status.parse("OK", b"[CAPABILITY IMAP4rev1 hunter22] hi hunter22", Redactor([b"hunter22"]))
 
     assert "hunter22" not in f"{status} {status!r}"
@@ -182,7 +182,7 @@ def test_a_status_does_not_show_its_argument() -> None:
 
 @given(st.binary(max_size=40), st.binary(min_size=4, max_size=8), st.binary(max_size=40))
 def test_nothing_is_left(before: bytes, secret: bytes, after: bytes) -> None:
-    """Wherever the secret stands, it is gone; a text without it is as it was."""
+    """The secret is removed wherever it occurs; text without it stays unchanged."""
     redactor = Redactor([secret, b""])
 
     assert secret not in redactor.hide(before + secret + after)

@@ -11,7 +11,7 @@ from tests.unit.imap.test_fetch import examine_only, fetched, folder_of, script_
 
 
 async def test_one_refused_message_stops_no_other(opened: OpenSession) -> None:
-    """When the server refuses a set, the messages are asked for one by one, and only the bad one lacks."""
+    """If the server refuses a set, the messages are fetched one by one, and only the bad one is missing."""
     folder = folder_of(b"one", b"two", b"three")
     folder.refused = {2}
     async with opened(script_of(folder)) as (session, server):
@@ -31,7 +31,7 @@ OUTAGES = ["NO [SERVERBUG] Internal error", "NO Please try again later", "BAD Us
 @pytest.mark.parametrize("answer", OUTAGES)
 @pytest.mark.parametrize("count", [1, 3])
 async def test_an_outage_is_no_bad_message(opened: OpenSession, answer: str, count: int) -> None:
-    """A server that refuses everything with words of an outage refuses no message: the call is worth another try."""
+    """If the server refuses everything with the text of an outage, no message is refused: the call is worth a retry."""
     folder = folder_of(*[b"mail"] * count)
     folder.refused, folder.refusal = set(range(1, count + 1)), answer
     async with opened(script_of(folder)) as (session, _):
@@ -40,7 +40,7 @@ async def test_an_outage_is_no_bad_message(opened: OpenSession, answer: str, cou
 
 
 async def test_an_outage_in_the_middle_of_a_set(opened: OpenSession) -> None:
-    """What was refused since the last delivered message is no bad message when nothing else is delivered any more."""
+    """Messages refused after the last delivered one are not bad messages if nothing else is delivered any more."""
     folder = folder_of(*[b"mail"] * 6)
     faults = [Fault("UID FETCH", OUTAGES[0], containing=f" {uids} ") for uids in ("1:6", "2", "4", "5", "6")] + [
         Fault("FETCH", OUTAGES[0])
@@ -59,7 +59,7 @@ async def test_an_outage_in_the_middle_of_a_set(opened: OpenSession) -> None:
 @pytest.mark.parametrize("answer", [*OUTAGES, "NO cannot read it"])
 @pytest.mark.parametrize("uids", [[2], [4], [2, 4]])
 async def test_bad_messages_alone_in_a_set(opened: OpenSession, answer: str, uids: list[int]) -> None:
-    """Bad messages that are all that is asked for are refused as such where the server delivers others."""
+    """If only bad messages are requested, they are refused as such, provided that the server delivers others."""
     folder = folder_of(*[b"mail"] * 4)
     folder.refused, folder.refusal = {2, 4}, answer
     async with opened(script_of(folder)) as (session, _):
@@ -69,7 +69,7 @@ async def test_bad_messages_alone_in_a_set(opened: OpenSession, answer: str, uid
 
 
 async def test_a_set_of_which_nothing_comes(opened: OpenSession) -> None:
-    """A server that refuses each of several messages, and delivers no other, refuses the command."""
+    """A server that refuses several messages and delivers no others refuses the command."""
     folder = folder_of(b"one", b"two")
     folder.refused, folder.refusal = {1, 2}, "NO not for you"
     async with opened(script_of(folder)) as (session, _):
@@ -78,7 +78,7 @@ async def test_a_set_of_which_nothing_comes(opened: OpenSession) -> None:
 
 
 async def test_one_bad_message_in_a_folder(opened: OpenSession) -> None:
-    """The only message of a folder may be a bad one: there is no other to compare with, and none is asked for."""
+    """The only message of a folder may be bad: there is no other to compare with, and none is fetched."""
     folder = folder_of(b"one")
     folder.refused, folder.refusal = {1}, "NO cannot read it"
     async with opened(script_of(folder)) as (session, server):
@@ -88,7 +88,7 @@ async def test_one_bad_message_in_a_folder(opened: OpenSession) -> None:
 
 
 async def test_few_others_are_asked_for(opened: OpenSession) -> None:
-    """Whether a server works is asked of five messages at most, a byte of each."""
+    """To check whether a server works, one byte of at most five messages is fetched."""
     folder = folder_of(*[b"mail"] * 1000)
     folder.refused = set(range(1, 1001))
     async with opened(script_of(folder)) as (session, server):
@@ -100,7 +100,7 @@ async def test_few_others_are_asked_for(opened: OpenSession) -> None:
 
 
 async def test_throttled_while_looking_for_others(opened: OpenSession) -> None:
-    """A server that asks for less at the last moment gets its will."""
+    """A server that throttles at the last moment is obeyed."""
     folder = folder_of(b"one", b"two")
     folder.refused = {1}
     async with opened(script_of(folder, faults=[Fault("FETCH", "NO [LIMIT] later")])) as (session, _):
@@ -117,7 +117,7 @@ async def test_expunge_issued(opened: OpenSession) -> None:
 
 @pytest.mark.parametrize("containing", ["1:2", " 2 "])
 async def test_throttled_messages_are_not_bad_messages(opened: OpenSession, containing: str) -> None:
-    """A server that asks for less must not fill the quarantine."""
+    """A throttling server must not fill the quarantine."""
     folder = folder_of(b"one", b"two")
     folder.refused = {2}
     faults = [Fault("UID FETCH", "NO [LIMIT] come back later", containing=containing)]

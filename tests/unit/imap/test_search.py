@@ -30,7 +30,7 @@ def script_of(*uids: int, capabilities: str = MODERN_CAPABILITIES, cap: int | No
 
 
 def _numbers(part: str) -> range:
-    """Return what `a:b` or `a` names, up to 5,000."""
+    """Return the numbers in `a:b` or `a`, up to 5,000."""
     first, _, last = part.partition(":")
     low, high = sorted((int(first), int(last or first)))
     return range(low, min(high, 5000) + 1)
@@ -49,7 +49,7 @@ async def examine_only(session: ImapSession) -> None:
 @BOTH
 @pytest.mark.parametrize("uids", [UIDS, []], ids=["some", "none"])
 async def test_all(opened: OpenSession, capabilities: str, uids: list[int]) -> None:
-    """Every UID of the folder comes, ascending."""
+    """Every UID of the folder is returned, ascending."""
     async with opened(script_of(*uids, capabilities=capabilities)) as (session, _):
         await examine_only(session)
         assert list(await session.search_uids()) == uids
@@ -58,14 +58,14 @@ async def test_all(opened: OpenSession, capabilities: str, uids: list[int]) -> N
 @BOTH
 @pytest.mark.parametrize(("above", "found"), [(1, UIDS), (4, UIDS[3:]), (11, UIDS[6:])])
 async def test_from_a_uid(opened: OpenSession, capabilities: str, above: int, found: list[int]) -> None:
-    """`UID n:*` gives what is at or above n."""
+    """`UID n:*` returns the UIDs from n on."""
     async with opened(script_of(*UIDS, capabilities=capabilities)) as (session, _):
         await examine_only(session)
         assert list(await session.search_uids(f"UID {above}:*")) == found
 
 
 async def test_the_star_trap(opened: OpenSession) -> None:
-    """`UID 100:*` means `5:100` to a server whose last UID is 5; that message is not new."""
+    """A server whose last UID is 5 takes `UID 100:*` as `5:100`; that message is not new."""
     async with opened(script_of(4, 5)) as (session, _):
         await examine_only(session)
         assert list(await session.search_uids("UID 100:*")) == []
@@ -73,7 +73,7 @@ async def test_the_star_trap(opened: OpenSession) -> None:
 
 @BOTH
 async def test_a_capped_search(opened: OpenSession, capabilities: str) -> None:
-    """A server that returns fewer UIDs than there are messages (Yahoo) is asked in another way, and remembered."""
+    """If a server returns fewer UIDs than messages (Yahoo), another command completes them, from then on at once."""
     async with opened(script_of(*range(1, 51), capabilities=capabilities, cap=10)) as (session, server):
         await examine_only(session)
         assert list(await session.search_uids()) == list(range(1, 51))
@@ -93,7 +93,7 @@ ANSWERS: dict[str, tuple[bytes, list[int]]] = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_two_halves_of_an_answer(limits: Limits, answer: str) -> None:
-    """What SEARCH found stays found, whatever the second look at the folder leaves out."""
+    """UIDs from SEARCH are kept, whatever the second command omits."""
     lines, expected = ANSWERS[answer]
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -121,7 +121,7 @@ async def test_two_halves_of_an_answer(limits: Limits, answer: str) -> None:
 
 
 async def test_a_suspiciously_round_number(opened: OpenSession) -> None:
-    """Exactly 1,000 new messages are counted again: that is where Yahoo stops."""
+    """Exactly 1,000 new messages are verified with FETCH, because Yahoo truncates there."""
     script = Script({ALICE: {b"INBOX": Folder(ManyMails(2500, size=10))}}, search_cap=1000)
     async with opened(script) as (session, _):
         await examine_only(session)
@@ -133,7 +133,7 @@ async def test_a_suspiciously_round_number(opened: OpenSession) -> None:
     "uid_set", ["1:2500", "2500:1", "1:4294967295", "1,3,5:2300,2400:2499,4000000000", "1:1000,1400:2400", "1:1500"]
 )
 async def test_a_capped_search_for_named_uids(opened: OpenSession, capabilities: str, uid_set: str) -> None:
-    """A set of UIDs is asked for in pieces when 1,000 came, and every one that is there is found once."""
+    """A set of UIDs is searched in parts if 1,000 UIDs are returned, and every existing one is found once."""
     folder = Folder(ManyMails(2500, size=10))
     asked = {n for part in uid_set.split(",") for n in _numbers(part) if n <= 2500}
     async with opened(Script({ALICE: {b"INBOX": folder}}, capabilities, search_cap=1000)) as (session, server):
@@ -144,18 +144,18 @@ async def test_a_capped_search_for_named_uids(opened: OpenSession, capabilities:
 
 
 async def test_a_session_remembers_the_cap(opened: OpenSession) -> None:
-    """Where a SEARCH for everything was cut, a set of UIDs is asked for in pieces too, whatever the number."""
+    """If a SEARCH for everything was truncated, sets of UIDs are searched in parts, too, whatever the number."""
     async with opened(script_of(*range(1, 51), cap=10)) as (session, server):
         await examine_only(session)
         await session.search_uids()
         assert list(await session.search_uids("UID 2:9,11:49")) == [*range(2, 10), *range(11, 50)]
         before = len(server.lines)
         assert list(await session.search_uids("UID 1:10")) == list(range(1, 11))
-        assert len(server.lines) == before + 1  # all of them came: nothing to ask
+        assert len(server.lines) == before + 1  # the result was complete: no further command
 
 
 async def test_an_uncapped_set_costs_one_command(opened: OpenSession) -> None:
-    """A server that answers completely is asked once, also for a thousand UIDs."""
+    """A server with complete results needs one command, even for a thousand UIDs."""
     script = Script({ALICE: {b"INBOX": Folder(ManyMails(2500, size=10))}})
     async with opened(script) as (session, server):
         await examine_only(session)
@@ -167,7 +167,7 @@ async def test_an_uncapped_set_costs_one_command(opened: OpenSession) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 2**32 - 1), st.integers(0, 3000)), min_size=1, max_size=6))
 def test_halves_lose_nothing(spans: list[tuple[int, int]]) -> None:
-    """Both halves together are the whole, and each is smaller."""
+    """Both halves together equal the whole, and each is smaller."""
     ranges = [(first, first + more) for first, more in spans]
     total = sum(more + 1 for _, more in spans)
     left, right = halves(ranges)
@@ -178,7 +178,7 @@ def test_halves_lose_nothing(spans: list[tuple[int, int]]) -> None:
 
 
 async def test_a_whole_search_is_not_repeated(opened: OpenSession) -> None:
-    """A server that answers completely gets one command."""
+    """A server with complete results needs one command."""
     async with opened(script_of(*UIDS)) as (session, server):
         await examine_only(session)
         await session.search_uids()
@@ -187,7 +187,7 @@ async def test_a_whole_search_is_not_repeated(opened: OpenSession) -> None:
 
 
 async def test_search_refused(opened: OpenSession) -> None:
-    """NO to a SEARCH is an error with the server's words."""
+    """The error for a NO to SEARCH contains the server's text."""
     script = script_of(1)
     script.faults = [Fault("UID SEARCH", "NO index is broken")]
     async with opened(script) as (session, _):
@@ -198,7 +198,7 @@ async def test_search_refused(opened: OpenSession) -> None:
 
 @given(st.lists(st.integers(1, 2**32 - 1)), st.integers(1, 4))
 def test_any_search_answer(uids: list[int], lines: int) -> None:
-    """However a server orders, repeats and spreads the UIDs, they come ascending and distinct."""
+    """However a server orders, repeats and splits the UIDs, they are returned ascending and distinct."""
     listing = UidListing()
     for start in range(lines):
         listing.take(b"SEARCH", [b"* SEARCH" + b"".join(b" %d" % u for u in uids[start::lines])])
@@ -220,7 +220,7 @@ def test_any_search_answer(uids: list[int], lines: int) -> None:
     ],
 )
 def test_forms(line: bytes, uids: list[int]) -> None:
-    """All forms that servers use are read."""
+    """All forms that servers use are parsed."""
     listing = UidListing()
     keyword = line.split()[2 if b"FETCH" in line else 1].upper()
     listing.take(keyword, [line])
@@ -244,7 +244,7 @@ def test_forms(line: bytes, uids: list[int]) -> None:
     ],
 )
 def test_lies(keyword: bytes, line: bytes) -> None:
-    """More UIDs than a folder can have, and what is no UID, is refused."""
+    """More UIDs than a folder can have, and invalid UIDs, are refused."""
     listing = UidListing()
 
     def read() -> None:
@@ -268,7 +268,7 @@ def test_a_large_search_is_read_fast() -> None:
 
 
 async def test_sizes(opened: OpenSession) -> None:
-    """RFC822.SIZE comes for the UIDs asked for; one that is gone is absent."""
+    """RFC822.SIZE is returned for the given UIDs; an expunged message is omitted."""
     script = script_of(*UIDS)
     script.mailboxes[ALICE][b"INBOX"].claimed_sizes[7] = 12345
     async with opened(script) as (session, server):
@@ -281,7 +281,7 @@ async def test_sizes(opened: OpenSession) -> None:
 
 
 async def test_sizes_of_sparse_uids(opened: OpenSession) -> None:
-    """Thousands of UIDs without neighbours go in several lines, none longer than 8000 bytes."""
+    """Thousands of UIDs without neighbours need several lines, none longer than 8000 bytes."""
     uids = list(range(1, 400_000_000, 100_000))
     async with opened(script_of(*uids)) as (session, server):
         await examine_only(session)
@@ -292,7 +292,7 @@ async def test_sizes_of_sparse_uids(opened: OpenSession) -> None:
 
 
 async def test_oldest_messages(opened: OpenSession) -> None:
-    """The first messages are told by what differs between two deliveries, without reading a body."""
+    """The first messages are identified by fields that differ between deliveries, without reading bodies."""
     mails = [
         Mail(3, b"Subject: x\r\nmessage-id: <a@x>\r\n\r\n", date="01-Jan-2020 00:00:00 +0000"),
         Mail(5, HugeContent(10**12), date="02-Jan-2020 00:00:00 +0000"),
@@ -318,7 +318,7 @@ OLDEST: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("server", OLDEST)
 async def test_oldest_messages_in_other_words(limits: Limits, server: str) -> None:
-    """Blanks too many, and names of fields in quotes, hide no message."""
+    """Extra spaces and quoted field names do not hide a message."""
     exists, fetch = OLDEST[server]
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -342,7 +342,7 @@ async def test_oldest_messages_in_other_words(limits: Limits, server: str) -> No
 
 
 async def test_oldest_messages_of_nothing(opened: OpenSession) -> None:
-    """An empty folder has none, and the server is not asked: `1:1` would be an error there."""
+    """An empty folder has no oldest messages, and no command is sent: `1:1` would be an error there."""
     async with opened(script_of()) as (session, server):
         await examine_only(session)
         assert await session.oldest_messages() == []
@@ -351,7 +351,7 @@ async def test_oldest_messages_of_nothing(opened: OpenSession) -> None:
 
 
 async def test_copies_of_one_mail_differ_by_delivery(opened: OpenSession) -> None:
-    """The same welcome mail in two new mailboxes is told apart by its delivery."""
+    """The same welcome mail in two new mailboxes is distinguished by its delivery."""
     seen = []
     for owner in (b"ann@x", b"ben@x"):
         mail = Mail(1, b"Delivered-To: " + owner + b"\r\nMessage-ID: <welcome@x>\r\nSubject: hi\r\n\r\nbody")
@@ -364,7 +364,7 @@ async def test_copies_of_one_mail_differ_by_delivery(opened: OpenSession) -> Non
 
 @pytest.mark.parametrize("sizes", [True, False])
 async def test_a_bad_message_is_no_outage(opened: OpenSession, *, sizes: bool) -> None:
-    """Sizes and header fields that are refused by an internal error are refused for the sake of one message."""
+    """An internal error for sizes and header fields counts as a refusal caused by one message."""
     script = script_of(1, 2)
     script.faults = [Fault(command, "NO [SERVERBUG] Internal error") for command in ("FETCH", "UID FETCH")]
     async with opened(script) as (session, _):

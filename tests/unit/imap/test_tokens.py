@@ -37,12 +37,12 @@ from muniment.model.message import MemoryMessage
     ],
 )
 def test_text(text: bytes, values: list[object]) -> None:
-    """Atoms, quoted strings, NIL, lists and sections are read as RFC 3501 writes them."""
+    """Atoms, quoted strings, NIL, lists and sections are parsed as in RFC 3501."""
     assert parse([text]) == values
 
 
 def test_literals_stand_where_they_came() -> None:
-    """A literal is one value, whatever it holds, also inside a list."""
+    """A literal is one value, whatever it contains, even inside a list."""
     body = MemoryMessage(b"x")
 
     assert parse([b"* LIST () NIL ", b'a"(', b" (", body, b")"]) == [b"*", b"LIST", [], None, b'a"(', [body]]
@@ -50,7 +50,7 @@ def test_literals_stand_where_they_came() -> None:
 
 @pytest.mark.parametrize("text", [b"(", b")", b"(a))", b'"open', b'a "b', b"(" * 100, b'x"'])
 def test_what_is_not_imap(text: bytes) -> None:
-    """Open lists, open quotes and stray parentheses are the server's mistake."""
+    """Unclosed lists, unclosed quotes and stray parentheses are protocol violations."""
     with pytest.raises(ProtocolViolation):
         parse([text])
 
@@ -68,7 +68,7 @@ def test_what_is_not_imap(text: bytes) -> None:
     ],
 )
 def test_hostile_lines_cost_linear_time(text: bytes) -> None:
-    """Two megabytes of the worst are refused or read within a second or two."""
+    """Two megabytes of hostile input are refused or parsed within a second or two."""
     start = time.process_time()
     try:
         parse([text])
@@ -106,7 +106,7 @@ PIECES = [
 @pytest.mark.parametrize(("keyword", "start"), STARTS, ids=lambda value: value.decode())
 @pytest.mark.parametrize("end", [b"", b"x", b")", b"x)", b'")', b"]"])
 def test_hostile_responses_cost_linear_time(keyword: bytes, start: bytes, end: bytes) -> None:
-    """Whatever fills a line, each reader of responses takes or refuses 64 KiB of it at once."""
+    """Whatever a line contains, each parser accepts or refuses 64 KiB of it at once."""
     begun = time.process_time()
     for piece in PIECES:
         line = start + piece * (65_536 // len(piece)) + end
@@ -119,7 +119,7 @@ def test_hostile_responses_cost_linear_time(keyword: bytes, start: bytes, end: b
 
 @pytest.mark.timeout(60)
 def test_a_row_of_numbers_is_not_cut_in_every_way() -> None:
-    """Numbers that could be names and values, wherever they are cut, are read as they are written."""
+    """Numbers that could be names and values, however they are split, are parsed as written."""
     numbers = [b"1" * 12] * 1001
 
     assert fetch_items([b"* 1 FETCH (UID 17 RFC822.SIZE 4)"]) == {b"UID": b"17", b"RFC822.SIZE": b"4"}
@@ -128,7 +128,7 @@ def test_a_row_of_numbers_is_not_cut_in_every_way() -> None:
 
 @given(st.lists(st.binary()))
 def test_garbage_is_read_or_refused(parts: list[bytes]) -> None:
-    """No bytes make the parser do anything but return or raise ProtocolViolation."""
+    """For any bytes, the parser returns or raises ProtocolViolation, and nothing else."""
     try:
         parse(parts)
     except ProtocolViolation:
@@ -137,7 +137,7 @@ def test_garbage_is_read_or_refused(parts: list[bytes]) -> None:
 
 @given(st.binary().filter(lambda b: b"\0" not in b))
 def test_strings_come_back(value: bytes) -> None:
-    """What we write as atom, quoted string or literal reads back as the same bytes."""
+    """Atoms, quoted strings and literals that we write parse back to the same bytes."""
     for word in (wire.astring(value), wire.string(value)):
         assert parse([b"", word] if isinstance(word, wire.Literal) else [word]) == [value]
 
@@ -155,19 +155,19 @@ def test_strings_come_back(value: bytes) -> None:
     ],
 )
 def test_the_form_of_a_name(name: bytes, word: bytes) -> None:
-    """A folder name is an atom where it can be one, and quoted otherwise."""
+    """A folder name is an atom if possible, and quoted otherwise."""
     assert wire.astring(name) == word
     assert not isinstance(wire.astring(name), wire.Literal)
 
 
 @pytest.mark.parametrize("name", [b"R &- D", "Büro".encode(), b"a\r\nb", b"tab\t"])
 def test_names_that_go_by_length(name: bytes) -> None:
-    """8-bit, control characters, and `&-` that Office 365 does not take in quotes, go as literals."""
+    """8-bit and control characters, and `&-` that Office 365 does not accept in quotes, are sent as literals."""
     assert isinstance(wire.astring(name), wire.Literal)
 
 
 def test_literals_wait_unless_the_server_waives_it() -> None:
-    """With LITERAL+ a command is one piece; LITERAL- waives it for 4096 bytes; else the server says when."""
+    """With LITERAL+ a command is one piece; with LITERAL- up to 4096 bytes; otherwise it waits for the server."""
     words = [b"LOGIN", wire.Literal(b"\xff"), b"x"]
 
     assert wire.pieces(words, frozenset()) == [b"LOGIN {1}\r\n", b"\xff x\r\n"]
@@ -177,18 +177,18 @@ def test_literals_wait_unless_the_server_waives_it() -> None:
 
 
 def test_a_nul_is_not_sent() -> None:
-    """No form of string may hold a NUL (RFC 3501 §9)."""
+    """No string may contain a NUL (RFC 3501 §9)."""
     with pytest.raises(Misconfigured):
         wire.string(b"a\0b")
 
 
 @pytest.mark.parametrize("text", [b"", b"-1", b"1.5", b"1" * 21, b"x", None, [b"1"]])
 def test_not_a_number(text: bytes | None) -> None:
-    """Where a number belongs, nothing else is taken."""
+    """Only a number is accepted as a number."""
     with pytest.raises(ProtocolViolation):
         number(text)
 
 
 def test_server_text_is_shown_without_controls() -> None:
-    """What a server says cannot move the cursor or fill the screen."""
+    """Text from a server cannot move the cursor or flood the screen."""
     assert shown(b"a\x1b[2Jb\xff" + b"x" * 9999, 8) == "a\ufffd[2Jb\ufffdx"

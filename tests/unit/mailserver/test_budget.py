@@ -8,7 +8,7 @@ from muniment.mailserver import ByteBudget
 
 
 async def settled() -> None:
-    """Let every task that can run do so."""
+    """Run every task that can run."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -43,7 +43,7 @@ async def test_first_come_first_served() -> None:
 
 
 async def test_a_request_above_the_limit_is_granted_alone() -> None:
-    """A message larger than the whole budget waits until nothing else is reserved, and then goes."""
+    """A message larger than the whole budget waits until nothing else is reserved, then proceeds."""
     budget = ByteBudget(10)
     await budget.reserve(1)
     huge = asyncio.create_task(budget.reserve(1000))
@@ -56,7 +56,7 @@ async def test_a_request_above_the_limit_is_granted_alone() -> None:
 
 
 async def test_a_cancelled_waiter_frees_the_way() -> None:
-    """Who stood behind a cancelled waiter is served if there is room."""
+    """The waiter behind a cancelled one is granted if there is room."""
     budget = ByteBudget(10)
     await budget.reserve(5)
     first = asyncio.create_task(budget.reserve(9))
@@ -71,7 +71,7 @@ async def test_a_cancelled_waiter_frees_the_way() -> None:
 
 
 async def test_cancelled_in_the_moment_of_the_grant() -> None:
-    """A waiter that is granted and cancelled at once gives its bytes back."""
+    """A waiter that is granted and cancelled at the same time returns its bytes."""
     budget = ByteBudget(10)
     await budget.reserve(10)
     waiter = asyncio.create_task(budget.reserve(3))
@@ -85,7 +85,7 @@ async def test_cancelled_in_the_moment_of_the_grant() -> None:
 
 
 async def test_what_is_charged_keeps_others_waiting() -> None:
-    """Bytes that are in memory already are counted at once, even beyond the limit; who comes next waits for them."""
+    """Bytes already in memory are charged at once, even beyond the limit; later reservations wait for them."""
     budget = ByteBudget(10)
     await budget.reserve(5)
     budget.charge(20)

@@ -1,4 +1,4 @@
-"""Reading from POP3 servers, kind ones and others; each server is a few lines of bytes."""
+"""Reading from POP3 servers, valid and hostile ones; each server is a few lines of bytes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Play = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class _Kept:
-    """Keeps what it gets."""
+    """Keeps what it receives."""
 
     def __init__(self) -> None:
         self.data = b""
 
     def write(self, data: memoryview) -> None:
-        """Take some bytes."""
+        """Append some bytes."""
         self.data += bytes(data)
 
 
 @asynccontextmanager
 async def _connected(play: Play, *, seconds: float = 5.0) -> AsyncIterator[Pop3Connection]:
-    """Connect to a server that only speaks."""
+    """Connect to a server that only sends."""
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +86,7 @@ async def _read(pieces: list[bytes]) -> bytes:
     cuts=st.lists(st.integers(0, 100), max_size=8),
 )
 def test_a_message_comes_back(lines: list[bytes], cuts: list[int]) -> None:
-    """Whatever its lines are, and however the network cuts them: what was sent, to the byte."""
+    """Whatever the lines of a message, and however the network fragments them: it arrives unchanged, byte by byte."""
     raw = b"".join(line + b"\r\n" for line in lines)
     sent = _stuffed(raw) + b".\r\n"
     places = sorted({len(sent) * cut // 100 for cut in cuts} | {0, len(sent)})
@@ -101,7 +101,7 @@ async def _say(
         with pytest.raises(MunimentError) as caught:
             await read(connection)
         with pytest.raises(ServerUnavailable):
-            await connection.run("NOOP")  # nothing is heard on it any more
+            await connection.run("NOOP")  # the connection is closed
     return caught.value
 
 
@@ -112,7 +112,7 @@ async def _for_ever(writer: asyncio.StreamWriter, piece: bytes) -> None:
 
 
 async def test_endless_lines_and_lists() -> None:
-    """They end before they fill the memory."""
+    """Endless input ends in an error before it fills the memory."""
     line = await _say(5.0, lambda writer: _for_ever(writer, b"x" * 65536), lambda c: c.greeting())
     assert isinstance(line, ProtocolViolation)
     listed = await _say(
@@ -138,7 +138,7 @@ def test_silence_and_drops() -> None:
 
 
 async def test_more_than_was_asked_for() -> None:
-    """What follows the end of a message belongs to no answer."""
+    """Data after the end of a message belongs to no response."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         writer.write(b"x\r\n.\r\n+OK what?\r\n")
@@ -150,7 +150,7 @@ async def test_more_than_was_asked_for() -> None:
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=300))
 def test_any_bytes_end_well(data: bytes) -> None:
-    """Whatever a server says: an answer, or one of our errors."""
+    """Whatever a server sends: a result, or one of our errors."""
 
     async def talk() -> None:
         async def play(writer: asyncio.StreamWriter) -> None:
