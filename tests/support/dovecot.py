@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from muniment.demo.dovecot import Dovecot, find_dovecot
 from muniment.errors import Misconfigured
+from tests.support.memory import fast_disk
 from tests.support.missing import missing
 from tests.support.ports import free_port
 
@@ -21,7 +24,11 @@ def running_dovecot(*, separator: str = "/", settings: str = "") -> Iterator[Dov
         find_dovecot()
     except Misconfigured as error:
         missing(f"{error}. {error.hint}")
-    server = Dovecot(masters={MASTER: MASTER_PASSWORD}, separator=separator, settings=settings)
-    server.port, server.tls_port = free_port(), free_port()
-    with server:
-        yield server
+    # In memory: to remove the mail of a whole session from a busy disk takes minutes.
+    with tempfile.TemporaryDirectory(prefix="muniment-dovecot-", dir=fast_disk()) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = Dovecot(folder, masters={MASTER: MASTER_PASSWORD}, separator=separator, settings=settings)
+        server.port, server.tls_port = free_port(), free_port()
+        with server:
+            yield server
