@@ -71,7 +71,7 @@ async def test_own_mailbox_is_noticed(harness: Harness) -> None:
     assert report.run.state == RunState.FAILED
     assert len(report.failures) == 4
     assert all("privileged user's own mailbox" in failure.error for failure in report.failures)
-    assert all("nothing was archived" in failure.hint for failure in report.failures)
+    assert all("Nothing was archived" in failure.hint for failure in report.failures)
     assert report.run.messages.seen == 0
     assert not server.sent("UID FETCH")
 
