@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from muniment.errors import (
     LoginRefused,
@@ -153,7 +154,7 @@ async def test_a_refused_connection_gives_its_slot_back(limits: Limits, port: in
     recorder = RecordingGate()
     with pytest.raises(ServerUnavailable):
         await ImapSession.open(
-            replace(server_of(ImapServer(script())), port=port), LOGIN, replace(limits, gate=recorder)
+            structs.replace(server_of(ImapServer(script())), port=port), LOGIN, replace(limits, gate=recorder)
         )
 
     assert recorder.events == ["refused ServerUnavailable", "released"]
