@@ -168,7 +168,8 @@ class Settings:
     stop_seconds: float = _setting(
         25.0,
         _amount,
-        "After SIGTERM, a worker exits within this time. Jobs that it cannot hand back continue when their leases expire.",
+        "After SIGTERM, a worker exits within this time. Jobs that it cannot hand back continue when their "
+        "leases expire.",
     )
     job_attempts: int = _setting(
         10, _count, "Number of consecutive attempts without progress after which a mailbox's job fails."
@@ -211,7 +212,8 @@ class Settings:
     metrics_mailboxes: int = _setting(
         100,
         _count,
-        "Number of mailboxes with a metric of their own, labelled with their address: those proven complete longest ago.",
+        "Number of mailboxes with a metric of their own, labelled with their address: those proven complete "
+        "longest ago.",
     )
     log_level: str = _setting("INFO", _level, "Log level: DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = _setting(False, _flag, "Write log lines as JSON.")

@@ -37,7 +37,8 @@ _EXTENSIONS = {
     Kind.PRESENTATION: "ppt pptx pptm ppsx odp otp",
     Kind.RTF: "rtf",
     Kind.HTML: "htm html xhtml mht",
-    Kind.TEXT: "txt text csv tsv log md rst ini cfg conf json xml yaml yml ics vcf sql tex diff patch c h py java js css",
+    Kind.TEXT: "txt text csv tsv log md rst ini cfg conf json xml yaml yml ics vcf sql tex diff patch c h py java js"
+    " css",
     Kind.MESSAGE: "eml",
     Kind.ARCHIVE: "zip gz",
     Kind.TNEF: "tnef",

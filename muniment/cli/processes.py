@@ -109,7 +109,7 @@ def _children_folder(found: Settings) -> str:
 
 
 def _become(arguments: list[str], found: Settings, more: Mapping[str, str] | None = None) -> NoReturn:
-    """Replace this process with celery, which then handles signals and sets the exit code; `more`: extra environment."""
+    """Replace this process with celery, which handles signals and sets the exit code; `more`: extra environment."""
     endpoints.resolve(found)  # fails with one line where celery would print fifty
     more = more or {}
     click.echo(f"running: {''.join(f'{n}={v} ' for n, v in more.items())}celery {shlex.join(arguments)}", err=True)

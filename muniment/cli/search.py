@@ -39,7 +39,8 @@ _MATCH = "bold yellow"
 @click.option(
     "--user",
     metavar="NAME",
-    help="Search as this user. Without it, search the archives of all users, if MUNIMENT_ADMINISTRATORS_SEARCH allows it.",
+    help="Search as this user. Without it, search the archives of all users, if MUNIMENT_ADMINISTRATORS_SEARCH "
+    "allows it.",
 )
 @click.option(
     "--sort",
@@ -71,8 +72,8 @@ def search(
 
     Operators: "exact phrase", `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc: body:
     attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread type:
-    messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md describes the query
-    language. Write `--` before a query that begins with `-`.
+    messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md describes
+    the query language. Write `--` before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
     found = call(_search, user, wanted)

@@ -55,7 +55,7 @@ class ContentStore(Protocol):
         """Yield each message, in the order given, with its parts.
 
         The parts of a large message are read while they are iterated, and only until the next message is asked for.
-        Damaged, while they are iterated, when one is missing; `codec.checked_stream` proves the rest. Works over its own
-        connections, and holds none while the caller has the turn.
+        Damaged, while they are iterated, when one is missing; `codec.checked_stream` proves the rest. Works over its
+        own connections, and holds none while the caller has the turn.
         """
         ...

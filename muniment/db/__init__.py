@@ -1,1 +1,1 @@
-"""Access to PostgreSQL: a connection pool, migrations, and one typed module per SQL file. Only here, asyncpg is used."""
+"""PostgreSQL: a connection pool, migrations, and one typed module per SQL file. Only this package imports asyncpg."""

@@ -130,7 +130,8 @@ class Session:
     async def keep_alive(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`, which must not use this session; send a statement now and every few seconds.
 
-        PostgreSQL ends a transaction that is silent for longer. DatabaseUnavailable when it has; `work` is cancelled then.
+        PostgreSQL ends a transaction that is silent for longer. DatabaseUnavailable when it has; `work` is cancelled
+        then.
         """
         task = asyncio.ensure_future(work)
         try:
@@ -213,7 +214,8 @@ class Database:
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, _NOT_LET_IN):
                 raise
-            # At startup, a refused login means a wrong setting. Later it is transient: the pool waits for it to work again.
+            # At startup, a refused login means a wrong setting. Later it is transient: the pool waits for it to work
+            # again.
             raise Misconfigured(
                 str(error), hint="Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
             ) from error

@@ -41,7 +41,7 @@ async def dump(program: Path, url: Secret, file: Path) -> None:
 
 
 async def restore(program: Path, url: Secret, file: Path) -> None:
-    """Restore `file` into the database, which must have no schema, in one transaction; Permanent if pg_restore fails."""
+    """Restore `file` into the database, which has no schema, in one transaction; Permanent if pg_restore fails."""
     await _run(program, url, [*_RESTORE, str(file)])
 
 

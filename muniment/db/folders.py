@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Proof:
-    """A completeness proof: number of UIDs on the server, of missing and of filtered ones, and the underlying STATUS."""
+    """A completeness proof: numbers of UIDs on the server, of missing and of filtered ones, and the STATUS behind it."""
 
     folder_id: int
     basis: FolderStatus
@@ -141,8 +141,8 @@ async def renumber(session: Session, lease: Lease, folder_id: int, uidvalidity: 
 async def park(session: Session, folder_ids: Sequence[int]) -> None:
     """Move entries from the server's UIDVALIDITYs to unique ones of our own; requires a transaction.
 
-    A server that was restored from a backup may reuse an old UIDVALIDITY, and a different server may use the same one, for
-    other messages.
+    A server that was restored from a backup may reuse an old UIDVALIDITY, and a different server may use the same one,
+    for other messages.
     """
     await session.execute(_SQL["park_entries"], list(folder_ids))
     await session.execute(_SQL["park_quarantine"], list(folder_ids))

@@ -17,8 +17,8 @@ _TEND = 0x4D494454  # "MIDT"
 class Generation:
     """A store's index in a backend, its rebuild, and its last comparison with the store.
 
-    `upto`: the newest message that the rebuild hands over, None before it is measured. `orphans`: documents in the index
-    without a message in the store.
+    `upto`: the newest message that the rebuild hands over, None before it is measured. `orphans`: documents in the
+    index without a message in the store.
     """
 
     store_id: int

@@ -143,8 +143,8 @@ async def step_back(session: Session, lease: Lease, seconds: float, reason: str,
 class Completion:
     """The result of a successful job. `unmoved`: ids of folders that are unchanged since their last proof.
 
-    `proven`: every folder of the mailbox is proven complete. `fingerprint`: identifies the mailbox that the server opened;
-    None if not determined.
+    `proven`: every folder of the mailbox is proven complete. `fingerprint`: identifies the mailbox that the server
+    opened; None if not determined.
     """
 
     warnings: Sequence[str]

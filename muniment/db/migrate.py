@@ -1,7 +1,7 @@
 """Migrates the schema with numbered SQL files, each in one transaction.
 
-A file is named NNNN_PHASE_NAME.sql. A migration with the phase `pre` is compatible with the previous version of the code;
-one with `post` may run only when no older code is running. Applied migrations are recorded with their checksum.
+A file is named NNNN_PHASE_NAME.sql. A migration with the phase `pre` is compatible with the previous version of the
+code; one with `post` may run only when no older code is running. Applied migrations are recorded with their checksum.
 """
 
 from __future__ import annotations

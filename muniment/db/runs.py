@@ -51,7 +51,7 @@ class _GateRow:
 
 @dataclass(frozen=True)
 class MasterLook:
-    """The result of inspecting the privileged user's own mailbox: its `fingerprint` (empty: no mailbox), or an error."""
+    """What the privileged user's own mailbox showed: its `fingerprint` (empty: no mailbox), or an error."""
 
     fingerprint: bytes | None
     failure: str

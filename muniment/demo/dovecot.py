@@ -1,7 +1,7 @@
 """A private Dovecot: real IMAP for the demo, the tests and the benchmark, independent of the machine's own Dovecot.
 
-It runs as root or as an ordinary user, on free ports of 127.0.0.1, with a master user and unlimited connections. Nothing
-is synced to disk, so do not store mail in it that matters.
+It runs as root or as an ordinary user, on free ports of 127.0.0.1, with a master user and unlimited connections.
+Nothing is synced to disk, so do not store mail in it that matters.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class Dovecot:
         if not self._account.can_enter(self.folder):
             raise Misconfigured(
                 f"Dovecot runs as {self._account.name} and cannot enter {self.folder}",
-                hint="Choose a folder outside private folders such as /root, or allow access to all of its parent folders.",
+                hint="Choose a folder outside of /root and the like, or allow access to all of its parent folders.",
             )
         mail = self.folder / "mail"
         mail.mkdir(exist_ok=True)
@@ -294,7 +294,7 @@ def find_dovecot() -> str:
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
     if not version.startswith(_SUPPORTED):
         raise Misconfigured(
-            f"Dovecot {version.strip()} is installed, but the demo needs Dovecot 2.3 (the configuration syntax differs)",
+            f"Dovecot {version.strip()} is installed, but the demo needs Dovecot 2.3 (its configuration differs)",
             hint="Debian 12 has Dovecot 2.3. Only the demo and the tests need Dovecot.",
         )
     return binary

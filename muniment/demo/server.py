@@ -42,7 +42,7 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
         timeout: float = 30,
     ) -> None:
-        """Start the program (as `account` if given) and wait until `port` greets; Misconfigured, with the log, if not."""
+        """Start the program (as `account` if given) and wait until `port` greets; else Misconfigured, with the log."""
         if self._process:
             return
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Extracts e-mail addresses from header fields (RFC 5322 §3.4), to look up mailboxes; takes linear time on any input."""
+"""Extracts e-mail addresses from header fields (RFC 5322 §3.4) to look up mailboxes, in linear time on any input."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Reads the header fields that users search, from the first bytes of a message.
 
-The header is split into fields here instead of with `email.parser`, which stops at the first line without a colon, reads
-`From :` as an mbox separator and does not handle bare CRs; all of these occur in real archives. Extracting only the
-needed fields is also several times faster. Dates and codecs are decoded by the standard library.
+The header is split into fields here instead of with `email.parser`, which stops at the first line without a colon,
+reads `From :` as an mbox separator and does not handle bare CRs; all of these occur in real archives. Extracting only
+the needed fields is also several times faster. Dates and codecs are decoded by the standard library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Microsoft Exchange journal reports: extracts the original message and its envelope.
 
-A journal report has the header `X-MS-Journal-Report` and two parts: a text with the envelope, one field per line, and the
-original message as message/rfc822 ([MS-XJRNL], Microsoft's bb331962). The original is extracted byte for byte.
+A journal report has the header `X-MS-Journal-Report` and two parts: a text with the envelope, one field per line, and
+the original message as message/rfc822 ([MS-XJRNL], Microsoft's bb331962). The original is extracted byte for byte.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HINT = re.compile(r"\b(?:expanded|forwarded)\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class JournalReport:
-    """A report: the original message, its envelope, and the surrounding bytes, from which the report can be restored."""
+    """A report: the original message, its envelope, and the bytes around it, from which the report is restored."""
 
     inner: MessageSlice
     envelope: Envelope

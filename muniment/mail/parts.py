@@ -1,8 +1,8 @@
 """Parses the MIME structure of a message in one pass and in linear time (RFC 2045, RFC 2046).
 
 `email.parser` nests a generator per level and compares every line with every open boundary: a hostile message of 250 KB
-takes seconds, and deeper nesting raises RecursionError. This module scans the lines that begin with `--` once and keeps a
-stack of open multiparts.
+takes seconds, and deeper nesting raises RecursionError. This module scans the lines that begin with `--` once and keeps
+a stack of open multiparts.
 """
 
 from __future__ import annotations

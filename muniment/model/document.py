@@ -11,10 +11,10 @@ class Document:
     """The searchable facts and texts of one message; docs/reference/opensearch-index.md describes each field.
 
     `version`: of two documents of the same message, the one with the higher version is current. `archives`: ids of the
-    users who have the message (the access list). `folders`: ids of the folders that contain it. `flags`: `user id/flag`,
-    in lower case without the backslash. `is_filed`: the message is in a user's archive, not only in a collecting
-    mailbox. Times are in UTC, sizes in bytes. `date`: when the message was sent; if unknown, received; if unknown,
-    archived. Texts are decoded. `problems`: parts of the text that could not be read.
+    users who have the message (the access list). `folders`: ids of the folders that contain it. `flags`: `user
+    id/flag`, in lower case without the backslash. `is_filed`: the message is in a user's archive, not only in a
+    collecting mailbox. Times are in UTC, sizes in bytes. `date`: when the message was sent; if unknown, received; if
+    unknown, archived. Texts are decoded. `problems`: parts of the text that could not be read.
     """
 
     store_id: int

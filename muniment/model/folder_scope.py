@@ -66,8 +66,8 @@ class FolderScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which folders are archived. Without `include`, all are; any exclusion takes precedence.
 
     `include`, `exclude`: the texts of folder patterns. `always_exclude`: exclude folders with these roles, and their
-    subfolders. `namespaces`: archive only folders in these namespaces. `sent`: paths of folders for sent mail (MDaemon's
-    special folder), archived as *Sent Items*.
+    subfolders. `namespaces`: archive only folders in these namespaces. `sent`: paths of folders for sent mail
+    (MDaemon's special folder), archived as *Sent Items*.
     """
 
     include: tuple[str, ...] = ()

@@ -86,8 +86,8 @@ class Credentials:
     """The credentials of one login.
 
     `user` logs in, and `authorize_as` names the mailbox to open with that user's rights: the authorization identity of
-    PLAIN_AUTHZID, or the argument of X-SETUSER and PROXYAUTH. For the other kinds, `user` is the complete login name and
-    `authorize_as` is empty. `instead`: the fallback if the server does not offer this method.
+    PLAIN_AUTHZID, or the argument of X-SETUSER and PROXYAUTH. For the other kinds, `user` is the complete login name
+    and `authorize_as` is empty. `instead`: the fallback if the server does not offer this method.
     """
 
     kind: LoginKind

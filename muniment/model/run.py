@@ -47,8 +47,8 @@ class Lease:
 class LeasedJob:
     """What a worker needs to know to run one slice of a job.
 
-    `source` and `fingerprint` are those of the mailbox's last successful job: the source of the UIDs in the archive, and
-    the identity of the mailbox that the server opened. They are None if not recorded.
+    `source` and `fingerprint` are those of the mailbox's last successful job: the source of the UIDs in the archive,
+    and the identity of the mailbox that the server opened. They are None if not recorded.
     """
 
     lease: Lease

@@ -1,7 +1,7 @@
 """Kinds of mail servers and what is known about each, as data; docs/reference/servers.md is generated from it.
 
-`source` tells how reliable an entry is: *tested* on that server, *documented* by its vendor, *reported* by its users, or
-a *guess*. A guess is only a default, which the settings of a profile override.
+`source` tells how reliable an entry is: *tested* on that server, *documented* by its vendor, *reported* by its users,
+or a *guess*. A guess is only a default, which the settings of a profile override.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class ServerKind:
     `identity`: how such a login names a mailbox. `may_open_own`: if the server misinterprets a privileged login, it may
     open the privileged user's own mailbox; therefore that mailbox is inspected first, to recognise it. `searches_well`:
     SEARCH is reliable for flags, sizes and dates. `names_owners`: the folders of a collecting mailbox name the owner of
-    the messages, as domain and account. `shared_roots`, `other_users_roots`: top-level folders with shared mail and with
-    mail of other users, if the server does not announce them with NAMESPACE (RFC 2342).
+    the messages, as domain and account. `shared_roots`, `other_users_roots`: top-level folders with shared mail and
+    with mail of other users, if the server does not announce them with NAMESPACE (RFC 2342).
     """
 
     name: str
@@ -94,8 +94,8 @@ SERVER_KINDS = (
     ServerKind(
         "exchange",
         "Microsoft Exchange 2007 to 2019",
-        "Reported: mailboxes are named by alias. The privileged user needs full access and a mailbox of its own; specify "
-        "it as DOMAIN\\user.",
+        "Reported: mailboxes are named by alias. The privileged user needs full access and a mailbox of its own; "
+        "specify it as DOMAIN\\user.",
         logins=(_PLAIN, _template("{master}\\{user}")),
         identity=Identity.LOCAL_PART,
     ),

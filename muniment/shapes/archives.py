@@ -10,8 +10,8 @@ from muniment.services.reading.verify_archive import VerifyReport
 
 
 def export_shape(report: ExportReport, directory: Path) -> dict[str, object]:
-    """`directory`, `folders`, `messages`, `bytes` (totals of the export), `damaged[]` (messages that were not exported, with
-    the reason).
+    """`directory`, `folders`, `messages`, `bytes` (totals of the export), `damaged[]` (messages that were not exported,
+    with the reason).
     """
     return {
         "directory": str(directory),

@@ -7,8 +7,8 @@ from muniment.shapes.values import utc
 
 
 def audit_shape(entry: AuditEntry) -> dict[str, object]:
-    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as in `profile export --json`; null: the object did not
-    exist).
+    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as in `profile export --json`; null: the object did
+    not exist).
     """
     return {
         "id": entry.id,

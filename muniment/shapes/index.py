@@ -13,11 +13,11 @@ from muniment.shapes.values import utc
 def index_shape(found: IndexStatus) -> dict[str, object]:
     """`backend`, `messages`, `indexed` (null if the index does not respond), `coverage` (0 to 1, or null), `outbox`
     (messages waiting for the index), `failed` (messages that the index refused), `error` (why the index does not
-    respond), `paused` (why indexing is paused, or null), `stores[{name, state, messages, indexed, outbox, failed, partly,
-    rebuild, compared, missing, orphans}]` (partly: messages of which a text or attachment could not be read; rebuild: null
-    or {started, done, total, seconds_left}; compared: time of the last comparison with the archive, which found missing
-    messages and orphans, i.e. messages only in the index), `failures[{reason, messages, indexed}]` (most frequent
-    reasons).
+    respond), `paused` (why indexing is paused, or null), `stores[{name, state, messages, indexed, outbox, failed,
+    partly, rebuild, compared, missing, orphans}]` (partly: messages of which a text or attachment could not be read;
+    rebuild: null or {started, done, total, seconds_left}; compared: time of the last comparison with the archive, which
+    found missing messages and orphans, i.e. messages only in the index), `failures[{reason, messages, indexed}]` (most
+    frequent reasons).
     """
     return {
         "backend": found.backend,
@@ -34,7 +34,7 @@ def index_shape(found: IndexStatus) -> dict[str, object]:
 
 
 def comparison_shape(store: str, missing: int, orphans: int) -> dict[str, object]:
-    """`store`, `missing` (messages that the index lacked), `orphans` (messages only in the index). Both are repaired."""
+    """`store`, `missing` (messages that the index lacked), `orphans` (only the index has them). Both are repaired."""
     return {"store": store, "missing": missing, "orphans": orphans}
 
 

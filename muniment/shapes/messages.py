@@ -10,10 +10,10 @@ from muniment.shapes.values import utc
 
 def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
     """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
-    internal_date, archived, gone, former, deleted, report}]` (gone: when Muniment noticed that the message had left this
-    folder on the server, or null; former: the message is now archived in another folder; deleted: when a profile's rule
-    deleted it on the server, or null; report: the part of the journal report before the message, with its envelope, or
-    null).
+    internal_date, archived, gone, former, deleted, report}]` (gone: when Muniment noticed that the message had left
+    this folder on the server, or null; former: the message is now archived in another folder; deleted: when a profile's
+    rule deleted it on the server, or null; report: the part of the journal report before the message, with its
+    envelope, or null).
     """
     first = found[0]
     return {
@@ -57,8 +57,8 @@ def quarantined_shape(message: Quarantined) -> dict[str, object]:
 
 
 def deletion_shape(row: Deletion) -> dict[str, object]:
-    """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`, `planned`,
-    `deleted` (null: not yet confirmed).
+    """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`,
+    `planned`, `deleted` (null: not yet confirmed).
     """
     return {
         "id": row.id,

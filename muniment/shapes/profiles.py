@@ -69,9 +69,9 @@ def _flat_keys() -> list[str]:
 
 @_listing(fields=_quoted(_flat_keys()))
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
-    """`id`, <fields>, `mailboxes` (number of mailboxes), `due` (next scheduled run, or null), `warnings[]`. `logins` are in
-    the order in which they are tried; `identity` is null without a privileged login, `user` is null for csv. `filter`,
-    `deletion`, `schedule` and `multidrop` are without fields that have their default value.
+    """`id`, <fields>, `mailboxes` (number of mailboxes), `due` (next scheduled run, or null), `warnings[]`. `logins`
+    are in the order in which they are tried; `identity` is null without a privileged login, `user` is null for csv.
+    `filter`, `deletion`, `schedule` and `multidrop` are without fields that have their default value.
     """
     profile = summary.profile
     return {
@@ -109,7 +109,7 @@ def removed_shape(name: str) -> dict[str, object]:
 
 @_listing(fields=_quoted(_keys(ProfileDocument)))
 def export_shape(document: ProfileDocument) -> dict[str, object]:
-    """<fields>. `login`, `mailboxes`, `filter`, `deletion`, `schedule` and `multidrop` are without fields that are empty or
-    have their default value.
+    """<fields>. `login`, `mailboxes`, `filter`, `deletion`, `schedule` and `multidrop` are without fields that are
+    empty or have their default value.
     """
     return to_builtins(document)

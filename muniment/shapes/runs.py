@@ -9,11 +9,10 @@ from muniment.shapes.values import utc
 
 def run_shape(run: Run) -> dict[str, object]:
     """`id`, `profile`, `state` (running, cancelling, succeeded, failed, cancelled), `started`, `finished` (null while
-    running), `mailboxes{total, done, failed, running, queued, cancelled}`,
-    `messages{seen, archived, known, quarantined, filtered, deleted}` (seen: sum of archived, known and quarantined;
-    filtered: excluded by the profile's filter; deleted: deleted on the server by the profile's rule), `bytes` (archived),
-    `warnings[]`, `scheduled` (true if the profile's schedule started the run), `paused_until` (when the next time window
-    opens; null: not paused).
+    running), `mailboxes{total, done, failed, running, queued, cancelled}`, `messages{seen, archived, known,
+    quarantined, filtered, deleted}` (seen: sum of archived, known and quarantined; filtered: excluded by the profile's
+    filter; deleted: deleted on the server by the profile's rule), `bytes` (archived), `warnings[]`, `scheduled` (true
+    if the profile's schedule started the run), `paused_until` (when the next time window opens; null: not paused).
     """
     mailboxes, messages = run.mailboxes, run.messages
     return {
@@ -46,8 +45,8 @@ def run_shape(run: Run) -> dict[str, object]:
 
 
 def report_shape(report: RunReport) -> dict[str, object]:
-    """All keys of `run list`, `failures[{mailbox, error, hint}]`, `notices[{mailbox, warnings[], error}]` (mailboxes with
-    warnings, and mailboxes that will be retried after an error).
+    """All keys of `run list`, `failures[{mailbox, error, hint}]`, `notices[{mailbox, warnings[], error}]` (mailboxes
+    with warnings, and mailboxes that will be retried after an error).
     """
     return {
         **run_shape(report.run),

@@ -10,9 +10,9 @@ from muniment.shapes.values import utc
 def found_shape(found: Found) -> dict[str, object]:
     """`total` (number of matching messages), `hits[…]` (the current page: `sha256` (hex), `date` (from the header, or
     null), `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
-    server's path), `snippet[{text, match}]` (or null)), `facets{sender, year, folder, type}` (each maps values to counts;
-    empty without --facets), `next` (name of the next page, or empty), `lacking` (messages that are not indexed yet or
-    were refused by the index, counted up to 10,000), `paused` (why indexing is paused, or empty).
+    server's path), `snippet[{text, match}]` (or null)), `facets{sender, year, folder, type}` (each maps values to
+    counts; empty without --facets), `next` (name of the next page, or empty), `lacking` (messages that are not indexed
+    yet or were refused by the index, counted up to 10,000), `paused` (why indexing is paused, or empty).
     """
     return {
         "total": found.total,
@@ -39,8 +39,8 @@ def hit_shape(hit: Hit) -> dict[str, object]:
 
 
 def search_shape(search: SavedSearch) -> dict[str, object]:
-    """`user`, `name`, `query`, `created`, `requested` (when a run was requested; null: none pending), `last_run`, `results`
-    (number of results of the last run), `error` (why the last run failed, or null).
+    """`user`, `name`, `query`, `created`, `requested` (when a run was requested; null: none pending), `last_run`,
+    `results` (number of results of the last run), `error` (why the last run failed, or null).
     """
     return {
         "user": search.user_name,

@@ -6,10 +6,10 @@ from muniment.governor import ServerState
 
 
 def server_shape(found: ServerState) -> dict[str, object]:
-    """`server`, `open` (connections), `limit` (connection limit in force; null: none known), `waiting`, `learned` (limit
-    learned from the server's refusals, or null), `probe_seconds`, `pause_seconds` (0: no pause), `counting` (true while
-    connections are being recounted and none are opened), `configured{connections, commands_per_second, bytes_per_second}`
-    (null: no limit), `reason`.
+    """`server`, `open` (connections), `limit` (connection limit in force; null: none known), `waiting`, `learned`
+    (limit learned from the server's refusals, or null), `probe_seconds`, `pause_seconds` (0: no pause), `counting`
+    (true while connections are being recounted and none are opened), `configured{connections, commands_per_second,
+    bytes_per_second}` (null: no limit), `reason`.
     """
     return {
         "server": found.server,

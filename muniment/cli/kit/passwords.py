@@ -28,7 +28,8 @@ def read_password(file: Path | None, *, from_stdin: bool, user: str) -> Secret:
         return _checked(sys.stdin.buffer.read(), "standard input")
     if not sys.stdin.isatty():
         raise click.UsageError(
-            "A password is required, but there is no terminal to prompt on: use --password-file FILE or --password-stdin."
+            "A password is required, but there is no terminal to prompt on: use --password-file FILE or "
+            "--password-stdin."
         )
     typed = click.prompt(f"Password of {user}", hide_input=True, default="", show_default=False, err=True)
     return _checked(typed.encode(), "the prompt")

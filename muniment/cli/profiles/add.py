@@ -81,9 +81,10 @@ _LOGIN = [
         "--login",
         value=str,
         type=_Login(),
-        help="Login method. master: plain-authzid (SASL PLAIN with an authorization identity), template:'{user}*{master}' "
-        "(LOGIN with a name built from both), x-masterauth (Kerio) or proxyauth (Sun). single: login, or xoauth2 with an "
-        "access token. Default for master: the first method of --server-kind that the server offers; otherwise: login.",
+        help="Login method. master: plain-authzid (SASL PLAIN with an authorization identity), "
+        "template:'{user}*{master}' (LOGIN with a name built from both), x-masterauth (Kerio) or proxyauth "
+        "(Sun). single: login, or xoauth2 with an access token. Default for master: the first method of "
+        "--server-kind that the server offers; otherwise: login.",
     ),
     sets(
         "login.identity",
@@ -121,8 +122,8 @@ _ARCHIVE = [
         "mailboxes.address",
         "--address",
         type=Address(),
-        help="single: name of the mailbox's root folder in the archive. multidrop: address of the mailbox itself, which "
-        "belongs to no user. Default: the login.",
+        help="single: name of the mailbox's root folder in the archive. multidrop: address of the mailbox itself, "
+        "which belongs to no user. Default: the login.",
     ),
 ]
 _SAFETY = [
@@ -136,7 +137,8 @@ _SAFETY = [
         "no_master_mailbox",
         "--no-master-mailbox",
         is_flag=True,
-        help="master: USER has no mailbox of its own. Without this option, every mailbox is compared with USER's mailbox.",
+        help="master: USER has no mailbox of its own. Without this option, every mailbox is compared with "
+        "USER's mailbox.",
     ),
 ]
 #: Every option of `profile add` that sets a field.
@@ -160,8 +162,8 @@ FIELDS = [_KIND, *SERVER, _USER, *_LOGIN, *_USERS, *_ARCHIVE, *FOLDERS, *RULES, 
 @click.option(
     "--csv",
     type=_FILE,
-    help="csv: file with a header line and the columns login, password, [address], [user] in this order. A fifth column "
-    "named host or server gives the mail server of mailboxes that are on a different server.",
+    help="csv: file with a header line and the columns login, password, [address], [user] in this order. A fifth "
+    "column named host or server gives the mail server of mailboxes that are on a different server.",
 )
 @field_options([*_ARCHIVE, *FOLDERS, *RULES, *MULTIDROP, *LIMITS, *_SAFETY])
 @click.option("--replace", is_flag=True, help="Change the existing profile NAME. Archived mail is kept.")

@@ -66,9 +66,9 @@ def batch() -> None:
 def submit(**options: Any) -> ExitCode:
     """Create or update the csv profile of FILE.
 
-    FILE has a header line, then one line per mailbox: login, password, address, user, separated by ; , | or TAB. Address
-    and user are optional. If any row is invalid, every invalid row is reported with its line number and nothing is
-    stored. Unknown users are created. If the profile exists, the file and the options replace its entire
+    FILE has a header line, then one line per mailbox: login, password, address, user, separated by ; , | or TAB.
+    Address and user are optional. If any row is invalid, every invalid row is reported with its line number and nothing
+    is stored. Unknown users are created. If the profile exists, the file and the options replace its entire
     configuration; archived mail is kept. `profile edit NAME --csv FILE` replaces only the mailboxes and passwords.
     """
     given = _Given(**{field.name: options[field.name] for field in fields(_Given)})

@@ -66,15 +66,15 @@ SERVER = [
         "--access",
         type=click.Choice([access.value for access in Access]),
         show_default=True,
-        help="imap: unencrypted. imap-tls: STARTTLS. imap-ssl: TLS from the start. pop3…: the same for POP3, which gives "
-        "access only to the inbox.",
+        help="imap: unencrypted. imap-tls: STARTTLS. imap-ssl: TLS from the start. pop3…: the same for POP3, which "
+        "gives access only to the inbox.",
     ),
     sets(
         "server.accept_all_certificates",
         "--accept-all-certificates",
         is_flag=True,
-        help="Do not verify the server's certificate. Insecure: the connection can be intercepted. The profile then shows "
-        "a warning.",
+        help="Do not verify the server's certificate. Insecure: the connection can be intercepted. The profile then "
+        "shows a warning.",
     ),
 ]
 
@@ -103,16 +103,16 @@ FOLDERS = [
         value=_roles,
         type=click.Choice([*(role.value for role in FolderRole), _NONE]),
         multiple=True,
-        help="Folder roles that are not archived. The role is taken from the server's special-use attributes or from the "
-        "folder name. Repeatable. Default: all four.",
+        help="Folder roles that are not archived. The role is taken from the server's special-use attributes or from "
+        "the folder name. Repeatable. Default: all four.",
     ),
     sets(
         "folders.namespaces",
         "--namespace",
         type=click.Choice([namespace.value for namespace in Namespace]),
         multiple=True,
-        help="Which folders are archived: the user's own, those of other users that the user may read, or shared folders. "
-        "Repeatable. Default: personal.",
+        help="Which folders are archived: the user's own, those of other users that the user may read, or shared "
+        "folders. Repeatable. Default: personal.",
     ),
     sets(
         "folders.sent",
@@ -184,7 +184,7 @@ def check_server(given: Mapping[str, Any]) -> None:
 
 
 def read_file(file: Path) -> bytes:
-    """Return the bytes of a file with passwords, with a warning when others can read it; Misconfigured when it cannot be read."""
+    """Return the bytes of a file with passwords; warn if others can read it. Misconfigured if it cannot be read."""
     warn_if_readable_by_all(file)
     try:
         return file.read_bytes()

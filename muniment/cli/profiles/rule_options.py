@@ -137,15 +137,16 @@ _DELETION = [
         value=lambda text: text.lower().replace("at-once", AT_ONCE),
         metavar="WHEN",
         show_default=True,
-        help="Delete archived messages on the mail server: `at once`, or a period after the server received them, such as "
-        "`3 months`. `profile run --what-if` shows what would be deleted.",
+        help="Delete archived messages on the mail server: `at once`, or a period after the server received them, "
+        "such as `3 months`. `profile run --what-if` shows what would be deleted.",
     ),
     sets("deletion.flagged", "--delete-flagged", is_flag=True, help="Also delete flagged messages."),
     sets(
         "deletion.without_uidplus",
         "--delete-without-uidplus",
         metavar="WORDS",
-        help="Allow deletion on servers without UIDPLUS. There, EXPUNGE removes every message marked as deleted, including "
+        help="Allow deletion on servers without UIDPLUS. There, EXPUNGE removes every message marked as "
+        "deleted, including "
         f"those marked by other clients. To confirm, specify '{ACCEPTED}'.",
     ),
 ]
@@ -156,8 +157,8 @@ MULTIDROP = [
         "--recipient-header",
         multiple=True,
         metavar="NAME",
-        help="multidrop: header field trusted to name the recipients, instead of the default fields (envelope headers, To, "
-        "Cc, Bcc). `Received` means its `for` clause. Repeatable.",
+        help="multidrop: header field trusted to name the recipients, instead of the default fields (envelope "
+        "headers, To, Cc, Bcc). `Received` means its `for` clause. Repeatable.",
     ),
     sets(
         "multidrop.senders",
@@ -192,7 +193,8 @@ MULTIDROP = [
         "--unknown",
         type=click.Choice([unknown.value for unknown in Unknown]),
         show_default=True,
-        help="multidrop: archive messages that match no known user for the --catch-all user, or leave them on the server.",
+        help="multidrop: archive messages that match no known user for the --catch-all user, or leave them on "
+        "the server.",
     ),
     sets(
         "multidrop.catch_all",

@@ -1,7 +1,7 @@
 """Named SQL blocks.
 
-A file `sql/NAME.sql` consists of blocks with the heading `-- name --`, followed by comment lines that describe the block.
-`load("NAME")` returns the blocks by name. Only `muniment/db/NAME.py` may use them.
+A file `sql/NAME.sql` consists of blocks with the heading `-- name --`, followed by comment lines that describe the
+block. `load("NAME")` returns the blocks by name. Only `muniment/db/NAME.py` may use them.
 """
 
 from __future__ import annotations

@@ -179,8 +179,8 @@ def _nothing_archived(opened: OpenMailbox) -> str:
 def _lacking(paths: Sequence[str], folders_in_all: int) -> str:
     named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     return (
-        f"{len(paths)} of {folders_in_all} folders lack messages ({named}): they are in quarantine, or the server counts "
-        "them and does not list them; the next run tries again"
+        f"{len(paths)} of {folders_in_all} folders lack messages ({named}): they are in quarantine, or the "
+        "server counts them and does not list them; the next run tries again"
     )
 
 

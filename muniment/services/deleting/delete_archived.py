@@ -125,8 +125,8 @@ async def _are_others_marked(
         others = marked - await deletions.archived(session, state.id, state.uidvalidity, sorted(marked))
     if others:
         done.warnings.append(
-            f"not deleted in {'/'.join(folder.path)}: an expunge would take {len(others)} messages that somebody marked as "
-            "deleted and that are not archived"
+            f"not deleted in {'/'.join(folder.path)}: an expunge would take {len(others)} messages that "
+            "somebody marked as deleted and that are not archived"
         )
     return bool(others)
 

@@ -62,9 +62,9 @@ async def export_archive(
 ) -> ExportReport:
     """Write a user's archive, or one folder with those below it, to a new directory.
 
-    `folder` is a path with slashes, with or without the root folder. `former`: export messages also in folders that they
-    left on the server. A message whose stored bytes are damaged is left out and reported. Raises NotFound if the user or
-    folder does not exist, and Conflict if the directory is not empty.
+    `folder` is a path with slashes, with or without the root folder. `former`: export messages also in folders that
+    they left on the server. A message whose stored bytes are damaged is left out and reported. Raises NotFound if the
+    user or folder does not exist, and Conflict if the directory is not empty.
     """
     principal.require(Right.EXPORT)
     tree_of: dict[ExportFormat, type[MailTree]] = {ExportFormat.EML: EmlTree, ExportFormat.MBOX: MboxTree}

@@ -45,8 +45,8 @@ async def _recover(resources: Resources, run_ids: list[int]) -> None:
     except BrokerUnavailable:
         return  # nothing can be sent either
     async with resources.database.session() as session:
-        # If the broker holds as many tasks as were sent, the queue is long and nothing is lost. Sending again would fill
-        # the broker while no worker is up.
+        # If the broker holds as many tasks as were sent, the queue is long and nothing is lost. Sending again would
+        # fill the broker while no worker is up.
         if waiting >= sent:
             await jobs.prolong_sent(session, run_ids, resources.settings.lease_seconds)
         elif lost := await jobs.resend_lost(session, run_ids):

@@ -78,7 +78,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """What to search for, and how. `page`: `Found.following` of the previous page; `zone`: time zone of days in the query."""
+    """What to search for. `page`: `Found.following` of the previous page; `zone`: time zone of days in the query."""
 
     query: str
     sort: Sort = Sort.DATE
@@ -92,8 +92,8 @@ class Search:
 async def search_messages(principal: Principal, resources: Resources, search: Search) -> Found:
     """Return a page of messages in archives that the principal may read.
 
-    BadQuery for an invalid query, NotFound and Forbidden as in `readable_archives`, SearchUnavailable when the index does
-    not answer. No connection to the database is held while the index searches.
+    BadQuery for an invalid query, NotFound and Forbidden as in `readable_archives`, SearchUnavailable when the index
+    does not answer. No connection to the database is held while the index searches.
     """
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:

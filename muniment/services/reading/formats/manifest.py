@@ -112,8 +112,8 @@ class MailTree(ABC):
     def add(self, folder: tuple[str, ...], name: str, chunks: Iterable[bytes], entry: ManifestEntry) -> None:
         """Write one message; `name` (UID or running number) is the file's name if the message has its own file.
 
-        Fills in the place of the message in `entry`. Raises Damaged if `chunks` are not `entry.size` bytes, and whatever
-        `chunks` raises; nothing of the message is left then.
+        Fills in the place of the message in `entry`. Raises Damaged if `chunks` are not `entry.size` bytes, and
+        whatever `chunks` raises; nothing of the message is left then.
         """
 
     def close(self) -> None:
