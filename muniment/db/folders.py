@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Proof:
-    """A completeness proof: numbers of UIDs on the server, of missing and of filtered ones, and the STATUS behind it."""
+    """A completeness proof: numbers of UIDs on the server, of missing and filtered ones, and the STATUS behind it."""
 
     folder_id: int
     basis: FolderStatus
