@@ -83,3 +83,15 @@ def test_the_rights_are_checked_first(name: str) -> None:
     first, *others = _body(SERVICES[name])
 
     assert _requires(first) or any(_passes_on(statement) for statement in (first, *others))
+
+
+def test_only_deletion_and_the_doctor_ask_for_an_eraser() -> None:
+    """One room may change a mail server; the doctor asks what it could do. Everything else opens folders read-only."""
+    asking = {
+        file.relative_to(_ROOT / "muniment" / "services").parts[0]
+        for file in (_ROOT / "muniment" / "services").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "eraser"
+    }
+
+    assert asking == {"deleting", "doctor"}
