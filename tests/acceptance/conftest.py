@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance tests: the real system, and a mail system of the test's own to archive."""
+"""Fixtures of the acceptance tests: the real system, and a private mail system to archive."""
 
 from __future__ import annotations
 

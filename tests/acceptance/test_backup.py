@@ -24,7 +24,7 @@ def shell(up: System) -> Shell:
 
 # First: a restore refuses an installation that holds something before it looks at the file.
 def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
-    """No backup is overwritten, none is half written, and what is no backup restores nothing."""
+    """No backup is overwritten or left incomplete, and an invalid file restores nothing."""
     command, file = shell(running), tmp_path / "muniment.dump"
     file.write_text("precious")
 
@@ -42,7 +42,7 @@ def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
 
 
 async def test_backup_is_restored_on_a_fresh_machine(running: System, make_source: MakeSource, tmp_path: Path) -> None:
-    """A backup taken in the middle of a run: restored elsewhere it verifies, and the next run completes it exactly."""
+    """A backup taken during a run, restored elsewhere, verifies; the next run completes the archive exactly."""
     source, file = make_source(4, 60), tmp_path / "muniment.dump"
     async with running.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))

@@ -1,4 +1,4 @@
-"""Many mailboxes from a CSV file: checked, archived, and corrected."""
+"""Many mailboxes from a CSV file are checked, archived and corrected."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WRONG = 3
 
 
 def write(file: Path, addresses: list[str], wrong: set[str]) -> None:
-    """Write the file; some rows have a password that is not theirs."""
+    """Write the file; some rows have a wrong password."""
     rows = [f"{a};{'guessed' if a in wrong else 'own password'};{a};{a}\r\n" for a in addresses]
     file.write_text("\ufeffBenutzer;Kennwort;E-Mail;Archiv\r\n\r\n" + "".join(rows), "utf-8")
     file.chmod(0o600)
 
 
 def test_a_batch_with_some_wrong_passwords(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """The check names exactly the bad ones, the run archives all others, and a corrected file the rest."""
+    """The check reports exactly the invalid logins, a run archives all others, and a corrected file the rest."""
     addresses = [new_address() for _ in range(_ROWS)]
     for address in addresses:
         shell.mailbox(address, 2)
@@ -62,7 +62,7 @@ def test_a_batch_with_some_wrong_passwords(shell: Shell, new_address: NewAddress
 
 
 def test_bad_rows_are_named_before_anything_happens(shell: Shell, tmp_path: Path) -> None:
-    """A file with one bad row stores nothing; options that make no sense together are refused."""
+    """A file with one invalid row stores nothing; contradictory options are refused."""
     file = tmp_path / "wrong.csv"
     before = shell.json("profile", "list")
     file.write_text("a;b;c\nann;pw;ann@example.com\nben\ncarla;;carla@example.com\nann;x;ann@example.com\n")

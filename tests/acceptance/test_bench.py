@@ -1,4 +1,4 @@
-"""`python -m bench` works: a change that breaks it is noticed before somebody needs a number."""
+"""`python -m bench` works, so that a change that breaks it is noticed early."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.proof
 def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
-    """On little mail every peer archives, Muniment exactly, and the numbers stand in a file."""
+    """With little mail, every peer archives, Muniment's archive is exact, and the numbers are in a file."""
     try:
         find_mbsync()
         find("getmail", "getmail6")
@@ -54,7 +54,7 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
 
 @pytest.mark.proof
 def test_scale_measures_every_part(tmp_path: Path) -> None:
-    """On little of everything each part of `python -m bench.scale` works, and its numbers stand in a file."""
+    """With little data, each part of `python -m bench.scale` works and writes its numbers to a file."""
     try:
         find_dovecot()
     except Misconfigured as error:

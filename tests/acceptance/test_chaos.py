@@ -1,4 +1,4 @@
-"""The storm of `make chaos`, for some minutes: whatever breaks, each run ends well and the archive is the source."""
+"""The storm of `make chaos` for a few minutes: whatever breaks, every run ends well and the archive is exact."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 async def test_everything_breaks_once_and_nothing_is_lost() -> None:
-    """Each fault strikes, up to three at a time, while run after run archives mailboxes that grow and change."""
+    """Every kind of fault occurs, up to three at a time, during runs that archive growing and changing mailboxes."""
     toll = await rage(Plan(EVERYTHING, strikes=2, messages=60))
 
     assert_struck(toll, EVERYTHING, 1)

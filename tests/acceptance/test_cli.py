@@ -1,4 +1,4 @@
-"""The command line as people and scripts use it, against the real system and a real mail server."""
+"""The command line, as users and scripts use it, with the real system and a real mail server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 
 def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """From a profile to an archive that is searched, exported and verified, with the commands of the documentation."""
+    """The documented commands create a profile and archive, search, export and verify mail."""
     address = new_address()
     source = shell.mailbox(address, 60)
     added = shell.master("main", tmp_path, address)
@@ -89,7 +89,7 @@ def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> Non
 
 
 def test_second_run_archives_nothing(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """What is known is not archived again."""
+    """Known messages are not archived again."""
     address = new_address()
     shell.mailbox(address, 20)
     shell.master("again", tmp_path, address)
@@ -119,7 +119,7 @@ def test_failed_mailboxes_make_the_run_fail(shell: Shell, new_address: NewAddres
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_run(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """Whoever stops waiting is told that the run goes on and how to stop it, and it does go on."""
+    """After Ctrl-C, the command says that the run continues and how to cancel it, and the run does continue."""
     go_on = threading.Event()
     script = Script(mailboxes={address: mailbox(address, messages=5) for address in (new_address(), new_address())})
     script.faults = [Fault("UID FETCH", containing="BODY", until=go_on)]
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(shell: Shell, new_address: New
 
 
 def test_cancel(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """A cancelled run ends as such; who follows it learns so from the exit code, and it cannot be cancelled twice."""
+    """A cancelled run ends as cancelled, the exit code of --follow says so, and it cannot be cancelled twice."""
     addresses = [new_address() for _ in range(3)]
     script = Script(mailboxes={address: mailbox(address) for address in addresses})
     script.faults = [Fault("UID FETCH", containing="BODY", hang=True)]  # the run ends only because it is cancelled
@@ -158,7 +158,7 @@ def test_cancel(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
 
 
 def test_csv_and_single_profiles(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """Mailboxes with logins of their own are archived under the users that the file or --archive name."""
+    """Mailboxes with their own logins are archived for the users named in the file or with --archive."""
     first, second = new_address(), new_address()
     for address in (first, second):
         shell.mailbox(address, 10)
@@ -217,7 +217,7 @@ def test_profiles_are_changed_exported_and_imported(shell: Shell, new_address: N
 
 
 def test_accepted_certificates_are_a_warning_everywhere(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """A profile that verifies nothing says so wherever it or its runs are shown."""
+    """A profile that does not verify certificates says so wherever it or its runs are shown."""
     address = new_address()
     shell.mailbox(address, 5)
     tls = ("--access", "imap-ssl", "--port", str(shell.dovecot.tls_port), "--accept-all-certificates")
@@ -239,7 +239,7 @@ def test_accepted_certificates_are_a_warning_everywhere(shell: Shell, new_addres
 
 
 def test_untrusted_certificate_is_refused(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """Without accepting all certificates a self-signed one ends the test, with what to do."""
+    """Without --accept-all-certificates, a self-signed certificate fails the test with a hint."""
     address = new_address()
     shell.mailbox(address, 1)
     shell.master("careful", tmp_path, address, options=("--access", "imap-ssl", "--port", str(shell.dovecot.tls_port)))
@@ -251,7 +251,7 @@ def test_untrusted_certificate_is_refused(shell: Shell, new_address: NewAddress,
 
 
 def test_errors_leave_standard_output_clean(shell: Shell) -> None:
-    """With --json a failing command prints nothing that a parser would stumble over."""
+    """With --json, a failing command prints nothing on standard output that breaks a parser."""
     finished = shell.run("run", "show", "999999", "--json")
 
     assert (finished.code, finished.stdout) == (ExitCode.NOT_FOUND, "")
@@ -259,7 +259,7 @@ def test_errors_leave_standard_output_clean(shell: Shell) -> None:
 
 
 def test_key_is_made_once_and_replaced_when_lost(shell: Shell, tmp_path: Path) -> None:
-    """A key that is there is not made again; with another one nothing works until it is taken for the right one."""
+    """An existing key is not replaced; with a different key, nothing works until `key reset` adopts it."""
     again = shell.run("key", "create")
     other = str(tmp_path / "other.key")
     made = shell.run("key", "create", MUNIMENT_SECRET_KEY_FILE=other)
@@ -292,7 +292,7 @@ def test_key_is_made_once_and_replaced_when_lost(shell: Shell, tmp_path: Path) -
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else value.name,
 )
 def test_what_does_not_exist(shell: Shell, arguments: tuple[str, ...], code: ExitCode) -> None:
-    """Each command says so and ends with the documented code."""
+    """Each command reports the error and exits with the documented code."""
     finished = shell.run(*arguments)
 
     assert (finished.code, finished.stdout) == (code, "")
@@ -300,7 +300,7 @@ def test_what_does_not_exist(shell: Shell, arguments: tuple[str, ...], code: Exi
 
 
 def test_profiles_are_replaced_and_removed(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """A name is taken once; --replace changes the profile, remove takes it away."""
+    """Names are unique; --replace changes a profile, and remove deletes it."""
     address = new_address()
     shell.master("changing", tmp_path, address)
 
@@ -313,7 +313,7 @@ def test_profiles_are_replaced_and_removed(shell: Shell, new_address: NewAddress
 
 
 def test_users(shell: Shell, new_address: NewAddress) -> None:
-    """A user has a primary address and others; neither name nor address is given twice."""
+    """A user has a primary address and others; names and addresses are unique."""
     first, second = new_address(), new_address()
     shell.ok("user", "add", f"U {first}", "--email", first, "--email", second)
 
@@ -323,7 +323,7 @@ def test_users(shell: Shell, new_address: NewAddress) -> None:
 
 
 def test_password_prompt_does_not_echo(shell: Shell, new_address: NewAddress) -> None:
-    """On a terminal the password is asked for, not shown, and works."""
+    """On a terminal, the password is prompted for without echo, and works."""
     address = new_address()
     shell.mailbox(address, 1)
     arguments = ("--kind", "single", "--user", address, "--access", "imap")
@@ -338,7 +338,7 @@ def test_password_prompt_does_not_echo(shell: Shell, new_address: NewAddress) ->
 
 
 def test_no_output_holds_a_password(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """Whatever is shown of a profile and its runs, in whatever form, its password is not in it."""
+    """No output about a profile or its runs, in any format, contains the password."""
     address = new_address()
     shell.mailbox(address, 1)
     shell.master("secretive", tmp_path, address)
@@ -354,7 +354,7 @@ def test_no_output_holds_a_password(shell: Shell, new_address: NewAddress, tmp_p
 
 
 async def test_damage_is_named_and_ends_with_four(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """A flipped bit in the store is found by verify and kept out of an export; both say where, and end with 4."""
+    """A flipped bit in the store is reported by verify and excluded from an export; both exit with code 4."""
     address = new_address()
     shell.mailbox(address, 12)
     shell.master("damaged", tmp_path, address)
@@ -377,13 +377,13 @@ async def test_damage_is_named_and_ends_with_four(shell: Shell, new_address: New
 
 
 def test_schema_is_up_to_date_under_up(shell: Shell) -> None:
-    """`muniment up` has migrated; doing it again does nothing."""
+    """`muniment up` has migrated the database; migrating again does nothing."""
     assert shell.ok("migrate") == "the schema is up to date\n"
     assert shell.ok("migrate", "--check") == "the schema is up to date\n"
 
 
 def test_more_workers_can_be_added(shell: Shell) -> None:
-    """`muniment worker` says what it runs, joins, shows in the status, and leaves on SIGTERM."""
+    """`muniment worker` prints its command, joins, appears in the status, and exits on SIGTERM."""
     with shell.start("worker", "--concurrency", "2") as worker:
         worker.wait_for_line("running: celery -A workers worker -Q archive --pool=threads -c 2")
         wait_until(lambda: worker.pid in archive_pids(shell), "the worker reports")
@@ -394,7 +394,7 @@ def test_more_workers_can_be_added(shell: Shell) -> None:
 
 
 def test_status_sees_everything(shell: Shell) -> None:
-    """All three kinds of processes are alive, and the queues can be read."""
+    """All three kinds of processes are alive, and the queue lengths are known."""
     status = shell.json("status")
 
     assert {process["kind"] for process in status["processes"] if process["alive"]} == {"scheduler", "archive", "index"}
@@ -414,12 +414,12 @@ def test_second_up_is_refused(shell: Shell) -> None:
 
 
 def archive_pids(shell: Shell) -> set[int]:
-    """Return the processes that report as archive workers."""
+    """Return the names of the processes that report as archive workers."""
     return {process["pid"] for process in shell.json("status")["processes"] if process["kind"] == "archive"}
 
 
 async def damage_one(resources: Resources, address: str) -> tuple[int, int, bytes]:
-    """Flip a bit in the stored bytes of a message that only this mailbox has; return what to put back."""
+    """Flip a bit in the stored bytes of a message that only this mailbox contains; return what to restore."""
     async with resources.database.session() as session:
         message_id: int = await session.value(
             """SELECT message_id FROM entries JOIN folders ON folders.id = folder_id
@@ -434,13 +434,13 @@ async def damage_one(resources: Resources, address: str) -> tuple[int, int, byte
 
 
 async def restore(resources: Resources, before: tuple[int, int, bytes]) -> None:
-    """Put the undamaged bytes back."""
+    """Restore the undamaged bytes."""
     async with resources.database.session() as session:
         await session.execute("UPDATE contents SET data = $3 WHERE message_id = $1 AND part = $2", *before)
 
 
 def typed_into(command: list[str], environ: dict[str, str], prompt: str, answer: str) -> str:
-    """Run a command on a terminal, type `answer` after `prompt`, and return all that the terminal showed."""
+    """Run a command on a terminal, type `answer` after `prompt`, and return everything that the terminal showed."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(command[0], command, environ)

@@ -1,4 +1,4 @@
-"""`muniment demo`: what a newcomer runs first."""
+"""`muniment demo`, the first command that a newcomer runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def temporary() -> Iterator[Path]:
 
 
 def test_demo_shows_everything_and_leaves_nothing(temporary: Path) -> None:
-    """Every step succeeds and is shown with its command; afterwards no process and no file is left."""
+    """Every step succeeds and is shown with its command; afterwards, no process and no file is left."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
         code = demo.wait()
         demo.assert_no_orphans()
@@ -42,7 +42,7 @@ def test_demo_shows_everything_and_leaves_nothing(temporary: Path) -> None:
 
 
 def test_interrupted_demo_leaves_nothing(temporary: Path) -> None:
-    """Ctrl-C in the middle stops every server and removes every file."""
+    """Ctrl-C during the demo stops every server and removes every file."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
         demo.wait_for_line("$ muniment profile run")
         code = demo.interrupt()
@@ -53,7 +53,7 @@ def test_interrupted_demo_leaves_nothing(temporary: Path) -> None:
 
 
 def test_killed_demo_leaves_no_process(temporary: Path) -> None:
-    """SIGKILL of the demo ends its mail server and its Muniment, too."""
+    """SIGKILL of the demo also ends its mail server and its Muniment."""
     with Running("demo", environ={"TMPDIR": str(temporary)}) as demo:
         demo.wait_for_line("$ muniment profile run")
         demo.process.kill()
@@ -62,7 +62,7 @@ def test_killed_demo_leaves_no_process(temporary: Path) -> None:
 
 
 def test_demo_never_plays_on_somebodys_archive(temporary: Path) -> None:
-    """A folder that holds something is refused, and nothing in it is touched."""
+    """A folder that is not empty is refused and left unchanged."""
     (temporary / "precious").write_text("mail")
 
     finished = processes.run("demo", "--data", str(temporary))

@@ -1,4 +1,4 @@
-"""One mail server that allows few connections, and many workers: nobody is too many, and nobody is forgotten."""
+"""One mail server with a connection limit and many workers: the limit is never exceeded, and no mailbox is left out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fleet(**environ: str) -> Iterator[System]:
 
 
 async def archive_all(resources: Resources, server: ImapServer) -> None:
-    """Archive every mailbox once, with more jobs at once than the server allows connections."""
+    """Archive every mailbox once, with more simultaneous jobs than the server allows connections."""
     request = profile_request(
         name="everybody",
         kind=ProfileKind.MASTER,
@@ -83,7 +83,7 @@ async def test_a_configured_limit_is_never_exceeded() -> None:
 
 
 async def test_a_limit_is_learned_from_refusals() -> None:
-    """Nobody said what the server allows: after a few refusals the fleet knows, and no mailbox pays for them."""
+    """Without a configured limit, the workers learn it from a few refusals, and no mailbox fails because of them."""
     # Slowly: on a fast machine mailboxes would be done before so many are open that the server minds.
     with strict_server() as server, fleet(MUNIMENT_SERVER_COMMANDS_PER_SECOND="100") as up:
         async with up.resources() as resources:

@@ -1,4 +1,4 @@
-"""Deaths of which much is to be told: of `up` itself, and of a worker that comes back; test_chaos.py has all others."""
+"""Kills that need detailed checks: of `up` itself, and of a worker that resumes; test_chaos.py has all others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hasty_up() -> Iterator[System]:
 
 @pytest.mark.proof
 async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSource) -> None:
-    """`up` is killed at random moments of a run and started again on the same data; the same run is finished."""
+    """`up` is killed at random moments of a run and restarted on the same data; it finishes the same run."""
     rng = Random(SEED)
     source = make_source(12, 150)
     async with up.resources() as resources:
@@ -49,7 +49,7 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
 
 
 async def test_zombie_commits_nothing(hasty_up: System, make_source: MakeSource) -> None:
-    """A worker that is frozen in mid-transaction holds nobody up, and does no harm when it wakes after its lease."""
+    """A worker that is frozen within a transaction blocks nobody, and does no harm when it resumes after its lease."""
     up, source = hasty_up, make_source(8, 250)
     async with up.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))
@@ -73,7 +73,7 @@ async def test_zombie_commits_nothing(hasty_up: System, make_source: MakeSource)
 
 
 async def freeze(up: System, resources: Resources) -> int:
-    """Stop the archive worker while it has a transaction open that has written; return how many jobs it holds."""
+    """Stop the archive worker while it has an open transaction that has written; return the number of jobs it holds."""
     worker = up.process(Role.ARCHIVE)
 
     async def frozen() -> int | None:
@@ -90,7 +90,7 @@ async def freeze(up: System, resources: Resources) -> int:
 
 
 async def open_writes(resources: Resources) -> set[int]:
-    """Return the backends of transactions that wrote messages and wait for their client, now and a little later."""
+    """Return the backends whose transactions have written messages and wait for their client, twice in a row."""
 
     async def waiting() -> set[int]:
         async with resources.database.session() as session:
@@ -108,7 +108,7 @@ async def open_writes(resources: Resources) -> set[int]:
 
 
 async def rows(resources: Resources) -> list[object]:
-    """Return what an archive worker may change, as one text for each table."""
+    """Return everything that an archive worker may change, as one text per table."""
     query = (
         "SELECT (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM entries x)"
         " || (SELECT md5(string_agg(x::text, '' ORDER BY x::text)) FROM messages x)"

@@ -1,4 +1,4 @@
-"""Watching the real processes: metrics, health, logs."""
+"""Monitoring of the real processes: metrics, health and logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tools import dashboard
 
 
 def get(port: int, page: str) -> tuple[int, str]:
-    """Return status and body of a page."""
+    """Return the status and the body of a page."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=60) as response:
             return response.status, response.read().decode()
@@ -35,7 +35,7 @@ def get(port: int, page: str) -> tuple[int, str]:
 
 @pytest.fixture
 def watched() -> Iterator[System]:
-    """A system that shows metrics, ready: scheduler, archive worker and index worker on three ports in a row."""
+    """Return a running system with metrics: scheduler, archive worker and index worker on three consecutive ports."""
     with system(MUNIMENT_METRICS_PORT=str(free_port(3)), MUNIMENT_LOG_JSON="true") as started:
         started.start()
         yield started
@@ -48,7 +48,7 @@ def ports(up: System) -> list[int]:
 
 
 async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource, tmp_path: Path) -> None:
-    """A real Prometheus scrapes every process: its numbers are the archive's, every rule and every panel works."""
+    """A real Prometheus scrapes every process; the metrics match the archive, and all rules and panels work."""
     source = make_source(4, 50)
     with running_prometheus(tmp_path, [f"127.0.0.1:{port}" for port in ports(watched)]) as prometheus:
         async with watched.resources() as resources:
@@ -84,7 +84,7 @@ def assert_rules_and_panels_work(prometheus: Prometheus) -> None:
 
 
 async def test_health_tells_waiting_from_hanging(watched: System) -> None:
-    """Without PostgreSQL a process lives and is not ready; one that is stopped does not answer; both recover."""
+    """Without PostgreSQL, a process is alive but not ready; a stopped process does not respond; both recover."""
     scheduler, archive, index = ports(watched)
     for port in (scheduler, archive, index):
         assert get(port, "/healthz") == (200, '{"status": "ok", "checks": {"event_loop": "ok"}}\n')
@@ -99,7 +99,7 @@ async def test_health_tells_waiting_from_hanging(watched: System) -> None:
 
 
 async def test_log_lines_are_json_with_run_and_job(watched: System, make_source: MakeSource) -> None:
-    """Each line of a worker is an object; those of a slice name run, job, mailbox and task."""
+    """Each log line of a worker is a JSON object; lines of a slice contain run, job, mailbox and task."""
     source = make_source(2, 20)
     async with watched.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))
@@ -118,7 +118,7 @@ async def test_log_lines_are_json_with_run_and_job(watched: System, make_source:
 
 
 def test_taken_port_stops_nobody(port: int) -> None:
-    """A process whose port is taken says so, and works without metrics."""
+    """A process whose port is in use reports that and works without metrics."""
     with system(MUNIMENT_METRICS_PORT=str(port)) as first:
         first.start()
         with system(MUNIMENT_METRICS_PORT=str(port)) as second:

@@ -49,7 +49,7 @@ PATIENT = {"MUNIMENT_LEASE_SECONDS": "300"}
 
 
 class Operator:
-    """Separately started PostgreSQL and Valkey, and processes started one by one."""
+    """Separately started PostgreSQL and Valkey, and processes that are started one by one."""
 
     def __init__(self, data: Path, database_url: str, valkey: EmbeddedValkey) -> None:
         self.environ = {
@@ -67,7 +67,7 @@ class Operator:
         return self._stack.enter_context(celery(*arguments, environ={**self.environ, **environ}))
 
     def start_worker(self, *arguments: str, **environ: str) -> Running:
-        """Start a worker and return when it takes tasks."""
+        """Start a worker and wait until it accepts tasks."""
         worker = self.start(*arguments, **environ)
         worker.wait_for_line(" ready.")
         return worker
@@ -85,7 +85,7 @@ class Operator:
 
 @pytest.fixture
 def operator(database_url: str, tmp_path: Path) -> Iterator[Operator]:
-    """An operator with a migrated database, an empty broker and no process yet."""
+    """Return an operator's environment with a migrated database, an empty broker and no processes."""
     create_key_file(tmp_path / "secret.key")
     with valkey_server() as valkey:
         made = Operator(tmp_path, database_url, valkey)
@@ -95,7 +95,7 @@ def operator(database_url: str, tmp_path: Path) -> Iterator[Operator]:
 
 @pytest.fixture
 def patient_up() -> Iterator[System]:
-    """A system with long leases, not started."""
+    """Return a system with long leases that is not running."""
     with system(**PATIENT) as made:
         yield made
 
@@ -125,7 +125,7 @@ async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, m
 
 
 async def run_under_way(resources: Resources, source: Source) -> int:
-    """Begin a run over everybody and return its id when the first mail is archived."""
+    """Start a run of all mailboxes and return its id once the first mail is archived."""
     await submit_profile(ADMIN, resources, source.profile("everybody"))
     run_id = await begin(resources, "everybody")
     await moved(resources)
@@ -133,7 +133,7 @@ async def run_under_way(resources: Resources, source: Source) -> int:
 
 
 async def jobs_at_rest(up: System) -> set[str]:
-    """Return the states of the jobs while the system is down: nobody may hold one."""
+    """Return the states of the jobs while the system is down; none may be leased."""
     home = up.data
     with postgres_server(home, durable=True) as server:
         settings = Settings.from_environment(
@@ -146,7 +146,7 @@ async def jobs_at_rest(up: System) -> set[str]:
 
 
 async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
-    """`up` is ready when all archive workers that it was told to start are, and they share a run."""
+    """`up` is ready when all its archive workers are, and they share a run."""
     source = make_source(8, 60)
     with system(MUNIMENT_ARCHIVE_PROCESSES="2") as up:
         up.start()
