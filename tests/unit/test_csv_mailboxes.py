@@ -27,7 +27,7 @@ def reasons(text: str) -> str:
 @pytest.mark.parametrize("delimiter", [";", ",", "|", "\t"], ids=["semicolon", "comma", "pipe", "tab"])
 @pytest.mark.parametrize("eol", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
 def test_delimiters_and_line_ends(delimiter: str, eol: str) -> None:
-    """Every delimiter and line end is understood; lines are counted as in an editor."""
+    """Every delimiter and line ending is recognised; lines are counted as in an editor."""
     rows = ["user;password;address;archive", "a;pa;a@x.example;alice", "", "b;pb", "c;pc;;carol", ""]
 
     assert read_csv(eol.join(rows).replace(";", delimiter).encode()) == [
@@ -50,7 +50,7 @@ def test_delimiters_and_line_ends(delimiter: str, eol: str) -> None:
     ],
 )
 def test_quotes(row: str, expected: tuple[str, str, str, str]) -> None:
-    """A leading quote decides for its value alone; passwords keep their blanks."""
+    """A leading quote affects only its own value; passwords keep their blanks."""
     assert one(HEADER + row) == expected
 
 
@@ -66,12 +66,12 @@ def test_quotes(row: str, expected: tuple[str, str, str, str]) -> None:
     ids=["utf-8", "bom", "cp1252", "utf-16", "excel-sep"],
 )
 def test_encodings(data: bytes, password: str) -> None:
-    """What spreadsheets write is read, with the right password."""
+    """Files written by spreadsheets are read, with the right password."""
     assert read_csv(data)[0].password.reveal() == password
 
 
 def test_delimiters_inside_quoted_headers_do_not_count() -> None:
-    """The delimiter is found outside quotes."""
+    """The delimiter is detected outside quotes."""
     assert one('"user, name, or login";password\na,b;p')[0] == "a,b"
 
 
@@ -81,7 +81,7 @@ def test_delimiters_inside_quoted_headers_do_not_count() -> None:
     st.sampled_from("\"'"),
 )
 def test_quoted_values_round_trip(rows: list[tuple[str, str]], delimiter: str, quote: str) -> None:
-    """Whatever stands in quotes, with the quote doubled, is read back exactly."""
+    """Quoted text with doubled quotes is restored exactly."""
 
     def quoted(value: str) -> str:
         return quote + value.replace(quote, quote * 2) + quote
@@ -94,7 +94,7 @@ def test_quoted_values_round_trip(rows: list[tuple[str, str]], delimiter: str, q
 
 @given(st.binary(max_size=200), st.booleans())
 def test_any_file_is_read_or_refused(data: bytes, with_header: bool) -> None:
-    """No file raises anything but Misconfigured, and every line is a mailbox or named."""
+    """Any file is read or raises Misconfigured; each line is a mailbox or is reported."""
     try:
         mailboxes = read_csv((b"user;password\n" if with_header else b"") + data)
     except Misconfigured:
@@ -104,7 +104,7 @@ def test_any_file_is_read_or_refused(data: bytes, with_header: bool) -> None:
 
 
 def test_every_bad_row_is_named_without_passwords() -> None:
-    """All problems come at once, with line numbers and reasons, and never a password."""
+    """All problems are reported together, with line numbers and reasons, and never with a password."""
     rows = [
         "ok;s3cret",
         "alone",
@@ -132,7 +132,7 @@ def test_every_bad_row_is_named_without_passwords() -> None:
 
 
 def test_many_bad_rows_are_counted() -> None:
-    """Twenty problems are shown, the others counted."""
+    """Twenty problems are listed, and the others are counted."""
     lines = reasons(HEADER + "alone\n" * 30).splitlines()
 
     assert lines[0] == "the CSV file has 30 bad rows:"
@@ -153,7 +153,7 @@ def test_many_bad_rows_are_counted() -> None:
     ],
 )
 def test_files_without_header_or_mailboxes(text: str, reason: str) -> None:
-    """A file whose first line is a mailbox would lose it: refused, like files with nothing in them."""
+    """A file whose first line is a mailbox is refused, because that line would be lost; so are empty files."""
     message = reasons(text)
 
     assert "secret" not in message

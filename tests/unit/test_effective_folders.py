@@ -19,12 +19,12 @@ def folder(
     namespace: Namespace = Namespace.PERSONAL,
     root: tuple[str, ...] = (),
 ) -> ServerFolder:
-    """Return a folder as a server lists it."""
+    """Return a folder as listed by a server."""
     return ServerFolder(path.encode(), tuple(path.split("/")), frozenset(attributes), None, namespace, root)
 
 
 def archived(listed: Sequence[ServerFolder | str], scope: FolderScope = USUAL, kind: ServerKind = GENERIC) -> list[str]:
-    """Return the paths of what is archived."""
+    """Return the paths of the archived folders."""
     folders = [one if isinstance(one, ServerFolder) else folder(one) for one in listed]
     return ["/".join(one.folder.path) for one in effective_folders(folders, scope, kind) if one.is_archived]
 
@@ -52,7 +52,7 @@ def archived(listed: Sequence[ServerFolder | str], scope: FolderScope = USUAL, k
     ids=lambda names: names[0],
 )
 def test_names_tell_roles_in_many_languages(names: list[str]) -> None:
-    """Servers without SPECIAL-USE call them as the user's mail program does; INBOX/… is where Courier has them."""
+    """Without SPECIAL-USE, folders have the names that mail programs use; Courier has them below INBOX."""
     roles = [FolderRole.DELETED, FolderRole.DRAFTS, FolderRole.JUNK, FolderRole.OUTBOX]
 
     assert [role_of_name(name) for name in names] == roles
@@ -63,7 +63,7 @@ def test_names_tell_roles_in_many_languages(names: list[str]) -> None:
 
 
 def test_the_servers_word_counts_more_than_names() -> None:
-    """Where the server marks a folder (RFC 6154), another with such a name is the user's own."""
+    """If the server marks a folder (RFC 6154), another folder with a matching name is an ordinary one."""
     listed = [folder("INBOX"), folder("Müll", "\\Trash"), folder("Müll/alt"), folder("Trash"), folder("Drafts")]
 
     assert archived(listed) == ["INBOX", "Trash"]
@@ -74,17 +74,17 @@ def test_the_servers_word_counts_more_than_names() -> None:
 
 
 def test_deep_names_are_the_users_own() -> None:
-    """A folder Trash within a project is anything."""
+    """A folder named Trash within a project has no special role."""
     assert archived(["INBOX", "Projects/Trash", "Archive/Drafts"]) == ["INBOX", "Projects/Trash", "Archive/Drafts"]
 
 
 def test_names_count_below_the_prefix_of_a_namespace() -> None:
-    """Some servers keep all personal folders below a folder of their own."""
+    """Some servers keep all personal folders below one root folder."""
     assert archived([folder("Mail/Trash", root=("Mail",)), folder("Mail/Work", root=("Mail",))]) == ["Mail/Work"]
 
 
 def test_roles_can_be_archived() -> None:
-    """Always-exclude is a list, and may be empty."""
+    """The list of roles to exclude may have any length, including zero."""
     listed = ["INBOX", "Trash", "Drafts"]
 
     assert archived(listed, FolderScope(always_exclude=frozenset({FolderRole.DRAFTS}))) == ["INBOX", "Trash"]
@@ -94,7 +94,7 @@ def test_roles_can_be_archived() -> None:
 
 
 def test_exclusion_beats_inclusion() -> None:
-    """An include list narrows, an exclude list narrows further; what is always excluded stays out."""
+    """An include list restricts the folders, an exclude list restricts them further; excluded roles stay excluded."""
     listed = ["INBOX", "Projects", "Projects/A", "Projects/B", "Trash", "Other"]
     scope = FolderScope(include=("Projects", "Trash"), exclude=("Projects/B",))
 
@@ -108,7 +108,7 @@ def test_exclusion_beats_inclusion() -> None:
 
 
 def test_other_peoples_mail_is_left_out_unless_wanted() -> None:
-    """A mailbox shows what its user may read elsewhere; in his archive it would be a copy, and perhaps a leak."""
+    """Folders that a user may read elsewhere are not archived by default: they would be copies, and perhaps a leak."""
     listed = [
         folder("INBOX"),
         folder("Other Users/bob", namespace=Namespace.OTHER_USERS, root=("Other Users",)),
@@ -121,7 +121,7 @@ def test_other_peoples_mail_is_left_out_unless_wanted() -> None:
 
 
 def test_a_kind_of_server_knows_its_roots() -> None:
-    """MDaemon shows them among the user's folders."""
+    """MDaemon lists them among the user's folders."""
     listed = ["INBOX", "Public Folders/News", "Shared Folders/bob"]
 
     assert archived(listed, kind=ServerKind.parse("mdaemon")) == ["INBOX"]
@@ -129,7 +129,7 @@ def test_a_kind_of_server_knows_its_roots() -> None:
 
 
 def test_patterns_that_fit_nothing_are_told() -> None:
-    """Probably a typing mistake."""
+    """A pattern that matches nothing is probably a typing error."""
     scope = FolderScope(include=("Projekts",), exclude=("Projects/B",))
 
     unused = unused_patterns([folder("Projects"), folder("Projects/B")], scope)

@@ -1,4 +1,4 @@
-"""Secrets hide, sealed secrets open only with their key and purpose, and keys are made once and whole."""
+"""Secrets stay hidden, sealed secrets open only with key and purpose, and key files are created once and complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 @pytest.fixture
 def box(tmp_path: Path) -> SecretBox:
-    """Return a box with a fresh key."""
+    """Return a box with a new key."""
     create_key_file(tmp_path / "key")
     return SecretBox.from_key_file(tmp_path / "key")
 
@@ -43,7 +43,7 @@ def test_a_secret_shows_itself_only_by_reveal(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_secret_has_no_attributes_to_dump() -> None:
-    """vars() and JSON, which careless logging uses, find nothing."""
+    """vars() and JSON, as used by careless logging, do not contain the value."""
     with pytest.raises(TypeError):
         vars(Secret(PASSWORD))
     with pytest.raises(TypeError):
@@ -62,13 +62,13 @@ def test_a_secret_has_no_attributes_to_dump() -> None:
     ],
 )
 def test_urls_of_every_form_pass(url: str) -> None:
-    """Sockets, ports, IPv6, several hosts and percent-encoded passwords are URLs."""
+    """Sockets, ports, IPv6, several hosts and percent-encoded passwords are valid in URLs."""
     check_url(Secret(url), "SETTING", ("db", "db+socket"))
 
 
 @pytest.mark.parametrize("password", ["s3c/ret", "s3c#ret", "s3c?ret", "12/34", "12?34", "s3c ret", "s3c[ret"])
 def test_password_that_breaks_its_url_is_not_shown(password: str) -> None:
-    """A password with a special character is refused with the setting's name and the remedy, and without itself."""
+    """A special character in a password is refused with the setting's name and the remedy, but without the password."""
     with pytest.raises(Misconfigured, match="SETTING") as caught:
         check_url(Secret(f"db://user:{password}@host/name"), "SETTING", ("db",))
 
@@ -78,14 +78,14 @@ def test_password_that_breaks_its_url_is_not_shown(password: str) -> None:
 
 
 def test_url_of_something_else_is_refused() -> None:
-    """A URL of another scheme, or no URL at all, is refused."""
+    """A URL with another scheme and a text that is not a URL are refused."""
     for url in ("http://host/", "host:5432/name", "", "db:/host"):
         with pytest.raises(Misconfigured, match="SETTING"):
             check_url(Secret(url), "SETTING", ("db",))
 
 
 def test_secrets_compare_by_value_and_only_with_secrets() -> None:
-    """Two secrets with one value are equal and hash alike; a plain string is never equal to a secret."""
+    """Secrets with the same value are equal and have the same hash; a secret never equals a plain string."""
     assert Secret("a") == Secret("a") == copy.copy(Secret("a"))
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
@@ -93,21 +93,21 @@ def test_secrets_compare_by_value_and_only_with_secrets() -> None:
 
 
 def test_an_empty_secret_is_false() -> None:
-    """`if secret` asks whether there is one."""
+    """A secret is true if it is not empty."""
     assert not Secret("")
     assert Secret(" ")
 
 
 @given(text=st.text(), purpose=st.text())
 def test_what_is_sealed_opens_unchanged(text: str, purpose: str) -> None:
-    """Any text survives sealing and opening with the same purpose."""
+    """Any text is restored by sealing and opening it with the same purpose."""
     box = SecretBox(Secret(KEY))
 
     assert box.open(box.seal(Secret(text), purpose=purpose), purpose=purpose) == Secret(text)
 
 
 def test_sealing_twice_gives_different_bytes(box: SecretBox) -> None:
-    """Nobody sees from two ciphertexts that the secrets are the same, and none holds the secret."""
+    """Two ciphertexts do not reveal that their secrets are equal, and do not contain the secret."""
     first, second = (box.seal(Secret(PASSWORD), purpose="p") for _ in range(2))
 
     assert first != second
@@ -115,7 +115,7 @@ def test_sealing_twice_gives_different_bytes(box: SecretBox) -> None:
 
 
 def test_another_purpose_does_not_open(box: SecretBox) -> None:
-    """A sealed value moved to another row or column cannot be opened there."""
+    """A sealed value that is moved to another row or column cannot be opened there."""
     sealed = box.seal(Secret(PASSWORD), purpose="profile 1")
 
     with pytest.raises(Misconfigured, match="cannot be decrypted"):
@@ -123,7 +123,7 @@ def test_another_purpose_does_not_open(box: SecretBox) -> None:
 
 
 def test_another_key_does_not_open(box: SecretBox) -> None:
-    """With another key file the message says which setting to look at."""
+    """With a different key file, the message names the setting to check."""
     sealed = SecretBox(Secret(KEY)).seal(Secret(PASSWORD), purpose="p")
 
     with pytest.raises(Misconfigured) as caught:
@@ -141,7 +141,7 @@ def test_every_changed_bit_is_noticed(box: SecretBox) -> None:
 
 
 def test_every_cut_is_noticed(box: SecretBox) -> None:
-    """A sealed value that lost its end is refused as undecryptable, however short it is."""
+    """A truncated sealed value is refused as undecryptable, however short it is."""
     sealed = box.seal(Secret("x"), purpose="p")
 
     for length in range(len(sealed)):
@@ -150,12 +150,12 @@ def test_every_cut_is_noticed(box: SecretBox) -> None:
 
 
 def test_the_box_hides_its_key() -> None:
-    """The box shows no key in its repr."""
+    """The box's repr does not contain the key."""
     assert KEY not in repr(SecretBox(Secret(KEY)))
 
 
 def test_a_made_key_is_private_and_random(tmp_path: Path) -> None:
-    """create_key_file makes private folders and a file of mode 0600 with 256 bits in base64, and leaves no draft."""
+    """create_key_file creates private folders and one file, with mode 0600 and a 256-bit key in base64."""
     first, second = tmp_path / "deep/er/key", tmp_path / "key"
     create_key_file(first)
     create_key_file(second)
@@ -168,7 +168,7 @@ def test_a_made_key_is_private_and_random(tmp_path: Path) -> None:
 
 
 def test_an_existing_key_is_never_replaced(tmp_path: Path) -> None:
-    """A second call leaves the key alone: replacing it would lose every stored credential."""
+    """A second call keeps the key: replacing it would make every stored credential unreadable."""
     path = tmp_path / "key"
     create_key_file(path)
     before = path.read_bytes()
@@ -178,7 +178,7 @@ def test_an_existing_key_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_racing_processes_agree_on_one_key(tmp_path: Path) -> None:
-    """Of many processes that start on empty data at once, one makes the key and all read it."""
+    """Of many processes that start on empty data at the same time, one creates the key, and all read it."""
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         keys = pool.map(_make_and_read, [tmp_path / "key"] * 16)
 
@@ -202,7 +202,7 @@ def _make_and_read(path: Path) -> bytes:
     ],
 )
 def test_a_file_that_is_no_key_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """A missing or wrong key file is refused with its path and a reason, and its content is not shown."""
+    """A missing or invalid key file is refused with its path and a reason, without its content."""
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Settings: one frozen value from the environment, strict about names and values, discreet about secrets."""
+"""Settings: a frozen value from the environment; names and values are checked, and secrets are not shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ URL = "postgresql://muniment:hunter2@db/muniment"
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    """Nothing has to be set: the embedded servers need no setting."""
+    """No setting is required: the embedded servers need none."""
     settings = Settings.from_environment({})
 
     assert settings == Settings()
@@ -23,12 +23,12 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 
 def test_foreign_variables_are_ignored() -> None:
-    """Only MUNIMENT_* variables are looked at."""
+    """Only MUNIMENT_* variables are read."""
     assert Settings.from_environment({"PATH": "/bin", "REDIS_URL": "redis://x"}) == Settings()
 
 
 def test_settings_are_frozen() -> None:
-    """A setting cannot be changed while the process runs."""
+    """Settings cannot be changed while the process runs."""
     with pytest.raises(FrozenInstanceError):
         Settings().log_level = "DEBUG"  # type: ignore[misc]
 
@@ -47,18 +47,18 @@ def test_settings_are_frozen() -> None:
     ],
 )
 def test_a_variable_is_read_with_its_type(name: str, text: str, field: str, value: object) -> None:
-    """Each variable becomes a field of the type that the program uses."""
+    """Each variable is converted to the type of its field."""
     assert getattr(Settings.from_environment({name: text}), field) == value
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    """Compose and systemd pass variables without a value: they mean the default."""
+    """An empty variable, as passed by Compose and systemd, means the default."""
     assert Settings.from_environment(dict.fromkeys(map(variable, fields(Settings)), "")) == Settings()
 
 
 @pytest.mark.parametrize("name", ["MUNIMENT_DATABSE_URL", "MUNIMENT_", "MUNIMENT_LOG_LEVEL_FILE", "MUNIMENT_DATA_FILE"])
 def test_an_unknown_variable_stops_the_process(name: str) -> None:
-    """A misspelt name is refused by name; only secrets may be given as files."""
+    """An unknown name is refused and reported; only secrets can be read from files."""
     with pytest.raises(Misconfigured, match=f"unknown setting {name}$") as caught:
         Settings.from_environment({name: "x"})
 
@@ -76,14 +76,14 @@ def test_an_unknown_variable_stops_the_process(name: str) -> None:
     ],
 )
 def test_a_malformed_value_is_named(name: str, text: str) -> None:
-    """The message says which variable is wrong and what was in it."""
+    """The message contains the variable and its value."""
     with pytest.raises(Misconfigured, match=f"^{name}='{text}' is not valid: "):
         Settings.from_environment({name: text})
 
 
 @pytest.mark.parametrize("name", ["MUNIMENT_DATABASE_URL", "MUNIMENT_REDIS_URL", "MUNIMENT_OPENSEARCH_URL"])
 def test_a_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
-    """NAME_FILE gives what the file holds, without the blanks and line end that editors leave."""
+    """NAME_FILE gives the content of the file, without the blanks and the line break that editors append."""
     file = tmp_path / "secret"
     file.write_text(f"  {URL}\r\n\n")
     settings = Settings.from_environment({f"{name}_FILE": str(file)})
@@ -92,7 +92,7 @@ def test_a_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
 
 
 def test_a_secret_file_is_read_once(tmp_path: Path) -> None:
-    """The value is kept, not the file's name: the file may go away."""
+    """The value is kept, not the name of the file, which may be removed later."""
     file = tmp_path / "secret"
     file.write_text(URL)
     settings = Settings.from_environment({"MUNIMENT_DATABASE_URL_FILE": str(file)})
@@ -102,7 +102,7 @@ def test_a_secret_file_is_read_once(tmp_path: Path) -> None:
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
-    """Variable and file together are a mistake, also when they agree; neither value is shown."""
+    """Setting both the variable and the file is an error, even if they agree; neither value is shown."""
     file = tmp_path / "secret"
     file.write_text(URL)
     with pytest.raises(Misconfigured, match="both MUNIMENT_REDIS_URL and MUNIMENT_REDIS_URL_FILE") as caught:
@@ -112,7 +112,7 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_variable_counts_as_not_set() -> None:
-    """An empty NAME_FILE beside a set NAME is no conflict."""
+    """An empty NAME_FILE does not conflict with NAME."""
     settings = Settings.from_environment({"MUNIMENT_REDIS_URL": URL, "MUNIMENT_REDIS_URL_FILE": ""})
 
     assert settings.redis_url == Secret(URL)
@@ -123,7 +123,7 @@ def test_an_empty_file_variable_counts_as_not_set() -> None:
     [(None, "No such file or directory"), (b" \n", "is empty"), (b"hunter2\xff", "not valid UTF-8 text")],
 )
 def test_an_unusable_secret_file_is_named_but_not_shown(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """The message names the file, its variable and the reason, and nothing of what the file holds."""
+    """The message contains the file, its variable and the reason, but not the content of the file."""
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
@@ -136,26 +136,26 @@ def test_an_unusable_secret_file_is_named_but_not_shown(tmp_path: Path, content:
 
 
 def test_exactly_the_secrets_have_a_file_variable() -> None:
-    """file_variable answers for secrets only."""
+    """file_variable returns a name only for secrets."""
     names = {file_variable(f) for f in fields(Settings)} - {None}
 
     assert names == {"MUNIMENT_DATABASE_URL_FILE", "MUNIMENT_REDIS_URL_FILE", "MUNIMENT_OPENSEARCH_URL_FILE"}
 
 
 def test_file_variables_hide_no_other_setting() -> None:
-    """No setting is named like another one's file."""
+    """No setting has the name of another setting's file variable."""
     assert not {file_variable(f) for f in fields(Settings)} & {variable(f) for f in fields(Settings)}
 
 
 def test_secrets_do_not_show() -> None:
-    """Neither repr nor str of the settings holds a password."""
+    """Neither repr nor str of the settings contains a password."""
     settings = Settings.from_environment({"MUNIMENT_DATABASE_URL": URL, "MUNIMENT_REDIS_URL": URL})
 
     assert "hunter2" not in f"{settings!r} {settings}"
 
 
 def test_environment_makes_a_child_read_the_same_settings(tmp_path: Path) -> None:
-    """What environment() returns, from_environment() reads back: every type, and secrets from files too."""
+    """from_environment() restores what environment() returns: every type, including secrets from files."""
     file = tmp_path / "secret"
     file.write_text(URL)
     settings = Settings.from_environment(
@@ -173,7 +173,7 @@ def test_environment_makes_a_child_read_the_same_settings(tmp_path: Path) -> Non
 
 
 def test_key_file_and_spool_lie_in_the_data_folder() -> None:
-    """Without a setting of its own the key is in the data folder, as is the spool."""
+    """By default, the key and the spool are in the data folder."""
     assert Settings(data=Path("/d")).key_file == Path("/d/secret.key")
     assert Settings(data=Path("/d"), secret_key_file=Path("/k")).key_file == Path("/k")
     assert Settings(data=Path("/d")).spool == Path("/d/spool")
@@ -184,6 +184,6 @@ def test_key_file_and_spool_lie_in_the_data_folder() -> None:
     [("MUNIMENT_LEASE_SECONDS", "nan"), ("MUNIMENT_LEASE_SECONDS", "inf"), ("MUNIMENT_LOG_LEVEL", "chatty")],
 )
 def test_values_that_mean_nothing_are_refused(name: str, value: str) -> None:
-    """A number that is none and a level that nobody knows are refused by name."""
+    """Invalid numbers and unknown log levels are refused, with the variable's name."""
     with pytest.raises(Misconfigured, match=f"{name}='{value}'"):
         Settings.from_environment({name: value})
