@@ -112,7 +112,7 @@ def test_default_shows_no_line_for_what_nobody_changed() -> None:
             "folders",
             "always excluded",
         ),
-        *("namespaces", "deletes", "schedule", "next run", "max. jobs", "timeout"),
+        *("namespaces", "deletion on server", "schedule", "next run", "max. jobs", "timeout"),
     }
 
 

@@ -1,4 +1,4 @@
-"""A profile as `muniment profile show` prints it: a line for each field that tells something."""
+"""A profile as `muniment profile show` prints it: one line per field that is not trivial."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _folder_lines(found: Profile) -> Iterator[tuple[str, str]]:
 
 
 def _rule_lines(found: Profile) -> Iterator[tuple[str, str]]:
-    yield "only messages", _rule_text(found.filter)
-    yield "deletes", _rule_text(found.deletion) if found.deletion else ""
+    yield "filter", _rule_text(found.filter)
+    yield "deletion on server", _rule_text(found.deletion) if found.deletion else ""
     if found.kind is ProfileKind.MULTIDROP:
         yield "distribution", _rule_text(found.multidrop) or "by the default headers"
     schedule = found.schedule
@@ -102,7 +102,7 @@ def _rule_text(rule: msgspec.Struct) -> str:
 
 
 def _other_lines(found: Profile) -> Iterator[tuple[str, str]]:
-    """Yield a line for every field without a line of its own that does not have its default."""
+    """Yield a line for every other field whose value differs from the default."""
     yield from _differences(found, ProfileSettings, "")
 
 
