@@ -35,7 +35,7 @@ lint: setup  ## check style, formatting, types, import contracts and commit mess
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
-	$(BIN)/python -m tools.commit_check
+	$(BIN)/python -m tools.commit_messages
 
 format: setup  ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Checks the messages of commits: `python -m tools.commit_check`, part of `make lint`.
+"""Checks the messages of commits: `python -m tools.commit_messages`, part of `make lint`.
 
 Looks at up to 50 commits before HEAD, but not at the one that introduced this file or at any before it. A shallow
 clone shows fewer commits, and a tree without git none: then there is less to check.
@@ -14,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 SUBJECT_CHARACTERS = 72
-BODY_CHARACTERS = 80
+BODY_CHARACTERS = 120
 COMMITS = 50
 
-_THIS = "tools/commit_check.py"
+_THIS = "tools/commit_messages.py"
 
 
 def problems(message: str) -> Iterator[str]:
