@@ -6,9 +6,9 @@ import gc
 import os
 import socket
 
-#: For glibc, before a worker begins (an operator's own values win). Each of its threads would keep freed memory to
-#: itself; with few arenas, and with large blocks given back to the system, a worker over a hundred mailboxes takes a
-#: quarter less (docs/explanation/performance.md).
+#: Environment for glibc, set before a worker starts; an operator's own values take precedence. By default, each thread
+#: keeps the memory that it has freed. With fewer arenas, and with large blocks returned to the system, a worker that
+#: archives a hundred mailboxes takes a quarter less memory (docs/explanation/performance.md).
 FRUGAL_ALLOCATOR = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
@@ -24,7 +24,7 @@ def process_name() -> str:
 def reduce_garbage_collection() -> None:
     """Run the cyclic garbage collector less often: it takes half the time of allocation-heavy workers.
 
-    What is in no circle is freed at once as ever. Measured for indexing: docs/explanation/performance.md.
+    Objects outside of reference cycles are still freed at once. Measured for indexing: docs/explanation/performance.md.
     """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

@@ -1,4 +1,4 @@
-"""A governor within the process, for tests and for trying services without Redis. It implements `Governor`."""
+"""A governor in memory, for tests and for running services without Redis. It implements `Governor`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from muniment.model.server_limits import ServerLimits
 
 
 class MemoryGovernor:
-    """Counts the connections of one process to each server, and serves who waits in order.
+    """Counts the connections of one process to each server, and grants slots in order of the requests.
 
-    `limits` by server name; other servers have `default`. `patience`: how long `enter` waits for a slot, in seconds.
-    Rates are recorded in `commands` and `bytes`, and nobody waits for them. `is_away` plays an outage of Redis.
+    `limits`: limits by server name; other servers have `default`. `patience`: seconds that `enter` waits for a slot.
+    Rates are recorded in `commands` and `bytes` but not enforced. `is_away` simulates an outage of Redis.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class MemoryGovernor:
         patience: float = 0.0,
     ) -> None:
         self.is_away = False
-        #: Commands and bytes that were reserved, by server name, where the server has a rate.
+        #: Reserved commands and bytes by server name, for servers with a rate.
         self.commands: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
         #: The highest number of slots held at one time, by server name.
@@ -44,7 +44,7 @@ class MemoryGovernor:
         self._pauses: dict[str, tuple[float, str]] = {}
 
     async def enter(self, server: Server) -> ConnectionSlot:
-        """Return a slot; ServerBusy after `patience` seconds or during a pause, BrokerUnavailable while away."""
+        """Return a slot; raise ServerBusy after `patience` or during a pause, BrokerUnavailable if `is_away`."""
         name = server.name
         self._check()
         await self.wait_for_pause(name)
@@ -53,29 +53,29 @@ class MemoryGovernor:
         return await self._wait_in_line(name)
 
     async def look(self) -> list[ServerState]:
-        """Return the state of each server that was used or has limits of its own."""
+        """Return the state of each server that was used or has configured limits."""
         self._check()
         return [self._state(name) for name in sorted({*self._held, *self._limits})]
 
     def pause(self, server: str, seconds: float, reason: str) -> None:
-        """Grant nothing on a server before this many seconds are over; 0 ends the pause."""
+        """Grant nothing on a server for this many seconds; 0 ends the pause."""
         self._pauses[server] = (seconds, reason)
 
     async def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
-    # -- what slots tell ------------------------------------------------------------------------
+    # -- reports from slots -----------------------------------------------------------------------
 
     def logged_in(self, slot: ConnectionSlot) -> None:
-        """Nothing to note: a slot counts from the moment it is granted."""
+        """Do nothing: a slot counts from the moment it is granted."""
 
     def release(self, slot: ConnectionSlot, *, clean: bool) -> None:  # noqa: ARG002 - nothing lingers within a process
-        """Grant the slot to who waits first."""
+        """Grant the slot to the first waiter."""
         self._held.get(slot.server, set()).discard(slot)
         self._grant(slot.server)
 
     async def refuse(self, slot: ConnectionSlot, reason: str, *, too_many: bool) -> int | None:
-        """Learn the limit from a refusal while others are connected; None if it has other reasons."""
+        """Learn the limit from a refusal if others are connected; return None if the refusal does not prove a limit."""
         others = self._held.get(slot.server, set())
         others.discard(slot)
         self._grant(slot.server)
@@ -85,20 +85,20 @@ class MemoryGovernor:
         return len(others)
 
     def throttle(self, slot: ConnectionSlot, reason: str, seconds: float) -> None:
-        """Begin the pause that the server asks for."""
+        """Start the pause that the server requires."""
         self.pause(slot.server, seconds or 1.0, reason)
 
     def report_latency(self, slot: ConnectionSlot, seconds: float) -> None:
-        """Nothing is slow within a process."""
+        """Do nothing: nothing is slow within a process."""
 
     async def wait_for_pause(self, server: str) -> None:
-        """Raise ServerBusy while the server wants a pause; nobody waits for its end."""
+        """Raise ServerBusy during a pause; never wait for its end."""
         seconds, reason = self._pauses.get(server, (0.0, ""))
         if seconds:
-            raise ServerBusy(f"{server} wants a pause of {seconds:.0f} s: {reason}", seconds=seconds)
+            raise ServerBusy(f"{server} requires a pause of {seconds:.0f} s: {reason}", seconds=seconds)
 
     async def reserve(self, slot: ConnectionSlot, commands: int, size: int) -> float:
-        """Record a share of the rates; nobody waits."""
+        """Record the commands and bytes, and return 0: no wait."""
         self.commands[slot.server] += commands
         self.bytes[slot.server] += size
         return 0.0
@@ -120,7 +120,7 @@ class MemoryGovernor:
             raise
 
     def _leave_line(self, name: str, place: asyncio.Future[ConnectionSlot]) -> None:
-        if place.done():  # granted in the same round of the event loop
+        if place.done():  # granted in the same event loop iteration
             place.result().release(clean=True)
         else:
             self._waiting[name].remove(place)

@@ -1,4 +1,4 @@
-"""How a process reaches mail servers. A port: `muniment.network` and `mailserver.memory` implement it."""
+"""Opens sessions with mail servers. A port: `muniment.network` and `mailserver.memory` implement it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from muniment.model.finding import Finding
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
 
-#: Returns the number that stands for each UIDL of a POP3 mailbox.
+#: Assigns a permanent number to each UIDL of a POP3 mailbox.
 Numbering: TypeAlias = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
 
 
 class Connector(Protocol):
-    """Opens sessions on mail servers."""
+    """Opens sessions with mail servers."""
 
     async def open(self, server: Server, credentials: Credentials, limits: Limits, numbering: Numbering) -> MailSession:
         """Connect and log in. The connection holds a slot of `limits.gate` until it is closed.
@@ -27,5 +27,5 @@ class Connector(Protocol):
         ...
 
     def diagnose(self, server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
-        """Yield one finding for each step of reaching the server without logging in, up to the first that fails."""
+        """Yield one finding per step of connecting without a login; stop after the first step that fails."""
         ...

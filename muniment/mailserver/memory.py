@@ -1,4 +1,4 @@
-"""A mail server within the process, for tests and for trying services without a network. It implements `Connector`."""
+"""A mail server in memory, for tests and for running services without a network. It implements `Connector`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from muniment.model.profile import Server
 
 
 class MemoryMailServer(MemoryServer):
-    """A mail server that every `Server` leads to. A login may name any mailbox, with any password."""
+    """The mail server behind every `Server`. A login may name any mailbox, with any password."""
 
     async def open(
         self,
@@ -47,7 +47,7 @@ class MemoryMailServer(MemoryServer):
         server: Server,
         limits: Limits,  # noqa: ARG002 - no connection is made
     ) -> AsyncGenerator[Finding, None]:
-        """Yield whether the server answers."""
+        """Yield whether the server responds."""
         if self.is_away:
             yield failed("TCP", f"{server.name}: no answer", "Check that the mail server runs.")
         else:

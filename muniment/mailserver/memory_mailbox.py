@@ -1,4 +1,4 @@
-"""What a mail server within the process holds, and how it misbehaves."""
+"""The contents of a mail server in memory, and its configurable misbehaviour."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from muniment.model.folder import FolderStatus, ServerFolder
 
 RECEIVED = datetime(2024, 7, 17, 9, 44, 25, tzinfo=UTC)
 
-#: What a modern server offers.
+#: The capabilities of a modern server.
 CAPABILITIES = frozenset({"IMAP4REV1", "UIDPLUS", "ESEARCH", "LIST-STATUS", "SPECIAL-USE", "NAMESPACE", "CONDSTORE"})
 
 
 @dataclass
 class MemoryMail:
-    """One message, and what goes wrong with it.
+    """One message and its misbehaviour.
 
-    `claimed_size`: an RFC822.SIZE that is not true. `refusal`: the answer to a FETCH of its body. `is_withheld`: SEARCH
-    finds it, no FETCH delivers it. `is_hidden`: the server counts it, and neither finds nor delivers it. `breaks`: the
+    `claimed_size`: a false RFC822.SIZE. `refusal`: the answer to a FETCH of its body. `is_withheld`: SEARCH returns it,
+    but no FETCH delivers it. `is_hidden`: the server counts it, but neither returns nor delivers it. `breaks`: the
     connection is lost whenever it is fetched.
     """
 
@@ -35,7 +35,7 @@ class MemoryMail:
 
     @property
     def size(self) -> int:
-        """What the server reports as RFC822.SIZE."""
+        """The RFC822.SIZE that the server reports."""
         return len(self.content) if self.claimed_size is None else self.claimed_size
 
     @property
@@ -46,7 +46,7 @@ class MemoryMail:
 
 
 class MemoryFolder:
-    """A folder: messages by UID, ascending. Change it at any time; sessions see the change with their next command."""
+    """A folder with messages by UID, ascending. Change it at any time: sessions see it with the next command."""
 
     def __init__(self, contents: Iterable[bytes] = (), *, uidvalidity: int = 1) -> None:
         self.uidvalidity = uidvalidity
@@ -54,7 +54,7 @@ class MemoryFolder:
         self.attributes: frozenset[str] = frozenset()
         #: The answer to EXAMINE and SELECT, if the server refuses them.
         self.refusal = ""
-        #: Whether SELECT opens it like EXAMINE.
+        #: Whether SELECT opens the folder read-only, like EXAMINE.
         self.is_read_only = False
         #: The answer to UID STORE, if the server refuses it.
         self.erase_refusal = ""
@@ -70,7 +70,7 @@ class MemoryFolder:
         return uid
 
     def renumber(self, uidvalidity: int) -> None:
-        """Give every message a new UID under a new UIDVALIDITY, as a server does that lost its index."""
+        """Give every message a new UID under a new UIDVALIDITY, like a server that lost its index."""
         mails = list(self.messages.values())
         self.uidvalidity, self.messages, self._uidnext = uidvalidity, {}, 1
         for mail in mails:
@@ -82,16 +82,16 @@ class MemoryFolder:
         return FolderStatus(self.uidvalidity, self._uidnext, len(self.messages), None)
 
 
-#: The folders of a mailbox, by their path with slashes.
+#: The folders of a mailbox, by path with slashes.
 Mailbox = dict[str, MemoryFolder]
 
 
 @dataclass
 class MemoryServer:
-    """Mailboxes, and how the server behaves. A login may name any mailbox that exists, with any password.
+    """Mailboxes, and the server's behaviour. A login may name any existing mailbox, with any password.
 
-    Switches for misbehaviour: `is_away` (nobody answers), `allows` (connections at once; further ones are refused),
-    `drop_after` (the connection is lost once, after this many delivered messages), `opens_instead` (logins that end in
+    Switches for misbehaviour: `is_away` (the server is unreachable), `allows` (the maximum number of connections),
+    `drop_after` (the connection is lost once, after this many delivered messages), `opens_instead` (logins that open
     another mailbox than they name), `login_errors` (raised for a mailbox), `tells_status` (False: no LIST-STATUS).
     `before_fetch` is awaited before each message is delivered, with the mailbox, the folder and the UID;
     `before_command` before each other command, with its name.
@@ -115,7 +115,7 @@ class MemoryServer:
     delivered: list[tuple[str, int]] = field(default_factory=list)
 
     def folders_of(self, mailbox: str) -> list[ServerFolder]:
-        """Return the folders of a mailbox as LIST shows them."""
+        """Return the folders of a mailbox as LIST returns them."""
         return [
             ServerFolder(name.encode(), tuple(name.split("/")), folder.attributes, self._status(folder))
             for name, folder in self.mailboxes[mailbox].items()

@@ -1,4 +1,4 @@
-"""A session with a mailbox of a `MemoryServer`. It implements `MailSession` and behaves as `ImapSession` does."""
+"""A session with a mailbox of a `MemoryServer`. It implements `MailSession` and behaves like `ImapSession`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEEN, _DELETED = "\\Seen", "\\Deleted"
 
 
 class MemorySession:
-    """One connection; a command that follows its loss fails."""
+    """One connection; commands after its loss fail."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class MemorySession:
     ) -> None:
         self.login_kind = login_kind
         self.commands = 0
-        #: SEARCH names every message here.
+        #: SEARCH returns every message here.
         self.search_cap = 0
         self._server = server
         self._peer = peer
@@ -47,12 +47,12 @@ class MemorySession:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What the server offers."""
+        """The server's capabilities."""
         return self._server.capabilities
 
     @property
     def exists(self) -> int:
-        """How many messages the open folder has."""
+        """Number of messages in the open folder."""
         return len(self._opened().messages) if self._folder is not None else 0
 
     async def list_folders(self) -> list[ServerFolder]:
@@ -65,7 +65,7 @@ class MemorySession:
         return await self._open(folder, "EXAMINE")
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
-        """Return the UIDs that match: ALL, UID with a set, or what `MailFilter.search_keys` writes."""
+        """Return the matching UIDs: ALL, UID with a set, or the output of `MailFilter.search_keys`."""
         await self._command("SEARCH")
         matches = _criteria(criteria)
         return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail)))
@@ -76,7 +76,7 @@ class MemorySession:
         return [uid for uid in uids if uid in found]
 
     async def sizes(self, uids: Sequence[int]) -> Mapping[int, int]:
-        """Return what the server claims as sizes."""
+        """Return the sizes that the server claims, by UID."""
         await self._command("FETCH RFC822.SIZE")
         return {uid: mail.size for uid, mail in self._visible() if uid in set(uids) and not mail.is_withheld}
 
@@ -91,13 +91,13 @@ class MemorySession:
         }
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return the header of each message."""
+        """Return the header of each message, by UID."""
         await self._command("FETCH HEADER")
         wanted = set(uids)
         return {uid: mail.header for uid, mail in self._visible() if uid in wanted and not mail.is_withheld}
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
-        """Return UID, telling header fields and date of the first messages."""
+        """Return UID, identifying header fields and date of the first messages."""
         await self._command("FETCH HEADER.FIELDS")
         return [
             (uid, f"{b' '.join(_fields(mail, _TELLING_FIELDS).split()).decode('latin-1')} {mail.received:%d-%b-%Y %T}")
@@ -114,7 +114,7 @@ class MemorySession:
         await self._slot.spend(size=size)
 
     async def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
-        """Yield messages by ascending UID; leaving early closes the connection."""
+        """Yield messages by ascending UID; exiting early closes the connection."""
         await self._command("FETCH")
         try:
             for uid in sorted(set(uids)):
@@ -128,7 +128,7 @@ class MemorySession:
             raise
 
     def eraser(self) -> MemoryEraser:
-        """Return the part of the session that deletes messages."""
+        """Return the object that deletes messages."""
         return MemoryEraser(self)
 
     async def logout(self) -> None:
@@ -200,7 +200,7 @@ class MemorySession:
 
 
 class MemoryEraser:
-    """Deletes messages of the folder that it opened."""
+    """Deletes messages in the folder that it opened."""
 
     def __init__(self, session: MemorySession) -> None:
         self._session = session
@@ -219,7 +219,7 @@ class MemoryEraser:
         return set(await self._session.search_uids("DELETED"))
 
     async def erase(self, uids: Sequence[int]) -> None:
-        """Delete messages; without UIDPLUS also every other one that is marked as deleted."""
+        """Delete messages; without UIDPLUS, also every other message that is marked as deleted."""
         deleted = set(uids) | (set() if self.is_exact else await self.marked())
         await self._session._command("EXPUNGE")  # noqa: SLF001 - the other half of one class
         folder = self._session._opened()  # noqa: SLF001 - the other half of one class
@@ -230,7 +230,7 @@ class MemoryEraser:
 
 
 def _fields(mail: MemoryMail, names: Sequence[bytes]) -> bytes:
-    """Return the header fields of these names as they stand in the message, folded lines included."""
+    """Return the header fields with these names as they appear in the message, including folded lines."""
     fields = re.split(rb"\r\n(?![ \t])", mail.header)
     return b"".join(one + b"\r\n" for one in fields if one.partition(b":")[0].lower() in names)
 
@@ -239,7 +239,7 @@ _Matches = Callable[[int, MemoryMail], bool]
 
 
 def _criteria(text: str) -> _Matches:
-    """Return the test that a message passes which matches all criteria of a SEARCH."""
+    """Return a predicate that is true for messages that match all criteria of a SEARCH."""
     words = text.split()
     tests: list[_Matches] = []
     while words:

@@ -1,4 +1,4 @@
-"""A session with one mailbox, whichever protocol its server speaks. A port: IMAP, POP3 and memory implement it."""
+"""A session with one mailbox, independent of the protocol. A port: IMAP, POP3 and memory implement it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Eraser(Protocol):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the server can delete exactly the messages named (UIDPLUS, RFC 4315)."""
+        """Whether the server can delete only the given messages (UIDPLUS, RFC 4315)."""
         ...
 
     async def open(self, folder: ServerFolder) -> FolderStatus:
-        """Open a folder read-write; CommandRefused if this login may only read it."""
+        """Open a folder read-write; raise CommandRefused if this login may only read."""
         ...
 
     async def marked(self) -> set[int]:
@@ -29,7 +29,7 @@ class Eraser(Protocol):
         ...
 
     async def erase(self, uids: Sequence[int]) -> None:
-        """Delete messages; CommandRefused if the server refuses, perhaps after deleting some of them."""
+        """Delete messages; raise CommandRefused if the server refuses, in which case some may be gone."""
         ...
 
 
@@ -47,25 +47,25 @@ class MailSession(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """The capabilities that the server offers after the login, in capitals."""
+        """The server's capabilities after the login, in upper case."""
         ...
 
     @property
     def exists(self) -> int:
-        """How many messages the server counts in the open folder now."""
+        """Number of messages in the open folder, as last reported by the server."""
         ...
 
     @property
     def commands(self) -> int:
-        """How many commands were sent, a measure of round trips."""
+        """Number of commands sent so far: approximately the number of round trips."""
         ...
 
     async def list_folders(self) -> list[ServerFolder]:
-        """Return every folder that can be opened, with its STATUS if the server reports it."""
+        """Return every selectable folder, with its STATUS if the server provides one."""
         ...
 
     async def examine(self, folder: ServerFolder) -> FolderStatus:
-        """Open a folder read-only; UIDVALIDITY is 0 if the server has none."""
+        """Open a folder read-only; a missing UIDVALIDITY is returned as 0."""
         ...
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
@@ -77,7 +77,7 @@ class MailSession(Protocol):
         ...
 
     async def sizes(self, uids: Sequence[int]) -> Mapping[int, int]:
-        """Return RFC822.SIZE in bytes by UID; a message that is gone has no entry."""
+        """Return RFC822.SIZE in bytes by UID; an expunged message has no entry."""
         ...
 
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
@@ -85,32 +85,32 @@ class MailSession(Protocol):
         ...
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return the header of each message up to the blank line; what the server does not send has no entry."""
+        """Return the header of each message, up to the blank line, by UID; an undelivered message has no entry."""
         ...
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
-        """Return the UIDs of the first messages, and the header fields and date that tell deliveries apart."""
+        """Return the UIDs of the first messages, with the header fields and date that distinguish deliveries."""
         ...
 
     @property
     def search_cap(self) -> int:
-        """The length at which the server truncates SEARCH; 0 if it was never seen to."""
+        """The number of UIDs at which the server truncates SEARCH results; 0 if it was never seen doing so."""
         ...
 
     async def fetched_order(self, count: int) -> list[int]:
-        """Return the UIDs of the first messages in the order in which FETCH answers."""
+        """Return the UIDs of the first messages, in the order of the FETCH responses."""
         ...
 
     async def make_room(self, size: int) -> None:
-        """Wait until `size` bytes may be fetched; ServerBusy if the server wants a long pause."""
+        """Wait until the rate limits allow fetching `size` bytes; raise ServerBusy if the pause is long."""
         ...
 
     def fetch(self, uids: Sequence[int]) -> AsyncGenerator[FetchedMessage, None]:
-        """Yield messages of the open folder; close each `raw`, and leave with `contextlib.aclosing`."""
+        """Yield messages of the open folder; close each `raw`, and use `contextlib.aclosing`."""
         ...
 
     def eraser(self) -> Eraser:
-        """Return the part of the session that deletes messages."""
+        """Return the object that deletes messages of this mailbox."""
         ...
 
     async def logout(self) -> None:
@@ -118,5 +118,5 @@ class MailSession(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close the connection at once."""
+        """Drop the connection at once."""
         ...

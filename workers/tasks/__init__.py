@@ -1,1 +1,1 @@
-"""Tasks: adapters of a dozen lines that decode ids and call one service."""
+"""Celery tasks: each decodes its ids and calls one service."""

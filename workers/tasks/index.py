@@ -1,4 +1,4 @@
-"""Index: drain the outbox, and tend the index."""
+"""The index task: drains the outbox and maintains the index."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from workers.task import MunimentTask
 
 @app.task(name=INDEX_DRAIN, base=MunimentTask, bind=True)
 def index_drain(self: MunimentTask) -> None:
-    """Index what is due, for a bounded time."""
+    """Index pending messages for a bounded time."""
     self.serve(work_at_index)
