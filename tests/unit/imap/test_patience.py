@@ -97,9 +97,9 @@ def test_which_bytes_are_pieces_of_an_answer(limits: Limits, line: bytes, counts
 DRIPS: dict[str, tuple[bytes, bytes]] = {
     "keep-alives": (b"", b"* OK still here\r\n"),
     "a keep-alive by the byte": (b"* OK ", b"z"),
-    "data that nobody asked for": (b"", b"* 5 EXISTS\r\n"),
+    "unsolicited data": (b"", b"* 5 EXISTS\r\n"),
     "flags of other messages": (b"", b"* 1 FETCH (UID 7 FLAGS ())\r\n"),
-    "a message that nobody asked for": (b"", b"* 1 FETCH (UID 7 BODY[] {1}\r\nx)\r\n"),
+    "an unsolicited message": (b"", b"* 1 FETCH (UID 7 BODY[] {1}\r\nx)\r\n"),
     "questions": (b"", b"+ go on\r\n"),
     "a message by the byte": (b"* 1 FETCH (UID 1 BODY[] {1000000}\r\n", b"x"),
     "a list by the byte": (b"* SEARCH 1", b"1"),
