@@ -54,7 +54,7 @@ async def test_backup_is_restored_on_a_fresh_machine(running: System, make_sourc
         assert done.code == ExitCode.OK, done.stderr
         await finish(resources, run_id)
     assert file.stat().st_mode & 0o777 == 0o600
-    assert f"keep a copy of {running.settings.key_file} elsewhere" in done.stdout
+    assert f"keep a copy of {running.settings.key_file} in another place" in done.stdout
 
     with system() as fresh:
         fresh.data.mkdir(parents=True)

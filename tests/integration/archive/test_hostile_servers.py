@@ -88,7 +88,7 @@ async def test_mailbox_that_never_works_fails_alone(impatient: Harness, case: st
     """A mailbox that cannot be read fails with a sentence and a hint, by itself and beside others, which are exact."""
     trouble, sentence = NEVER[case]
     # After two silences a mailbox has failed: the healthy ones must not look silent on a busy machine.
-    timeout = 1.0 if sentence.startswith("silent") else 20.0
+    timeout = 1.0 if sentence.startswith("did not respond") else 20.0
     script = neighbourhood(mailbox("target"))
     script.faults = [trouble]
     async with ImapServer(script) as server:
