@@ -1,4 +1,4 @@
-"""Full-text search: a port, and behind it an index in PostgreSQL and one in OpenSearch."""
+"""Full-text search: a port with two implementations, one in PostgreSQL and one in OpenSearch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import OpenSearch's client only when it is used: it takes a quarter of the start-up time."""
+    """Import OpenSearch's client on first use: the import takes a quarter of the start-up time."""
     if name == "OpenSearchIndex":
         from muniment.search.opensearch import OpenSearchIndex  # noqa: PLC0415 - see above
 

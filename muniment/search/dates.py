@@ -17,9 +17,9 @@ _UNITS = {"week": relativedelta(weeks=1), "month": relativedelta(months=1), "yea
 
 
 def read_span(text: str, now: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
-    """Return when the time that `text` names begins and ends, in `zone`; None when it names none.
+    """Return the start and end, in `zone`, of the time span that `text` names; None if it names none.
 
-    A period like `30d` names the moment that long before `now`: it begins and ends there.
+    A period such as `30d` names the moment that long before `now`: start and end are the same.
     """
     text = text.lower()
     today = now.astimezone(zone).date()

@@ -1,14 +1,14 @@
-"""The languages whose words are known by their stems, and the words by which a text tells its language."""
+"""The languages whose words are stemmed, and the frequent words that reveal the language of a text."""
 
 from __future__ import annotations
 
-#: Names of the Snowball stemmers for languages in Latin letters; their order is that of the bits in `STOP_WORDS`.
+#: Names of the Snowball stemmers for languages in Latin script; their order is the order of the bits in `STOP_WORDS`.
 LATIN = ("english", "german", "french", "spanish", "italian", "dutch", "portuguese")
 
-#: Words in Cyrillic letters get the stems of this one.
+#: The stemmer for all words in Cyrillic script.
 RUSSIAN = "russian"
 
-# Frequent function words, accents folded. A word may belong to several languages: then it speaks for each.
+# Frequent function words, with accents folded. A word of several languages is evidence for each of them.
 _COMMON = {
     "english": (
         "the of and to in is you that it he was for on are as with his they be at this have from or had by but not"
@@ -51,5 +51,5 @@ def _stop_words() -> dict[str, int]:
     return bits
 
 
-#: Word, folded → the languages that it speaks for, as bits.
+#: For each folded word, the languages that it is evidence for, as bits.
 STOP_WORDS = _stop_words()

@@ -1,7 +1,7 @@
 """The index in OpenSearch: its fields, and how documents fill them.
 
-Words come ready (`muniment.search.words`), so every text field is cut at blanks and nothing else. Behind the words of a
-field, as another value, stand their stems, which begin with a tilde.
+Muniment prepares the words itself (`muniment.search.words`), so text fields are only split at whitespace. The second
+value of a text field, after its words, holds their stems, which begin with a tilde.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from muniment.model.document import Document
 from muniment.search.query import STEMMED, Field
 from muniment.search.words import BREAK, Words, read_words
 
-#: The field that has every word and stem once: where a word is looked for in no particular field.
+#: The field that contains every word and stem once, for searches that name no field.
 EVERYWHERE = "words"
 
-#: Grows with the mapping: an index that was made with another one has to be built anew.
+#: Increases with each change of the mapping; an index created with another version must be rebuilt.
 MAPPING_VERSION = 1
 
 _TEXT = {"type": "text", "analyzer": "whitespace", "similarity": "boolean", "norms": False}
 _KEYWORD = {"type": "keyword"}
 _DATE = {"type": "date", "format": "epoch_millis"}
 
-#: docs/reference/opensearch-index.md describes each of them.
+#: docs/reference/opensearch-index.md describes each field.
 PROPERTIES: dict[str, dict[str, Any]] = {
     "store": {"type": "integer"},
     "id": {"type": "long"},
@@ -61,7 +61,7 @@ def template(prefix: str) -> dict[str, Any]:
             },
             "mappings": {
                 "dynamic": "strict",
-                # Nobody asks for it: what is shown comes from PostgreSQL, and documents are made from there.
+                # Not needed: results are shown from PostgreSQL, and documents are made from the archive.
                 "_source": {"enabled": False},
                 "properties": PROPERTIES,
             },
@@ -70,7 +70,7 @@ def template(prefix: str) -> dict[str, Any]:
 
 
 def fields(document: Document) -> dict[str, Any]:
-    """Return a document as OpenSearch takes it."""
+    """Return the fields of a document in the form that OpenSearch expects."""
     texts = {
         Field.SUBJECT: read_words((document.subject,)),
         Field.FROM: read_words(document.from_),
@@ -111,7 +111,7 @@ def fields(document: Document) -> dict[str, Any]:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return a moment as OpenSearch has it."""
+    """Return a time as OpenSearch stores it: milliseconds since the epoch."""
     return round(moment.timestamp() * 1000)
 
 

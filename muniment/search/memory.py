@@ -1,4 +1,4 @@
-"""An index in memory: for tests of services, and the plainest statement of what a query means."""
+"""An index in memory: for tests of services, and the simplest definition of what a query means."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PHRASED = tuple(field for fields, _ in scores.PARTS for field in fields)
 
 
 class MemoryIndex:
-    """Documents by generation; each keeps the version of a message that was removed, so that no older one returns."""
+    """Documents by generation; the version of a removed message is kept, so that no older document replaces it."""
 
     backend = "memory"
 
@@ -53,7 +53,7 @@ class MemoryIndex:
                     self._generations.setdefault((target.store_id, generation), {})
 
     async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Keep each document, or the version of a removed message."""
+        """Store each document, or the version of a removed message."""
         await self.prepare(targets)
         by_store = {target.store_id: target for target in targets}
         for change in changes:
@@ -110,7 +110,7 @@ class MemoryIndex:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A version of a message; `words`: those of each field in their order, `terms`: words and stems."""
+    """A version of a message. `words`: the words of each field, in order. `terms`: its words and stems."""
 
     version: int
     document: Document | None
@@ -210,7 +210,7 @@ def _score(entry: _Entry, query: Query) -> int:
 
 
 def _scores(entry: _Entry, leaf: Word | Phrase | Pattern, fields: Sequence[Field]) -> bool:
-    if isinstance(leaf, Pattern):  # counts by its plain beginning, as in the other indexes
+    if isinstance(leaf, Pattern):  # scored by its literal prefix, as in the other indexes
         beginning = split_pattern(leaf.pattern)[0]
         return entry.has(fields, lambda term: term.startswith(beginning))
     return _has(entry, leaf, fields)

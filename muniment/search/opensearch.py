@@ -36,7 +36,7 @@ _NOT_ALLOWED = {401, 403}
 
 
 class OpenSearchIndex:
-    """An index that is shared by every process."""
+    """An index that all processes share."""
 
     backend = "opensearch"
 
@@ -55,9 +55,9 @@ class OpenSearchIndex:
         certificate: Path | None = None,
         key: Path | None = None,
     ) -> OpenSearchIndex:
-        """Make a client, which connects when it is used; the URL may contain user and password.
+        """Create a client, which connects on first use; the URL may contain a user and a password.
 
-        `ca_file`: certificate of the trusted CA, None: the system's CAs. `certificate`, `key`: the client certificate.
+        `ca_file`: certificate of the trusted CA; None: the system's CAs. `certificate`, `key`: the client certificate.
         """
         check_url(url, "MUNIMENT_OPENSEARCH_URL", ("http", "https"))
         for file in (ca_file, certificate, key):
@@ -74,7 +74,7 @@ class OpenSearchIndex:
         await self._client.close()
 
     async def prepare(self, targets: Sequence[Target]) -> None:
-        """Create what is missing: the template, an index per generation, and the alias of the live ones."""
+        """Create what is missing: the template, one index per generation, and the alias of the live indexes."""
         wanted = {self._name(t.store_id, g) for t in targets for g in (t.live, t.building) if g is not None}
         with _translated():
             await self._client.indices.put_index_template(name=self._prefix, body=template(self._prefix))
@@ -194,7 +194,7 @@ class OpenSearchIndex:
         return operations
 
     async def _send(self, bulk: Sequence[tuple[Change, bytes]]) -> list[IndexFailure]:
-        """Send one bulk request; SearchUnavailable when a part of it may succeed later."""
+        """Send one bulk request; SearchUnavailable if part of it may succeed later."""
         try:
             with _translated():
                 answer = await self._client.bulk(body=b"".join(lines for _, lines in bulk))

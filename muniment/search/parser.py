@@ -1,4 +1,4 @@
-"""The query language: text to a tree. docs/reference/query-language.md describes it for people."""
+"""Parses the query language into a tree. docs/reference/query-language.md describes it for users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from muniment.search.words import Wanted, fold, is_character, is_paired, wanted_
 MAX_CHARACTERS = 4096
 MAX_TERMS = 100
 MAX_DEPTH = 30
-#: Words of a phrase. An index may cut long texts into passages that have so many words in common.
+#: Maximum number of words in a phrase. An index may split long texts into passages that overlap by this many words.
 MAX_PHRASE = 100
 
 _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»"}
@@ -69,9 +69,9 @@ class _Token:
 
 
 def parse(text: str, *, now: datetime, zone: tzinfo) -> Query:
-    """Return what `text` looks for; words like `yesterday` are understood at `now` in `zone`.
+    """Parse a query; words such as `yesterday` are relative to `now` in `zone`.
 
-    BadQuery says where the text breaks the rules. An empty text, or one without any letter or digit, is such a one.
+    Raises BadQuery with the position of the error; a query without any letter or digit is an error, too.
     """
     if len(text) > MAX_CHARACTERS:
         raise BadQuery(f"a query has {MAX_CHARACTERS:,} characters at most", text[:60] + " …", 0)
@@ -125,7 +125,7 @@ class _Parser:
         return self._joined(Any, parts)
 
     def _joined(self, kind: type[All | Any], parts: list[Query]) -> Query:
-        """Join parts, leaving out those that look for nothing."""
+        """Join parts, leaving out those that search for nothing."""
         parts = [part for part in parts if part != _ALWAYS]
         if not parts:
             return _ALWAYS
@@ -189,7 +189,7 @@ class _Parser:
             raise self._bad(f"a query has {MAX_TERMS} terms at most", token)
 
     def _words(self, field: Field | None, token: _Token) -> Query:
-        """Return the words of a term; what holds none, like `&`, is always true."""
+        """Return the query for a term; a term without words, such as `&`, is always true."""
         if token.kind is _Kind.WORD and _WILD.search(token.text):
             return self._pattern(field, token)
         wanted = wanted_words(token.text)
@@ -204,7 +204,7 @@ class _Parser:
         return Phrase(field, tuple(one.word for one in wanted))
 
     def _pattern(self, field: Field | None, token: _Token) -> Query:
-        """Return all pieces of a term with `*` or `?` in it: words with one, and what stands between those."""
+        """Return the query for a term with wildcards: the words that contain `*` or `?`, and the text between them."""
         parts: list[Query] = []
         for number, piece in enumerate(_WILD_WORD.split(token.text)):
             plain = piece.strip("*")
@@ -219,7 +219,7 @@ class _Parser:
         return self._joined(All, parts)
 
     def _value(self, field: _Token, value: _Token) -> Query:
-        """Return what `field:value` looks for."""
+        """Return the query for `field:value`."""
         if value.kind not in {_Kind.WORD, _Kind.QUOTED}:
             raise self._bad(f"what {field.text}: shall be is missing", field)
         self._count(value)
@@ -302,7 +302,7 @@ _READERS: dict[str, Callable[[_Parser, _Token], Query]] = {
     "archive": _Parser._archive,  # noqa: SLF001
 }
 
-#: Every name that may stand before a colon.
+#: All field names that may precede a colon.
 FIELDS = (*_FIELDS, *_READERS)
 
 
@@ -347,7 +347,7 @@ def _plain(text: str, position: int, tokens: list[_Token]) -> int:
                 hint=f"Fields: {' '.join(f'{one}:' for one in FIELDS)} Write it in quotes to search for the words.",
             )
         tokens.append(_Token(_Kind.FIELD, name, position))
-        # What follows is its value even when it begins with a minus.
+        # The value follows, even if it begins with a minus sign.
         position = match.end()
         if text[position] in "()" or text[position] in _QUOTES:
             return position

@@ -1,4 +1,4 @@
-"""What services need of a search index."""
+"""The interface that services require of a search index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muniment.search.query import Query
 
 
 class Sort(StrEnum):
-    """The order of matches: by relevance (where the words stand), or by date; newest first in both."""
+    """The order of matches: by relevance (where the words occur) and then by date, or by date; newest first."""
 
     RELEVANCE = "relevance"
     DATE = "date"
@@ -24,7 +24,7 @@ FACET_VALUES = 20
 
 
 class Facet(StrEnum):
-    """What matches are counted by; folders by their ids."""
+    """The properties by which matches are counted; folders are identified by id."""
 
     SENDER = "sender"
     YEAR = "year"
@@ -34,7 +34,7 @@ class Facet(StrEnum):
 
 @dataclass(frozen=True)
 class IndexFailure:
-    """A message that the index refused, or indexed only in part (`indexed`), and why."""
+    """A message that the index refused or (if `indexed`) indexed only in part, and why."""
 
     store_id: int
     message_id: int
@@ -56,9 +56,9 @@ class Match:
 class Request:
     """A search.
 
-    `archives`: ids of the users whose archives may be read, None: all archives. Messages outside of them are never
-    found, counted or used for sorting. `folders`: folders that the facet may name, None: all. `after`: the last match
-    of the previous page.
+    `archives`: ids of the users whose archives may be read; None: all archives. Messages in other archives are never
+    found, counted or used for sorting. `folders`: ids of folders that the facet may list; None: all. `after`: the last
+    match of the previous page.
     """
 
     query: Query
@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Matches:
-    """A page of matches, the total number of matches, and facets if requested, the most frequent values first."""
+    """A page of matches, the total number of matches and, if requested, facets with the most frequent values first."""
 
     page: list[Match]
     total: int
@@ -81,7 +81,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the documents of a store go: its live generation, and the one that is being built, if any."""
+    """Where the documents of a store go: its live generation and the one being built, if any."""
 
     store_id: int
     live: int
@@ -90,7 +90,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Change:
-    """A document to put into the index, or a message to remove from it; `building`: only in the one being built."""
+    """A document to add, or (None) a message to remove; `building`: only in the generation being built."""
 
     store_id: int
     message_id: int
@@ -102,21 +102,21 @@ class Change:
 class SearchIndex(Protocol):
     """A derived index: it can be thrown away and rebuilt from the archive.
 
-    An index opens its own connections; no method takes part in the caller's transaction. Every change can be repeated:
-    the caller repeats it until the method returns, and only then forgets that it is due.
+    An index opens its own connections; no method takes part in the caller's transaction. All changes are idempotent:
+    the caller repeats a change until the method returns, and only then removes it from the outbox.
     """
 
     @property
     def backend(self) -> str:
-        """Its name, under which the database keeps the generations of this index."""
+        """The name under which the database stores the generations of this index."""
         ...
 
     async def prepare(self, targets: Sequence[Target]) -> None:
-        """Make sure that the index can take documents of these stores; SearchUnavailable when it does not answer."""
+        """Make sure that the index can accept documents of these stores; SearchUnavailable if it does not respond."""
         ...
 
     async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Apply changes, unless the index has a later version; return what it refused, or indexed only in part.
+        """Apply changes unless the index has a later version; return those that it refused or indexed only in part.
 
         SearchUnavailable: some changes may not have been applied; repeat all of them.
         """
@@ -131,15 +131,15 @@ class SearchIndex(Protocol):
         ...
 
     async def ids(self, target: Target, after: int, limit: int) -> list[int]:
-        """Return the next ids, in order, of a store's messages in the index."""
+        """Return up to `limit` ids above `after`, in order, of a store's messages in the index."""
         ...
 
     async def promote(self, target: Target) -> None:
-        """Let searches see the generation that was built instead of the live one; may be repeated."""
+        """Switch searches from the live generation to the one that was built; idempotent."""
         ...
 
     async def discard(self, store_id: int, generation: int) -> None:
-        """Delete a generation that is not searched; may be repeated."""
+        """Delete a generation that is not searched; idempotent."""
         ...
 
     async def close(self) -> None:

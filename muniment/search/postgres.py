@@ -1,4 +1,4 @@
-"""The index in PostgreSQL: full-text search over rows beside the messages."""
+"""The index in PostgreSQL: full-text search over rows stored next to the messages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _CUT = "more different words than PostgreSQL takes: the last ones are not indexe
 
 
 class PostgresIndex:
-    """Documents as rows. A rebuild replaces them one by one, each in a transaction, so generations share the rows.
+    """Documents as rows. A rebuild replaces them one by one, in transactions, so generations share the rows.
 
-    Each method borrows one connection of `database` and gives it back before it returns.
+    Each method takes one connection from `database` and releases it before it returns.
     """
 
     backend = "postgresql"
@@ -29,10 +29,10 @@ class PostgresIndex:
         self._database = database
 
     async def prepare(self, targets: Sequence[Target]) -> None:
-        """Do nothing: migrations and new stores create the tables."""
+        """Do nothing: the tables are created by migrations and together with new stores."""
 
     async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Write all documents in one transaction; when one is refused, find it by writing each in its own."""
+        """Write all documents in one transaction; if one is refused, write each in its own to find out which."""
         generations = {target.store_id: target.building or target.live for target in targets}
         gone = [(change.store_id, change.message_id) for change in changes if change.document is None]
         rows: list[DocumentRow] = []
@@ -56,7 +56,7 @@ class PostgresIndex:
         return failures
 
     async def search(self, request: Request) -> Matches:
-        """Find messages; the page, the total and the facets are a query each."""
+        """Find messages, with one query each for the page, the facets and the total."""
         where = condition(request)
         by = score(request, len(where.arguments)) if request.sort is Sort.RELEVANCE else None
         after = _after(request, len(where.arguments) + (len(by.arguments) if by else 0))
@@ -76,7 +76,7 @@ class PostgresIndex:
             return await documents.count(session, target.store_id)
 
     async def ids(self, target: Target, after: int, limit: int) -> list[int]:
-        """Return the next ids of a store's messages that have a document."""
+        """Return up to `limit` ids above `after` of a store's messages that have a document."""
         async with self._database.session() as session:
             return await documents.ids(session, target.store_id, after, limit)
 
@@ -124,7 +124,7 @@ def _row(change: Change, document: Document, words: Vectors, generation: int) ->
 
 
 def _after(request: Request, arguments: int) -> Condition | None:
-    """Return the condition that leaves out the previous pages; its arguments follow those of the search."""
+    """Return the condition that skips the previous pages; its arguments are numbered after those of the search."""
     last = request.after
     if last is None:
         return None

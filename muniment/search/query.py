@@ -1,6 +1,7 @@
-"""What is looked for, as a tree: the query language of docs/reference/query-language.md, understood.
+"""Parsed queries, as trees. docs/reference/query-language.md describes the language.
 
-Its leaves hold words as the index has them (`muniment.search.words`), so that an index only has to find them.
+The leaves contain words in the form in which they are indexed (`muniment.search.words`), so that an index only has to
+look them up.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from muniment.search.words import Wanted
 
 
 class Field(StrEnum):
-    """Where a word stands; the names are those of the query language."""
+    """The fields in which a word may occur, with their names in the query language."""
 
     SUBJECT = "subject"
     FROM = "from"
@@ -25,12 +26,12 @@ class Field(StrEnum):
     FILENAME = "filename"
 
 
-#: Fields whose words are known by their stems, too; names and addresses are not.
+#: Fields whose words are also indexed by their stems; names and addresses are not.
 STEMMED = (Field.SUBJECT, Field.BODY, Field.ATTACHMENT)
 
 
 class Flag(StrEnum):
-    """Flags of messages that people look for (RFC 9051 §2.3.2)."""
+    """Message flags that users search for (RFC 9051 §2.3.2)."""
 
     FLAGGED = "flagged"
     ANSWERED = "answered"
@@ -40,14 +41,14 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True)
 class All:
-    """Everything in `parts` is true; without any it always is."""
+    """All `parts` are true; always true without parts."""
 
     parts: tuple[Query, ...]
 
 
 @dataclass(frozen=True)
 class Any:
-    """One of `parts` is true; without any it never is."""
+    """At least one of `parts` is true; never true without parts."""
 
     parts: tuple[Query, ...]
 
@@ -61,7 +62,7 @@ class Not:
 
 @dataclass(frozen=True)
 class Word:
-    """A word stands in a field, None: in any; or one with the same stem."""
+    """A field (None: any field) contains a word, or one with the same stem."""
 
     field: Field | None
     wanted: Wanted
@@ -69,7 +70,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words stand side by side, as written, in one field."""
+    """One field (None: any) contains these words next to each other, as written."""
 
     field: Field | None
     words: tuple[str, ...]
@@ -77,7 +78,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A word stands there that the pattern fits: `*` any characters, `?` one. It begins with neither."""
+    """A field contains a word that matches the pattern: `*` any characters, `?` one. It begins with neither."""
 
     field: Field | None
     pattern: str
@@ -106,14 +107,14 @@ class HasAttachment:
 
 @dataclass(frozen=True)
 class OfType:
-    """The message has an attachment of this type, as the facet *type* names it."""
+    """The message has an attachment of this type, as named in the facet *type*."""
 
     type: str
 
 
 @dataclass(frozen=True)
 class Flagged:
-    """The message has a flag, in an archive that may be read."""
+    """The message has a flag in an archive that may be read."""
 
     flag: Flag
 
@@ -127,28 +128,28 @@ class MessageId:
 
 @dataclass(frozen=True)
 class InFolder:
-    """The message stands in a folder whose path has these names side by side, or below such a one; to be resolved."""
+    """The message is in, or below, a folder whose path contains these names in sequence; resolved before searching."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class InArchive:
-    """The message stands in an archive of this name; to be resolved."""
+    """The message is in an archive with this name; resolved before searching."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class InFolders:
-    """The message stands in one of these folders."""
+    """The message is in one of these folders."""
 
     ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class InArchives:
-    """The message stands in the archive of one of these users."""
+    """The message is in the archive of one of these users."""
 
     ids: tuple[int, ...]
 
@@ -160,7 +161,7 @@ Query: TypeAlias = (
 
 
 def words_wanted(query: Query) -> list[Word | Phrase | Pattern]:
-    """Return what may stand in messages that match: all words but those that must not."""
+    """Return the words that matches may contain: all words of the query except negated ones."""
     match query:
         case All(parts) | Any(parts):
             return [leaf for part in parts for leaf in words_wanted(part)]
@@ -171,6 +172,6 @@ def words_wanted(query: Query) -> list[Word | Phrase | Pattern]:
 
 
 def split_pattern(pattern: str) -> tuple[str, str]:
-    """Return the plain beginning of a pattern, and the rest."""
+    """Split a pattern into its literal prefix and the rest."""
     end = min((at for at in (pattern.find("*"), pattern.find("?")) if at >= 0), default=len(pattern))
     return pattern[:end], pattern[end:]

@@ -1,17 +1,17 @@
-"""Scores: what a word is worth in each part of a document. Every index uses them, so that all sort alike.
+"""Scores: the value of a word in each part of a document. Both indexes use them, and so sort matches in the same order.
 
-Not BM25: its scores change with every message that is indexed, so the list would shift between two pages. Matches have
-every word somewhere; what people care about is where, and then how new the message is.
+Not BM25: its scores change with every message that is indexed, so results would shift between two pages. All matches
+contain the words somewhere; what matters to users is where, and then how new the message is.
 """
 
 from __future__ import annotations
 
 from muniment.search.query import Field, Pattern, Phrase, Query, Word, words_wanted
 
-#: By the part of a document; a pattern counts by its plain beginning.
+#: The score for each part of a document; a pattern is scored by its literal prefix.
 SUBJECT, PEOPLE, BODY, ATTACHMENT = 4, 3, 2, 1
 
-#: The parts by their fields. File names are indexed with attachments as well.
+#: The fields of each part. File names are indexed with attachments, too.
 PARTS = (
     ((Field.SUBJECT,), SUBJECT),
     ((Field.FROM, Field.TO, Field.CC), PEOPLE),
@@ -19,10 +19,10 @@ PARTS = (
     ((Field.ATTACHMENT,), ATTACHMENT),
 )
 
-#: Maximum number of words that count.
+#: Maximum number of words that are scored.
 MAX_SCORED = 20
 
 
 def scored(query: Query) -> list[Word | Phrase | Pattern]:
-    """Return the words of a query that count: the first ones that are not limited to a field."""
+    """Return the words of a query that are scored: the first ones that are not limited to a field."""
     return [leaf for leaf in words_wanted(query) if leaf.field is None][:MAX_SCORED]

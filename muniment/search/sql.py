@@ -40,16 +40,16 @@ _ALWAYS: LiteralString = "true"
 
 
 def condition(request: Request) -> Condition:
-    """Return the condition that is true for documents that match and may be found."""
+    """Return the condition that holds for documents that match and that the searcher may see."""
     writer = _Writer(request.archives)
     allowed = "d.is_filed" if request.archives is None else writer.archives(request.archives)
     return Condition("(" + allowed + " AND " + writer.sql(request.query) + ")", tuple(writer.arguments))
 
 
 def score(request: Request, arguments: int) -> Condition:
-    """Return a document's score: for each word, the sum of the worth of the parts in which it stands.
+    """Return the SQL for a document's score: the sum, over all words, of the values of the parts that contain the word.
 
-    `arguments`: number of the query's arguments that come before these.
+    `arguments`: number of arguments that precede those of the score.
     """
     terms: list[LiteralString] = []
     values: list[object] = []
@@ -62,7 +62,7 @@ def score(request: Request, arguments: int) -> Condition:
 
 
 def _weighed(leaf: Word | Phrase | Pattern, weight: str) -> str:
-    """Return a tsquery for a word in the parts of documents with this weight."""
+    """Return a tsquery for a word in the parts with this weight."""
     match leaf:
         case Word(_, wanted):
             return " | ".join(_marked(one, weight) for one in (wanted.word, *wanted.stems))
@@ -132,7 +132,7 @@ class _Writer:
         return "(" + " AND ".join(bounds) + ")"
 
     def _flagged(self, flag: str) -> LiteralString:
-        """Match a flag only in archives that may be read."""
+        """Match a flag, but only in archives that may be read."""
         if self._archives is None:
             return "EXISTS (SELECT FROM unnest(d.flags) AS flag WHERE split_part(flag, '/', 2) = " + (
                 self._argument(flag) + "::text)"
@@ -140,7 +140,7 @@ class _Writer:
         return "d.flags && " + self._argument([f"{archive}/{flag}" for archive in self._archives]) + "::text[]"
 
     def _pattern(self, pattern: Pattern) -> LiteralString:
-        """Find words by the plain beginning of the pattern with the index, then compare each with the whole pattern."""
+        """Find words by the pattern's literal prefix, using the index, then compare each with the whole pattern."""
         beginning, rest = split_pattern(pattern.pattern)
         found = self._fits(_marked(f"{_prefix(pattern.field)}{beginning}", "*" + _weight(pattern.field)))
         if rest == "*":
@@ -169,7 +169,7 @@ def word_query(word: Word) -> str:
 
 
 def phrase_query(phrase: Phrase) -> str:
-    """Return a tsquery for words side by side."""
+    """Return a tsquery for adjacent words."""
     return " <-> ".join(_word(word, phrase.field) for word in phrase.words)
 
 

@@ -1,8 +1,8 @@
-"""Documents as tsvectors: words with positions and weights, and the fields that weights cannot tell as prefixes.
+"""Documents as tsvectors: words with positions and weights; fields that weights cannot distinguish have prefixes.
 
-Weights: A subject, B people, C body, D attachments and their names. A word of `from`, `to`, `cc` and of a file name is
-there a second time behind `@f/`, `@t/`, `@c/` and `@n/`; no word begins so. A tsvector counts 16,383 positions, and 255
-of one word; documents that have more are long, and phrases in them are found in passages, which overlap.
+Weights: A subject, B people, C body, D attachments and their names. Words in `from`, `to`, `cc` and file names have a
+twin with the prefix `@f/`, `@t/`, `@c/` or `@n/`, with which no word can begin. A tsvector has at most 16,383
+positions, and 255 for one word. Documents with more are long: phrases in them are found in overlapping passages.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PEOPLE = "B"
 
 _POSITIONS = 16_000
 _TIMES = 250
-#: PostgreSQL takes 1 MiB; an entry costs 4 bytes, a position 2.
+#: A tsvector is limited to 1 MiB; each entry costs 4 bytes, each position 2.
 _BYTES = 900_000
-#: So many words are never too much.
+#: A document with at most this many entries always fits.
 _FEW = 2000
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """A document as a tsvector, and a long one's passages; `is_cut`: it had more different words than one takes."""
+    """A document as a tsvector, with passages if it is long; `is_cut`: some words did not fit and are left out."""
 
     document: str
     passages: list[str]
@@ -38,7 +38,7 @@ class Vectors:
 
     @property
     def is_long(self) -> bool:
-        """Whether phrases have to be looked for in passages."""
+        """Whether phrases must be searched for in passages."""
         return bool(self.passages)
 
 
@@ -50,7 +50,7 @@ _STEM_PLACES = {weight: [f"1{weight}"] for weight in "ABCD"}
 
 @dataclass(frozen=True)
 class _Section:
-    """The words of one part of a document: their weight, and the prefix of their twins, if any."""
+    """The words of one part of a document, with their weight and the prefix of their twins, if any."""
 
     words: Words
     weight: str
@@ -58,7 +58,7 @@ class _Section:
 
 
 def vectors(document: Document) -> Vectors:
-    """Return a document's words as tsvectors, in their text form."""
+    """Return a document's words as tsvectors in text form."""
     sections = [
         _Section(read_words((document.subject,)), WEIGHTS[Field.SUBJECT]),
         _Section(read_words(document.from_), PEOPLE, PREFIXES[Field.FROM]),
@@ -79,7 +79,7 @@ def vectors(document: Document) -> Vectors:
 
 
 class _Whole:
-    """The tsvector of everything; `is_exact`: it has every position, `is_cut`: words had to be left out."""
+    """The tsvector of the whole document; `is_exact`: it has every position; `is_cut`: words had to be left out."""
 
     def __init__(self) -> None:
         self.places: dict[str, list[str]] = {}
@@ -98,18 +98,18 @@ class _Whole:
             else:
                 self.is_exact = False
                 if not any(other.endswith(section.weight) for other in found):
-                    found.append(place)  # a word must be known to stand in each of the four parts
+                    found.append(place)  # each part that contains the word must be recorded
         places.pop(BREAK, None)
         if section.prefix:
             for word, place in zip(words, _places(section.weight, self._position), strict=False):
                 if word != BREAK:
                     twins = places.setdefault(section.prefix + word, [])
                     twins += [place] if len(twins) < _TIMES else []
-        self._position += len(words) + 1  # no phrase goes on in the next part
+        self._position += len(words) + 1  # no phrase extends into the next part
         self.is_exact &= self._position < _POSITIONS
 
     def add_stems(self, sections: Sequence[_Section]) -> None:
-        """Add the stems of every part; a tsvector keeps one weight for a position, so each has its own."""
+        """Add the stems of every part; a position has only one weight, so each weight gets its own position."""
         weights: dict[str, str] = {}
         for section in sections:
             if section.weight != PEOPLE:
@@ -121,7 +121,7 @@ class _Whole:
             ]
 
     def cut(self) -> None:
-        """Leave out the last words when PostgreSQL would not take all of them."""
+        """Leave out the last words if PostgreSQL would not accept all of them."""
         room = _BYTES
         for number, (word, found) in enumerate(self.places.items()):
             room -= 8 + len(word.encode()) + 2 * len(found)
@@ -132,13 +132,13 @@ class _Whole:
 
 
 def _places(weight: str, position: int) -> Iterator[str]:
-    """Yield the places from a position on; the last one that there is goes on for ever."""
+    """Yield the places from a position on, then repeat the last one indefinitely."""
     row = _PLACES[weight]
     return chain(islice(row, position, None), repeat(row[-1]))
 
 
 def _passages(sections: Sequence[_Section]) -> Iterator[str]:
-    """Yield the words piece by piece, each with its weight and its twin; pieces have `MAX_PHRASE` words in common."""
+    """Yield passages as tsvectors in text form, with weights and twins; passages overlap by `MAX_PHRASE` words."""
     tokens: list[tuple[str, str, str]] = []
     for section in sections:
         tokens += [(word, section.weight, section.prefix) for word in (*section.words.words, BREAK)]
@@ -162,5 +162,5 @@ def _passages(sections: Sequence[_Section]) -> Iterator[str]:
 
 
 def _text(places: dict[str, list[str]]) -> str:
-    # Words are letters and digits, and stems begin with a tilde: nothing to escape within quotes.
+    # Words consist of letters and digits, and stems begin with a tilde: nothing needs escaping within quotes.
     return " ".join([f"'{word}':{','.join(found)}" for word, found in places.items()])

@@ -1,9 +1,9 @@
-"""Text to the words that the index holds, and what people type to the words that are looked for.
+"""Splits text into the words to index, and queries into the words to search for.
 
-Done here and not by the search engines: both indexes get the same words, so that a query means the same on both. The
-rules are those of docs/reference/query-language.md: case and accents are folded, words of European languages are known
-by their stems, too (Snowball), and scripts without blanks between words are cut into pairs of characters, as Lucene's
-CJK analyzer does.
+This is done here and not by the search engines, so that both indexes contain the same words and a query means the same
+on both. docs/reference/query-language.md has the rules: case and accents are folded, words of European languages are
+also indexed by their stems (Snowball), and scripts without blanks between words are split into pairs of characters, as
+Lucene's CJK analyzer does.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import Stemmer
 
 from muniment.search.languages import LATIN, RUSSIAN, STOP_WORDS
 
-#: Stands before a stem, so that no word is taken for one.
+#: The prefix of stems, so that no word is mistaken for a stem.
 STEM = "~"
 
-#: Stands between texts, so that no phrase goes across.
+#: Separates texts, so that no phrase matches across two of them.
 BREAK = "|"
 
-#: Of longer words (keys, base64) the beginning counts.
+#: Longer words (keys, base64) are cut to this length.
 WORD_CHARACTERS = 64
 
 _STEMMED_CHARACTERS = range(3, 41)
 _CACHED = 200_000
-#: So many frequent words tell a language.
+#: This many frequent words of a language identify it.
 _TELLING = 3
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
@@ -44,7 +44,7 @@ _PAIRED_SCRIPTS = (
 )
 _PAIRED = re.compile(f"[{_PAIRED_SCRIPTS}]")
 _RUNS = re.compile(f"[{_PAIRED_SCRIPTS}]+|[^{_PAIRED_SCRIPTS}]+")
-# Diacritics of Latin, Greek and Cyrillic letters, points of Hebrew, vowels of Arabic; other marks make other letters.
+# Latin, Greek and Cyrillic diacritics, Hebrew points, Arabic vowel marks; other marks distinguish letters.
 _MARKS = re.compile(r"[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670]")
 _LETTERS = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th", "ĸ": "k"}
@@ -58,7 +58,7 @@ _russian = Stemmer.Stemmer(RUSSIAN, 0)
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a text in their order, and stems of them, each once."""
+    """The words of a text in order, and their stems, each once."""
 
     words: list[str]
     stems: list[str]
@@ -66,17 +66,17 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A word that is looked for: `word` itself, or one of `stems`, which words of other forms have, too."""
+    """A word to search for: `word` itself, or any of `stems`, which match its other forms."""
 
     word: str
     stems: tuple[str, ...] = ()
 
 
 class _Known:
-    """What there is to know of a word as written.
+    """What is known about a word as written.
 
-    `words`: what it is indexed as. `plain`: what its stem is made from, empty when it has none. `common`: the languages
-    (bits) in which it is so frequent that it tells them.
+    `words`: its indexed form. `plain`: the form that is stemmed; empty if the word has no stem. `common`: the languages
+    (bits) in which it is frequent, and for which it is therefore evidence.
     """
 
     __slots__ = ("_stems", "common", "is_cyrillic", "plain", "words")
@@ -89,7 +89,7 @@ class _Known:
         self._stems: list[str | None] = [None] * len(LATIN) if plain else []
 
     def stem(self, language: int) -> str:
-        """Return the stem in a language; only words that have a stem may be asked. Cyrillic letters are Russian."""
+        """Return the stem in a language; Cyrillic words are stemmed as Russian. The word must have a stem."""
         stem = self._stems[language]
         if stem is None:
             stemmer = _russian if self.is_cyrillic else _stemmers[language]
@@ -101,7 +101,7 @@ _known: dict[str, _Known] = {}
 
 
 def read_words(texts: Iterable[str]) -> Words:
-    """Return the words of texts, which belong together, as they are indexed."""
+    """Return the words of texts that belong together, as they are indexed."""
     words: list[str] = []
     found: list[_Known] = []
     for number, text in enumerate(texts):
@@ -114,31 +114,31 @@ def read_words(texts: Iterable[str]) -> Words:
 
 
 def wanted_words(text: str) -> list[Wanted]:
-    """Return the words to look for, side by side, when `text` is looked for; none when it holds no word."""
+    """Return the adjacent words to search for when a query contains `text`; empty if it contains no word."""
     wanted: list[Wanted] = []
     pieces = _split(text)
     for number, written in enumerate(pieces):
         known = _known.get(written) or _look_up(written)
         words = known.words
         if number == len(pieces) - 1 and _ends_in_pair(written):
-            words = words[:-1]  # not the last character alone: there the text may go on
+            words = words[:-1]  # without the last character alone: the indexed text may continue there
         stems = _every_stem(known) if len(words) == 1 else ()
         wanted += [Wanted(word, stems) for word in words]
     return wanted
 
 
 def is_character(wanted: Wanted) -> bool:
-    """Whether one character of a script without blanks is looked for; it begins pairs, too."""
+    """Whether the word is one character of a script without blanks; pairs may begin with it, too."""
     return len(wanted.word) == 1 and _PAIRED.match(wanted.word) is not None
 
 
 def is_paired(text: str) -> bool:
-    """Whether `text` has characters of a script without blanks between words, which is indexed in pairs."""
+    """Whether `text` has characters of a script without blanks between words, which are indexed in pairs."""
     return _PAIRED.search(text) is not None
 
 
 def fold(text: str) -> str:
-    """Return `text` without case, accents and typographic variants."""
+    """Return `text` with case, accents and typographic variants folded."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -146,7 +146,7 @@ def fold(text: str) -> str:
 
 
 def spans(text: str) -> Iterator[tuple[int, int, frozenset[str]]]:
-    """Yield where each word of `text` begins and ends, and all that it is indexed as; to mark matches in it."""
+    """Yield the start, end and indexed forms of each word of `text`, for marking matches."""
     for match in _WORD.finditer(text):
         known = _known.get(match[0]) or _look_up(unicodedata.normalize("NFKC", match[0]))
         if not _PAIRED.search(match[0]):
@@ -186,12 +186,12 @@ def _learn(written: str) -> _Known:
 
 
 def _singular(word: str) -> str:
-    """Undo a Portuguese plural that Snowball's stemmer leaves alone: reuniões, pães, irmãos."""
+    """Undo a Portuguese plural that Snowball's stemmer ignores: reuniões, pães, irmãos."""
     return word[:-3] + "ão" if word.endswith(_PORTUGUESE_PLURALS) else word
 
 
 def _paired(run: str) -> list[str]:
-    """Cut a run of a script without blanks into pairs that overlap, and the last character alone."""
+    """Split a run of a script without blanks into overlapping pairs, plus the last character alone."""
     if not _PAIRED.match(run):
         return [run[:WORD_CHARACTERS]]
     return [run[position : position + 2] for position in range(len(run))]
@@ -208,7 +208,7 @@ def _every_stem(known: _Known) -> tuple[str, ...]:
 
 
 def _stems(found: Sequence[_Known]) -> list[str]:
-    """Return the stems by the text's language, or two of them; by all where it does not tell."""
+    """Return the stems in the likely languages of the text, or in all languages if there is too little evidence."""
     votes = [0] * len(LATIN)
     for common, count in Counter([one.common for one in found]).items():
         for number in range(len(votes)):
