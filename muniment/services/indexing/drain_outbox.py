@@ -32,9 +32,9 @@ _PAUSED = Backoff(first_seconds=2, cap_seconds=60)
 
 
 async def drain_outbox(resources: Resources) -> int:
-    """Index messages until the outbox is empty or the time is over; return how many.
+    """Index messages until the outbox is empty or time runs out; return how many.
 
-    SearchUnavailable when the index accepts no writes: everything stays in the outbox, and no worker tries again before
+    SearchUnavailable if the index accepts no writes: everything stays in the outbox, and no worker tries again before
     the pause is over.
     """
     until = time.monotonic() + DRAIN_SECONDS

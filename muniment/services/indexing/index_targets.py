@@ -1,4 +1,4 @@
-"""The index of each store, and where its documents go."""
+"""The index generations of each store, to which its documents go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from muniment.services.resources import Resources
 
 
 async def list_generations(resources: Resources, store: str | None = None) -> list[Generation]:
-    """Return the generations of every store, or of the store with this name; NotFound when there is none."""
+    """Return the generations of every store, or of the store with this name; NotFound if there is none."""
     async with resources.database.session() as session:
         found = await generations.list_all(session, resources.index.backend)
     chosen = [generation for generation in found if store is None or generation.store_name == store]

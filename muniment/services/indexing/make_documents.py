@@ -91,7 +91,7 @@ async def _each(facts: Sequence[Facts]) -> AsyncIterator[Facts]:
 
 
 async def _beginning(facts: Facts, parts: AsyncIterable[EncodedPart]) -> bytes:
-    """Return the bytes of a message that are parsed."""
+    """Return the beginning of a message, up to the number of bytes that are parsed."""
     chunks: list[bytes] = []
     size = 0
     async for part in parts:
@@ -133,7 +133,7 @@ def _unread(facts: Facts, reason: str) -> _Read:
 
 
 async def _attachments(resources: Resources, session: Session, read: _Read) -> list[TextRow]:
-    """Return the texts of a message's attachments; those that were not read before are read and kept."""
+    """Return the texts of a message's attachments; reads and stores those that were not read before."""
     allowed = resources.settings.index_attachments
     wanted = {
         digest: (attachment, kind)
@@ -146,7 +146,7 @@ async def _attachments(resources: Resources, session: Session, read: _Read) -> l
 
 
 async def _read_new(resources: Resources, new: dict[bytes, tuple[Attachment, Kind]]) -> list[TextRow]:
-    """Read attachments, and keep each text in its own transaction: it must not be lost with the batch."""
+    """Read attachments, and store each text in its own transaction: it must not be lost if the batch fails."""
     rows = []
     for digest, (attachment, kind) in new.items():
         rows.append(await _read_attachment(resources, digest, attachment, kind))
@@ -212,5 +212,5 @@ def _types(read: _Read) -> tuple[str, ...]:
 
 
 def _to_milliseconds(moment: datetime) -> datetime:
-    """Return a moment in the resolution that every index has, so that all sort alike."""
+    """Cut a time to the resolution that every index supports, so that all sort alike."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

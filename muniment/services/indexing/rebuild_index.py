@@ -1,4 +1,4 @@
-"""Rebuild the index of a store beside the live one, while archiving and searching continue.
+"""Rebuild the index of a store next to the live one, while archiving and searching continue.
 
 Everything goes through the outbox. A rebuild hands over the store's messages slice by slice, for the new generation
 only; messages that change meanwhile go to both generations. When the outbox has no more rows for the new generation,
@@ -33,7 +33,7 @@ class Begun:
 
 
 async def begin_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[Begun]:
-    """Begin to rebuild the index of one store, or of all; NotFound when there is no such store."""
+    """Start rebuilding the index of one store, or of all stores; NotFound if there is no such store."""
     principal.require(Right.ADMIN)
     begun = []
     for generation in await list_generations(resources, store):
@@ -45,7 +45,7 @@ async def begin_rebuilds(principal: Principal, resources: Resources, store: str 
 
 
 async def give_up_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[str]:
-    """Abandon the rebuild of one store, or of all; the live index stays. Return the names of the stores."""
+    """Abandon the rebuild of one store, or of all stores, and keep the live index. Return the stores' names."""
     principal.require(Right.ADMIN)
     stopped = []
     for generation in await list_generations(resources, store):
@@ -60,7 +60,7 @@ async def give_up_rebuilds(principal: Principal, resources: Resources, store: st
 
 
 async def drive_rebuild(resources: Resources, generation: Generation) -> None:
-    """Take the next step of a rebuild; do nothing when another process is taking it."""
+    """Take the next step of a rebuild; do nothing if another process is taking it."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
         if not await generations.try_tend(session, store_id):
@@ -77,7 +77,7 @@ async def drive_rebuild(resources: Resources, generation: Generation) -> None:
 
 
 async def _end(resources: Resources, generation: Generation) -> None:
-    """Switch searches to the new generation: everything was handed over, and nothing waits in the outbox."""
+    """Switch searches to the new generation, after everything was handed over and nothing waits in the outbox."""
     store_id, backend = generation.store_id, resources.index.backend
     async with resources.database.transaction() as session:
         if not await generations.try_tend(session, store_id):

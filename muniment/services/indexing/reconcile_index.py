@@ -16,18 +16,18 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: Ids that are compared at once; OpenSearch returns no more in one answer.
+#: Number of ids compared at once; OpenSearch returns no more in one response.
 PAGE = 10_000
 
-#: A comparison stops after it put this number of messages into the outbox.
+#: A comparison stops after it has put this many messages into the outbox.
 MOST_WAITING = 20_000
 
 
 async def reconcile_index(resources: Resources, generation: Generation) -> tuple[int, int]:
-    """Hand over messages missing in the index, and orphans: documents without a message. Return the number of each.
+    """Put messages missing in the index, and orphans (documents without a message), into the outbox; count both.
 
-    Messages that wait in the outbox, or that the index refused, are not counted. Ends early when many differ: the next
-    comparison continues when they are indexed. Does nothing when another process compares.
+    Messages that wait in the outbox, or that the index refused, are not counted. Ends early if there are many
+    differences; the next comparison continues once they are indexed. Does nothing if another process is comparing.
     """
     store_id, target = generation.store_id, target_of(generation)
     await resources.index.prepare([target])
@@ -55,7 +55,7 @@ async def compare_indexes(principal: Principal, resources: Resources, store: str
     """Compare the index of one store, or of all, with the archive.
 
     Returns, for each store, its name, the number of messages missing in the index, and the number of orphans.
-    NotFound when there is no such store.
+    NotFound if there is no such store.
     """
     principal.require(Right.ADMIN)
     found = await list_generations(resources, store)
@@ -73,7 +73,7 @@ async def _compare(
     """Compare the ids above `after`; return missing ids, orphans, the last id compared, and whether it was the end.
 
     The order of the queries makes the comparison safe while mail is archived: a stored message that no longer waits in
-    the outbox was indexed before the index is asked, and an id that only the index has is looked up in the archive
+    the outbox was indexed before the index is queried, and an id found only in the index is looked up in the archive
     again.
     """
     store_id = target.store_id

@@ -1,4 +1,4 @@
-"""How much of the archive the index covers, and why not all of it."""
+"""How much of the archive the index covers, and why the rest is missing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Rebuild:
 
 @dataclass(frozen=True)
 class StoreIndex:
-    """How much of a store the index covers; `indexed` is None when the index does not answer.
+    """How much of a store the index covers; `indexed` is None if the index does not respond.
 
     `failed`: messages that the index refused. `partly`: messages with a text or attachment that could not be read.
     `reconciled`: time of the last comparison, which found `missing` messages and `orphans`.
@@ -54,7 +54,7 @@ class StoreIndex:
 
 @dataclass(frozen=True)
 class IndexStatus:
-    """The index as a whole; `error`: why it does not answer."""
+    """The index as a whole; `error`: why it does not respond."""
 
     backend: str
     stores: list[StoreIndex]
@@ -69,7 +69,7 @@ class IndexStatus:
 
     @property
     def indexed(self) -> int | None:
-        """Messages in the index, None when it does not answer."""
+        """Messages in the index; None if it does not respond."""
         counts = [store.indexed for store in self.stores if store.indexed is not None]
         return sum(counts) if len(counts) == len(self.stores) else None
 
@@ -85,7 +85,7 @@ class IndexStatus:
 
     @property
     def coverage(self) -> float | None:
-        """Share of the messages in the index, 0 to 1; None when it does not answer."""
+        """Fraction of the messages that are in the index, 0 to 1; None if it does not respond."""
         if self.indexed is None:
             return None
         return self.indexed / self.messages if self.messages else 1.0
@@ -114,7 +114,7 @@ async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
 async def list_problems(
     principal: Principal, resources: Resources, store: str | None, limit: int
 ) -> list[IndexProblem]:
-    """Return messages that are not indexed, then those indexed in part; NotFound when there is no such store."""
+    """Return messages that are not indexed, then those indexed in part; NotFound if there is no such store."""
     principal.require(Right.ADMIN)
     store_id = await _store_id(resources, store)
     async with resources.database.session() as session:

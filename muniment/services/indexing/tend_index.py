@@ -1,4 +1,4 @@
-"""What index workers do beside draining the outbox: rebuilds, comparisons, and retries."""
+"""What index workers do besides draining the outbox: rebuilds, comparisons and retries."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from muniment.services.resources import Resources
 #: Maximum number of index tasks in the broker: each drains many batches, and more would only wait.
 MAX_INDEX_TASKS = 8
 
-#: Failures that are retried at once.
+#: Maximum number of failures retried at once.
 _RETRIED = 1000
 
 
 async def work_at_index(principal: Principal, resources: Resources) -> None:
-    """Do what is due for the index, for a bounded time; SearchUnavailable when it accepts no writes."""
+    """Do what is due for the index, for a bounded time; SearchUnavailable if it accepts no writes."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         if await index_pause.is_paused(session):
@@ -31,7 +31,7 @@ async def work_at_index(principal: Principal, resources: Resources) -> None:
 
 
 async def tend_index(resources: Resources) -> None:
-    """Take the next step of every rebuild, and compare the indexes that are due."""
+    """Take the next step of every rebuild, and run the comparisons that are due."""
     async with resources.database.transaction() as session:
         await index_problems.retry(session, _RETRIED)
     for generation in await list_generations(resources):

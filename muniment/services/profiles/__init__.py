@@ -1,1 +1,1 @@
-"""profiles."""
+"""Create, change, export and remove profiles."""

@@ -1,11 +1,11 @@
-"""Reads the CSV file of a profile with many mailboxes, each with a login of its own.
+"""Reads the CSV file of a profile with many mailboxes, each with its own login.
 
-Columns go by position, the header's wording is free: 1 IMAP user, 2 IMAP password, 3 e-mail
-address (empty: as column 1), 4 Muniment user (empty: as column 1); more are ignored, but for a
-fifth one that the header calls `host` or `server`: the mail server, where it is another one. Delimiter
-is `;`, `,`, `|` or TAB, whichever the header line holds. A value that begins with `"` or `'`
-ends with it and holds it doubled, so that an unquoted O'Brien is a plain name. The standard
-library's reader knows one quote character only.
+Columns are identified by position; the wording of the header does not matter: 1 IMAP user, 2 IMAP password, 3 e-mail
+address (empty: same as column 1), 4 Muniment user (empty: same as column 1). Further columns are ignored, except a
+fifth one that the header calls `host` or `server`: the mail server, if it differs from the profile's. The delimiter is
+the most frequent one of `;`, `,`, `|` and TAB in the header line. A value that begins with `"` or `'` ends with the
+same quote and contains it doubled, so an unquoted O'Brien is a plain name. The standard library's reader supports only
+one quote character.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HINT = "The first line is a header; then one mailbox a line: IMAP user;password
 
 @dataclass(frozen=True)
 class CsvMailbox:
-    """One mailbox and its login; `line` is where it stands in the file, counted from 1."""
+    """One mailbox and its login; `line` is its line number in the file, from 1."""
 
     line: int
     login_user: str
@@ -43,7 +43,7 @@ class CsvMailbox:
 def read_csv(data: bytes) -> list[CsvMailbox]:
     """Return the mailboxes in a CSV file in UTF-8 (with or without BOM), UTF-16 with BOM or Windows-1252.
 
-    Misconfigured lists every bad row with its line number: nothing is skipped in silence.
+    Misconfigured lists every bad row with its line number; no row is skipped silently.
     """
     lines = [(n, line) for n, line in enumerate(_LINE_END.split(_text(data)), start=1) if line.strip()]
     delimiter = None
@@ -72,9 +72,9 @@ def read_csv(data: bytes) -> list[CsvMailbox]:
 
 
 def split(line: str, delimiter: str) -> Iterator[str]:
-    """Yield the values of a line; unquoted ones exactly as they stand, blanks included.
+    """Yield the values of a line; unquoted values are unchanged, including blanks.
 
-    Raises BadRow when a quote is not closed or not followed by the delimiter.
+    Raises BadRow if a quote is not closed or not followed by the delimiter.
     """
     position = 0
     while True:
@@ -93,7 +93,7 @@ def split(line: str, delimiter: str) -> Iterator[str]:
 
 
 def _quoted(line: str, start: int) -> tuple[str, int]:
-    """Return the quoted value at `start` and the position behind it, blanks skipped."""
+    """Return the quoted value at `start` and the position after it and any blanks."""
     quote = line[start]
     pieces = []
     position = start + 1
@@ -136,7 +136,7 @@ def _check_header(number: int, header: str, delimiter: str) -> list[str]:
         columns = list(split(header, delimiter))
     except BadRow as problem:
         raise Misconfigured(f"line {number} (the header): {problem}", hint=_HINT) from problem
-    # Without this check a file without header would lose its first mailbox in silence.
+    # Without this check, a file without a header would silently lose its first mailbox.
     if "@" in columns[0] or any("@" in column for column in columns[2:4]):
         raise Misconfigured(f"line {number} should be a header but holds a mailbox", hint=_HINT)
     return columns

@@ -1,4 +1,4 @@
-"""Change single fields of a profile, and take profiles out of the installation and into another."""
+"""Change individual fields of a profile, and export and import profiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from muniment.services.resources import Resources
 
 
 async def export_profile(principal: Principal, resources: Resources, name: str) -> ProfileDocument:
-    """Return a profile without its secrets; NotFound when there is none of this name."""
+    """Return a profile without its secrets; NotFound if there is none with this name."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         profile = await profiles.find(session, name)
@@ -30,9 +30,9 @@ async def edit_profile(
     password: Secret,
     csv: bytes | None,
 ) -> ProfileSummary:
-    """Store the changed document; an empty password and rows that no CSV file replaces stay as they are.
+    """Store the changed document; without a new password or CSV file, the stored password or rows are kept.
 
-    Misconfigured when a value means nothing or does not fit the others.
+    Misconfigured if a value is invalid or conflicts with another one.
     """
     principal.require(Right.MODIFY_PROFILES)
     if (new.name, new.kind) != (old.name, old.kind):
@@ -59,7 +59,7 @@ async def import_profile(
     password: Secret,
     csv: bytes | None,
 ) -> ProfileSummary:
-    """Add the profile of a document; Conflict when its name is taken, Misconfigured when something is missing."""
+    """Create a profile from a document; Conflict if its name is taken, Misconfigured if something is missing."""
     principal.require(Right.MODIFY_PROFILES)
     _check_csv(document, csv)
     return await submit_profile(principal, resources, ProfileRequest(document, password, csv))

@@ -1,4 +1,4 @@
-"""A profile as a document: for TOML files, for changes of single fields, and for the audit log."""
+"""A profile as a document: for TOML files, for changes of individual fields, and for the audit log."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from muniment.db.profiles import NamedMailbox
 from muniment.errors import Misconfigured
 from muniment.model.profile import CsvMailbox, Mailboxes, ProfileDocument, ProfileKind, ProfileSettings, shared_fields
 
-#: What to do about a document that is not a profile.
+#: The hint for a document that is not a profile.
 HINT = "`muniment profile export NAME` shows what a profile looks like."
 
 
 def document_of(settings: ProfileSettings, mailboxes: Sequence[NamedMailbox]) -> ProfileDocument:
-    """Return a stored profile with the mailboxes that it names."""
+    """Return the document of a stored profile, with the mailboxes that it names."""
     named = Mailboxes(**asdict(settings.mailboxes), **_named(settings.kind, mailboxes))
     return ProfileDocument(**{**shared_fields(settings, ProfileSettings), "mailboxes": named})
 
@@ -40,13 +40,13 @@ def _named(kind: ProfileKind, mailboxes: Sequence[NamedMailbox]) -> dict[str, An
 
 
 def to_builtins(document: ProfileDocument) -> dict[str, Any]:
-    """Return a document as JSON values; tables in which everything has its default are left out."""
+    """Return a document as JSON values; tables that contain only defaults are left out."""
     built: dict[str, Any] = msgspec.to_builtins(document, order="deterministic")
     return {key: value for key, value in built.items() if value != {}}
 
 
 def from_builtins(values: Mapping[str, Any]) -> ProfileDocument:
-    """Return the document; Misconfigured says which key is unknown, missing or of the wrong type."""
+    """Return the document of JSON values; Misconfigured names the key that is unknown, missing or of the wrong type."""
     try:
         return msgspec.convert(values, ProfileDocument)
     except msgspec.ValidationError as error:
@@ -54,12 +54,12 @@ def from_builtins(values: Mapping[str, Any]) -> ProfileDocument:
 
 
 def to_toml(document: ProfileDocument) -> str:
-    """Return a document as a TOML file's text."""
+    """Return a document as the text of a TOML file."""
     return tomli_w.dumps(to_builtins(document))
 
 
 def from_toml(text: str) -> ProfileDocument:
-    """Read a document from a TOML file's text; Misconfigured says what is wrong with it, and where."""
+    """Parse the text of a TOML file; Misconfigured says what is wrong, and where."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -68,7 +68,7 @@ def from_toml(text: str) -> ProfileDocument:
 
 
 def with_change(document: ProfileDocument, key: str, text: str) -> ProfileDocument:
-    """Return the document with one field changed: `server.host`, and its value as TOML, or as plain text."""
+    """Return the document with one field, such as `server.host`, set to a TOML value or else to plain text."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

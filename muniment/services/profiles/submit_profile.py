@@ -26,10 +26,10 @@ from muniment.services.resources import Resources
 
 _SHOWN = 10
 
-#: The user whose archive holds collecting mailboxes: what was given to whom.
+#: The user whose archive contains the collecting mailboxes, and so records how their messages were distributed.
 COLLECTORS = "@multidrop"
 
-#: What `login` may be for each kind of profile.
+#: The login methods that fit each kind of profile.
 FITTING_LOGINS = {
     ProfileKind.MASTER: "master: plain-authzid, template:'{user}*{master}', x-masterauth or proxyauth.",
     ProfileKind.CSV: "csv: login.",
@@ -45,18 +45,18 @@ _Target = tuple[str, str, str | None, bytes | None, str]
 class ProfileRequest:
     """What an administrator submits.
 
-    `password`: with XOAUTH2 the source of access tokens (`services.mailboxes.access_token`). `csv`: the bytes of the
-    file of a csv profile; the document's own rows are for reading only.
+    `password`: with XOAUTH2, the source of access tokens (`services.mailboxes.access_token`). `csv`: the content of the
+    CSV file of a csv profile; the rows in the document itself are read-only.
     """
 
     document: ProfileDocument
-    password: Secret = Secret("")  # noqa: RUF009 - a Secret never changes
+    password: Secret = Secret("")  # noqa: RUF009 - a Secret is immutable
     csv: bytes | None = None
 
 
 @dataclass(frozen=True)
 class ProfileSummary:
-    """A profile and how many mailboxes a run of it would have now."""
+    """A profile and the number of mailboxes that a run started now would have."""
 
     profile: Profile
     mailboxes: int
@@ -70,11 +70,11 @@ async def submit_profile(
     change: bool = False,
     keep: bool = False,
 ) -> ProfileSummary:
-    """Store a profile with its mailboxes, all or nothing, and record it in the audit log.
+    """Store a profile with its mailboxes atomically, and record it in the audit log.
 
-    `change` overwrites the one of this name; with `keep` what the request lacks, a password or a CSV file, stays.
-    Users are created for unknown addresses and names. Misconfigured says what is wrong with
-    the request, Conflict that the name is taken (or, with `change`, that the kind differs).
+    `change` overwrites the profile with this name; with `keep`, a password or CSV file that the request lacks is kept.
+    Creates users for unknown addresses and names. Misconfigured if the request is invalid, Conflict if the name is
+    taken (or, with `change`, if the kind differs).
     """
     principal.require(Right.MODIFY_PROFILES)
     document = _checked(request, is_new=not keep)
@@ -100,7 +100,7 @@ async def submit_profile(
 
 
 async def _check_users(session: Session, document: ProfileDocument) -> None:
-    """Refuse to leave out an unknown user: a typing error would archive somebody who must not be archived."""
+    """Refuse to exclude an unknown user: a typing error would archive someone who must not be archived."""
     unknown = await profiles.unknown_users(session, document.mailboxes.but_not)
     if unknown:
         raise Misconfigured(
@@ -110,7 +110,7 @@ async def _check_users(session: Session, document: ProfileDocument) -> None:
 
 
 async def _check_collecting(session: Session, document: ProfileDocument) -> None:
-    """Refuse a collecting mailbox that belongs to a user: every message that names it would be filed for that user."""
+    """Refuse a collecting mailbox with a user's address: every message that names it would be filed for that user."""
     if document.kind is not ProfileKind.MULTIDROP:
         return
     own = [address for address in (document.user, document.mailboxes.address) if "@" in address]
@@ -128,7 +128,7 @@ async def _document(session: Session, name: str) -> dict[str, object]:
 
 
 async def profile_exists(principal: Principal, resources: Resources, name: str) -> bool:
-    """Tell whether there is a profile of this name."""
+    """Return whether there is a profile with this name."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         try:
@@ -139,21 +139,21 @@ async def profile_exists(principal: Principal, resources: Resources, name: str) 
 
 
 async def summarize_profile(principal: Principal, resources: Resources, name: str) -> ProfileSummary:
-    """Return one profile; NotFound when there is none of this name."""
+    """Return one profile; NotFound if there is none with this name."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         return await _summary(session, await profiles.find(session, name))
 
 
 async def list_profiles(principal: Principal, resources: Resources) -> list[ProfileSummary]:
-    """Return every profile, by name."""
+    """Return all profiles, sorted by name."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
     async with resources.database.session() as session:
         return [await _summary(session, profile) for profile in await profiles.list_all(session)]
 
 
 async def remove_profile(principal: Principal, resources: Resources, name: str) -> None:
-    """Delete a profile; archives and runs stay. Conflict while it runs."""
+    """Delete a profile but keep its archives and runs; Conflict while it is running."""
     principal.require(Right.MODIFY_PROFILES)
     async with resources.database.transaction() as session:
         profile = await profiles.find(session, name)
@@ -168,7 +168,7 @@ async def remove_profile(principal: Principal, resources: Resources, name: str) 
 
 
 def _checked(request: ProfileRequest, *, is_new: bool) -> ProfileDocument:
-    """Return the document as it is stored; Misconfigured when its fields do not fit each other."""
+    """Return the document as it will be stored; Misconfigured if its fields conflict."""
     document = _resolved(request.document)
     _check_numbers(document)
     if any(method.kind.is_privileged != (document.kind is ProfileKind.MASTER) for method in document.logins):
@@ -190,7 +190,7 @@ def _checked(request: ProfileRequest, *, is_new: bool) -> ProfileDocument:
 
 
 def _resolved(document: ProfileDocument) -> ProfileDocument:
-    """Return the document without defaults that depend on something else: what is stored keeps its meaning."""
+    """Replace defaults that depend on other data with values, so that the stored document keeps its meaning."""
     is_master = document.kind is ProfileKind.MASTER
     return structs.replace(
         document,
@@ -219,7 +219,7 @@ def _check_secret(document: ProfileDocument, password: Secret, *, is_new: bool) 
 
 
 def _check_pop3(document: ProfileDocument) -> None:
-    """Refuse what POP3 cannot do: it has no folders, no flags, and no login for another user's mailbox."""
+    """Refuse what POP3 does not support: it has no folders, no flags and no login to another user's mailbox."""
     if not document.server.access.is_pop3:
         return
     if document.kind is ProfileKind.MASTER:
@@ -267,7 +267,7 @@ async def _store(
 
 
 async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Target], *, by_address: bool) -> None:
-    """Find or create users and mailboxes; a master profile's mailbox belongs to whoever has its address."""
+    """Find or create users and mailboxes; a master profile's mailbox belongs to the user with its address."""
     owners = await users.owners(session, [address for _, address, *_ in targets]) if by_address else {}
     missing = [name for name, address, *_ in targets if address not in owners]
     named = await users.ensure(session, missing)

@@ -36,7 +36,7 @@ _Test = Callable[[frozenset[str]], bool]
 
 
 def snippet(query: Query, texts: Sequence[tuple[Field, str]]) -> Snippet | None:
-    """Return the piece of one of the texts that matches most parts of the query; None when nothing matches."""
+    """Return the piece of one of the texts that matches most parts of the query; None if nothing matches."""
     best: tuple[int, str, list[tuple[int, int]]] | None = None
     for field, text in texts:
         shown = _BLANKS.sub(" ", text[:LOOKED_AT])

@@ -15,7 +15,7 @@ MOST_IDS = 50_000
 
 
 async def resolve_names(session: Session, query: Query, archives: tuple[int, ...] | None) -> Query:
-    """Return the query with ids; Misconfigured when a name matches too many folders."""
+    """Return the query with ids; Misconfigured if a name matches too many folders."""
     match query:
         case All(parts):
             return All(tuple([await resolve_names(session, part, archives) for part in parts]))
@@ -34,7 +34,7 @@ async def resolve_names(session: Session, query: Query, archives: tuple[int, ...
 
 
 async def _folders(session: Session, names: tuple[str, ...], archives: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the folders whose path contains these names side by side, and the folders below them."""
+    """Return the folders whose path contains these names in sequence, and the folders below them."""
     fits = _pattern("/" + "/".join(names) + "/")
     folders = await search_scope.folders_of(session, archives)
     return tuple(

@@ -21,7 +21,7 @@ _ROUND = 5
 
 
 async def save_search(principal: Principal, resources: Resources, user: str, name: str, query: str) -> None:
-    """Save a query under a name; BadQuery when it is invalid, NotFound for the user, Conflict for the name."""
+    """Save a query; BadQuery if it is invalid, NotFound if there is no such user, Conflict if the name is taken."""
     principal.require_access_to(user)
     parse(query, now=utc_now(), zone=get_localzone())
     async with resources.database.session() as session:
@@ -29,21 +29,21 @@ async def save_search(principal: Principal, resources: Resources, user: str, nam
 
 
 async def remove_search(principal: Principal, resources: Resources, user: str, name: str) -> None:
-    """Delete a saved search; NotFound for the user or the name."""
+    """Delete a saved search; NotFound if the user or the name does not exist."""
     principal.require_access_to(user)
     async with resources.database.session() as session:
         await saved_searches.remove(session, await users.find_id(session, user), name)
 
 
 async def list_searches(principal: Principal, resources: Resources, user: str | None) -> list[SavedSearch]:
-    """Return the saved searches of a user, or of all users; NotFound for the user."""
+    """Return the saved searches of a user, or of all users; NotFound if there is no such user."""
     principal.require_access_to(user)
     async with resources.database.session() as session:
         return await saved_searches.list_all(session, None if user is None else await users.find_id(session, user))
 
 
 async def find_search(principal: Principal, resources: Resources, user: str, name: str) -> SavedSearch:
-    """Return a saved search; NotFound for the user or the name."""
+    """Return a saved search; NotFound if the user or the name does not exist."""
     principal.require_access_to(user)
     async with resources.database.session() as session:
         return await saved_searches.find(session, await users.find_id(session, user), name)
@@ -60,7 +60,7 @@ async def request_search(principal: Principal, resources: Resources, user: str, 
 async def run_requested_searches(principal: Principal, resources: Resources) -> None:
     """Run requested searches, each as its user, and store the number of matches.
 
-    When the index does not answer, a later round runs them; other errors are stored with the search.
+    If the index does not respond, a later round runs them; other errors are stored with the search.
     """
     principal.require(Right.PROCESS)
     for _ in range(_ROUND):

@@ -92,8 +92,8 @@ class Search:
 async def search_messages(principal: Principal, resources: Resources, search: Search) -> Found:
     """Return a page of messages in archives that the principal may read.
 
-    BadQuery for an invalid query, NotFound and Forbidden as in `readable_archives`, SearchUnavailable when the index
-    does not answer. No connection to the database is held while the index searches.
+    BadQuery if the query is invalid, NotFound and Forbidden as in `readable_archives`, SearchUnavailable if the index
+    does not respond. No database connection is held while the index searches.
     """
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
@@ -138,7 +138,7 @@ async def count_matches(principal: Principal, resources: Resources, query: str) 
 
 
 def _hits(matches: Matches, rows: Sequence[FiledRow]) -> list[Hit]:
-    """Return the matches with their places, without those that lost their last place since they were indexed."""
+    """Return the matches with their places, except those that have lost their last place since they were indexed."""
     by_message: dict[tuple[int, int], list[FiledRow]] = {}
     for row in rows:
         by_message.setdefault((row.store_id, row.message_id), []).append(row)
@@ -195,7 +195,7 @@ async def _with_snippet(resources: Resources, query: Query, hit: Hit, raw: bytes
 
 
 def _packed(search: Search, last: Match) -> str:
-    """Return the name of the page after `last`; it contains nothing that the hits do not show."""
+    """Return the name of the page after `last`; it reveals nothing that the hits do not show."""
     fields = (
         *(_PAGE_MARK, _of(search), last.score, round(last.date.timestamp() * 1000)),
         *(last.message_id, last.store_id),
@@ -204,7 +204,7 @@ def _packed(search: Search, last: Match) -> str:
 
 
 def _unpacked(search: Search) -> Match:
-    """Return the last match of the previous page; Misconfigured when the name belongs to another search."""
+    """Return the last match of the previous page; Misconfigured if the name belongs to another search."""
     try:
         packed = base64.urlsafe_b64decode(search.page + "=" * (-len(search.page) % 4))
         mark, of, score, date, message_id, store_id = msgspec.json.decode(

@@ -1,1 +1,1 @@
-"""Archive stores."""
+"""Maintain archive stores."""

@@ -1,4 +1,4 @@
-"""Maintain the archive stores: begin a new one when the current one is full."""
+"""Maintain the archive stores: start a new one when the current one is full."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _log = log.get(__name__)
 
 
 async def tend_stores(principal: Principal, resources: Resources) -> None:
-    """Sum up the counts of the stores, and begin a new store in time; several processes may do so at once."""
+    """Aggregate the counts of the stores and start a new store if one is due; safe to run concurrently."""
     principal.require(Right.PROCESS)
     async with resources.database.session() as session:
         await stores.sum_up(session)
