@@ -17,7 +17,7 @@ from muniment.secrecy import Secret, check_url
 Row = TypeVar("Row")
 T = TypeVar("T")
 
-#: A transaction that waits for something else sends a statement so often; see `Database.open` for the limit.
+#: Interval at which a transaction that waits for something else sends a statement; `Database.open` sets the limit.
 SIGN_OF_LIFE_SECONDS = 5.0
 
 #: Maps asyncpg's errors to Muniment's; the most specific class wins (longest method resolution order).
@@ -130,8 +130,8 @@ class Session:
     async def keep_alive(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`, which must not use this session; send a statement now and every few seconds.
 
-        PostgreSQL ends a transaction that is silent for longer. DatabaseUnavailable when it has; `work` is cancelled
-        then.
+        PostgreSQL ends a transaction that is idle for too long. If it has, `work` is cancelled and DatabaseUnavailable
+        is raised.
         """
         task = asyncio.ensure_future(work)
         try:

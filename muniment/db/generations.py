@@ -1,4 +1,4 @@
-"""Generations of a store's index: the live one, the one that is being built, and when the index was last compared."""
+"""Generations of a store's index: the live one and the one being built; also the last comparison of the index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEND = 0x4D494454  # "MIDT"
 class Generation:
     """A store's index in a backend, its rebuild, and its last comparison with the store.
 
-    `upto`: the newest message that the rebuild hands over, None before it is measured. `orphans`: documents in the
+    `upto`: the newest message that the rebuild puts into the outbox; None until determined. `orphans`: documents in the
     index without a message in the store.
     """
 
@@ -36,13 +36,13 @@ class Generation:
 
 
 async def list_all(session: Session, backend: str) -> list[Generation]:
-    """Return the generations of every store in a backend; a store that has none gets its first."""
+    """Return the generations of every store in a backend; creates the first one of a store that has none."""
     await session.execute(_SQL["ensure"], backend)
     return await session.rows(Generation, _SQL["list_all"], backend)
 
 
 async def share(session: Session) -> None:
-    """Keep the generations of every store as they are until the transaction ends."""
+    """Prevent changes to the generations of all stores until the transaction ends."""
     await session.execute(_SQL["share"], _LOCK)
 
 
@@ -62,17 +62,17 @@ async def try_tend(session: Session, store_id: int) -> bool:
 
 
 async def begin_rebuild(session: Session, store_id: int, backend: str) -> bool:
-    """Begin a rebuild; False when one is in progress."""
+    """Start a rebuild; False if one is in progress."""
     return await session.value(_SQL["begin_rebuild"], store_id, backend) is not None
 
 
 async def measure_rebuild(session: Session, store_id: int, backend: str) -> None:
-    """Record what the rebuild must hand over; needs a transaction that began after the rebuild was committed."""
+    """Record what the rebuild must cover; requires a transaction that began after the rebuild was committed."""
     await session.execute(_SQL["measure_rebuild"], store_id, backend)
 
 
 async def hand_over_next(session: Session, store_id: int, backend: str, limit: int) -> int:
-    """Put the next messages into the outbox for the index that is being built; return how many, 0 at the end."""
+    """Put the next messages into the outbox for the generation being built; return how many, 0 at the end."""
     count: int = await session.value(_SQL["hand_over_next"], store_id, backend, limit)
     return count
 

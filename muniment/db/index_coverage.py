@@ -1,4 +1,4 @@
-"""How much of the archive the index covers, from what the database knows."""
+"""How much of the archive the index covers, according to the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SQL = load("index_coverage")
 
 @dataclass(frozen=True)
 class Coverage:
-    """The messages of a store, and how many wait for the index or for the one that is being built."""
+    """The messages of a store, and how many wait for the live index or for the one being built."""
 
     store_id: int
     name: str

@@ -32,7 +32,7 @@ async def resume(session: Session) -> None:
 
 
 async def find(session: Session) -> Pause | None:
-    """Return the pause, None when the index accepts writes."""
+    """Return the pause; None if the index accepts writes."""
     return await session.row(Pause, _SQL["find"])
 
 

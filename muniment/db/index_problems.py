@@ -33,7 +33,7 @@ class Reason:
 
 
 async def settle(session: Session, outcomes: Sequence[Outcome], first_seconds: float, cap_seconds: float) -> None:
-    """Record what is not indexed, or only in part, and delete former problems of the other messages."""
+    """Record messages that are not indexed, or only in part, and delete earlier problems of the other messages."""
     await session.execute(
         _SQL["settle"],
         [outcome.store_id for outcome in outcomes],
@@ -68,10 +68,10 @@ async def excused(session: Session, store_id: int, message_ids: Sequence[int]) -
 
 
 async def reasons(session: Session, limit: int) -> list[Reason]:
-    """Return why messages are not indexed, or only in part, the most frequent reasons first."""
+    """Return why messages are not indexed, or only in part, with the most frequent reasons first."""
     return await session.rows(Reason, _SQL["reasons"], limit)
 
 
 async def list_all(session: Session, store_id: int | None, limit: int) -> list[IndexProblem]:
-    """Return messages of a store, or of all stores, that are not indexed, then those that are in part."""
+    """Return messages of a store, or of all stores, that are not indexed, then those indexed in part."""
     return await session.rows(IndexProblem, _SQL["list_all"], store_id, limit)

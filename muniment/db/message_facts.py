@@ -1,4 +1,4 @@
-"""What the index needs to know of messages beside their bytes."""
+"""What the index needs to know about messages besides their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages, and where they are filed."""
+"""Messages, and the folders in which they are filed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NewEntry(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A message filed for an owner, in a folder for such mail."""
+    """A distributed message, filed in a folder of its owner."""
 
     folder_id: int
     message_id: int
@@ -45,7 +45,7 @@ class Copy(NamedTuple):
 
 
 class Wrapper(NamedTuple):
-    """The bytes around a message in a journal report; the report is `begin`, the message, `end`."""
+    """The bytes around a message in a journal report, which consists of `begin`, the message and `end`."""
 
     folder_id: int
     uidvalidity: int
@@ -56,7 +56,7 @@ class Wrapper(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A filed message with the identity of its content; `sha256` is None when the message is missing (damage)."""
+    """A filed message with the identity of its content; `sha256` is None if the message is missing (damage)."""
 
     store_id: int
     message_id: int
@@ -101,14 +101,14 @@ class _Quarantined:
 
 
 async def known(session: Session, hashes: Sequence[bytes]) -> set[bytes]:
-    """Return those of `hashes` that the current store holds."""
+    """Return those of `hashes` that are in the current store."""
     if not hashes:
         return set()
     return set(await session.values(_SQL["known"], list(hashes)))
 
 
 async def add(session: Session, store_id: int, messages: Sequence[NewMessage]) -> dict[bytes, int]:
-    """Add messages that the store lacks, and return hash → id of those added; their contents come next."""
+    """Add messages that the store lacks, without contents; return the ids of those added, by hash."""
     headers = [message.headers for message in messages]
     rows = await session.rows(
         _Id,
@@ -127,7 +127,7 @@ async def add(session: Session, store_id: int, messages: Sequence[NewMessage]) -
 
 
 async def ids(session: Session, store_id: int, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return hash → id of messages that the store has."""
+    """Return the ids of messages in the store, by hash."""
     if not hashes:
         return {}
     return {row.sha256: row.id for row in await session.rows(_Id, _SQL["ids"], store_id, list(hashes))}
@@ -136,14 +136,14 @@ async def ids(session: Session, store_id: int, hashes: Sequence[bytes]) -> dict[
 async def claim_renumbered(
     session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int], hashes: Sequence[bytes]
 ) -> set[int]:
-    """Give entries with an older UIDVALIDITY their new UID when the content is the same; return the UIDs recognised."""
+    """Give entries with an older UIDVALIDITY their new UIDs if the content is the same; return the recognised UIDs."""
     return set(
         await session.values(_SQL["claim_renumbered"], folder_id, uidvalidity, list(uids), list(hashes)),
     )
 
 
 async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntry], added: Mapping[int, int]) -> None:
-    """File messages in their folders; `added`: those new to the store, with their sizes."""
+    """File messages in their folders; `added`: sizes of the messages that are new to the store, by id."""
     await session.execute(
         _SQL["add_entries"],
         store_id,
@@ -159,7 +159,7 @@ async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntr
 
 
 async def file_copies(session: Session, store_id: int, copies: Sequence[Copy]) -> None:
-    """File messages for their owners, unless they have them already."""
+    """File distributed messages for their owners, except those that an owner already has."""
     await session.execute(
         _SQL["file_copies"],
         store_id,
@@ -171,7 +171,7 @@ async def file_copies(session: Session, store_id: int, copies: Sequence[Copy]) -
 
 
 async def wrap(session: Session, wrappers: Sequence[Wrapper]) -> None:
-    """Store, with their entries, the bytes around messages that came in journal reports."""
+    """Store the bytes around messages that arrived in journal reports, with the entries of these messages."""
     await session.execute(
         _SQL["wrap"],
         [wrapper.folder_id for wrapper in wrappers],
@@ -183,7 +183,7 @@ async def wrap(session: Session, wrappers: Sequence[Wrapper]) -> None:
 
 
 async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]) -> None:
-    """Record messages without an owner, which stay on the server: (folder id, UIDVALIDITY, UID)."""
+    """Record messages without an owner, which remain on the server: (folder id, UIDVALIDITY, UID)."""
     columns = [list(column) for column in zip(*places, strict=True)]
     await session.execute(_SQL["leave_unowned"], columns[0], columns[1], columns[2])
 
@@ -193,7 +193,7 @@ async def quarantine(
 ) -> bool:
     """Quarantine a message with the reason and its encoded (codec, data) parts; True the first time.
 
-    Without `parts`, those of an earlier try stay: they may be the only copy.
+    Without `parts`, those of an earlier attempt are kept: they may be the only copy.
     """
     row = await session.row(_Quarantined, _SQL["quarantine"], folder_id, uidvalidity, uid, reason.replace("\0", ""))
     if row is None:  # INSERT … RETURNING always returns
@@ -213,17 +213,17 @@ async def forget_quarantine(session: Session, folder_id: int, uidvalidity: int, 
 
 
 async def forget_gone(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
-    """Remove messages that left the server from quarantine, unless their bytes are here: the only copy stays."""
+    """Remove messages that left the server from quarantine, except those whose bytes are stored (the only copy)."""
     await session.execute(_SQL["forget_gone"], folder_id, uidvalidity, list(uids))
 
 
 async def forget_old_numberings(session: Session, folder_id: int, uidvalidity: int) -> None:
-    """Remove messages with another UIDVALIDITY from quarantine, unless their bytes are here: the only copy stays."""
+    """Remove messages with another UIDVALIDITY from quarantine, except those whose bytes are stored."""
     await session.execute(_SQL["forget_old_numberings"], folder_id, uidvalidity)
 
 
 def entries_of_folder(session: Session, folder_id: int, *, former: bool = False) -> AsyncIterator[Entry]:
-    """Yield a folder's entries by UID; needs a transaction. `former`: also those that moved to another folder."""
+    """Yield a folder's entries by UID; requires a transaction. `former`: also those that moved to another folder."""
     return session.stream(Entry, _SQL["entries_of_folder"], folder_id, former)
 
 
@@ -234,12 +234,12 @@ async def messages_after(session: Session, last: StoredMessage | None, limit: in
 
 
 async def where_filed(session: Session, store_id: int, message_id: int) -> list[Filed]:
-    """Return every place where a message is filed."""
+    """Return all places where a message is filed."""
     return await session.rows(Filed, _SQL["where_filed"], store_id, message_id)
 
 
 async def places(session: Session, sha256: bytes) -> list[Place]:
-    """Return every present and former place of messages with this hash, in the order in which they got there."""
+    """Return all present and former places of messages with this hash, sorted by user, mailbox and archiving time."""
     return await session.rows(Place, _SQL["places"], sha256)
 
 
@@ -249,10 +249,10 @@ async def entries_without_message(session: Session, folder_ids: Sequence[int]) -
 
 
 async def ids_after(session: Session, store_id: int, after: int, limit: int) -> list[int]:
-    """Return the ids of a store's next messages, in order."""
+    """Return up to `limit` ids above `after` of a store's messages, in order."""
     return await session.values(_SQL["ids_after"], store_id, after, limit)
 
 
 async def existing(session: Session, store_id: int, message_ids: Sequence[int]) -> list[int]:
-    """Return the ids of those messages that the store has."""
+    """Return those of `message_ids` that are in the store."""
     return await session.values(_SQL["existing"], store_id, list(message_ids))

@@ -1,4 +1,4 @@
-"""The index outbox: messages that the search index has to process."""
+"""The index outbox: messages that must be added to, changed in or removed from the search index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SQL = load("outbox")
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """A message to index; `building`: only in the index that is being built."""
+    """A message to index; `building`: only in the generation that is being built."""
 
     id: int
     store_id: int
@@ -22,7 +22,7 @@ class OutboxRow:
 
 
 async def claim(session: Session, limit: int) -> list[OutboxRow]:
-    """Lock and return up to `limit` rows that no other worker has locked; needs a transaction."""
+    """Lock and return up to `limit` rows that no other worker has locked; requires a transaction."""
     return await session.rows(OutboxRow, _SQL["claim"], limit)
 
 
@@ -43,12 +43,12 @@ async def add(session: Session, store_id: int, message_ids: Sequence[int], *, bu
 
 
 async def waiting(session: Session, store_id: int, limit: int) -> int:
-    """Return how many rows of a store wait, counted up to `limit`."""
+    """Return how many rows of a store are waiting, counted up to `limit`."""
     count: int = await session.value(_SQL["waiting"], store_id, limit)
     return count
 
 
 async def is_building_waiting(session: Session, store_id: int) -> bool:
-    """Whether messages of a store wait for the index that is being built."""
+    """Whether messages of a store are waiting for the generation that is being built."""
     waits: bool = await session.value(_SQL["is_building_waiting"], store_id)
     return waits

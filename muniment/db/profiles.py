@@ -23,7 +23,7 @@ _UNREADABLE = "Another version of Muniment wrote it; use the newest version that
 
 @dataclass(frozen=True)
 class ProfileMailbox:
-    """A mailbox of a profile; csv profiles have a login of its own for each."""
+    """A mailbox of a profile; in csv profiles, each mailbox has its own login."""
 
     mailbox_id: int
     address: str
@@ -34,7 +34,7 @@ class ProfileMailbox:
 
     @property
     def own_login(self) -> OwnLogin | None:
-        """The login of its own, if it has one."""
+        """The mailbox's own login, if it has one."""
         return None if self.login_user is None else OwnLogin(self.login_user, self.password or b"", self.server)
 
 
@@ -83,7 +83,7 @@ class _StoredRow(_Row):
 
 @dataclass(frozen=True)
 class DueProfile:
-    """A profile that should run by itself; `now`: PostgreSQL's time."""
+    """A profile whose scheduled run is due; `now`: PostgreSQL's time."""
 
     id: int
     name: str
@@ -110,7 +110,7 @@ class _MailboxId:
 
 
 async def add(session: Session, settings: ProfileSettings, sealed_password: bytes, due: datetime | None) -> int:
-    """Store a profile and return its id; Conflict when the name is taken."""
+    """Store a profile and return its id; Conflict if the name is taken."""
     values = (stored_form(settings), SCHEMA_VERSION, due)
     try:
         profile_id: int = await session.value(_SQL["add"], settings.name, settings.kind.value, sealed_password, *values)
@@ -124,22 +124,22 @@ async def add(session: Session, settings: ProfileSettings, sealed_password: byte
 async def replace(
     session: Session, profile_id: int, settings: ProfileSettings, sealed_password: bytes | None, due: datetime | None
 ) -> None:
-    """Overwrite the profile with this id; name and kind stay, and so does the password if `sealed_password` is None.
+    """Overwrite a profile except its name and kind, and except its password if `sealed_password` is None.
 
-    `due` is for a new schedule; the same schedule keeps its time.
+    `due` applies only if the schedule changes; an unchanged schedule keeps its next run.
     """
     await session.execute(_SQL["replace"], profile_id, sealed_password, stored_form(settings), SCHEMA_VERSION, due)
 
 
 def stored_form(settings: ProfileSettings) -> dict[str, object]:
-    """Return what `document` holds: every field that has no column and no table of its own."""
+    """Return the content of the column `document`: the fields that have no column or table of their own."""
     values: dict[str, object] = msgspec.to_builtins(settings, order="deterministic")
     values["mailboxes"] = msgspec.to_builtins(MailboxScope(**shared_fields(settings.mailboxes, MailboxScope)))
     return {name: values[name] for name in ProfileSettings.__struct_fields__ if name not in {"name", "kind"}}
 
 
 async def find(session: Session, name: str) -> Profile:
-    """Return the profile of this name; NotFound says how to list them."""
+    """Return the profile with this name; NotFound if there is none."""
     row = await session.row(_Row, _SQL["find"], name)
     if row is None:
         raise NotFound(f"there is no profile {name}", hint="`muniment profile list` shows all profiles.")
@@ -147,7 +147,7 @@ async def find(session: Session, name: str) -> Profile:
 
 
 async def get(session: Session, profile_id: int) -> StoredProfile:
-    """Return the profile of this id with its password, or NotFound."""
+    """Return the profile with this id and its password; NotFound if there is none."""
     row = await session.row(_StoredRow, _SQL["get"], profile_id)
     if row is None:
         raise NotFound("the profile was removed")
@@ -155,49 +155,49 @@ async def get(session: Session, profile_id: int) -> StoredProfile:
 
 
 async def list_all(session: Session) -> list[Profile]:
-    """Return every profile, by name."""
+    """Return all profiles, sorted by name."""
     return [row.profile() for row in await session.rows(_Row, _SQL["list_all"])]
 
 
 async def open_run(session: Session, profile_id: int) -> int | None:
-    """Return the id of the profile's open run, if it has one."""
+    """Return the id of the profile's run in progress, if it has one."""
     run_id: int | None = await session.value(_SQL["open_run"], profile_id)
     return run_id
 
 
 async def due(session: Session) -> list[DueProfile]:
-    """Return the profiles that should run by themselves now, the one that waits longest first."""
+    """Return the profiles whose scheduled run is due, with the longest overdue first."""
     return [row.due() for row in await session.rows(_DueRow, _SQL["due"])]
 
 
 async def claim_due(session: Session, profile_id: int) -> bool:
-    """Keep other schedulers away until the transaction ends; False when one has started the profile already."""
+    """Claim a due profile until the transaction ends; False if another scheduler has already started it."""
     return await session.value(_SQL["claim_due"], profile_id) is not None
 
 
 async def set_due(session: Session, profile_id: int, due: datetime | None, error: str = "") -> None:
-    """Say when a profile runs next by itself (None: not any more), and why it could not this time."""
+    """Set the next scheduled run of a profile (None: no more), and why the last one did not start."""
     await session.execute(_SQL["set_due"], profile_id, due, error)
 
 
 async def lock(session: Session, profile_id: int) -> None:
-    """Keep everybody else from starting a run of the profile until the transaction ends."""
+    """Prevent others from starting a run of the profile until the transaction ends."""
     await session.execute(_SQL["lock"], profile_id)
 
 
 async def remove(session: Session, profile_id: int) -> None:
-    """Delete a profile; its runs and everything archived stay."""
+    """Delete a profile but keep its runs and everything archived."""
     await session.execute(_SQL["remove"], profile_id)
 
 
 async def count_mailboxes(session: Session, profile_id: int) -> int:
-    """Return how many mailboxes a run of the profile would have now."""
+    """Return how many mailboxes a run of the profile would have if it started now."""
     count: int = await session.value(_SQL["count_mailboxes"], profile_id)
     return count
 
 
 async def ensure_mailboxes(session: Session, owners: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """Return the mailbox id for each (user id, address), as given, creating what is missing."""
+    """Return the mailbox id for each (user id, address) as given; creates missing mailboxes."""
     users, addresses = [user for user, _ in owners], [address for _, address in owners]
     await session.execute(_SQL["ensure_mailboxes"], users, addresses)
     rows = await session.rows(_MailboxId, _SQL["mailbox_ids"], users, addresses)
@@ -207,34 +207,34 @@ async def ensure_mailboxes(session: Session, owners: Sequence[tuple[int, str]]) 
 async def set_mailboxes(
     session: Session, profile_id: int, mailboxes: Sequence[tuple[int, str | None, bytes | None, str]]
 ) -> None:
-    """Replace the mailboxes of a profile: (mailbox id, login name, sealed password, server of its own or nothing)."""
+    """Replace the mailboxes of a profile: (mailbox id, login name, sealed password, own server or empty)."""
     await session.execute(_SQL["clear_mailboxes"], profile_id)
     columns = ("profile_id", "mailbox_id", "login_user", "password", "server")
     await session.copy("profile_mailboxes", columns, [(profile_id, *mailbox) for mailbox in mailboxes])
 
 
 async def set_collecting(session: Session, profile_id: int) -> None:
-    """Mark the mailboxes of a profile as those of everybody's mail."""
+    """Mark the mailboxes of a profile as collecting mailboxes, which hold the mail of many users."""
     await session.execute(_SQL["set_collecting"], profile_id)
 
 
 async def unknown_users(session: Session, names: Sequence[str]) -> list[str]:
-    """Return those of these names and addresses, in lower case, that no user has."""
+    """Return those of `names` (names or addresses, in lower case) that belong to no user."""
     return await session.values(_SQL["unknown_users"], list(names))
 
 
 async def mailboxes(session: Session, profile_id: int) -> list[NamedMailbox]:
-    """Return the mailboxes that a profile names, by address; none where it archives everybody's."""
+    """Return the mailboxes that a profile names, sorted by address; empty if it archives those of all users."""
     return await session.rows(NamedMailbox, _SQL["mailboxes"], profile_id)
 
 
 async def test_mailboxes(session: Session, profile: Profile) -> list[ProfileMailbox]:
-    """Return every mailbox that a run of the profile would have now, by address."""
+    """Return all mailboxes that a run of the profile would have if it started now, sorted by address."""
     return await session.rows(ProfileMailbox, _SQL["all_mailboxes"], profile.id)
 
 
 async def test_mailbox(session: Session, profile: Profile, address: str | None) -> ProfileMailbox:
-    """Return a mailbox to test the profile with: the one named, else the first; NotFound when there is none."""
+    """Return the mailbox for testing the profile: the given one, or else the first; NotFound if there is none."""
     if profile.all_mailboxes:
         mailbox = await session.row(ProfileMailbox, _SQL["first_primary_address"], profile.id, address)
     else:

@@ -50,18 +50,18 @@ class ArchiveRow:
 async def places_of(
     session: Session, messages: Sequence[tuple[int, int]], archives: Sequence[int] | None
 ) -> list[FiledRow]:
-    """Return messages (store, id) with each of their places in these users' archives, None: in all archives."""
+    """Return messages (store, id) with each of their places in these users' archives (None: in all archives)."""
     stores, ids = [store for store, _ in messages], [message for _, message in messages]
     return await session.rows(FiledRow, _SQL["places_of"], stores, ids, _allowed(archives))
 
 
 async def folders_of(session: Session, archives: Sequence[int] | None) -> list[FolderRow]:
-    """Return the folders of these users' archives, None: of all archives."""
+    """Return the folders of these users' archives (None: of all archives)."""
     return await session.rows(FolderRow, _SQL["folders_of"], _allowed(archives))
 
 
 async def archives_of(session: Session, archives: Sequence[int] | None) -> list[ArchiveRow]:
-    """Return the users with these ids, None: all users."""
+    """Return the users with these ids (None: all users)."""
     return await session.rows(ArchiveRow, _SQL["archives_of"], _allowed(archives))
 
 

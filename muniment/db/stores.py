@@ -43,15 +43,15 @@ async def list_all(session: Session) -> list[Store]:
 
 
 async def sum_up(session: Session) -> None:
-    """Replace the many rows of counts by one per store."""
+    """Aggregate the rows of counts into one per store."""
     await session.execute(_SQL["sum_up"])
 
 
 async def begin(session: Session, most_messages: int) -> str | None:
-    """Make a new store current if the present one holds `most_messages`, and return its name; needs a transaction.
+    """Make a new store current if the present one holds `most_messages`; return its name. Requires a transaction.
 
-    None when there is room, or when another process is doing it. DatabaseUnavailable when commits in progress keep
-    their locks for too long.
+    None if there is room or another process is doing it. DatabaseUnavailable if commits in progress keep their locks
+    for too long.
     """
     if not await session.value(_SQL["lock"], _LOCK):
         return None
