@@ -1,7 +1,7 @@
 """Profiles: what to archive, from where and how.
 
-`ProfileSettings` is the one definition of what an administrator can say in a profile. The database stores it as one
-document; TOML files, JSON answers, the audit log and `profile edit --set` are made from its fields.
+`ProfileSettings` is the only definition of what an administrator can set in a profile. The database stores it as one
+document; TOML files, JSON responses, the audit log and `profile edit --set` are derived from its fields.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Access(StrEnum):
 
     @property
     def is_pop3(self) -> bool:
-        """Whether there are no folders, flags and dates."""
+        """Whether the protocol is POP3, which has no folders, flags or dates."""
         return self in {Access.POP3, Access.POP3_TLS, Access.POP3_SSL}
 
     @property
@@ -53,12 +53,12 @@ class Access(StrEnum):
 
     @property
     def is_implicit_tls(self) -> bool:
-        """Whether TLS begins with the first byte."""
+        """Whether TLS starts with the first byte."""
         return self in {Access.IMAP_SSL, Access.POP3_SSL}
 
     @property
     def default_port(self) -> int:
-        """The port IANA registered for this access."""
+        """The port that IANA assigned to this access."""
         if self.is_pop3:
             return 995 if self.is_implicit_tls else 110
         return 993 if self.is_implicit_tls else 143
@@ -71,8 +71,8 @@ _USUAL_PORTS = (143, 993, 110, 995)
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mail server and how to reach it.
 
-    `port` 0 becomes the default port of the access. `timeout_seconds` limits connecting and each answer. `kind`: the
-    name of a `ServerKind`.
+    `port`: 0 becomes the default port of the access. `timeout_seconds`: limit for connecting and for each response.
+    `kind`: the name of a `ServerKind`.
     """
 
     host: str
@@ -93,7 +93,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return server_name(self.host, self.port)
 
     def at(self, place: str) -> Server:
-        """Return the server at `host` or `host:port`, reached in the same way; the same server for an empty place."""
+        """Return the server at `host` or `host:port`, reached in the same way; if `place` is empty, this server."""
         if not place:
             return self
         host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdigit() else (place, "", "")
@@ -101,19 +101,19 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def server_name(host: str, port: int) -> str:
-    """Return the name of the mail server behind a host and a port."""
+    """Return the name of the mail server at a host and port."""
     return host.lower() if port in _USUAL_PORTS else f"{host.lower()}:{port}"
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A table of a profile whose fields are left out while they have their defaults."""
+    """A table of a profile; fields with default values are left out."""
 
 
 class Login(_Table, frozen=True, kw_only=True):
     """How to log in.
 
     `method`: the text of a `LoginMethod`; empty: the first method of the server's kind that the server offers.
-    `identity`: what a privileged login calls a mailbox; None: as usual for the server's kind.
+    `identity`: how a privileged login names a mailbox; None: the default of the server's kind.
     """
 
     user: str = ""
@@ -141,7 +141,7 @@ class MailboxScope(_Table, frozen=True, kw_only=True):
 
 
 class CsvMailbox(_Table, frozen=True, kw_only=True):
-    """One mailbox of a csv profile. Its password is in no document."""
+    """One mailbox of a csv profile. Documents never contain its password."""
 
     user: str
     address: str
@@ -153,7 +153,7 @@ class Mailboxes(MailboxScope, frozen=True, kw_only=True):
     """The mailboxes of a profile.
 
     `addresses`: those that a master profile names. `archive`, `address`: the user and the root folder of a single or
-    multidrop profile; empty: as the login. `csv`: those of a csv profile.
+    multidrop profile; empty: same as the login. `csv`: those of a csv profile.
     """
 
     addresses: tuple[str, ...] = ()
@@ -163,10 +163,10 @@ class Mailboxes(MailboxScope, frozen=True, kw_only=True):
 
 
 class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an administrator says in a profile, except secrets and the mailboxes that it names one by one.
+    """What an administrator sets in a profile, except secrets and individually named mailboxes.
 
-    `max_jobs`: mailboxes archived at the same time. `allow_same_mailbox`: do not fail when two names open the same
-    mailbox. `no_master_mailbox`: the privileged user has no mailbox of its own, so do not look at it.
+    `max_jobs`: mailboxes archived at the same time. `allow_same_mailbox`: do not fail if two names open the same
+    mailbox. `no_master_mailbox`: the privileged user has no mailbox, so do not inspect it.
     """
 
     name: str
@@ -190,12 +190,12 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def server_kind(self) -> ServerKind:
-        """What is known about the kind of the server."""
+        """The properties of the server's kind."""
         return ServerKind.parse(self.server.kind)
 
     @property
     def identity(self) -> Identity:
-        """What a privileged login calls a mailbox."""
+        """How a privileged login names a mailbox."""
         return self.login.identity or self.server_kind.identity
 
     @property
@@ -212,7 +212,7 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def may_open_master_mailbox(self) -> bool:
-        """Whether a login that the server misunderstands could open a mailbox of the privileged user."""
+        """Whether a login that the server misinterprets could open the privileged user's own mailbox."""
         return self.is_privileged and self.server_kind.may_open_own and not self.no_master_mailbox
 
 
@@ -234,18 +234,18 @@ class Profile(ProfileSettings, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, document: ProfileDocument, *, id: int, due: datetime | None) -> Profile:  # noqa: A002 - the field
-        """Return the profile that was stored from a document."""
+        """Return the stored profile for a document."""
         scope = MailboxScope(**shared_fields(document.mailboxes, MailboxScope))
         return cls(**{**shared_fields(document, ProfileSettings), "mailboxes": scope}, id=id, due=due)
 
     @property
     def all_mailboxes(self) -> bool:
-        """Whether it archives every user with an address."""
+        """Whether the profile archives every user with an address."""
         return self.mailboxes.all
 
     @property
     def except_users(self) -> tuple[str, ...]:
-        """The users that a profile of all users leaves out."""
+        """The users that a profile of all users excludes."""
         return self.mailboxes.but_not
 
     @property
@@ -255,7 +255,7 @@ class Profile(ProfileSettings, frozen=True, kw_only=True):
 
     @property
     def warnings(self) -> list[str]:
-        """What an administrator must see wherever the profile or its runs are shown."""
+        """Warnings to show wherever the profile or its runs are shown."""
         accepted = self.server.accept_all_certificates and self.server.access.is_protected
         warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
         if self.deletion:
@@ -267,5 +267,5 @@ class Profile(ProfileSettings, frozen=True, kw_only=True):
 
 
 def shared_fields(struct: msgspec.Struct, base: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the fields of a struct that a base of its class has, too."""
+    """Return the fields that a struct shares with a base of its class."""
     return {name: getattr(struct, name) for name in base.__struct_fields__}

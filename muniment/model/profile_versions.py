@@ -1,4 +1,4 @@
-"""Versions of the stored form of a profile, and how older ones are brought up to date."""
+"""Versions of the stored form of a profile, and how older ones are upgraded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Stored = Mapping[str, Any]
 #: The version that this code writes.
 SCHEMA_VERSION = 1
 
-#: Version → what makes the next version of a document of it. A new field with a default needs none. A field that is
-#: renamed, moved or removed does, and so does a default that changes: what is stored keeps its meaning.
+#: By version, the function that upgrades a document to the next version. A new field with a default needs none. A field
+#: that is renamed, moved or removed needs one, and so does a changed default: stored profiles must keep their meaning.
 UPGRADES: dict[int, Callable[[Stored], Stored]] = {}
 
 
 def upgraded(stored: Stored, version: int) -> Stored:
-    """Return a stored profile in the form of this version; Misconfigured when a newer Muniment wrote it."""
+    """Return a stored profile in the current form; Misconfigured if a newer version of Muniment wrote it."""
     if version > SCHEMA_VERSION:
         raise Misconfigured(
             f"a newer version of Muniment wrote this profile (schema version {version}, known is {SCHEMA_VERSION})",
