@@ -74,7 +74,7 @@ def parse(text: str, *, now: datetime, zone: tzinfo) -> Query:
     Raises BadQuery with the position of the error; a query without any letter or digit is an error, too.
     """
     if len(text) > MAX_CHARACTERS:
-        raise BadQuery(f"a query has {MAX_CHARACTERS:,} characters at most", text[:60] + " …", 0)
+        raise BadQuery(f"a query has at most {MAX_CHARACTERS:,} characters", text[:60] + " …", 0)
     return _Parser(text, now, zone).query()
 
 
@@ -94,9 +94,9 @@ class _Parser:
             raise self._bad("nothing to search for", self._next)
         found = self._alternatives(None)
         if not self._is_at_end():
-            raise self._bad("there is no ( for this )", self._next)
+            raise self._bad("this ) has no matching (", self._next)
         if found == _ALWAYS:
-            raise BadQuery("there is no letter and no digit to search for", self._text, 0)
+            raise BadQuery("the query contains no letter or digit to search for", self._text, 0)
         return found
 
     @property
@@ -137,7 +137,7 @@ class _Parser:
             if self._is_word("AND"):
                 token = self._take()
                 if not parts or self._ends_sequence():
-                    raise self._bad("AND stands between two terms", token)
+                    raise self._bad("AND must be between two terms", token)
                 continue
             parts.append(self._term(field))
         if not parts:
@@ -151,14 +151,14 @@ class _Parser:
         token = self._take()
         if token.kind is _Kind.MINUS or (token.kind is _Kind.WORD and token.text == "NOT"):
             if self._next.kind in {_Kind.END, _Kind.CLOSE}:
-                raise self._bad("what must not be there is missing", token)
+                raise self._bad("NOT and - must be followed by a term", token)
             unwanted = self._deeper(token, lambda: self._term(field))
             return unwanted if unwanted == _ALWAYS else Not(unwanted)
         if token.kind is _Kind.OPEN:
             return self._group(token, field)
         if token.kind is _Kind.FIELD:
             if field is not None:
-                raise self._bad(f"{token.text}: cannot stand within {field.text}:", token)
+                raise self._bad(f"{token.text}: cannot be used inside {field.text}:", token)
             if self._next.kind is _Kind.OPEN:
                 return self._group(self._take(), token)
             return self._value(token, self._take())
@@ -186,7 +186,7 @@ class _Parser:
     def _count(self, token: _Token) -> None:
         self._terms += 1
         if self._terms > MAX_TERMS:
-            raise self._bad(f"a query has {MAX_TERMS} terms at most", token)
+            raise self._bad(f"a query has at most {MAX_TERMS} terms", token)
 
     def _words(self, field: Field | None, token: _Token) -> Query:
         """Return the query for a term; a term without words, such as `&`, is always true."""
@@ -196,7 +196,7 @@ class _Parser:
         if not wanted:
             return _ALWAYS
         if len(wanted) > MAX_PHRASE:
-            raise self._bad(f"a phrase has {MAX_PHRASE} words at most", token)
+            raise self._bad(f"a phrase has at most {MAX_PHRASE} words", token)
         if len(wanted) == 1 and is_character(wanted[0]):
             return Pattern(field, wanted[0].word + "*")
         if len(wanted) == 1 and token.kind is _Kind.WORD:
@@ -212,7 +212,7 @@ class _Parser:
                 parts.append(self._words(field, _Token(_Kind.QUOTED, _WILD.sub("", piece), token.position)))
             elif plain and _WILD.match(piece):
                 raise self._bad(
-                    "a word cannot begin with * or ?", token, hint="Words are found by their beginning: invoi*."
+                    "a word cannot begin with * or ?", token, hint="Only the end of a word can be open: invoi*."
                 )
             elif plain:
                 parts.append(Pattern(field, fold(piece)))
@@ -221,7 +221,7 @@ class _Parser:
     def _value(self, field: _Token, value: _Token) -> Query:
         """Return the query for `field:value`."""
         if value.kind not in {_Kind.WORD, _Kind.QUOTED}:
-            raise self._bad(f"what {field.text}: shall be is missing", field)
+            raise self._bad(f"{field.text}: must be followed by a value", field)
         self._count(value)
         if field.text in _FIELDS:
             return self._words(_FIELDS[field.text], value)
@@ -236,14 +236,16 @@ class _Parser:
     def _on(self, value: _Token) -> Query:
         first, end = self._span(value)
         if first == end:
-            raise self._bad("on: wants a day, a month, a year or a week", value, hint="after:30d: the last 30 days.")
+            raise self._bad("on: requires a day, a month, a year or a week", value, hint="after:30d: the last 30 days.")
         return Dated(first, end)
 
     def _span(self, value: _Token) -> tuple[datetime, datetime]:
         span = read_span(value.text, self._now, self._zone)
         if span is None:
             raise self._bad(
-                f"{value.text} is no date", value, hint="Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d."
+                f"{value.text} is not a date",
+                value,
+                hint="Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d.",
             )
         return span
 
@@ -256,12 +258,12 @@ class _Parser:
     def _size(self, value: _Token) -> int:
         match = _SIZE.fullmatch(value.text)
         if match is None or len(match[1]) > 12:
-            raise self._bad(f"{value.text} is no size", value, hint="Sizes: 2000 (bytes), 100k, 5M, 1.5G.")
+            raise self._bad(f"{value.text} is not a size", value, hint="Sizes: 2000 (bytes), 100k, 5M, 1.5G.")
         return int(float(match[1]) * _UNITS[match[2].lower()])
 
     def _has(self, value: _Token) -> Query:
         if value.text.lower() not in {"attachment", "attachments"}:
-            raise self._bad(f"has:{value.text} is unknown", value, hint="There is has:attachment.")
+            raise self._bad(f"has:{value.text} is unknown", value, hint="Use has:attachment.")
         return HasAttachment()
 
     def _is(self, value: _Token) -> Query:
@@ -269,7 +271,7 @@ class _Parser:
         if name == "unread":
             return Not(Flagged(Flag.READ))
         if name not in _IS:
-            raise self._bad(f"is:{value.text} is unknown", value, hint=f"There are {', '.join([*_IS, 'unread'])}.")
+            raise self._bad(f"is:{value.text} is unknown", value, hint=f"Use one of {', '.join([*_IS, 'unread'])}.")
         return Flagged(_IS[name])
 
     def _type(self, value: _Token) -> Query:
@@ -281,7 +283,9 @@ class _Parser:
     def _folder(self, value: _Token) -> Query:
         names = tuple(fold(name.strip()) for name in value.text.strip("/").split("/"))
         if not all(names):
-            raise self._bad("a folder's name is missing", value, hint="Paths have slashes: folder:inbox/projects.")
+            raise self._bad(
+                "a folder's name is missing", value, hint="Separate folder names with slashes: folder:inbox/projects."
+            )
         return InFolder(names)
 
     def _archive(self, value: _Token) -> Query:
@@ -341,10 +345,10 @@ def _plain(text: str, position: int, tokens: list[_Token]) -> int:
         name = match[1].lower()
         if name not in FIELDS:
             raise BadQuery(
-                f"there is no field {match[1]}:",
+                f"unknown field {match[1]}:",
                 text,
                 position,
-                hint=f"Fields: {' '.join(f'{one}:' for one in FIELDS)} Write it in quotes to search for the words.",
+                hint=f"Fields: {' '.join(f'{name}:' for name in FIELDS)} To search for the text, write it in quotes.",
             )
         tokens.append(_Token(_Kind.FIELD, name, position))
         # The value follows, even if it begins with a minus sign.

@@ -75,7 +75,7 @@ def _capabilities(session: MailSession, profile: Profile | None) -> Finding:
             "capabilities", "UIDPLUS is missing", "Nothing is deleted there unless you accept the risk in words."
         )
     if not missing:
-        return fine("capabilities", "all that helps")
+        return fine("capabilities", "complete")
     # None is required; without them archiving is only slower.
     return fine("capabilities", "without " + ", ".join(f"{name} ({use})" for name, use in missing.items()))
 

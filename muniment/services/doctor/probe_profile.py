@@ -110,7 +110,7 @@ async def _log_in(
                 session, probe.login = opened, name
                 probe.findings.append(fine(f"login {name}", f"{probe.mailbox} is open"))
             else:
-                probe.findings.append(fine(f"login {name}", "works, too"))
+                probe.findings.append(fine(f"login {name}", "also works"))
                 await opened.logout()
         way = way.instead
     if session is None:
