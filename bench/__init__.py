@@ -1,1 +1,1 @@
-"""The benchmark: the same mailboxes, archived by Muniment and by mbsync from the same server, in turn."""
+"""The benchmark: Muniment and mbsync take turns archiving the same mailboxes from the same server."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: archive the same mailboxes with every peer, in turn, several times."""
+"""`python -m bench`: archive the same mailboxes with each peer in turn, several times."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Peer(Protocol):
-    """Somebody who archives."""
+    """A program that archives mail."""
 
     name: str
 
     def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
-        """Archive everything into the empty `folder`, twice."""
+        """Archive everything into the empty `folder`, then run again with nothing new."""
         ...
 
 
@@ -74,7 +74,7 @@ def main(
     everybody: bool,
     quick: bool,
 ) -> None:
-    """Compare Muniment with its peers, and with what is possible, on this machine; only ratios mean much."""
+    """Compare Muniment with its peers, and with the limits of this machine; only the ratios are meaningful."""
     log.configure("WARNING")
     if quick:
         rounds, mailboxes, messages = 1, min(mailboxes or 4, 4), messages or 50
@@ -93,7 +93,7 @@ def main(
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is measured; None: the workload's own."""
+    """What to measure; None means the workload's default."""
 
     rounds: int
     mailboxes: int | None
@@ -103,7 +103,7 @@ class _Wish:
 
 
 def _workload(workload: Workload, wish: _Wish, scratch: Path) -> dict[str, object] | None:
-    """Measure one workload, print it and return it for the file; None when it is not to be had."""
+    """Measure one workload, print the result and return it for the file; None if the workload cannot run here."""
     if reason := why_not(workload):
         print(f"\n{workload}: skipped, {reason}")
         return None
@@ -112,7 +112,7 @@ def _workload(workload: Workload, wish: _Wish, scratch: Path) -> dict[str, objec
     peers += [Muniment(half, processes=2), Muniment(half, processes=2, index_later=True)]
     slow: list[Peer] = [Getmail(), OfflineImap()] if wish.everybody else []
     rounds = wish.rounds
-    if workload is Workload.UNCHANGED:  # of which only the runs without news matter, and there are several
+    if workload is Workload.UNCHANGED:  # only its repeated runs matter, and each measurement has several
         peers, rounds = [Mbsync(), Mbsync(max(jobs, 2)), Muniment(half, processes=2)], 1
     with running_server() as server:
         source = load(server, workload, wish.mailboxes or workload.mailboxes, wish.messages)
@@ -146,19 +146,19 @@ def _workload(workload: Workload, wish: _Wish, scratch: Path) -> dict[str, objec
 
 
 def _round(number: int, peers: Sequence[Peer], server: Dovecot, source: Source, scratch: Path) -> list[Measurement]:
-    """Let every peer run once; each round begins with another one. Returned in the order of `peers`."""
+    """Let each peer run once, starting with a different one each round; return the results in the order of `peers`."""
     shift = number % len(peers)
     measured = {}
     for peer in [*peers[shift:], *peers[:shift]]:
         with _scratch(scratch) as folder:
-            os.sync()  # what the peer before left to be written is not this one's burden
+            os.sync()  # flush what the previous peer left in the page cache: this peer must not pay for it
             found = measured[peer.name] = peer.measure(server, source, folder)
         print(f"round {number + 1}: {peer.name}: {found.messages_per_second:,.0f} messages/s", flush=True)
     return [measured[peer.name] for peer in peers]
 
 
 def _limits(server: Dovecot, source: Source, scratch: Path) -> list[Limit]:
-    """Measure what is possible here, right after the peers."""
+    """Measure the limits of this machine, right after the peers."""
     found = [limits.wire(server, source)]
     with _scratch(scratch) as folder:
         os.sync()
@@ -168,9 +168,9 @@ def _limits(server: Dovecot, source: Source, scratch: Path) -> list[Limit]:
 
 @contextmanager
 def _scratch(parent: Path | None) -> Iterator[Path]:
-    """Give an empty folder, gone afterwards."""
+    """Provide an empty folder and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="muniment-bench-", dir=parent))
-    folder.chmod(0o755)  # the embedded servers may run under another account
+    folder.chmod(0o755)  # the embedded servers may run under a different account
     try:
         yield folder
     finally:

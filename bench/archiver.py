@@ -1,4 +1,4 @@
-"""Muniment as users run it: `muniment up` with durable settings, one master profile, all mailboxes."""
+"""Muniment as users run it: `muniment up` with durable settings and one master profile for all mailboxes."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _POLL_SECONDS = 0.1
 _RUN_SECONDS = 3600.0
 _PROFILE = "bench"
 
-# Which part of the system a child of `up` is, by a word of its command line.
+# Identifies the role of a child of `up` by a word of its command line.
 _PARTS = (("archive worker", "archive"), ("index worker", "index"), ("scheduler", "beat"))
 _SERVERS = {"postgres": "PostgreSQL", "valkey-server": "Valkey"}
 _SUPERVISOR = "supervisor"
 
 
 class Muniment:
-    """The real system, started anew on an empty data folder for every measurement.
+    """The real system, started from an empty data folder for every measurement.
 
-    `jobs`: mailboxes at once, in all. `processes`: archive workers. `index_later`: the index worker is stopped until
-    everything is archived. mbsync has no index, so this compares archiving alone.
+    `jobs`: total number of mailboxes archived concurrently. `processes`: archive workers. `index_later`: the index
+    worker is stopped until everything is archived; because mbsync has no index, this compares archiving alone.
     """
 
     def __init__(self, jobs: int, *, processes: int = 1, index_later: bool = False) -> None:
@@ -61,7 +61,7 @@ class Muniment:
         self._index_later = index_later
 
     def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
-        """Archive everything into a system below `folder`, and then again."""
+        """Archive everything into a system below `folder`, then run again with nothing new."""
         data = folder / "data"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ["MUNIMENT_DATA"] = str(data)
@@ -112,14 +112,14 @@ class Muniment:
             mailboxes=source.addresses,
             max_jobs=self._jobs,
             server_kind=ServerKind.parse("dovecot"),
-            folders=EVERYTHING,  # the peers know no other way
+            folders=EVERYTHING,  # the peers always archive every folder
         )
         await submit_profile(ADMIN, resources, request)
 
 
 @contextmanager
 def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> Iterator[int]:
-    """Run `muniment up` from `ready` to its orderly end; give its process id."""
+    """Run `muniment up` from `ready` until it has exited cleanly; yield its process id."""
     sizes = ["--archive-processes", str(processes), "--archive-concurrency", str(jobs), "--index-concurrency", "1"]
     argv = [sys.executable, "-m", "muniment.cli", "up", *sizes]
     with log.open("wb") as output:
@@ -129,7 +129,7 @@ def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> It
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the benchmark alone, which then ends everything in order
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which then stops everything in order
         )
     try:
         deadline = time.monotonic() + _READY_SECONDS
@@ -148,7 +148,7 @@ def running(environ: dict[str, str], log: Path, jobs: int, processes: int) -> It
 
 
 async def _run(resources: Resources) -> Run:
-    """Start a run and return it when it is over."""
+    """Start a run, wait until it is finished, and return it."""
     run_id = await start_run(ADMIN, resources, _PROFILE)
     async with asyncio.timeout(_RUN_SECONDS):
         while not (run := (await show_run(ADMIN, resources, run_id)).run).state.is_final:  # noqa: ASYNC110 - it ends in another process
@@ -172,10 +172,10 @@ async def _repeat(resources: Resources, server: Dovecot, pid: int) -> tuple[Repe
 
 
 async def _wrong(resources: Resources, source: Source, run: Run) -> list[str]:
-    """Compare the archive with the source: the run's own count, and what the tables hold."""
+    """Compare the archive with the source: both the run's own count and the rows in the tables."""
     async with resources.database.session() as session:
         totals = await status.totals(session)
-        entries = await session.value("SELECT count(*) FROM entries")  # the rows themselves
+        entries = await session.value("SELECT count(*) FROM entries")  # count the rows themselves
         indexed = await session.value("SELECT count(*) FROM search_documents")
     found = {"messages archived": run.messages.archived, "entries": entries, "entries added up": totals.entries}
     wrong = [f"{count} {what}, not {source.messages}" for what, count in found.items() if count != source.messages]
@@ -187,13 +187,13 @@ async def _wrong(resources: Resources, source: Source, run: Run) -> list[str]:
 
 
 def _seconds(run: Run) -> float:
-    """Return how long a run took, by PostgreSQL's clock: polling does not round it."""
+    """Return the duration of a run by PostgreSQL's clock, which polling does not round."""
     assert run.finished is not None
     return (run.finished - run.started).total_seconds()
 
 
 def _cpu(pid: int) -> dict[str, float]:
-    """Return the CPU seconds of each part of the system until now."""
+    """Return the CPU seconds that each part of the system has used so far."""
     spent = {_SUPERVISOR: cpu_seconds([psutil.Process(pid)])}
     for child in psutil.Process(pid).children():
         part = _part(child)

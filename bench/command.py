@@ -1,4 +1,4 @@
-"""A peer that is a command: run for all mailboxes, measured, and run again when nothing is new."""
+"""A peer that is a command: run for all mailboxes, measured, then run again when nothing is new."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bench.workload import Source
 from muniment.demo.dovecot import Dovecot
 from muniment.errors import Misconfigured, Permanent
 
-# mbsync waits for the second to pass in which a folder changed, which an hourly run never meets.
+# mbsync waits until the second in which a folder changed is over; an hourly run never has to.
 _SETTLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The command lines that archive everything, and where messages end up as a file each."""
+    """The command lines that archive everything, and where they store each message as a file."""
 
     argvs: Sequence[Sequence[str]]
     mail: Path
@@ -34,9 +34,9 @@ class Plan:
 
 
 class CommandPeer(ABC):
-    """Runs a plan's commands, `jobs` of them at once.
+    """Runs the commands of a plan, up to `jobs` of them concurrently.
 
-    `stumbles`: it ends with an error when there was mail that it could not take; that is counted as left out.
+    `stumbles`: the program exits with an error if it could not archive some mail, which is counted as left out.
     """
 
     def __init__(self, name: str, program: str, *, jobs: int = 1, stumbles: bool = False) -> None:
@@ -47,10 +47,10 @@ class CommandPeer(ABC):
 
     @abstractmethod
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
-        """Write what the program needs below the empty `folder`."""
+        """Write the files that the program needs below the empty `folder`."""
 
     def measure(self, server: Dovecot, source: Source, folder: Path) -> Measurement:
-        """Archive everything into `folder`, and then again."""
+        """Archive everything into `folder`, then run again with nothing new."""
         plan = self.plan(server, source, folder)
         server_before = server_cpu(server)
         with PeakMemory(lambda: tree(os.getpid())[1:]) as memory:
@@ -78,7 +78,7 @@ class CommandPeer(ABC):
         return Repeat(seconds, cpu, since(before, commands(server)))
 
     def _run(self, argvs: Sequence[Sequence[str]]) -> tuple[float, float]:
-        """Run the commands, `jobs` at a time; return wall and CPU seconds."""
+        """Run the commands, up to `jobs` at a time; return wall and CPU seconds."""
         started = time.monotonic()
         with ThreadPoolExecutor(self._jobs) as pool:
             cpu = sum(pool.map(self._run_one, argvs))
@@ -98,7 +98,7 @@ class CommandPeer(ABC):
 
 
 def find(program: str, package: str) -> str:
-    """Return a program's path; Misconfigured says what to install."""
+    """Return the path of a program; Misconfigured says what to install."""
     found = shutil.which(program)
     if found is None:
         raise Misconfigured(f"{program} is not installed", hint=f"On Debian or Ubuntu: apt-get install {package}")
@@ -106,5 +106,5 @@ def find(program: str, package: str) -> str:
 
 
 def box_names(source: Source) -> list[str]:
-    """Return a plain name for each mailbox, in their order."""
+    """Return a simple name for each mailbox, in order."""
     return [f"box{number:04}" for number in range(len(source.addresses))]

@@ -1,4 +1,4 @@
-"""The peer: getmail6, which fetches all folders of a mailbox into one Maildir, a mailbox after the other."""
+"""The peer getmail6, which fetches all folders of a mailbox into one Maildir, one mailbox after another."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ verbose = 0
 
 
 class Getmail(CommandPeer):
-    """One getmail for all mailboxes, with a configuration file for each."""
+    """A single getmail process for all mailboxes, with one configuration file each."""
 
     def __init__(self) -> None:
-        super().__init__("getmail6", find("getmail", "getmail6"), stumbles=True)  # at broken headers
+        super().__init__("getmail6", find("getmail", "getmail6"), stumbles=True)  # on malformed headers
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
-        """Write the accounts; getmail wants the folders of its Maildirs to exist."""
+        """Write the accounts, and the Maildir folders, which getmail does not create."""
         account = Account.for_mail()
-        user = f"user = {account.name}" if os.geteuid() == 0 else ""  # it delivers nothing as root
+        user = f"user = {account.name}" if os.geteuid() == 0 else ""  # it refuses to deliver as root
         state = folder / "state"
         state.mkdir()
         argv = [self.program, f"--getmaildir={state}"]

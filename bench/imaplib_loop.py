@@ -1,7 +1,7 @@
-"""The peer: what everybody writes first, a loop over Python's imaplib that writes each message into a file.
+"""The peer that everyone writes first: a loop over Python's imaplib that writes each message to a file.
 
-`python -m bench.imaplib_loop HOST PORT MASTER PASSWORD FOLDER ADDRESS…` is the loop itself. A file that is there
-is not fetched again. Nothing is synced to disk.
+`python -m bench.imaplib_loop HOST PORT MASTER PASSWORD FOLDER ADDRESS…` runs the loop itself. It skips messages whose
+file exists. Nothing is synced to disk.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _UID = re.compile(rb"UID (\d+)")
 
 
 class ImaplibLoop(CommandPeer):
-    """One process, one connection after the other."""
+    """A single process that opens one connection after another."""
 
     def __init__(self) -> None:
         super().__init__("imaplib", sys.executable)
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
-        """Return the loop over all mailboxes."""
+        """Return a plan that runs the loop over all mailboxes."""
         mail = folder / "mail"
         place = [server.host, str(server.port), MASTER, PASSWORD, str(mail)]
         return Plan([[self.program, "-m", "bench.imaplib_loop", *place, *source.addresses]], mail, "*.eml")
 
 
 def archive(connection: imaplib.IMAP4, folder: Path) -> None:
-    """Fetch what is new in the open mailbox."""
+    """Fetch the new messages of the open mailbox."""
     for name in folders(connection):
         _archive_folder(connection, name, folder / name.strip('"').replace("/", "."))
 

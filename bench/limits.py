@@ -1,4 +1,4 @@
-"""What no archiver can beat here: the bare wire, and bare COPY of what Muniment stores into the same PostgreSQL."""
+"""Limits for any archiver on this machine: the bare wire, and bare COPY of the same rows into the same PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Limit:
-    """How fast it goes when nothing else is done, in messages per second."""
+    """The speed of one step on its own, in messages per second."""
 
     name: str
     messages_per_second: float
 
 
 def wire(server: Dovecot, source: Source) -> Limit:
-    """Fetch everything with one FETCH a folder over a few sockets, look for nothing but the end, keep nothing."""
+    """FETCH every folder with one command over a few sockets; look only for the end of each answer, store nothing."""
     filled = {address: _folders(server, address) for address in source.addresses}
     started = time.monotonic()
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
@@ -48,7 +48,7 @@ def wire(server: Dovecot, source: Source) -> Limit:
 
 
 def copy(server: Dovecot, source: Source, folder: Path) -> Limit:
-    """COPY prepared contents, messages and entries (a trigger adds outbox rows), durably, by a few writers at once."""
+    """COPY prepared contents, messages and entries durably with a few writers at once; a trigger fills the outbox."""
     batches = list(_batches(server, source))
     database_folder, sockets = folder / "database", folder / "sockets"
     database_folder.mkdir()
@@ -73,7 +73,7 @@ class _Batch:
 
 
 def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
-    """Make the rows of every message, a content once, as a commit of Muniment writes them."""
+    """Create the rows of every message, each content once, in the batches that Muniment commits."""
     raws = (raw for address in source.addresses for raw in _messages(server, address))
     seen: dict[bytes, int] = {}
     number = 0
@@ -157,7 +157,7 @@ def _drain(server: Dovecot, address: str, names: Sequence[str]) -> None:
 
 
 def _ask(connection: socket.socket, command: bytes) -> None:
-    """Send a command and read until its tagged answer; the tag stands in no message."""
+    """Send a command and read until its tagged answer; the tag occurs in no message."""
     tag = b"Muniment-bench-%d" % time.monotonic_ns()
     connection.sendall(tag + b" " + command + b"\r\n")
     end = b""

@@ -1,4 +1,4 @@
-"""Where the numbers come from."""
+"""Describes the machine on which the numbers were measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from muniment.demo.dovecot import find_dovecot
 
 
 def describe(folder: Path) -> dict[str, str]:
-    """Return the machine and the versions; `folder` is where the peers write."""
+    """Return the machine and the versions of the programs; `folder` is where the peers write."""
     return {
         "processor": f"{psutil.cpu_count()} x {_processor()}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

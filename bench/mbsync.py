@@ -1,4 +1,4 @@
-"""The peer: mbsync (Debian's isync), which mirrors IMAP into Maildir with its default durability, fsync on."""
+"""The peer mbsync (Debian's isync), which mirrors IMAP into Maildir with its default durability, fsync on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.server import MASTER, PASSWORD
 from bench.workload import Source
 from muniment.demo.dovecot import Dovecot
 
-# PullNew is the least that an archive needs: mbsync then does not compare the flags of old messages.
+# PullNew is the minimum for an archive: with it, mbsync does not compare the flags of old messages.
 _CHANNEL = """\
 IMAPAccount {name}
 Host {server.host}
@@ -39,14 +39,14 @@ SyncState *
 
 
 def find_mbsync() -> str:
-    """Return the program; Misconfigured says what to install."""
+    """Return the path of mbsync; Misconfigured says what to install."""
     return find("mbsync", "isync")
 
 
 class Mbsync(CommandPeer):
-    """One mbsync for all mailboxes, or, with `jobs` above 1, one for each, so many at once (`xargs -P`).
+    """One mbsync for all mailboxes, or with `jobs` above 1 one per mailbox, `jobs` of them at once (`xargs -P`).
 
-    It skips messages with an incomplete header, with a warning, and ends well.
+    It skips messages with an incomplete header, logs a warning, and exits successfully.
     """
 
     def __init__(self, jobs: int = 1) -> None:
@@ -54,7 +54,7 @@ class Mbsync(CommandPeer):
         self._each = jobs > 1
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
-        """Write a channel for each mailbox."""
+        """Write one channel per mailbox."""
         names = box_names(source)
         text = ""
         for name, address in zip(names, source.addresses, strict=True):

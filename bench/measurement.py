@@ -1,4 +1,4 @@
-"""What is measured of one peer in one round."""
+"""The measurements of one peer in one round."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class Repeat:
-    """A run in which nothing is new; `commands`: IMAP commands by name, as the server counted them."""
+    """A run in which nothing is new; `commands`: number of IMAP commands by name, as counted by the server."""
 
     seconds: float
     cpu_seconds: float
@@ -18,29 +18,29 @@ class Repeat:
 
     @property
     def command_count(self) -> int:
-        """Commands of all names."""
+        """Total number of commands."""
         return sum(self.commands.values())
 
 
-#: So many runs without news follow the first; the one of middle length is reported.
+#: Number of runs with nothing new that follow the first one; the median is reported.
 REPEATS = 3
 
 
 def middle(repeats: Iterable[Repeat]) -> Repeat:
-    """Return the one whose time is the median."""
+    """Return the repeat with the median duration."""
     ordered = sorted(repeats, key=lambda one: one.seconds)
     return ordered[len(ordered) // 2]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One peer in one round.
+    """The measurements of one peer in one round.
 
-    `seconds`: from the start until everything is archived. `cpu_seconds`: of the client's processes
-    in that time, by part; `server_cpu_seconds` of Dovecot. `peak_bytes`: of the client's processes.
-    `searchable_seconds`: until the index holds everything, too; None for a peer without an index.
-    `total_cpu_seconds`: the client's until then. `left_out`: messages of the source that the peer did
-    not take. `wrong`: what must not be and ends the benchmark with an error.
+    `seconds`: from the start until everything is archived. `cpu_seconds`: of the client's processes in that time, by
+    part; `server_cpu_seconds`: of Dovecot. `peak_bytes`: of the client's processes. `searchable_seconds`: until
+    everything is indexed, too; None for a peer without an index. `total_cpu_seconds`: of the client until then.
+    `left_out`: messages of the source that the peer did not archive. `wrong`: errors in the archive, which make the
+    benchmark fail.
     """
 
     peer: str
@@ -59,26 +59,26 @@ class Measurement:
 
     @property
     def messages_per_second(self) -> float:
-        """How fast it archives."""
+        """Archiving speed in messages."""
         return self.messages / self.seconds
 
     @property
     def megabytes_per_second(self) -> float:
-        """How fast it archives, in 10**6 bytes."""
+        """Archiving speed in units of 10**6 bytes."""
         return self.bytes / _MB / self.seconds
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of all parts."""
+        """Total CPU seconds of all parts."""
         return sum(self.cpu_seconds.values())
 
     @property
     def repeat_mailboxes_per_second(self) -> float:
-        """How fast it finds out that nothing is new."""
+        """Speed of a run that finds nothing new."""
         return self.mailboxes / self.repeat.seconds
 
     def as_json(self) -> dict[str, object]:
-        """Return everything, also what follows from it."""
+        """Return all measurements and the values derived from them."""
         return {
             **{name: value for name, value in vars(self).items() if name != "repeat"},
             "messages_per_second": round(self.messages_per_second, 1),

@@ -1,4 +1,4 @@
-"""The peer: offlineimap3, which mirrors IMAP into Maildir."""
+"""The peer offlineimap3, which mirrors IMAP into Maildir."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ readonly = True
 
 
 class OfflineImap(CommandPeer):
-    """One offlineimap for all mailboxes, one after the other."""
+    """A single offlineimap process that archives one mailbox after another."""
 
     def __init__(self) -> None:
-        super().__init__("offlineimap3", find("offlineimap", "offlineimap3"), stumbles=True)  # at 8-bit headers
+        super().__init__("offlineimap3", find("offlineimap", "offlineimap3"), stumbles=True)  # on 8-bit headers
 
     def plan(self, server: Dovecot, source: Source, folder: Path) -> Plan:
-        """Write an account for each mailbox."""
+        """Write one account per mailbox."""
         names = box_names(source)
         text = _HEAD.format(names=", ".join(names), folder=folder)
         for name, address in zip(names, source.addresses, strict=True):

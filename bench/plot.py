@@ -1,4 +1,4 @@
-"""Pictures of results as SVG, which every browser shows: bars for peers, lines for what changes."""
+"""Charts of results as SVG: bars for peers, lines for series."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OURS, _OTHERS, _LIMIT = "#2f855a", "#a0aec0", "#edf2f7"
 
 
 def bars(result: Mapping[str, Any]) -> str:
-    """Return the picture of what `python -m bench` has measured: messages per second, medians."""
+    """Return a chart of the results of `python -m bench`: median messages per second."""
     rows: list[str] = []
     y = 30
     for found in result["results"]:
@@ -34,9 +34,9 @@ def bars(result: Mapping[str, Any]) -> str:
 
 
 def lines(series: Mapping[str, Sequence[tuple[float, float]]], below: str, *, logarithmic: bool = False) -> str:
-    """Return a small picture for each series of points, one under the other; `below` names what runs to the right.
+    """Return one small chart per series of points, stacked vertically; `below` labels the horizontal axis.
 
-    Every picture begins at 0, so that a flat line is flat.
+    Every vertical axis starts at 0, so that a flat line looks flat.
     """
     rows: list[str] = []
     y = 30
@@ -70,7 +70,7 @@ def _svg(rows: Sequence[str], height: int) -> str:
 
 
 def _speeds(found: Mapping[str, Any]) -> Sequence[tuple[str, float, str]]:
-    """Return name, messages per second and colour of every peer and limit."""
+    """Return the name, messages per second and colour of each peer and limit."""
     rounds = found["rounds"]
     speeds = []
     for place, first in enumerate(rounds[0]):

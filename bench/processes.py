@@ -1,4 +1,4 @@
-"""What a tree of processes costs: CPU seconds, its dead included, and memory."""
+"""CPU time, including that of exited children, and memory of a process tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAMPLE_SECONDS = 0.25
 
 
 def tree(root: int) -> list[psutil.Process]:
-    """Return a process and its descendants; empty when it is gone."""
+    """Return a process and its descendants; empty if it has exited."""
     try:
         process = psutil.Process(root)
         return [process, *process.children(recursive=True)]
@@ -21,10 +21,10 @@ def tree(root: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
-    """Return user and system time of these processes and of all their children that have ended.
+    """Return the user and system time of these processes and of all their exited children.
 
-    The kernel adds a child's time to its parent's `cutime` and `cstime` when the parent collects
-    it; so over a whole tree nothing is missed, however short a process lives.
+    When a parent collects a child, the kernel adds the child's time to the parent's `cutime` and `cstime`, so the sum
+    over a tree also includes short-lived processes.
     """
     total = 0.0
     for process in processes:
@@ -37,7 +37,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
 
 
 def memory_bytes(processes: Iterable[psutil.Process]) -> int:
-    """Return the proportional set size: what several processes share counts once."""
+    """Return the proportional set size, which divides shared pages among the processes that share them."""
     total = 0
     for process in processes:
         try:
@@ -72,5 +72,5 @@ class PeakMemory:
 
 
 def difference(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """Return what each part spent between two looks, in seconds."""
+    """Return the seconds that each part has used between two samples."""
     return {name: round(after[name] - before.get(name, 0.0), 2) for name in after}

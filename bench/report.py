@@ -1,4 +1,4 @@
-"""The table that people read."""
+"""The tables that `python -m bench` prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rounds = Sequence[Sequence[Measurement]]
 
 
 def table(rounds: Rounds) -> str:
-    """Return the medians of all rounds, a line for each peer."""
+    """Return the medians of all rounds, one line per peer."""
     head = (
         *("", "messages/s", "MB/s", "CPU s", "server CPU s", "peak MiB", "left out", "searchable after s"),
         *("again: mailboxes/s", "commands", "CPU s"),
@@ -29,7 +29,7 @@ def table(rounds: Rounds) -> str:
 
 
 def ratios(rounds: Rounds) -> str:
-    """Return how each peer compares with the first, round by round: above 1 is faster."""
+    """Return each peer's speed relative to the first peer, round by round; above 1 is faster."""
     first, *others = _peers(rounds)
     lines = []
     for peer in others:
@@ -46,7 +46,7 @@ def ratios(rounds: Rounds) -> str:
 
 
 def against_limits(rounds: Rounds, limits: Sequence[Limit]) -> str:
-    """Return how much of what is possible each peer reaches."""
+    """Return each peer's speed as a share of each limit."""
     lines = []
     for limit in limits:
         speeds = {
@@ -59,7 +59,7 @@ def against_limits(rounds: Rounds, limits: Sequence[Limit]) -> str:
 
 
 def parts(rounds: Rounds) -> str:
-    """Return where the CPU seconds went, for peers of several parts."""
+    """Return the CPU seconds by part, for peers with several parts."""
     lines = []
     for peer in _peers(rounds):
         found = [_of(one, peer).cpu_seconds for one in rounds]

@@ -1,4 +1,4 @@
-"""The mail server that all peers read: a private Dovecot that counts the commands it is given."""
+"""The mail server for all peers: a private Dovecot that counts the commands it receives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from muniment.demo.dovecot import Dovecot, find_dovecot
 
 MASTER, PASSWORD = "archiver", "bench"
 
-# A metric per command name; `doveadm stats dump` shows how many of each have finished.
+# One metric per command name; `doveadm stats dump` shows how many of each have finished.
 _SETTINGS = """
 metric imap_commands {
   filter = event=imap_command_finished
@@ -33,7 +33,7 @@ _LISTED = re.compile(rb'\) "/" (.+)$')
 
 @contextmanager
 def running_server() -> Iterator[Dovecot]:
-    """Run a Dovecot that syncs nothing to disk: it is not what is measured."""
+    """Run a Dovecot without fsync: the server is not what is measured."""
     with Dovecot(masters={MASTER: PASSWORD}, settings=_SETTINGS) as server:
         yield server
 
@@ -49,7 +49,7 @@ def opened(
 
 
 def folders(connection: imaplib.IMAP4) -> list[str]:
-    """Return the folders of the open mailbox, as Dovecot writes them."""
+    """Return the folder names of the open mailbox in Dovecot's spelling."""
     lines = connection.list()[1]
     found = [_LISTED.search(line) if isinstance(line, bytes) else None for line in lines]
     if None in found:
@@ -58,12 +58,12 @@ def folders(connection: imaplib.IMAP4) -> list[str]:
 
 
 def select(connection: imaplib.IMAP4, folder: str) -> bool:
-    """Open a folder, and tell whether there is anything in it."""
+    """Open a folder and tell whether it contains messages."""
     return connection.select(folder, readonly=True)[1] != [b"0"]
 
 
 def warm(server: Dovecot, source: Source) -> None:
-    """Read everything once, so that no peer pays for the server's indexes and the disk."""
+    """Read everything once, so that no peer pays for building the server's indexes or for cold disk reads."""
     for address in source.addresses:
         with opened(server.host, server.port, address) as connection:
             for folder in folders(connection):
@@ -72,13 +72,13 @@ def warm(server: Dovecot, source: Source) -> None:
 
 
 def cpu(server: Dovecot) -> float:
-    """Return the CPU seconds of the server until now."""
+    """Return the CPU seconds that the server has used so far."""
     assert server.pid is not None
     return cpu_seconds(tree(server.pid))
 
 
 def commands(server: Dovecot) -> dict[str, int]:
-    """Return how many IMAP commands the server has finished, by name."""
+    """Return the number of finished IMAP commands by name."""
     doveadm = Path(find_dovecot()).with_name("doveadm")
     program = str(doveadm) if doveadm.exists() else "doveadm"
     argv = [program, "-c", str(server.folder / "dovecot.conf"), "stats", "dump"]
@@ -87,5 +87,5 @@ def commands(server: Dovecot) -> dict[str, int]:
 
 
 def since(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    """Return what was counted between two looks."""
+    """Return the difference between two counts."""
     return {name: count - before.get(name, 0) for name, count in sorted(now.items()) if count > before.get(name, 0)}

@@ -1,4 +1,4 @@
-"""What is archived: mailboxes of a kind of mail, the same bytes for every peer."""
+"""The workloads: mailboxes of a certain kind of mail, with the same bytes for every peer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _Mailbox = Mapping[tuple[str, ...], Sequence[GeneratedMessage]]
 class Workload(StrEnum):
     """A kind of mail.
 
-    duplicates: the same newsletters in every mailbox; distinct: as many and as large, and each another one; unchanged:
-    for its second run.
+    duplicates: the same newsletters in every mailbox. distinct: newsletters of the same number and size, all different.
+    unchanged: measured by its second run.
     """
 
     SMALL = "small"
@@ -30,15 +30,15 @@ class Workload(StrEnum):
 
     @property
     def mailboxes(self) -> int:
-        """How many there are, unless told otherwise."""
+        """The default number of mailboxes."""
         return {Workload.DUPLICATES: 500, Workload.DISTINCT: 500, Workload.UNCHANGED: 1000}.get(self, 20)
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    messages: int  # in each mailbox, unless told otherwise
-    attachments: float  # share of messages with a file
-    attachment_bytes: int  # mean size of a file
+    messages: int  # default number in each mailbox
+    attachments: float  # share of messages with an attachment
+    attachment_bytes: int  # mean size of an attachment
 
 
 _RECIPES = {
@@ -49,7 +49,7 @@ _RECIPES = {
 
 @dataclass(frozen=True)
 class Source:
-    """What the server holds: messages by address; `bytes` as it serves them, CRLF and all."""
+    """The contents of the server: number of messages by address; `bytes` as served, with CRLF."""
 
     messages_of: Mapping[str, int]
     folders: int
@@ -57,24 +57,24 @@ class Source:
 
     @property
     def addresses(self) -> list[str]:
-        """The mailboxes."""
+        """The addresses of the mailboxes."""
         return list(self.messages_of)
 
     @property
     def messages(self) -> int:
-        """Messages in all mailboxes."""
+        """The number of messages in all mailboxes."""
         return sum(self.messages_of.values())
 
 
 def why_not(workload: Workload) -> str:
-    """Return why this workload cannot run here; empty when it can."""
+    """Return why this workload cannot run on this machine; empty if it can."""
     if workload is Workload.REAL and corpus_archive() is None:
         return "no mail corpus here; MAIL_CORPUS may name one"
     return ""
 
 
 def load(server: Dovecot, workload: Workload, mailboxes: int, messages: int | None) -> Source:
-    """Fill the server; `messages` is the number in each mailbox (None: the workload's own, or the whole corpus)."""
+    """Fill the server. `messages`: the number per mailbox (None: the workload's default, or the whole corpus)."""
     counts: dict[str, int] = {}
     folders = size = 0
     for address, mailbox in _mailboxes(workload, mailboxes, messages):
@@ -96,7 +96,7 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
         issues = _newsletters(0, messages or 20)
         for seed, address in enumerate(addresses, start=1):
             letters = issues if workload is Workload.DUPLICATES else _newsletters(seed, messages or 20)
-            # One of its own, or the mailboxes could not be told apart.
+            # One unique message each, or the mailboxes would look like the same one.
             own = next(found[0] for found in generate_mailbox(seed, 5, owner=address).values() if found)
             yield address, {("INBOX",): [own, *letters]}
         return
@@ -121,13 +121,13 @@ def _mailboxes(workload: Workload, count: int, messages: int | None) -> Iterator
 
 
 def _newsletters(seed: int, count: int) -> list[GeneratedMessage]:
-    """Return letters with a file each, 70 KB on average."""
+    """Return messages with one attachment each, 70 KB on average."""
     issues = generate_mailbox(seed, count, attachments=1.0, attachment_bytes=60_000)
     return [letter for found in issues.values() for letter in found]
 
 
 def _plain_paths() -> Iterator[tuple[str, ...]]:
-    """Yield folder names that every peer can turn into directories; awkward ones have tests of their own."""
+    """Yield folder names that every peer can turn into directories; other tests cover awkward ones."""
     yield ("INBOX",)
     number = 1
     while True:

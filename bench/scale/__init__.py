@@ -1,1 +1,1 @@
-"""What happens at scale: many rows, many mailboxes, many connections. `python -m bench.scale --help`."""
+"""Behaviour at scale: many rows, many mailboxes, many connections. `python -m bench.scale --help`."""

@@ -1,4 +1,4 @@
-"""`python -m bench.scale`: growth, a fleet of mailboxes, many connections; tables, JSON and a picture."""
+"""`python -m bench.scale`: growth, a fleet of mailboxes, many connections; prints tables, writes JSON and a chart."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ _QUICK_SIZES = (2_000, 4_000, 8_000)
 def main(parts: tuple[str, ...], *, quick: bool, results: Path) -> None:
     """Measure PARTS (default: all).
 
-    growth: the cost of a message beside ten million others. fleet: 100,000 mailboxes submitted, and the tick over their
-    jobs. many: one worker with 100 mailboxes at once, with messages of 100 MiB. idle: 1,000 connections held.
+    growth: the cost of a message in an archive of ten million. fleet: 100,000 mailboxes submitted, and the tick over
+    their jobs. many: one worker archiving 100 mailboxes concurrently, with messages of 100 MiB. idle: 1,000 idle
+    connections.
     """
     log.configure("ERROR")
     measure: dict[str, Callable[..., Any]] = {"growth": _growth, "fleet": _fleet, "many": _many, "idle": _idle}

@@ -1,4 +1,4 @@
-"""Many connections: of one worker that archives over all of them, and of one process that merely holds them."""
+"""Many connections: one worker that archives over all of them, and one process that merely keeps them open."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Held:
-    """So many connections at once, and the resident memory of their process in MiB: before, and at the peak."""
+    """Simultaneous connections, and the resident memory of their process in MiB: before, and at the peak."""
 
     connections: int
     before_mib: float
@@ -57,7 +57,7 @@ class _Letter:
 
 
 def many(mailboxes: int, large: int, large_mib: int) -> Held:
-    """Archive so many mailboxes at once in one worker; `large` of them have a message of so many MiB."""
+    """Archive all mailboxes concurrently in one worker; `large` of them contain a message of `large_mib` MiB."""
     with running_server() as server, tempfile.TemporaryDirectory(prefix="muniment-scale-") as folder:
         Path(folder).chmod(0o755)
         addresses = generate_addresses(mailboxes)
@@ -109,7 +109,7 @@ async def _archive(settings: Settings, server: Dovecot, addresses: list[str], wo
 
 
 async def idle(connections: int) -> Held:
-    """Log in so often from this process, open a folder each, fetch a message now and then, hold them all."""
+    """Open `connections` sessions from here, each with a folder selected and occasional fetches, and hold them."""
     with running_server() as server, tempfile.TemporaryDirectory(prefix="muniment-scale-") as folder:
         address = "idle@example.com"
         server.add_user(address, "nobody uses it")
@@ -121,7 +121,7 @@ async def idle(connections: int) -> Held:
         began = time.monotonic()
         with _peak(process) as peak:
             before = peak[0]
-            # The first one alone: Dovecot may drop others while it creates the files of a mailbox that is new to it.
+            # The first one alone: Dovecot may drop concurrent logins while it creates the files of a new mailbox.
             sessions = [await _open(there, who, limits)]
             for start in range(1, connections, 20):
                 some = range(start, min(start + 20, connections))
@@ -147,7 +147,7 @@ async def _open(server: Server, who: Credentials, limits: Limits) -> ImapSession
 
 @contextmanager
 def _peak(process: psutil.Process) -> Iterator[list[int]]:
-    """Give a list whose one element is the largest resident size of the process so far, in bytes."""
+    """Yield a one-element list with the largest resident size of the process so far, in bytes."""
     peak, over = [process.memory_info().rss], Event()
 
     def sample() -> None:

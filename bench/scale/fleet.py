@@ -1,4 +1,4 @@
-"""A fleet: 100,000 mailboxes submitted and handed out, and the scheduler's tick over their jobs."""
+"""A fleet of 100,000 mailboxes: submitting them, dispatching their jobs, and the scheduler's tick over those jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.principal import ADMIN
 
 _MIB = 2**20
 
-#: As a run looks in the middle: most jobs wait or are done, some wait for another try, some are leased, some failed.
+#: The middle of a run: most jobs wait or are done, some wait for a retry, some are leased, some have failed.
 _MIDDLE = """
 UPDATE jobs SET
     state = CASE WHEN id % 100 < 50 THEN 'done' WHEN id % 100 < 51 THEN 'failed' ELSE 'waiting' END,
@@ -38,7 +38,7 @@ UPDATE jobs SET state = 'done', finished = now(), lease_until = NULL WHERE id IN
 
 @dataclass(frozen=True)
 class Fleet:
-    """Seconds and MiB; `entries`: most that the broker ever held; `tick`: the middle and the longest of many."""
+    """Seconds and MiB. `entries`: the most that the broker ever held. `tick_seconds`: the median of many ticks."""
 
     mailboxes: int
     submit_seconds: float
@@ -50,7 +50,7 @@ class Fleet:
 
 
 async def fleet(resources: Resources, mailboxes: int, ticks: int) -> Fleet:
-    """Submit, start, hand out, and tick."""
+    """Submit the mailboxes, start a run, dispatch its jobs, and measure the tick."""
     process = psutil.Process()
     before = process.memory_info().rss
     began = time.perf_counter()
@@ -90,7 +90,7 @@ def _client(resources: Resources) -> Any:
 
 
 def _entries(resources: Resources) -> int:
-    """Return how many keys and elements of lists the broker holds."""
+    """Return the number of keys and list elements that the broker holds."""
     client = _client(resources)
     keys = list(client.scan_iter())
     return len(keys) + sum(int(client.llen(key)) for key in keys if client.type(key) == b"list")

@@ -1,7 +1,7 @@
-"""Growth: what a message costs in an archive of ten million, beside one of a hundred thousand.
+"""Growth: the cost of a message in an archive of ten million, compared with one of a hundred thousand.
 
-Rows are generated in PostgreSQL: messages with real SHA-256 values, contents, entries in 100,000 folders, store after
-store as the scheduler begins them. Then the real commit stores new messages, group by group, each with the proof of its
+Rows are generated in PostgreSQL: messages with real SHA-256 values, contents, entries in 100,000 folders, in as many
+stores as the scheduler would create. Then the real commit stores new messages in groups, each with the proof of its
 folder, which reads back what the folder holds.
 """
 
@@ -32,7 +32,7 @@ from tests.support.principal import ADMIN
 
 _GROUP = 500
 _FOLDERS = 100_000
-#: A content of this many bytes: a small message after compression.
+#: Size of each content in bytes: a small message after compression.
 _CONTENT_BYTES = 600
 _FILL_AT_ONCE = 250_000
 
@@ -57,9 +57,9 @@ FROM generate_series($2::bigint, $3::bigint) AS n
 
 @dataclass(frozen=True)
 class Point:
-    """At so many rows of messages: milliseconds for each new one, and what it took in the small archive meanwhile.
+    """With `rows` messages: milliseconds per new message, and the same in the small archive at that time.
 
-    Both are medians of several groups that were committed in turn, so that other load on the machine affects both.
+    Both are medians over several groups, committed to the two archives alternately so that other load affects both.
     """
 
     rows: int
@@ -69,17 +69,18 @@ class Point:
 
     @property
     def ratio(self) -> float:
-        """How many times as long it takes."""
+        """The cost relative to the small archive."""
         return self.milliseconds / self.small_milliseconds
 
 
 async def growth(
     small: Resources, large: Resources, sizes: Sequence[int], groups: int, warm: int
 ) -> AsyncIterator[Point]:
-    """Fill the archive `large` to each of the sizes, `small` to the first one, and measure both in turn.
+    """Grow the archive `large` to each of the sizes, `small` only to the first one, and measure both alternately.
 
-    Before that `warm` groups go to each: after a checkpoint PostgreSQL writes each page that it changes to its log as a
-    whole, once; a run of millions of messages hardly notices, a measurement of some thousands sees little else.
+    Each measurement starts with `warm` unmeasured groups: after a checkpoint, PostgreSQL writes each changed page to
+    the WAL in full, once. That hardly matters in a run of millions of messages, but would dominate one of some
+    thousands.
     """
     archives = [await _Archive.begin(resources) for resources in (small, large)]
     await archives[0].fill(sizes[0])
@@ -94,7 +95,7 @@ async def growth(
 
 
 class _Archive:
-    """An archive with many generated rows, to which groups of invented messages are committed under a lease."""
+    """An archive with many generated rows, to which groups of made-up messages are committed under a lease."""
 
     def __init__(self, resources: Resources, lease: Lease, mailbox_id: int) -> None:
         self._resources = resources
@@ -115,7 +116,7 @@ class _Archive:
         return cls(resources, leased.lease, leased.mailbox_id)
 
     async def fill(self, rows: int) -> None:
-        """Generate messages until there are so many, in as many stores as the scheduler would make."""
+        """Generate messages until there are `rows` of them, in as many stores as the scheduler would create."""
         while self._rows < rows:
             upto = min(rows, self._rows + _FILL_AT_ONCE)
             await self._generate(self._rows + 1, upto)
@@ -125,7 +126,7 @@ class _Archive:
             await session.execute("VACUUM ANALYZE")
 
     async def stores(self) -> int:
-        """Return how many stores there are."""
+        """Return the number of stores."""
         async with self._resources.database.session() as session:
             return int(await session.value("SELECT count(*) FROM stores"))
 
@@ -141,7 +142,7 @@ class _Archive:
             await session.execute("SELECT setval('message_ids', $1)", last + 1_000_000_000)
 
     async def write(self, groups: int) -> float:
-        """Commit so many groups, each to a folder of its own with its proof; return the seconds."""
+        """Commit `groups` groups, each to its own folder with its proof; return the seconds."""
         work = [await self._prepare() for _ in range(groups)]
         began = time.perf_counter()
         for filing, visit in work:

@@ -1,4 +1,4 @@
-"""Real servers on an empty folder, and the resources to them in this process."""
+"""Real servers on an empty folder, and the resources that connect this process to them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterat
 
 def _home(parent: Path | None) -> tuple[Path, Path]:
     home = Path(tempfile.mkdtemp(prefix="muniment-scale-", dir=parent))
-    home.chmod(0o755)  # PostgreSQL may run under another account
+    home.chmod(0o755)  # PostgreSQL may run under a different account
     sockets = home / "run"
     sockets.mkdir(mode=0o711)
     return home, sockets
 
 
 def fleet_profile(name: str, mailboxes: list[str], host: str = "127.0.0.1", port: int = 1) -> ProfileRequest:
-    """Return a master profile for so many mailboxes."""
+    """Return a master profile for these mailboxes."""
     return profile_request(
         name=name,
         kind=ProfileKind.MASTER,

@@ -1,1 +1,1 @@
-"""How fast mail becomes searchable, and how fast searches answer."""
+"""The speed of indexing and of searching."""

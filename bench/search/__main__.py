@@ -1,4 +1,4 @@
-"""`python -m bench.search`: index real or generated mail beside notmuch, then search a million messages."""
+"""`python -m bench.search`: index real or generated mail and compare with notmuch, then search a million messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.services import postgres_server
 @click.option("--messages", default=10_000, show_default=True, help="Messages to index beside notmuch.")
 @click.option("--documents", default=1_000_000, show_default=True, help="Messages to search; 0: none.")
 def main(messages: int, documents: int) -> None:
-    """Print tables in Markdown."""
+    """Print the results as Markdown tables."""
     log.configure("WARNING", json=False)
     with tempfile.TemporaryDirectory(prefix="bench-search.") as name, postgres_server() as server:
         folder = Path(name)
@@ -38,7 +38,7 @@ def main(messages: int, documents: int) -> None:
             if messages:
                 raws = _mail(messages)
                 rates = [index_with_notmuch(folder, raws)]
-                warm = folder / "warm"  # Java compiles code that is used
+                warm = folder / "warm"  # Java compiles only code that runs
                 index_with_muniment("warm up", new_database(server), warm, raws, 2, node.url.reveal())
                 for title, processes, url in (
                     ("postgresql x2", 2, None),
@@ -79,7 +79,7 @@ async def _in_postgres(url: str) -> list[Latency]:
 
 
 def _mail(count: int) -> list[bytes]:
-    """Return real messages without attachments, or generated ones where there is no corpus."""
+    """Return real messages without attachments, or generated ones if there is no corpus."""
     if corpus_archive() is not None:
         real = (message.raw for message in corpus_messages())
         return list(islice((raw for raw in real if not read_text(raw, limit=10).has_attachment), count))

@@ -1,4 +1,4 @@
-"""Documents of invented mail, as many as are wanted, without any bytes behind them: for searches among millions."""
+"""Index documents of made-up mail, as many as needed and without stored messages, for searches among millions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 10 * 365 * 86_400
 
 
 def words(seed: int = 1) -> list[str]:
-    """Return the vocabulary, the most frequent first."""
+    """Return the vocabulary, most frequent words first."""
     rng = random.Random(seed)
     found: dict[str, None] = {}
     while len(found) < VOCABULARY:
@@ -28,9 +28,9 @@ def words(seed: int = 1) -> list[str]:
 
 
 def documents(first: int, last: int) -> Iterator[Document]:
-    """Yield the documents with these ids; the same for the same ids."""
+    """Yield the documents with these ids; equal ids give equal documents."""
     vocabulary = words()
-    # Zipf's law: the n-th word is there 1/n as often as the first.
+    # Zipf's law: the n-th word is 1/n as frequent as the first.
     weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
     for number in range(first, last):
         rng = random.Random(number)

@@ -1,4 +1,4 @@
-"""Messages a second from stored to searchable, beside `notmuch new` on the same mail."""
+"""Indexing speed, from stored to searchable, compared with `notmuch new` on the same mail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Rate:
-    """Messages a second of one indexer."""
+    """The speed of one indexer."""
 
     name: str
     messages: int
@@ -38,7 +38,7 @@ class Rate:
 def index_with_muniment(
     name: str, database_url: str, folder: Path, raws: Sequence[bytes], processes: int, opensearch_url: str | None = None
 ) -> Rate:
-    """Store the mail, then measure how long index processes take to make all of it searchable."""
+    """Store the mail, then measure how long the index processes take to make all of it searchable."""
     environment = {
         "MUNIMENT_DATABASE_URL": database_url,
         "MUNIMENT_OPENSEARCH_PREFIX": "bench-" + name.replace(" ", "-"),
@@ -84,7 +84,7 @@ def index_with_muniment(
 
 
 def index_with_notmuch(folder: Path, raws: Sequence[bytes]) -> Rate | None:
-    """Return the rate of `notmuch new`, None where it is not installed."""
+    """Return the rate of `notmuch new`; None if it is not installed."""
     if shutil.which("notmuch") is None:
         return None
     mail = folder / "mail"

@@ -1,4 +1,4 @@
-"""How fast searches answer among a million messages: 20 shapes of queries, the median and the 95th of 100."""
+"""Search latency with a million messages: 20 query shapes, median and 95th percentile of 100 runs each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of query: `text` is made anew for each of its runs."""
+    """A kind of query; `text` builds a new query for each run."""
 
     name: str
     text: Callable[[random.Random, list[str]], str]
@@ -75,7 +75,7 @@ SHAPES = [
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of a shape of queries, and how many matches there were in the middle."""
+    """Latencies of a query shape in seconds, and the median number of matches."""
 
     shape: str
     median: float
@@ -84,7 +84,7 @@ class Latency:
 
 
 def _apply(url: str, prefix: str | None, opensearch_url: str | None, first: int, last: int) -> None:
-    """Put documents into an index, in a process of its own."""
+    """Index documents from a separate process."""
 
     async def work() -> None:
         database = await Database.open(Secret(url))
@@ -105,7 +105,7 @@ def _apply(url: str, prefix: str | None, opensearch_url: str | None, first: int,
 
 
 async def _put(index: SearchIndex, changes: list[Change]) -> None:
-    """Apply changes, and repeat them while the index accepts no writes, as index workers do."""
+    """Apply changes, retrying while the index accepts no writes, as index workers do."""
     while True:
         try:
             if failures := await index.apply(TARGET, changes):
@@ -117,7 +117,7 @@ async def _put(index: SearchIndex, changes: list[Change]) -> None:
 
 
 def load(url: str, count: int, prefix: str | None = None, opensearch_url: str | None = None) -> float:
-    """Index so many generated documents with two processes; return the seconds."""
+    """Index `count` generated documents with two processes; return the seconds."""
     began = time.monotonic()
     step = max(1, count // 20)
     with ProcessPoolExecutor(2) as pool:
@@ -131,7 +131,7 @@ def load(url: str, count: int, prefix: str | None = None, opensearch_url: str | 
 
 
 async def measure(index: SearchIndex) -> list[Latency]:
-    """Run each shape many times, one after the other, with other words each time; the first runs are not counted."""
+    """Run each shape many times in sequence, with different words each time; the first runs are not counted."""
     vocabulary = words()
     found = []
     for shape in SHAPES:

@@ -1,4 +1,4 @@
-"""An archive that is filled without a mail server, to measure the index alone."""
+"""An archive filled without a mail server, to measure the index alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @asynccontextmanager
 async def opened(url: str, folder: Path, environment: Settings) -> AsyncIterator[Resources]:
-    """Open what indexing and searching need, with the index that `environment` chooses; `folder` exists."""
+    """Open the resources for indexing and searching, with the index that `environment` selects; `folder` exists."""
     settings = Settings(data=folder, administrators_search=True)
     with suppress(Conflict):
         create_key_file(settings.key_file)

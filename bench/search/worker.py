@@ -1,4 +1,4 @@
-"""An index process of the benchmark: says that it is ready, waits for a line, and drains until the outbox is empty.
+"""An index process of the benchmark: reports that it is ready, waits for a line, then drains the outbox completely.
 
 `python -m bench.search.worker FOLDER`
 """
@@ -17,7 +17,7 @@ from muniment.settings import Settings
 
 
 async def main(folder: Path) -> None:
-    """Drain, as an index worker does, until nothing is left."""
+    """Drain the outbox until it is empty, as an index worker does."""
     settings = Settings.from_environment()
     assert settings.database_url is not None
     async with opened(settings.database_url.reveal(), folder, settings) as resources:
