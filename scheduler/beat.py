@@ -58,7 +58,7 @@ class TickScheduler(Scheduler):
 
     @property
     def info(self) -> str:
-        """A line for beat's banner."""
+        """Return a line for beat's banner."""
         return "    . entries run in this process: " + ", ".join(entry.name for entry in self._due)
 
     def _run(self, entry: Entry) -> None:

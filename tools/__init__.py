@@ -1,1 +1,1 @@
-"""Helpers of the developers; not part of the wheel."""
+"""Developer tools, not part of the wheel."""

@@ -1,7 +1,7 @@
-"""Checks the messages of commits: `python -m tools.commit_messages`, part of `make lint`.
+"""Checks commit messages: `python -m tools.commit_messages`, part of `make lint`.
 
-Looks at up to 50 commits before HEAD, but not at the one that introduced this file or at any before it. A shallow
-clone shows fewer commits, and a tree without git none: then there is less to check.
+Looks at up to 50 commits before HEAD, but not at the one that introduced this file or at any before it. A shallow clone
+contains fewer commits, and a tree without git none: then fewer or no commits are checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _THIS = "tools/commit_messages.py"
 
 
 def problems(message: str) -> Iterator[str]:
-    """Yield what is wrong with a commit message; nothing when it is well-formed."""
+    """Yield the problems of a commit message."""
     subject, *rest = message.strip("\n").split("\n")
     if not subject.strip():
         yield "has no subject"
@@ -34,13 +34,13 @@ def problems(message: str) -> Iterator[str]:
     elif rest[0].strip():
         yield "has no blank line below the subject"
     for line in rest:
-        # A word that is longer, like an address, cannot be broken.
+        # A longer word, such as an address, cannot be wrapped.
         if len(line) > BODY_CHARACTERS and " " in line.strip():
             yield f"has a line of {len(line)} characters; at most {BODY_CHARACTERS}: {line[:40]}…"
 
 
 def messages(tree: Path) -> Iterator[tuple[str, str]]:
-    """Yield the abbreviated id and the message of each commit to check, the newest first."""
+    """Yield the abbreviated id and the message of each commit to check, newest first."""
     introduced = _git(tree, "log", "--diff-filter=A", "--format=%H", "--max-count=1", "--", _THIS).strip()
     if not introduced:
         return
@@ -51,7 +51,7 @@ def messages(tree: Path) -> Iterator[tuple[str, str]]:
 
 
 def _git(tree: Path, *arguments: str) -> str:
-    """Return what git prints; nothing where there is no git or no repository."""
+    """Return the output of git; nothing without git or outside a repository."""
     try:
         done = subprocess.run(["git", "-C", str(tree), *arguments], capture_output=True, text=True)
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def _git(tree: Path, *arguments: str) -> str:
 
 
 def main(tree: Path = ROOT) -> int:
-    """Print the problems of all commits; return 1 when there are any."""
+    """Print the problems of all commits; return 1 if there are any."""
     found = [f"commit {number} {problem}" for number, message in messages(tree) for problem in problems(message)]
     if found:
         print(*found, "CONTRIBUTING.md says how a commit message is written.", sep="\n", file=sys.stderr)  # noqa: T201

@@ -15,7 +15,7 @@ _RATE = "[$__rate_interval]"
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel: pairs of a query and the legend of its lines. `unit` is Grafana's name of the unit."""
+    """A panel. Each of its queries has the legend of its lines; `unit` is Grafana's name of the unit."""
 
     title: str
     queries: Sequence[tuple[str, str]]
@@ -30,7 +30,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of panels with a title."""
+    """A titled row of panels."""
 
     title: str
     panels: Sequence[Panel]

@@ -1,4 +1,4 @@
-"""Writes docs/reference/metrics.md from what the processes can show: `python -m tools.metrics_doc`."""
+"""Writes docs/reference/metrics.md from the metrics that the processes can expose: `python -m tools.metrics_doc`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ histograms have `_bucket`, `_sum` and `_count`.
 
 
 def own() -> list[Metric]:
-    """Return what a process counts of its own work."""
+    """Return the metrics of a process about its own work."""
     more: list[Budget | Volume] = [Budget(Bridge(Settings), 0), Volume(Path("/"))]
     described = (family for collector in more for family in collector.describe())
     return [*metrics.REGISTRY.collect(), *described, *Build("").collect()]
 
 
 def fleet() -> list[Metric]:
-    """Return what a scheduler shows of the whole fleet."""
+    """Return the metrics of a scheduler about the whole fleet."""
     totals = Totals(messages=0, entries=0, quarantined=0, bytes=0)
     status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), 0, [])
     collector = FleetCollector()
@@ -74,7 +74,7 @@ def _table(families: Iterable[Metric]) -> str:
 def _labels(family: Metric) -> str:
     if family.type == "info":
         return ", ".join(family.samples[0].labels)
-    # The library has no public way to ask for them.
+    # The library has no public API for this.
     declared = {metric._name: metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)}  # noqa: SLF001
     return ", ".join(declared.get(family.name, family)._labelnames)  # type: ignore[union-attr]  # noqa: SLF001
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/servers.md from what Muniment knows of kinds of mail servers: `python -m tools.servers_doc`."""
+"""Writes docs/reference/servers.md from the table of known mail servers: `python -m tools.servers_doc`."""
 
 from __future__ import annotations
 

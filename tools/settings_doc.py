@@ -40,7 +40,7 @@ def _row(setting: Field[Any]) -> str:
 
 def _default(setting: Field[Any]) -> str:
     if setting.name == "data":
-        return "the user's data folder"  # it differs from machine to machine
+        return "the user's data folder"  # it depends on the machine
     match setting.default:
         case None:
             return ""

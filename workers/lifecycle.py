@@ -59,7 +59,7 @@ def connect() -> None:
 def _on_init(sender: Any, **_: object) -> None:
     try:
         _set_up(sender)
-    finally:  # Celery swallows exceptions of signal handlers, but no worker may take work without its resources
+    finally:  # Celery swallows exceptions of signal handlers, but no worker may accept tasks without resources
         wait_for_resources(settings)
 
 
