@@ -59,7 +59,7 @@ def _begin(bridge: Bridge, pool: ThreadPoolExecutor, slices: list[_Slice]) -> li
 
 
 def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
-    """A thread gets the service's result, or its error unchanged."""
+    """A thread receives the service's result, or its error unchanged."""
 
     async def double(_principal: Principal, resources: Resources) -> int:
         async with resources.database.session() as session:
@@ -74,7 +74,7 @@ def test_run_returns_what_the_service_returns_or_raises(bridge: Bridge) -> None:
 
 
 def test_interrupted_services_clean_up_before_their_threads_go_on(bridge: Bridge) -> None:
-    """After `interrupt`, every `run` raises CancelledError, but not before its service has handed its job back."""
+    """After `interrupt`, every `run` raises CancelledError, but only after its service has handed its job back."""
     slices = [_Slice() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         futures = _begin(bridge, pool, slices)

@@ -25,13 +25,13 @@ def made() -> Path:
 def truths(made: Path, needed: str) -> Iterator[tuple[dict[str, Any], bytes]]:
     for line in (made / "TRUTH.jsonl").read_text("utf-8").splitlines():
         truth = json.loads(line)
-        # Journal reports are read by another module; "lenient" truths are wishes.
+        # Journal reports have a parser of their own; truths marked "lenient" are not required.
         if needed in truth and not truth.get("lenient") and not truth["kind"].startswith("journal"):
             yield truth, (made / truth["path"]).read_bytes()
 
 
 def test_headers_of_made_messages(made: Path) -> None:
-    """Every message with a known truth is read as it says."""
+    """The headers of every generated message with a known truth are parsed accordingly."""
     wrong = [
         truth["path"] for truth, raw in truths(made, "subject") if not _agrees(truth, read_headers(raw[:HEAD_BYTES]))
     ]
@@ -50,7 +50,7 @@ def _agrees(truth: dict[str, Any], headers: Headers) -> bool:
 
 
 def test_words_of_made_messages(made: Path) -> None:
-    """The words of bodies and nested messages are found, and no others are missing."""
+    """Exactly the known words of bodies and nested messages are found."""
     missing = [
         (truth["path"], word)
         for truth, raw in truths(made, "path")
@@ -67,7 +67,7 @@ def test_words_of_made_messages(made: Path) -> None:
 
 
 def test_file_names_of_made_messages(made: Path) -> None:
-    """The names of attachments are found in every coding, odd ones without what no line can hold."""
+    """Attachment names are decoded from every encoding; characters that a line cannot contain are removed."""
     missing = [
         (truth["path"], name)
         for truth, raw in truths(made, "attachments")
@@ -80,7 +80,7 @@ def test_file_names_of_made_messages(made: Path) -> None:
 
 
 def test_real_mail_has_senders_and_dates() -> None:
-    """Of thousands of real messages nearly all have a sender and a date, and all can be stored."""
+    """Nearly all of thousands of real messages have a sender and a date, and all can be stored."""
     headers = [read_headers(message.raw[:HEAD_BYTES]) for message in corpus_messages(4000)]
     for one in headers:
         "".join([one.message_id, one.subject, one.sender, one.recipients, *one.raw.values()]).encode("utf-8")

@@ -1,4 +1,4 @@
-"""Profiles as documents: changed, exported, imported, and written down in the audit log."""
+"""Profiles as documents: changing, exporting and importing them, and the audit log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CSV = b"login;password;address;user\nann;pw1;ann@example.com;Ann\nben;pw2;ben@ex
 
 
 async def submit(harness: Harness, **changes: Any) -> ProfileSummary:
-    """Add a profile in which nothing is as by default."""
+    """Add a profile in which no field has its default."""
     rich = {
         "server": Server("mail.example.com", 1143, Access.IMAP_TLS, accept_all_certificates=True, timeout_seconds=7.5),
         "server_kind": ServerKind.parse("exchange"),
@@ -68,7 +68,7 @@ async def edit(harness: Harness, *changes: tuple[str, str], **given: Any) -> Pro
 
 
 async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> None:
-    """What is exported and imported under another name is the same profile; the password is asked for anew."""
+    """A profile exported and imported under another name is identical; only the password must be entered again."""
     await submit(harness)
     text = to_toml(await export_profile(ADMIN, harness.resources, "office"))
     document = replace(from_toml(text), name="copy")
@@ -102,7 +102,7 @@ async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> No
     ],
 )
 async def test_single_fields_change(harness: Harness, key: str, value: str, attribute: str, expected: object) -> None:
-    """One field is another one then; everything else, and the password, stays."""
+    """Changing one field changes only that field; the rest, including the password, stays."""
     before = (await submit(harness)).profile
     sealed = await password(harness)
     after = (await edit(harness, (key, value))).profile
@@ -138,7 +138,7 @@ async def test_single_fields_change(harness: Harness, key: str, value: str, attr
     ],
 )
 async def test_bad_changes_are_refused(harness: Harness, key: str, value: str, sentence: str) -> None:
-    """Nothing changes, and the sentence names the field."""
+    """An invalid change changes nothing, and the error names the field."""
     await submit(harness)
     before = await export_profile(ADMIN, harness.resources, "office")
     with pytest.raises(Misconfigured, match=sentence):
@@ -148,7 +148,7 @@ async def test_bad_changes_are_refused(harness: Harness, key: str, value: str, s
 
 
 async def test_rows_of_a_csv_profile_stay_unless_a_file_replaces_them(harness: Harness) -> None:
-    """Its passwords are in no document, so they are neither lost nor replaced by a change of something else."""
+    """Any other change keeps the rows and passwords of a csv profile, although no document contains the passwords."""
     await submit(harness, kind=ProfileKind.CSV, login=None, user="", csv=CSV, identity=None, mailboxes=None)
     await edit(harness, ("max_jobs", "9"))
     async with harness.database.session() as session:
@@ -164,7 +164,7 @@ async def test_rows_of_a_csv_profile_stay_unless_a_file_replaces_them(harness: H
 
 
 async def test_a_token_does_not_become_a_password(harness: Harness) -> None:
-    """Between a password and a source of tokens the secret must be given anew."""
+    """A change between a password and a token source requires a new secret."""
     await submit(harness, kind=ProfileKind.SINGLE, login=None, identity=None, mailboxes=None)
     with pytest.raises(Misconfigured, match="no access token"):
         await edit(harness, ("login.method", "xoauth2"))
@@ -176,14 +176,14 @@ async def test_a_token_does_not_become_a_password(harness: Harness) -> None:
 
 
 async def test_a_csv_file_is_for_csv_profiles(harness: Harness) -> None:
-    """What a profile has no use for is refused, not ignored."""
+    """A CSV file for another kind of profile is refused, not ignored."""
     await submit(harness)
     with pytest.raises(Misconfigured, match="a master profile takes no CSV file"):
         await edit(harness, csv=CSV)
 
 
 async def test_every_change_is_written_down(harness: Harness) -> None:
-    """Who, what, before and after; no secret."""
+    """The audit log records who changed what, before and after, without secrets."""
     await submit(harness)
     await edit(harness, ("max_jobs", "9"), password=Secret("brand new"))
     await remove_profile(Principal.administrator("mallory@host"), harness.resources, "office")
@@ -208,7 +208,7 @@ async def test_every_change_is_written_down(harness: Harness) -> None:
     st.text(min_size=1, max_size=20).filter(str.isprintable),
 )
 def test_any_text_survives_toml(patterns: list[str], user: str) -> None:
-    """Folder names hold anything."""
+    """Folder names with any characters survive export and import."""
     document = from_toml('name="a"\nkind="single"\n[server]\nhost="h"\n[login]\n')
     folders, login = replace(document.folders, exclude=tuple(patterns)), replace(document.login, user=user)
     document = replace(document, folders=folders, login=login)

@@ -213,7 +213,7 @@ class TestCyrusLogins:
             assert connection.select("INBOX", readonly=True) == ("OK", [b"0"])
 
     def test_administrator_sees_mailboxes_that_he_may_not_read(self, cyrus: Cyrus, new_address: NewAddress) -> None:
-        """The administrator without a proxied login lists the mailboxes of others but cannot read them."""
+        """Without a proxied login, the administrator lists the mailboxes of others but cannot read them."""
         address = new_address()
         load_subject(cyrus, address, "not for admins")
 

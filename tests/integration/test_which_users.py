@@ -1,4 +1,4 @@
-"""Which users a master profile archives: all, all but some, only some."""
+"""Which users a master profile archives: all, all except some, or only some."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.scripted import mailbox, submit
 
 
 async def people(harness: Harness) -> Script:
-    """Add users: two with addresses, one with two, one without any; return a server with a mailbox for each address."""
+    """Add users with one, two and no addresses; return a server with a mailbox for each address."""
     for name, addresses in {
         "Ann": ["ann@example.com"],
         "Ben": ["ben@example.com", "Benjamin@example.com"],
@@ -33,7 +33,7 @@ async def people(harness: Harness) -> Script:
 
 
 async def mailboxes_of(harness: Harness, server: ImapServer, **changes: Any) -> set[str]:
-    """Submit a profile of all users, run it, and return whose mailboxes were archived."""
+    """Submit a profile of all users, run it, and return the owners of the archived mailboxes."""
     await submit(harness, server, mailboxes=None, **changes)
     report = await harness.archive("all")
     async with harness.database.session() as session:
@@ -51,7 +51,7 @@ async def mailboxes_of(harness: Harness, server: ImapServer, **changes: Any) -> 
     ],
 )
 async def test_all_users_but_some(harness: Harness, left_out: list[str], expected: set[str]) -> None:
-    """By primary address; left out by name or by any address, in any case. Who is left out is not stale either."""
+    """Users are archived by primary address; those excluded by name or any address, in any case, are not stale."""
     async with ImapServer(await people(harness)) as server:
         archived = await mailboxes_of(harness, server, except_users=left_out)
         status = await show_status(ADMIN, harness.resources)
@@ -61,7 +61,7 @@ async def test_all_users_but_some(harness: Harness, left_out: list[str], expecte
 
 
 async def test_who_is_not_there_cannot_be_left_out(harness: Harness) -> None:
-    """A typing mistake would archive somebody who must not be."""
+    """Excluding an unknown user is an error, because a typing mistake would archive mail that must not be."""
     async with ImapServer(await people(harness)) as server:
         with pytest.raises(Misconfigured, match="there is no user dora, emil to leave out"):
             await submit(harness, server, mailboxes=None, except_users=["Emil", "Ann", "Dora"])
@@ -70,7 +70,7 @@ async def test_who_is_not_there_cannot_be_left_out(harness: Harness) -> None:
 
 
 async def test_the_list_can_be_changed(harness: Harness) -> None:
-    """`profile edit --set mailboxes.but_not=…`."""
+    """`profile edit --set mailboxes.but_not=…` changes the list."""
     async with ImapServer(await people(harness)) as server:
         await submit(harness, server, mailboxes=None, except_users=["Ann"])
     old = await export_profile(ADMIN, harness.resources, "all")
