@@ -1,4 +1,4 @@
-"""What the broker holds and what passes through it, as an eavesdropper sees it."""
+"""The contents of the broker and the events that pass through it, as an eavesdropper sees them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.support.services import redis_url
 
 
 class Broker:
-    """A second client of the broker. Within `with` it also hears every published event."""
+    """A second client of the broker; within `with`, it also receives every published event."""
 
     def __init__(self, server: EmbeddedValkey) -> None:
-        # The client's types say that every answer may be a coroutine, too.
+        # The client's type hints say that every answer may be a coroutine.
         self.client = cast("Any", redis.Redis.from_url(redis_url(server)))
         self.heard: list[str] = []
         self._pubsub = self.client.pubsub()
@@ -38,24 +38,24 @@ class Broker:
         self.client.close()
 
     def contents(self) -> str:
-        """Return everything that is stored now, encoded bodies also in plain."""
+        """Return everything in the broker, with encoded bodies also decoded."""
         texts = []
         for key in self.client.scan_iter():
             texts += [key, *self._values(key)]
         return "\n".join(_plain(text) for text in texts)
 
     def size(self) -> int:
-        """Return the bytes of memory that all keys take."""
+        """Return the memory of all keys in bytes."""
         return sum(self.client.memory_usage(key) or 0 for key in self.client.scan_iter())
 
     def events(self, kind: str) -> list[dict[str, Any]]:
-        """Return the events of a kind (`task-sent`, …) that were heard so far, without the workers' copies."""
+        """Return the events of a kind (`task-sent`, …) received so far, without the workers' copies."""
         bodies = [json.loads(text) for text in self.heard if text.startswith("{")]
         found = {}
         for body in bodies:
             raw = json.loads(base64.b64decode(body["body"]))
             for event in raw if isinstance(raw, list) else [raw]:
-                if event.get("type") == kind:  # commands to workers come this way, too
+                if event.get("type") == kind:  # commands to workers are published this way, too
                     found[event["uuid"]] = event
         return list(found.values())
 
@@ -80,7 +80,7 @@ class Broker:
 
 
 def _plain(data: bytes) -> str:
-    """Return a value as text; Celery's bodies, which are base64, once more in plain."""
+    """Return a value as text; Celery's base64 bodies also decoded."""
     text = data.decode("utf-8", "replace")
     try:
         message = json.loads(text)

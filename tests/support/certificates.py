@@ -1,4 +1,4 @@
-"""Certificates for private TLS servers, made at run time."""
+"""Certificates for private TLS servers, created at run time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Certificate:
     key_path: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Return a context for the server that shows this certificate."""
+        """Return a context for a server that presents this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self.key_path)
         return context
 
 
 def self_signed(folder: Path, *hosts: str, valid_days: int = 1) -> Certificate:
-    """Make a certificate for host names and IP addresses; negative `valid_days`: one that has expired."""
+    """Create a certificate for host names and IP addresses; with negative `valid_days` it has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Does a command line parse? Asked of the real parsers, without running anything."""
+"""Checks that command lines parse, using the real parsers without running anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.compose import ROOT
 
 
 def parse_celery(argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
-    """Return subcommand and parameters of `celery …`; click's UsageError when it does not parse.
+    """Return subcommand and parameters of `celery …`; raises click's UsageError if it does not parse.
 
-    Everything but the subcommand's body runs for real: the app behind `-A` is imported and may read its
-    configuration, which is given servers that nobody connects to.
+    Everything except the subcommand's body runs: the app behind `-A` is imported and may read its configuration, which
+    names servers that are never connected to.
     """
     monkeypatch.setenv("MUNIMENT_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("MUNIMENT_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
@@ -25,7 +25,7 @@ def parse_celery(argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> tuple[
     assert program == "celery"
     seen: list[tuple[str, dict[str, Any]]] = []
     for name, command in celery.commands.items():
-        # The name is bound now, not when the loop is over.
+        # Bind the name now: the loop changes it.
         def capture(_name: str = name, **params: Any) -> None:
             seen.append((_name, params))
 
@@ -36,7 +36,7 @@ def parse_celery(argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> tuple[
 
 
 def parse_muniment(argv: Sequence[str]) -> None:
-    """Fail unless `muniment …` parses: `--help` behind it answers only when all before it was understood."""
+    """Fail unless `muniment …` parses: an appended `--help` answers only if everything before it is valid."""
     program, *arguments = argv
     assert program == "muniment"
     code = "from muniment.cli import main; main()"

@@ -1,4 +1,4 @@
-"""docker-compose.yml as the tests look at it: parsed, its variables replaced by their defaults."""
+"""docker-compose.yml for tests: parsed, with variables replaced by their defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
-#: `${NAME:-default}`; a `$$` before it is Compose's way to write one dollar sign.
+#: `${NAME:-default}`; `$$` is Compose's escape for a dollar sign.
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+):-(?P<default>[^}]*)\}")
 
 
@@ -23,7 +23,7 @@ def load() -> dict[str, Any]:
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """Return every service by its name."""
+    """Return all services by name."""
     return cast("dict[str, dict[str, Any]]", load()["services"])
 
 
@@ -33,7 +33,7 @@ def muniment_services() -> dict[str, dict[str, Any]]:
 
 
 def argv(service: dict[str, Any]) -> list[str]:
-    """Return what the container of a service runs."""
+    """Return the command that the container of a service runs."""
     return [*service.get("entrypoint", []), *service.get("command", [])]
 
 

@@ -1,4 +1,4 @@
-"""Real mail: the corpus of MAIL_CORPUS, or beside the repository, unpacked once into the cache folder."""
+"""Real mail: the corpus from MAIL_CORPUS or beside the repository, unpacked once into the cache folder."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _NO_DATE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
 def corpus_archive() -> Path | None:
-    """Return the corpus's archive file, None where there is none."""
+    """Return the corpus's archive file; None if there is none."""
     archive = Path(os.environ.get("MAIL_CORPUS") or _BESIDE)
     return archive if archive.exists() else None
 
 
 def corpus_folder() -> Path:
-    """Return the unpacked corpus (with `real/` and `edge/`); the test is skipped, in CI too, where it is absent.
+    """Return the unpacked corpus (with `real/` and `edge/`); skip the test, even in CI, if there is none.
 
-    In CI too, because it holds letters of real people that no public clone may have.
+    Even in CI, because the corpus contains mail of real people, which must not be in a public clone.
     """
     archive = corpus_archive()
     if archive is None:
@@ -45,7 +45,7 @@ def corpus_folder() -> Path:
 
 
 def corpus_messages(limit: int | None = None) -> Iterator[GeneratedMessage]:
-    """Yield the real messages in a fixed order, sources mixed, at most `limit`."""
+    """Yield at most `limit` real messages in a fixed order that mixes the sources."""
     folder = corpus_folder()
     with (folder / "real/MANIFEST.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -58,7 +58,7 @@ def corpus_messages(limit: int | None = None) -> Iterator[GeneratedMessage]:
 def corpus_mailboxes(
     addresses: list[str], limit: int | None = None
 ) -> dict[str, dict[tuple[str, ...], list[GeneratedMessage]]]:
-    """Deal the real messages out to mailboxes with nested and oddly named folders."""
+    """Distribute the real messages over mailboxes with nested and oddly named folders."""
     paths = [*texts.USUAL_FOLDERS, *texts.ODD_FOLDERS]
     mailboxes: dict[str, dict[tuple[str, ...], list[GeneratedMessage]]] = {
         address: {path: [] for path in paths} for address in addresses
@@ -79,7 +79,7 @@ def _date(text: str) -> datetime:
         date = datetime.fromisoformat(text)
     except ValueError:
         return _NO_DATE
-    # Some spammers lived before 1970 or write from the far future: no server keeps such an INTERNALDATE.
+    # Some spam has dates before 1970 or far in the future; no server stores such an INTERNALDATE.
     return date if 1990 <= date.year <= 2030 else _NO_DATE
 
 
@@ -88,7 +88,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix="corpus.", dir=folder.parent))
     try:
         with tarfile.open(archive) as tar:
-            if hasattr(tarfile, "data_filter"):  # Python 3.11.4; Debian's 3.11.2 has no filter
+            if hasattr(tarfile, "data_filter"):  # since Python 3.11.4; Debian's 3.11.2 has no `filter`
                 tar.extractall(draft, filter="data")
             else:
                 tar.extractall(draft)  # noqa: S202 - our own archive

@@ -1,7 +1,7 @@
-"""A private Cyrus IMAP server, started from Debian packages that `make servers` unpacked.
+"""A private Cyrus IMAP server, started from the Debian packages that `make servers` unpacked.
 
-It differs from Dovecot where it hurts an archiver: a proxied login to a mailbox that does not exist
-is OK and *creates* it, and an address without a domain opens another user's mailbox.
+It differs from Dovecot in ways that can harm an archive: a proxied login to a nonexistent mailbox succeeds and
+*creates* it, and an address without its domain opens another user's mailbox.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.support.missing import missing
 from tests.support.ports import free_port
 
 PROXY = "archiver"  # may open every mailbox by authorization identity
-ADMIN = "cyradmin"  # may do so, too, and sees all mailboxes when logged in as himself
+ADMIN = "cyradmin"  # likewise, and lists all mailboxes when logged in without a proxy
 PROXY_PASSWORD = "proxy-password"
 ADMIN_PASSWORD = "admin-password"
 
-# `defaultdomain` must not be a domain of the mailboxes: it would be cut off before SASL looks the user
-# up. `munge8bit` would turn 8-bit header bytes into X.
+# `defaultdomain` must not be a domain of the mailboxes: Cyrus would strip it before SASL looks up the user.
+# `munge8bit` would replace 8-bit header bytes with X.
 _REALM = "internal"
 _IMAPD = """\
 configdirectory: {folder}/conf
@@ -74,18 +74,18 @@ EVENTS {{
 
 
 class Cyrus:
-    """A Cyrus of our own in a temporary folder, running within `with`."""
+    """A private Cyrus in a temporary folder, running within `with`."""
 
     host = "127.0.0.1"
 
     def __init__(self) -> None:
-        """Prepare a server; Misconfigured where `make servers` has not unpacked one."""
+        """Prepare a server; Misconfigured if `make servers` has not unpacked one."""
         packages = find_cyrus()
         self._account = Account.for_mail()
-        # A short path: sockets in it may have 107 bytes at most.
+        # A short path: paths of sockets are limited to 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="muniment-cyrus-"))
         self.folder.chmod(0o755)
-        if not self._account.can_enter(packages):  # root's cache folder is closed to `nobody`
+        if not self._account.can_enter(packages):  # `nobody` cannot read root's cache folder
             packages = Path(shutil.copytree(packages, self.folder / "packages", symlinks=True))
         self._programs = packages / "usr/lib/cyrus/bin"
         self._saslpasswd = packages / "usr/sbin/saslpasswd2"
@@ -121,12 +121,12 @@ class Cyrus:
         self.stop()
 
     def stop(self) -> None:
-        """Stop the server and remove its files; harmless when repeated."""
+        """Stop the server and remove its files. Idempotent."""
         self._process.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add_user(self, address: str, password: str) -> None:
-        """Add a user; his mailbox comes into being with the first login."""
+        """Add a user; the first login creates the mailbox."""
         local, _, domain = address.partition("@")
         self._set_password(local, domain, password)
 
@@ -162,7 +162,7 @@ class Cyrus:
 
 
 def find_cyrus() -> Path:
-    """Return the folder of the unpacked packages; Misconfigured says how to get it."""
+    """Return the folder of the unpacked packages; Misconfigured says how to get them."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     packages = (cache / "muniment" / "cyrus").resolve()
     if not (packages / "usr/lib/cyrus/bin/imapd").exists():
@@ -172,7 +172,7 @@ def find_cyrus() -> Path:
 
 @contextmanager
 def running_cyrus() -> Iterator[Cyrus]:
-    """Run a Cyrus; skips where it is missing."""
+    """Run a Cyrus; skip the test if it is not installed."""
     try:
         find_cyrus()
     except Misconfigured as error:

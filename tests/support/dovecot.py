@@ -1,4 +1,4 @@
-"""Dovecot for tests: `muniment.demo.dovecot`, skipped where it is missing."""
+"""Dovecot for tests: `muniment.demo.dovecot`, skipped if it is not installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def running_dovecot(*, separator: str = "/", settings: str = "") -> Iterator[Dov
         find_dovecot()
     except Misconfigured as error:
         missing(f"{error}. {error.hint}")
-    # In memory: to remove the mail of a whole session from a busy disk takes minutes.
+    # In memory: on a busy disk, removing the mail of a whole session takes minutes.
     with tempfile.TemporaryDirectory(prefix="muniment-dovecot-", dir=fast_disk()) as name:
         folder = Path(name)
         folder.chmod(0o755)

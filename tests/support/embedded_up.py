@@ -1,7 +1,7 @@
-"""What `muniment up` does, with stand-ins for the workers: `python -m tests.support.embedded_up DATA CHILDREN`.
+"""`muniment up` with stand-ins for the workers: `python -m tests.support.embedded_up DATA CHILDREN`.
 
-CHILDREN is JSON: a list of `[name, rank, seconds to wait after SIGTERM, Python code]`.
-Standard output: `ready`, as the real one, unless the environment has `NEVER_READY`.
+CHILDREN is JSON: a list of `[name, rank, seconds to wait after SIGTERM, Python code]`. Prints `ready` like the real
+command, unless `NEVER_READY` is set in the environment.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _announce(line: str) -> None:
 
 
 def main() -> int:
-    """Run until a signal; errors go to standard error in one line, exit code 1."""
+    """Run until a signal; print an error as one line on standard error and exit with code 1."""
     logs.configure()
     data = Path(sys.argv[1])
     try:

@@ -1,4 +1,4 @@
-"""The whole archive path in one process: real PostgreSQL, real IMAP, a queue in memory instead of Celery."""
+"""The whole archiving path in one process: real PostgreSQL, real IMAP, an in-memory queue instead of Celery."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from muniment.settings import Settings
 from tests.support.principal import ADMIN
 from tests.support.profiles import profile_request
 
-#: Folder path (without the root folder) → how often each SHA-256 (hex) stands there.
+#: Folder path (without the root folder) → number of occurrences of each SHA-256 (hex).
 Contents = dict[tuple[str, ...], Counter[str]]
 
 
 @dataclass
 class Harness:
-    """Resources, and the few things that tests do with them again and again."""
+    """Resources, and the operations that most tests need."""
 
     resources: Resources
     folder: Path
 
     @property
     def queue(self) -> MemoryQueue:
-        """The queue, as what it is."""
+        """The queue, with its concrete type."""
         assert isinstance(self.resources.queue, MemoryQueue)
         return self.resources.queue
 
@@ -61,11 +61,11 @@ class Harness:
         return self.resources.database
 
     def with_settings(self, **changes: Any) -> Harness:
-        """Return the same harness with other settings."""
+        """Return a copy of the harness with changed settings."""
         return Harness(replace(self.resources, settings=replace(self.resources.settings, **changes)), self.folder)
 
     async def submit(self, name: str, host: str, port: int, **changes: Any) -> ProfileSummary:
-        """Add a master profile (plain IMAP, SASL PLAIN with authorization identity), changed as told."""
+        """Add a master profile (plain IMAP, SASL PLAIN with authorization identity) with the given changes."""
         usual = {
             "name": name,
             "kind": ProfileKind.MASTER,
@@ -78,14 +78,14 @@ class Harness:
         return await submit_profile(ADMIN, self.resources, profile_request(**{**usual, **changes}))
 
     async def archive(self, profile: str) -> RunReport:
-        """Run a profile to its end and index what it archived."""
+        """Run a profile until it ends, and index what it archived."""
         run_id = await start_run(ADMIN, self.resources, profile)
         report = await self.finish(run_id)
         await drain_outbox(self.resources)
         return report
 
     async def finish(self, run_id: int, *, seconds: float = 240.0) -> RunReport:
-        """Work until the run is over, as workers and the scheduler would."""
+        """Process tasks until the run ends, like workers and the scheduler."""
         async with asyncio.timeout(seconds):
             while not (await self.run(run_id)).state.is_final:
                 await self.work()
@@ -93,7 +93,7 @@ class Harness:
         return await show_run(ADMIN, self.resources, run_id)
 
     async def work(self) -> list[SliceEnd]:
-        """Run every slice that is in the queue now, all at once."""
+        """Run all slices now in the queue concurrently."""
         taken, self.queue.tasks = list(self.queue.tasks), type(self.queue.tasks)()
         slices = [run_slices(ADMIN, self.resources, *ids) for task, ids in taken if task == ARCHIVE_SLICE]
         return list(await asyncio.gather(*slices))
@@ -103,11 +103,11 @@ class Harness:
         return (await show_run(ADMIN, self.resources, run_id)).run
 
     async def search(self, query: str, user: str | None = None, **options: Any) -> list[Hit]:
-        """Return what a search finds, in everybody's archives or as a user."""
+        """Return the results of a search over all archives or as a user."""
         return (await self.found(query, user, **options)).hits
 
     async def found(self, query: str, user: str | None = None, **options: Any) -> Found:
-        """Return a page of what a search finds, after the index showed all that it took."""
+        """Return a page of search results, after the index has made all its documents searchable."""
         if isinstance(self.resources.index, OpenSearchIndex):
             await self.resources.index.refresh()
         search = Search(query, **{"limit": 1000, "zone": UTC, **options})
@@ -115,7 +115,7 @@ class Harness:
         return await search_messages(principal, self.resources, search)
 
     async def exported(self, user: str, name: str = "export") -> Contents:
-        """Export a user's archive and return what stands in which folder, hashed from the files."""
+        """Export a user's archive and return the hashes of the exported files by folder."""
         directory = self.folder / f"{name}-{user}"
         await export_archive(ADMIN, self.resources, user, directory=directory)
         contents: Contents = {}
@@ -127,7 +127,7 @@ class Harness:
 
 
 def hashes(messages: Sequence[bytes]) -> Counter[str]:
-    """Return how often each SHA-256 (hex) stands among these messages."""
+    """Count the occurrences of each SHA-256 (hex) among these messages."""
     return Counter(hashlib.sha256(message).hexdigest() for message in messages)
 
 

@@ -1,4 +1,4 @@
-"""What the scripted IMAP server plays: mailboxes, folders, messages, and what goes wrong."""
+"""The script of the scripted IMAP server: mailboxes, folders, messages and faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATE = "17-Jul-2024 02:44:25 -0700"
 
 @dataclass(frozen=True)
 class HugeContent:
-    """A message of `size` bytes that never exists as a whole."""
+    """A message of `size` bytes that is never in memory as a whole."""
 
     size: int
 
@@ -31,7 +31,7 @@ class HugeContent:
 
 
 class Mail(NamedTuple):
-    """One message of a folder."""
+    """A message in a folder."""
 
     uid: int
     content: bytes | HugeContent
@@ -40,7 +40,7 @@ class Mail(NamedTuple):
 
 
 class ManyMails(Sequence[Mail]):
-    """`count` small messages with UIDs 1, 1 + step, …, made when they are asked for."""
+    """`count` small messages with UIDs 1, 1 + step, …, created on access."""
 
     def __init__(self, count: int, *, size: int = 200, step: int = 1) -> None:
         self._count = count
@@ -62,12 +62,12 @@ class ManyMails(Sequence[Mail]):
         return Mail(1 + number * self._step, head.ljust(self._size, b"."))
 
     def position(self, uid: int) -> int:
-        """Return how many messages have a smaller UID."""
+        """Return the number of messages with a smaller UID."""
         return max(0, min(self._count, -(-(uid - 1) // self._step)))
 
 
 def position(messages: Sequence[Mail], uid: int) -> int:
-    """Return how many of `messages`, ascending by UID, have a smaller one."""
+    """Return the number of `messages`, which ascend by UID, with a smaller UID."""
     if isinstance(messages, ManyMails):
         return messages.position(uid)
     return bisect_left(messages, uid, key=lambda mail: mail.uid)
@@ -75,38 +75,38 @@ def position(messages: Sequence[Mail], uid: int) -> int:
 
 @dataclass
 class Folder:
-    """A folder, and how it lies; `messages` ascend by UID."""
+    """A folder and its misbehaviour; `messages` ascend by UID."""
 
     messages: Sequence[Mail] = ()
     uidvalidity: int | None = 1
     highestmodseq: int = 1
     attributes: str = "\\HasNoChildren"
-    claimed_sizes: dict[int, int] = field(default_factory=dict)  # RFC822.SIZE that is not true
+    claimed_sizes: dict[int, int] = field(default_factory=dict)  # wrong values of RFC822.SIZE
     nil_bodies: set[int] = field(default_factory=set)  # BODY[] NIL
-    refused: set[int] = field(default_factory=set)  # a FETCH that wants one of these is answered `refusal`
+    refused: set[int] = field(default_factory=set)  # every FETCH that includes one of these is answered with `refusal`
     refusal: str = "NO [SERVERBUG] that one is broken"
-    deadly: set[int] = field(default_factory=set)  # the connection ends in the middle of this one
-    odd_status: bytes = b""  # told in the place of its STATUS
+    deadly: set[int] = field(default_factory=set)  # the server closes the connection in the middle of one of these
+    odd_status: bytes = b""  # sent instead of its STATUS
     search_refused: str = ""  # NO or BAD: the answer to every UID SEARCH
-    vanished: set[int] = field(default_factory=set)  # found by SEARCH, given by no FETCH
+    vanished: set[int] = field(default_factory=set)  # found by SEARCH, but missing from every FETCH
     read_only: bool = False  # SELECT opens it like EXAMINE
-    uidvalidity_to_delete: int | None = None  # what SELECT says instead of the UIDVALIDITY
+    uidvalidity_to_delete: int | None = None  # SELECT sends this value instead of the UIDVALIDITY
     hidden: set[int] = field(default_factory=set)  # counted, but neither found by SEARCH nor listed by FETCH
 
     @property
     def uidnext(self) -> int:
-        """The UID that the next message would get."""
+        """The UID of the next message."""
         return self.messages[-1].uid + 1 if self.messages else 1
 
 
 @dataclass
 class Fault:
-    """Something that happens instead of, or while, answering a command.
+    """A deviation from the correct answer to a command.
 
-    `command` is its name ("UID FETCH", "LOGIN", "GREETING"), `containing` narrows it to lines with
-    that text, `times` to the first few. One of: `reply` (after the tag, or a whole line when it starts
-    with `*`), `raw` (bytes as they are, then silence), `hang`, `close`, `cut_after` so many bytes
-    of the true answer, or the true answer after `until` is set. `mailbox`: only connections that opened it.
+    `command`: its name ("UID FETCH", "LOGIN", "GREETING"). `containing` restricts it to lines with that text, `times`
+    to the first few occurrences, `mailbox` to connections that opened that mailbox. One of: `reply` (after the tag, or
+    a whole line if it starts with `*`), `raw` (bytes sent as they are, then silence), `hang`, `close`, `cut_after`
+    (that many bytes of the correct answer), or `until` (the correct answer after the event is set).
     """
 
     command: str
@@ -121,7 +121,7 @@ class Fault:
     mailbox: str = ""
 
     def strikes(self, command: str, line: str, mailbox: str = "") -> bool:
-        """Tell whether it happens now, and count it."""
+        """Tell whether the fault occurs now, and count it."""
         if self.command != command or self.containing not in line or self.times == 0:
             return False
         if self.mailbox and self.mailbox != mailbox:
@@ -133,31 +133,31 @@ class Fault:
 
 @dataclass
 class Script:
-    """Everything that a scripted server does."""
+    """The complete behaviour of a scripted server."""
 
     mailboxes: dict[str, dict[bytes, Folder]] = field(default_factory=dict)
     capabilities: str = MODERN_CAPABILITIES
     capabilities_in_login_answer: bool = True
-    passwords: dict[str, str] = field(default_factory=dict)  # by login name; empty: everybody is let in
-    master_password: str = ""  # Kerio's; empty: X-MASTERAUTH is switched off
-    may_proxy: frozenset[str] = frozenset()  # Sun: users that PROXYAUTH is allowed to
-    always_opens: str = ""  # the mailbox that every login gets, whatever it asks for
+    passwords: dict[str, str] = field(default_factory=dict)  # by login name; if empty, every login succeeds
+    master_password: str = ""  # Kerio's; if empty, X-MASTERAUTH is disabled
+    may_proxy: frozenset[str] = frozenset()  # Sun: the users allowed to use PROXYAUTH
+    always_opens: str = ""  # every login opens this mailbox, whichever it names
     faults: list[Fault] = field(default_factory=list)
     greeting: str = "* OK ready"
-    allows: int | None = None  # connections at once; a further one gets `too_many` and is closed
+    allows: int | None = None  # simultaneous connections; a further one gets `too_many` and is closed
     too_many: str = "* BYE [LIMIT] Maximum number of connections exceeded"
     delimiter: str = '"/"'  # as in LIST: quoted, or NIL
     namespace: str = '(("" "/")) NIL NIL'  # the answer to NAMESPACE
     name_form: str = "quoted"  # or "literal": how LIST and STATUS write folder names
-    refuses_attributes: bool = False  # a FETCH without a body, but for UIDs and sizes
-    search_cap: int | None = None  # most UIDs in one SEARCH answer
-    unsorted: bool = False  # FETCH answers backwards
-    unsolicited: bytes = b""  # before every FETCH answer
+    refuses_attributes: bool = False  # a FETCH of anything other than UIDs and sizes or bodies
+    search_cap: int | None = None  # maximum number of UIDs in a SEARCH answer
+    unsorted: bool = False  # FETCH answers in descending order
+    unsolicited: bytes = b""  # sent before every FETCH answer
     body_first: bool = False  # BODY[] before the other items
-    starttls_injection: bytes = b""  # in clear, right behind the OK to STARTTLS
+    starttls_injection: bytes = b""  # in cleartext, directly after the OK to STARTTLS
 
     def folders_of(self, user: str) -> dict[bytes, Folder] | None:
-        """Return the folders that a login opens."""
+        """Return the folders of the mailbox that a login opens."""
         return self.mailboxes.get(self.always_opens or user)
 
 
@@ -173,7 +173,7 @@ def compressed(uids: Sequence[int]) -> bytes:
 
 
 def header_fields(mail: Mail, section: bytes) -> bytes:
-    """Return the header fields that `HEADER.FIELDS (NAME …)` asks for, as they stand in the message."""
+    """Return the header fields that `HEADER.FIELDS (NAME …)` requests, as they are in the message."""
     if isinstance(mail.content, HugeContent):
         return b""
     names = section[section.index(b"(") + 1 : section.index(b")")].upper().split()

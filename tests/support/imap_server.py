@@ -1,4 +1,4 @@
-"""A small IMAP server that plays what real servers cannot be made to do.
+"""A small IMAP server for behaviour that real servers cannot be made to show.
 
 async with ImapServer(script) as server: ...          # on the test's event loop
 with running_imap_server(script) as server: ...       # in a thread, for tests of whole processes
@@ -30,9 +30,9 @@ class _Gone(Exception):
 
 
 class ImapServer:
-    """The server; `lines` holds every command line it got, without tags.
+    """The server; `lines` contains every command line received, without tags.
 
-    `connections` are open now, `max_connections` were at once, those that were `refused` among them.
+    `connections`: number of open ones. `max_connections`: their peak, including the `refused` ones.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ImapServer:
         try:
             await _Connection(self, reader, writer).talk()
         except (_Gone, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # cancelled: the server stops; asyncio's streams would report it as a crash
+            pass  # cancelled because the server stops; asyncio's streams would log it as a crash
         finally:
             self.connections -= 1
             self._tasks.discard(task)
@@ -86,7 +86,7 @@ class ImapServer:
 def running_imap_server(
     script: Script, *, tls: ssl.SSLContext | None = None, implicit_tls: bool = False
 ) -> Iterator[ImapServer]:
-    """Run the server in a thread with an event loop of its own."""
+    """Run the server in a thread with its own event loop."""
     server = ImapServer(script, tls=tls, implicit_tls=implicit_tls)
     ready = threading.Event()
     stop: list[Callable[[], object]] = []
@@ -111,7 +111,7 @@ def running_imap_server(
 
 @dataclass
 class _Line:
-    """A command: its tag, its name with UID before it, its words."""
+    """A command: its tag, its name including UID, and its arguments."""
 
     tag: bytes
     name: str
@@ -119,7 +119,7 @@ class _Line:
 
 
 class _Connection:
-    """One client."""
+    """A connection of one client."""
 
     def __init__(self, server: ImapServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server = server
@@ -129,14 +129,14 @@ class _Connection:
         self._encrypted = writer.get_extra_info("sslcontext") is not None
         self._folders: dict[bytes, Folder] = {}
         self._folder = Folder()
-        self._mailbox = ""  # that the client asked for
+        self._mailbox = ""  # requested by the client
         self._is_master = False
         self._may_delete = False  # in the open folder
-        self._left: int | None = None  # bytes until the connection is cut
+        self._left: int | None = None  # remaining bytes until the connection is cut
         self._out = bytearray()
 
     async def talk(self) -> None:
-        """Greet and answer until somebody hangs up."""
+        """Greet the client and answer its commands until either side hangs up."""
         await self._strike("GREETING", "", b"")
         if self._script.allows is not None and self._server.connections > self._script.allows:
             self._server.refused += 1
@@ -271,7 +271,7 @@ class _Connection:
         if line.words[0] == b"XOAUTH2":
             user, token = response.removeprefix("user=").removesuffix("\1\1").split("\1auth=Bearer ")
             if self._script.passwords.get(user) != token:
-                # Google's and Microsoft's way: the reason comes as a challenge, and an empty line answers it.
+                # As Google and Microsoft do: send the reason as a challenge; the client answers it with an empty line.
                 assert not await self._ask(base64.b64encode(b'{"status":"invalid_request"}'))
             await self._open(line.tag, user, token, user)
             return
@@ -284,7 +284,7 @@ class _Connection:
         return (await self._reader.readuntil(b"\r\n"))[:-2]
 
     async def _x_masterauth(self, line: _Line) -> None:
-        """Kerio's master authentication, as its text in MailKit's issue 1460 and imapsync describe it."""
+        """Kerio's master authentication, as described in MailKit's issue 1460 and in imapsync."""
         if not self._script.master_password:
             await self._send(line.tag + b" BAD Unknown authentication method\r\n")
             return
@@ -302,7 +302,7 @@ class _Connection:
             await self._send(line.tag + b" BAD no master authentication\r\n")
 
     async def _proxyauth(self, line: _Line) -> None:
-        """Sun's, Oracle's and Netscape's command after the LOGIN of an administrator."""
+        """The command of Sun, Oracle and Netscape after the LOGIN of an administrator."""
         if self._mailbox in self._script.may_proxy:
             user = line.words[0].decode()
             await self._open(line.tag, user, self._script.passwords.get(user, ""), user)

@@ -1,4 +1,4 @@
-"""An index worker without Celery, to be killed: `python -m tests.support.index_worker`, set up by the environment."""
+"""An index worker without Celery, for tests that kill it: `python -m tests.support.index_worker`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.principal import ADMIN
 
 
 async def main() -> None:
-    """Work at the index for ever."""
+    """Drain the outbox and maintain the index until killed."""
     settings = replace(Settings.from_environment(), index_batch=10)
     assert settings.database_url is not None
     database = await Database.open(settings.database_url)

@@ -1,4 +1,4 @@
-"""Time that leaps: a test of minutes of silence takes moments, and a busy machine is no silent server."""
+"""Simulated time: minutes of silence pass in moments, and a busy machine does not look like a silent server."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: What was sent on this machine has arrived by then.
+#: By then, data sent on this machine has arrived.
 _QUIET_SECONDS = 0.01
 
 
 def in_leaping_time(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop whose clock leaps to the next timer when nothing else happens.
+    """Run a coroutine on a loop whose clock jumps to the next timer whenever nothing else happens.
 
-    Its servers must be coroutines of the same loop, and it must wait for no thread.
+    Its servers must be coroutines on the same loop, and it must not wait for threads.
     """
     loop = _LeapingLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         try:
             return runner.run(coroutine)
         finally:
-            # Python 3.12 and later give the threads of the loop 300 seconds to end: they need real ones.
+            # Since Python 3.12, closing the loop waits up to 300 seconds for its threads; they need real time.
             loop.selector.is_leaping = False
 
 
@@ -34,7 +34,7 @@ class _LeapingLoop(asyncio.SelectorEventLoop):
         super().__init__(self.selector)
 
     def time(self) -> float:
-        """Return the time, with all leaps."""
+        """Return the real time plus all jumps."""
         return super().time() + self._ahead
 
     def _leap(self, seconds: float) -> None:
@@ -48,7 +48,7 @@ class _Selector(selectors.DefaultSelector):
         self.is_leaping = True
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready; leap over the time in which nothing would be."""
+        """Return ready events; if there are none, jump to the timeout instead of waiting."""
         if timeout is None or timeout <= _QUIET_SECONDS or not self.is_leaping:
             return super().select(timeout)
         ready = super().select(_QUIET_SECONDS)

@@ -1,4 +1,4 @@
-"""Mailboxes for tests, what must come out of them, and a loader for servers without files of ours."""
+"""Generated mailboxes, the hashes of their messages, and a loader for servers whose files tests cannot write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def generate_mailboxes(count: int, messages: int) -> dict[str, dict[tuple[str, .
 
 
 def digests(folders: Folders) -> dict[tuple[str, ...], Counter[str]]:
-    """Return by folder path the SHA-256 (hex) of every message as a server serves it; empty folders included."""
+    """Return the SHA-256 (hex) of every message as served, by folder path, empty folders included."""
     return {
         path: Counter(hashlib.sha256(served_bytes(message.raw)).hexdigest() for message in messages)
         for path, messages in folders.items()
@@ -32,17 +32,17 @@ def digests(folders: Folders) -> dict[tuple[str, ...], Counter[str]]:
 
 
 def append(connection: imaplib.IMAP4, folders: Folders, delimiter: str = "/") -> dict[tuple[str, ...], list[Mail]]:
-    """Create folders and APPEND messages to them over IMAP; returns what the server refused, by folder.
+    """Create folders and APPEND messages to them over IMAP; return the refused messages by folder.
 
-    Messages are sent as `served_bytes`: IMAP literals have CRLF and no NUL.
+    Messages are sent as `served_bytes`: IMAP literals contain CRLF and no NUL.
     """
-    # imaplib writes a literal in small pieces; waiting for the ACK of each costs 40 ms a message.
+    # imaplib writes a literal in small pieces; waiting for the ACK of each costs 40 ms per message.
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     refused: dict[tuple[str, ...], list[Mail]] = {}
     for path, messages in folders.items():
         name = quoted(path, delimiter)
         if path != ("INBOX",):
-            connection.create(name)  # NO where it exists already: APPEND below would tell
+            connection.create(name)  # NO if it exists; any other problem makes APPEND fail
         for message in messages:
             if not _append_one(connection, name, message):
                 refused.setdefault(path, []).append(message)
@@ -50,7 +50,7 @@ def append(connection: imaplib.IMAP4, folders: Folders, delimiter: str = "/") ->
 
 
 def _append_one(connection: imaplib.IMAP4, name: str, message: Mail) -> bool:
-    # Not `connection.append`: it turns a lone CR, which a message may have, into CRLF.
+    # Not `connection.append`: it changes a lone CR, which a message may contain, to CRLF.
     inner: Any = connection
     inner.literal = served_bytes(message.raw)
     flags = " ".join(message.flags)
@@ -61,7 +61,7 @@ def _append_one(connection: imaplib.IMAP4, name: str, message: Mail) -> bool:
 def quoted(path: Iterable[str], delimiter: str = "/") -> str:
     """Return a folder path as an IMAP quoted string in modified UTF-7 (RFC 3501 §5.1.3).
 
-    Written apart from Muniment's own codec, so that tests do not check it against itself.
+    Implemented independently of Muniment's codec, so that tests do not check the codec against itself.
     """
     name = "".join(
         "".join(run).replace("&", "&-") if is_plain else _shifted("".join(run))

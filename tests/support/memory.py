@@ -1,4 +1,4 @@
-"""Where to put many small files that need not survive."""
+"""A place for many small files that need not survive."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _ENOUGH_BYTES = 4 << 30
 
 
 def fast_disk() -> Path | None:
-    """Return a folder in memory where there is plenty of it, else None: the system's temporary folder will do."""
+    """Return a folder in memory if there is plenty of it, else None, meaning the system's temporary folder."""
     return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES else None

@@ -1,4 +1,4 @@
-"""An installation with a mail server within the process, and what its mailboxes hold."""
+"""An installation with a mail server within the process, and the expected contents of its mailboxes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARCHIVER = "archiver"
 
 
 def message(name: str, body: bytes = b"as it was sent") -> bytes:
-    """Return a message that no other has."""
+    """Return a unique message."""
     return (
         b"Message-ID: <%b@example.com>\r\nFrom: Sender <s@example.com>\r\nTo: anna@example.com\r\n"
         b"Subject: about %b\r\nDate: Wed, 17 Jul 2024 02:44:25 -0700\r\n\r\n%b\r\n"
@@ -33,7 +33,7 @@ def message(name: str, body: bytes = b"as it was sent") -> bytes:
 
 
 def folder(name: str, count: int, *, uidvalidity: int = 1) -> MemoryFolder:
-    """Return a folder with messages that no other folder has; their UIDs begin at 1."""
+    """Return a folder of unique messages, with UIDs starting at 1."""
     return MemoryFolder((message(f"{name}-{number}") for number in range(1, count + 1)), uidvalidity=uidvalidity)
 
 
@@ -46,7 +46,7 @@ def mailbox(name: str, count: int = 6) -> Mailbox:
 
 
 def contents(of: Mailbox, *, without: Collection[int] = ()) -> Contents:
-    """Return what the archive must hold of a mailbox; `without` these UIDs of INBOX."""
+    """Return the expected archive of a mailbox, `without` these UIDs of INBOX."""
     found: Contents = {}
     for name, held in of.items():
         kept = [mail for uid, mail in held.messages.items() if not (name == "INBOX" and uid in without)]
@@ -57,7 +57,7 @@ def contents(of: Mailbox, *, without: Collection[int] = ()) -> Contents:
 
 @dataclass
 class MemoryWorld:
-    """The archive path on a real database, with a mail server within the process."""
+    """The archiving path on a real database, with a mail server within the process."""
 
     harness: Harness
     mail: MemoryMailServer
@@ -65,26 +65,26 @@ class MemoryWorld:
 
     @property
     def resources(self) -> Resources:
-        """What services work with."""
+        """The resources that services use."""
         return self.harness.resources
 
     def with_resources(self, **changes: Any) -> MemoryWorld:
-        """Return the same world with other resources."""
+        """Return a copy of this world with other resources."""
         return replace(self, harness=Harness(replace(self.resources, **changes), self.harness.folder))
 
     def with_settings(self, **changes: Any) -> MemoryWorld:
-        """Return the same world with other settings."""
+        """Return a copy of this world with other settings."""
         return replace(self, harness=self.harness.with_settings(**changes))
 
     async def submit(self, **changes: Any) -> str:
-        """Add a privileged profile for every mailbox but the privileged user's own, and return its name."""
+        """Add a privileged profile for every mailbox except the privileged user's own, and return its name."""
         name = f"profile-{next(self._numbers)}"
         mailboxes = [address for address in self.mail.mailboxes if address != ARCHIVER]
         await self.harness.submit(name, "mail.example.com", 143, **{"mailboxes": mailboxes, **changes})
         return name
 
     async def archive(self, **changes: Any) -> RunReport:
-        """Add a profile, and run it to its end."""
+        """Add a profile and run it until it ends."""
         return await self.harness.archive(await self.submit(**changes))
 
     async def start(self, **changes: Any) -> int:
@@ -92,7 +92,7 @@ class MemoryWorld:
         return await start_run(ADMIN, self.resources, await self.submit(**changes))
 
     async def exported(self, address: str = ANNA) -> Contents:
-        """Return what the archive holds of a mailbox, hashed from exported files."""
+        """Return the archive of a mailbox as hashes of the exported files."""
         return await self.harness.exported(address, f"export-{next(self._numbers)}")
 
     async def value(self, query: str, *arguments: Any) -> Any:
@@ -109,7 +109,7 @@ class MemoryWorld:
         return await show_deletions(ADMIN, self.harness.resources, run_id=None, address=None, limit=None)
 
     def once_before(self, uid: int, act: Callable[[], Awaitable[Any]], *, folder: str = "INBOX") -> None:
-        """Let something happen once, just before a message is delivered."""
+        """Make something happen once, just before a message is delivered."""
 
         async def hook(_: str, asked_folder: str, asked: int) -> None:
             if (asked_folder, asked) == (folder, uid):
@@ -119,10 +119,10 @@ class MemoryWorld:
         self.mail.before_fetch = hook
 
     async def steal_leases(self) -> None:
-        """Let another worker lease every job that is running."""
+        """Let another worker lease every running job."""
         await self.value("UPDATE jobs SET fence = fence + 1 WHERE state = 'running' RETURNING id")
 
 
 def warnings(report: RunReport) -> str:
-    """Return all warnings of a run's mailboxes, one a line."""
+    """Return all warnings of a run's mailboxes, one per line."""
     return "\n".join(text for notice in report.notices for text in notice.warnings)

@@ -1,4 +1,4 @@
-"""What to do when something that a test needs is not on this machine."""
+"""What to do if something that a test needs is not installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip the test on a laptop, fail it in CI: there everything has to be there."""
+    """Skip the test; in CI, where everything must be installed, fail it."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (this would be a skip without CI set)", pytrace=False)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A private OpenSearch node, run from jars that `make servers` fetched from Maven Central."""
+"""A private OpenSearch node, run from the jars that `make servers` fetched from Maven Central."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.support.missing import missing
 from tests.support.ports import is_free, worker_number
 
 _RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
-#: As OpenSearch's own jvm.options: with another collector its circuit breaker takes garbage for a full heap.
+#: As in OpenSearch's own jvm.options: with other collectors, its circuit breaker mistakes garbage for a full heap.
 _JAVA_OPTIONS = ("-XX:+UseG1GC", "-XX:G1ReservePercent=25", "-XX:InitiatingHeapOccupancyPercent=30")
 _START_SECONDS = 240.0
-#: The runner takes no others; each process of the test session has a share of them.
+#: The runner accepts no others; each process of the test session gets a share of them.
 _PORTS, _SHARES = range(9202, 9299), 16
 
 
 class PortTaken(Exception):
-    """Another test session was faster."""
+    """Another test session took the port first."""
 
 
 class OpenSearchNode:
-    """A node in a folder of its own; it can be killed and started again on the same data and the same port."""
+    """A node in its own folder; it can be killed, and started again with the same data and port."""
 
     def __init__(self, folder: Path, jars: Path, port: int, heap: str) -> None:
         self._folder = folder
@@ -46,11 +46,11 @@ class OpenSearchNode:
 
     @property
     def url(self) -> Secret:
-        """The node's URL."""
+        """The URL of the node."""
         return Secret(f"http://127.0.0.1:{self.port}")
 
     def start(self) -> None:
-        """Start the node and wait until it answers."""
+        """Start the node and wait until it responds."""
         classpath = ":".join(str(jar) for jar in sorted(self._jars.rglob("*.jar")))
         options = ["-basePath", str(self._folder), "-numOfNode", "1", "-clusterName", self._cluster]
         with (self._folder / "out.log").open("ab") as log:
@@ -69,7 +69,7 @@ class OpenSearchNode:
                 told = "\n".join(file.read_text(errors="replace")[-4000:] for file in logs)
                 raise AssertionError(f"OpenSearch does not start:\n{told}")
             time.sleep(0.1)
-        # A shortage of disk space on the tests' machine must not make the node read-only.
+        # A nearly full disk on the test machine must not make the node read-only.
         setting = {"cluster.routing.allocation.disk.threshold_enabled": False}
         self.request("PUT", "/_cluster/settings", {"persistent": setting})
 
@@ -81,7 +81,7 @@ class OpenSearchNode:
             self._process = None
 
     def request(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        """Send a request and return the answer."""
+        """Send a request and return the response."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)
@@ -110,7 +110,7 @@ def _java() -> str:
 
 @contextmanager
 def running_opensearch(heap: str = "512m") -> Iterator[OpenSearchNode]:
-    """Run a node; the test is skipped (in CI: fails) where its jars or Java are missing."""
+    """Run a node; without its jars or Java, skip the test (in CI: fail)."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muniment"
     jars = cache / "opensearch"
     if not jars.exists():

@@ -1,4 +1,4 @@
-"""A small POP3 server that plays what real ones cannot be made to do: no UIDL, the same id twice, answers cut off."""
+"""A small POP3 server for behaviour that real ones cannot be made to show: no UIDL, equal ids, truncated answers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.support.raw_server import end_connections
 
 @dataclass
 class Pop3Script:
-    """A mailbox, and what is wrong with the server."""
+    """A mailbox and the server's faults."""
 
     messages: list[bytes] = field(default_factory=list)
-    uidls: list[str] | None = None  # by default made of the content; an empty list: UIDL is not known
+    uidls: list[str] | None = None  # by default derived from the content; an empty list disables UIDL
     password: str = "secret"
     capabilities: str = "USER\r\nUIDL\r\nTOP"
-    refused: dict[int, str] = field(default_factory=dict)  # RETR of this message (from 1) is answered so
+    refused: dict[int, str] = field(default_factory=dict)  # answers to RETR by message number (from 1)
     refused_dele: set[int] = field(default_factory=set)
     cut_after: dict[str, int] = field(default_factory=dict)  # command → bytes of its answer, once
     greeting: str = "+OK ready"
-    pass_answer: str = ""  # instead of the true one
+    pass_answer: str = ""  # instead of the correct one
     quit_answer: str = "+OK bye"
     claimed_size: int | None = None
 
@@ -34,7 +34,7 @@ class Pop3Script:
 
 
 class Pop3Server:
-    """The server; `lines` are the commands that it got."""
+    """The server; `lines` contains the commands received."""
 
     host = "127.0.0.1"
 
@@ -132,6 +132,6 @@ def _listing(lines: Iterable[str]) -> str:
 
 
 def stuffed(raw: bytes) -> bytes:
-    """Return a message as it is sent: a dot before each line that begins with one (RFC 1939 §3)."""
+    """Return a message as sent: lines that begin with a dot get another one (RFC 1939 §3)."""
     lines = raw.split(b"\r\n")
     return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)

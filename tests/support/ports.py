@@ -1,4 +1,4 @@
-"""TCP ports for servers of tests: no two processes of a test session are given the same one."""
+"""TCP ports for test servers: no two processes of a test session get the same one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import random
 import socket
 from collections.abc import Iterator
 
-# Below the ports that the product draws from (`muniment.demo.ports`): child processes of tests use that.
+# Below the ports that the product chooses from (`muniment.demo.ports`), which child processes of tests use.
 _FIRST, _LAST = 10_000, 20_000
 _PROCESSES = 20
 _SHARE = (_LAST - _FIRST) // _PROCESSES
 
 
 def free_port(count: int = 1) -> int:
-    """Return the first of `count` ports in a row of 127.0.0.1 that nobody listens on."""
+    """Return the first of `count` consecutive ports of 127.0.0.1 that are free."""
     row: list[int] = []
     for port in _ports:
         row = [] if not is_free(port) else [*row, port] if row and port == row[-1] + 1 else [port]
@@ -24,12 +24,12 @@ def free_port(count: int = 1) -> int:
 
 
 def worker_number() -> int:
-    """Return the number of this process among those of the test session; 0: the controller, or the only one."""
+    """Return the number of this process in the test session; 0: the controller, or the only process."""
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
 
 
 def _endless() -> Iterator[int]:
-    """Yield the ports of this process over and over, from a random one on, for the sake of other sessions."""
+    """Yield the ports of this process over and over, from a random one on, to avoid collisions with other sessions."""
     first = _FIRST + worker_number() % _PROCESSES * _SHARE
     number = random.randrange(_SHARE)
     while True:
@@ -41,7 +41,7 @@ _ports = _endless()
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port of 127.0.0.1."""
+    """Tell whether nothing listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Who acts in tests."""
+"""The principals in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real `muniment` command as a child process: run it, follow it, signal it, and find what it leaves behind."""
+"""The real `muniment` command as a child process: run it, read its output, signal it, and find what it leaves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psutil
 
 from tests.support.waiting import wait_until
 
-# Inherited by every descendant, also by one that left its parent's session; no setting of Muniment's.
+# Inherited by every descendant, even one that left its parent's session; not a setting of Muniment.
 _MARK = "TEST_PROCESS_MARK"
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     stdout: str
@@ -44,17 +44,17 @@ def run(
     stdin: str = "",
     timeout: float = 240,
 ) -> Finished:
-    """Run `muniment ARGUMENTS…` to its end, in the environment of `Running`. AssertionError when it takes too long."""
+    """Run `muniment ARGUMENTS…` until it exits, with the environment of `Running`; AssertionError on timeout."""
     with Running(*arguments, environ=environ, data=data, stdin=stdin) as running:
         code = running.wait(timeout)
         return Finished(code, running.stdout, running.stderr)
 
 
 class Running:
-    """A command that runs within `with`; at the end it is killed with all its descendants.
+    """A command that runs within `with` and is then killed with all its descendants.
 
-    The child sees the test's environment without any `MUNIMENT_*`, then `MUNIMENT_DATA` for
-    `data`, then `environ`. Another program than `muniment` is started with `program`.
+    The child gets the test's environment without any `MUNIMENT_*`, then `MUNIMENT_DATA` for `data`, then `environ`.
+    `program` starts a program other than `muniment`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Running:
         try:
             self.process.stdin.write(self._stdin)
             self.process.stdin.close()
-        except BrokenPipeError:  # it ended without reading
+        except BrokenPipeError:  # it exited without reading
             pass
         return self
 
@@ -108,16 +108,16 @@ class Running:
 
     @property
     def stdout(self) -> str:
-        """Standard output until now, complete once the process has ended."""
+        """The standard output so far; complete once the process has exited."""
         return "".join(self._output["stdout"])
 
     @property
     def stderr(self) -> str:
-        """Standard error until now, complete once the process has ended."""
+        """The standard error so far; complete once the process has exited."""
         return "".join(self._output["stderr"])
 
     def wait_for_line(self, text: str, timeout: float = 240) -> str:
-        """Return the first line of output or error that holds `text`; AssertionError when it ends or takes too long."""
+        """Return the first line of output or errors with `text`; AssertionError if it exits or takes too long."""
 
         def found() -> str | None:
             ended = self.process.poll() is not None
@@ -138,7 +138,7 @@ class Running:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout:g} s: {self.arguments}\n{self._told()}") from None
         for reader in self._readers:
-            reader.join(30)  # a grandchild may hold the pipe open for longer
+            reader.join(30)  # a grandchild may keep the pipe open for longer
         return code
 
     def stop(self, signal_number: signal.Signals = signal.SIGTERM, timeout: float = 120) -> int:
@@ -152,11 +152,11 @@ class Running:
         return self.wait(timeout)
 
     def descendants(self) -> list[psutil.Process]:
-        """Return all processes that this command started and that still run, without itself."""
+        """Return all running processes that this command started, without the command itself."""
         return [process for process in leftovers(self.mark, self.data) if process.pid != self.pid]
 
     def assert_no_orphans(self, timeout: float = 60) -> None:
-        """Check that nothing is left of the ended command: no process that it started or that uses its data."""
+        """Check that the exited command left nothing: no process that it started or that uses its data."""
 
         def told() -> str:
             return ", ".join(_describe(process) for process in leftovers(self.mark, self.data))
@@ -167,7 +167,7 @@ class Running:
             raise AssertionError(f"left behind: {told()}") from error
 
     def kill(self) -> None:
-        """Kill the command and everything that it started; harmless when repeated."""
+        """Kill the command and everything that it started. Idempotent."""
         for process in leftovers(self.mark, self.data):
             try:
                 process.kill()
@@ -188,15 +188,15 @@ class Running:
 
 
 def child_environment(environ: Mapping[str, str], data: Path | None = None) -> dict[str, str]:
-    """Return the environment for a child: ours without settings of Muniment, `data`, then `environ`."""
+    """Return a child's environment: the test's without Muniment's settings, then `data`, then `environ`."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MUNIMENT_")}
     return ours | {"PYTHONUNBUFFERED": "1"} | ({"MUNIMENT_DATA": str(data)} if data else {}) | dict(environ)
 
 
 def leftovers(mark: str, data: Path | None) -> list[psutil.Process]:
-    """Return the running processes that carry `mark`, or work in or were told about the folder `data`.
+    """Return the running processes that carry `mark`, or that work in or mention the folder `data`.
 
-    The folder counts, too, because PostgreSQL's children write over their environment.
+    The folder is needed because PostgreSQL's children overwrite their environment.
     """
     found = []
     for process in psutil.process_iter():
@@ -210,9 +210,9 @@ def leftovers(mark: str, data: Path | None) -> list[psutil.Process]:
 
 @contextmanager
 def frozen(folder: Path, *, if_any: bool = False) -> Iterator[None]:
-    """Stop all processes that work in a folder, as SIGSTOP does: they answer nobody, and nobody is told.
+    """Stop all processes that work in a folder with SIGSTOP: they do not respond, but their connections stay open.
 
-    There must be some, or with `if_any` there may be none, as while they are restarted.
+    There must be at least one, except with `if_any`, because they may be restarting.
     """
     stopped = []
     for process in leftovers("", folder):

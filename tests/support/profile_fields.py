@@ -1,4 +1,4 @@
-"""Every field of a profile, with a value that is not its default."""
+"""All fields of a profile, each with a value that is not its default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from muniment.model.login import Identity
 from muniment.model.profile import Login, Mailboxes, ProfileDocument, ProfileKind, Server
 from muniment.model.schedule import Schedule
 
-#: Values for fields whose texts have a form of their own.
+#: Values for fields whose text has a special format.
 _SAMPLES: dict[str, object] = {
     "login.method": "template:{user}*{master}",
     "server.kind": "cyrus",
@@ -32,12 +32,12 @@ _SAMPLES: dict[str, object] = {
     "mailboxes.address": "ann@example.com",
 }
 
-#: The mailboxes that a profile names one by one: rows of another table; `profile show` tells their number.
+#: Mailboxes listed one by one are rows of another table; `profile show` only shows their number.
 NAMED = {"mailboxes.addresses", "mailboxes.archive", "mailboxes.address", "mailboxes.csv"}
 
 
 def base(field: str) -> ProfileDocument:
-    """Return a profile in which the field has its default, and which shows it when it has not."""
+    """Return a profile that has the default in the field, and that shows any other value of it."""
     kind = ProfileKind.MULTIDROP if field.startswith("multidrop.") else ProfileKind.MASTER
     return ProfileDocument(
         name="office",
@@ -51,7 +51,7 @@ def base(field: str) -> ProfileDocument:
 
 
 def fields(kind: type[msgspec.Struct] = ProfileDocument, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every field as `profile edit --set` calls it, and its type."""
+    """Yield the name of every field in `profile edit --set`, and its type."""
     hints = typing.get_type_hints(kind)
     for name in kind.__struct_fields__:
         hint = hints[name]
@@ -61,12 +61,12 @@ def fields(kind: type[msgspec.Struct] = ProfileDocument, prefix: str = "") -> It
             yield f"{prefix}{name}", hint
 
 
-#: The name and the kind of a profile never change.
+#: The name and the kind of a profile cannot be changed.
 FIELDS = {field: hint for field, hint in fields() if field not in {"name", "kind"}}
 
 
 def changed(field: str) -> ProfileDocument:
-    """Return the base with another value in the field."""
+    """Return the base profile with another value in the field."""
     document: Any = base(field)
     present = document
     for name in field.split("."):
@@ -83,7 +83,7 @@ def changed(field: str) -> ProfileDocument:
 
 
 def _other(hint: Any, present: Any) -> object:
-    """Return another value of a type than the present one."""
+    """Return a value of the type that differs from the present one."""
     if isinstance(hint, types.UnionType):
         [hint] = [inner for inner in typing.get_args(hint) if inner is not type(None)]
     if hint in {int, float}:

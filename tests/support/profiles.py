@@ -1,4 +1,4 @@
-"""Profile requests written in one line: the fields of all tables side by side."""
+"""Profile requests in one call: the fields of all tables side by side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def profile_request(
     csv: bytes | None = None,
     **fields: Any,
 ) -> ProfileRequest:
-    """Return a request; `mailboxes` None: those of all users, `fields`: those of the profile itself."""
+    """Return a request. `mailboxes` None: those of all users. `fields`: the profile's own fields."""
     document = ProfileDocument(
         name=name,
         kind=kind,

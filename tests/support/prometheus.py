@@ -1,4 +1,4 @@
-"""A real Prometheus, started on a configuration of the repository's own."""
+"""A real Prometheus, started with one of the repository's configurations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Prometheus:
     port: int
 
     def ask(self, path: str, **words: str) -> Any:
-        """Return the data of one question to its API (`query`, `rules`, `targets`, …)."""
+        """Return the data of one API call (`query`, `rules`, `targets`, …)."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(words)}"
         try:
             with urllib.request.urlopen(url, timeout=60) as response:

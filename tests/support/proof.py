@@ -1,4 +1,4 @@
-"""What must be true of an archive whatever happened while it was made."""
+"""The invariants of an archive, whatever happened during its runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float = 120.0) -> T:
-    """Return what `call` returns as soon as no server is away: PostgreSQL and Redis may be just being killed."""
+    """Return the result of `call`, retrying while PostgreSQL or Redis is unavailable, for example just killed."""
 
     async def attempt() -> tuple[T] | None:
         try:
@@ -42,7 +42,7 @@ async def persist(call: Callable[[], Awaitable[T]], what: str, *, seconds: float
 
 
 async def begin(resources: Resources, profile: str) -> int:
-    """Start a run and return its id; when the answer got lost, the run that is open."""
+    """Start a run and return its id; if the answer was lost, return the open run."""
 
     async def attempt() -> int:
         try:
@@ -54,7 +54,7 @@ async def begin(resources: Resources, profile: str) -> int:
 
 
 async def finish(resources: Resources, run_id: int, *, seconds: float = 240.0) -> Run:
-    """Wait until a run is over and return it; AssertionError with reasons unless it succeeded."""
+    """Wait until a run is over and return it; AssertionError with the failures unless it succeeded."""
 
     async def over() -> Run | None:
         run = (await persist(lambda: show_run(ADMIN, resources, run_id), "the run")).run
@@ -85,10 +85,10 @@ async def moved(resources: Resources) -> None:
 
 
 async def assert_exact(resources: Resources, source: Source, *, folded: bool = False) -> None:
-    """Check that each mailbox's export is its source, per folder, byte for byte, nothing missing, nothing twice.
+    """Check that each mailbox's export equals its source, folder by folder, byte for byte, without duplicates or gaps.
 
-    `folded`: messages left the source meanwhile. One that comes again, the same bytes, after a change of UIDVALIDITY is
-    recognised as the one that left: then every content must be there, and none more often than it came.
+    `folded`: messages left the source meanwhile. If the same bytes come again after a change of UIDVALIDITY, they are
+    recognised as the message that left: then each content must be there, but not more often than it arrived.
     """
     differences = []
     with tempfile.TemporaryDirectory(prefix="muniment-test-") as folder:
@@ -105,12 +105,12 @@ async def assert_exact(resources: Resources, source: Source, *, folded: bool = F
 
 
 def _is_folded(have: Counter[str] | None, want: Counter[str] | None) -> bool:
-    """Whether every content is there, and none more often than it came."""
+    """Return whether every content is there, and none more often than it arrived."""
     return have is not None and want is not None and have.keys() == want.keys() and have <= want
 
 
 async def assert_settled(resources: Resources) -> None:
-    """Check that no job is left in anybody's hands, the index gets everything, and every stored byte is right."""
+    """Check that no job is open or leased, everything gets indexed, and all stored bytes are correct."""
     assert await _jobs(resources, "state NOT IN ('done', 'cancelled') OR lease_until IS NOT NULL") == []
 
     async def drained() -> bool:
@@ -140,20 +140,20 @@ async def _counted(resources: Resources) -> tuple[int, int, int, int]:
 
 
 async def _filed(resources: Resources, word: str) -> int:
-    """Return at how many places messages stand that have a word."""
+    """Return the number of entries of messages that contain a word."""
     allowed = replace(resources, settings=replace(resources.settings, administrators_search=True))
     found = await search_messages(ADMIN, allowed, Search(word, limit=1000))
     return sum(len(hit.places) for hit in found.hits)
 
 
 async def assert_searchable(resources: Resources, source: Source) -> None:
-    """Check that each message with a word of its own is found by it, once."""
+    """Check that a search for each unique word finds its message exactly once."""
     hits = {word: await _filed(resources, word) for word in source.needles}
     assert hits == dict.fromkeys(source.needles, 1)
 
 
 async def _exported(resources: Resources, user: str, directory: Path) -> Contents:
-    """Export a user's archive and return what stands in which folder, hashed from the files."""
+    """Export a user's archive and return the hashes of the exported files by folder."""
     await export_archive(ADMIN, resources, user, directory=directory)
     contents: Contents = {}
     for message in json.loads((directory / "manifest.json").read_text())["messages"]:

@@ -1,4 +1,4 @@
-"""A server of a few lines, for what is not even IMAP."""
+"""A server of a few lines, for peers that do not even speak IMAP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 async def raw_server(
     play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """Run `play` for each connection, and give the port: for servers that do not even speak IMAP."""
+    """Run `play` for each connection, and yield the port: for servers that do not even speak IMAP."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,9 +33,9 @@ async def raw_server(
 
 
 async def end_connections(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel what serves connections, and let the loop close their sockets."""
+    """Cancel the tasks that serve connections, and let the loop close their sockets."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    for _ in range(3):  # an aborted transport closes in the next rounds of the loop
+    for _ in range(3):  # an aborted transport is closed in the next iterations of the loop
         await asyncio.sleep(0)

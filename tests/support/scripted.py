@@ -1,4 +1,4 @@
-"""Mailboxes of the scripted server, what must come out of them, and a run over all of them."""
+"""Mailboxes of the scripted server, their expected archives, and a run over all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEIGHBOURS = ("anna@example.com", "ben@example.com", "carla@example.com")
 
 
 def message(name: str, body: bytes = b"as it was sent") -> bytes:
-    """Return a message that no other has."""
+    """Return a unique message."""
     return (
         b"Message-ID: <%b@example.com>\r\nFrom: Sender <s@example.com>\r\nSubject: about %b\r\n"
         b"Date: Wed, 17 Jul 2024 02:44:25 -0700\r\n\r\n%b\r\n"
@@ -33,7 +33,7 @@ def mails(name: str, count: int, *, first: int = 1, body: bytes = b"as it was se
 def mailbox(
     name: str, *, messages: int = 6, folders: Sequence[bytes] = (b"INBOX", b"Archive", b"Sent")
 ) -> dict[bytes, Folder]:
-    """Return a mailbox whose folders hold so many messages each."""
+    """Return a mailbox with the given number of messages in each folder."""
     return {
         folder: Folder(mails(f"{name}-{folder.decode()}", messages), uidvalidity=1000 + number)
         for number, folder in enumerate(folders)
@@ -46,7 +46,7 @@ def neighbourhood(target: dict[bytes, Folder], neighbours: Iterable[str] = NEIGH
 
 
 def source(folders: dict[bytes, Folder], *, without: Iterable[int] = ()) -> Contents:
-    """Return what the archive must hold of a mailbox with plain folder names; `without` these UIDs of any folder."""
+    """Return the expected archive of a mailbox with plain folder names, `without` these UIDs in any folder."""
     left_out = set(without)
     contents: Contents = {}
     for name, folder in folders.items():
@@ -61,7 +61,7 @@ def source(folders: dict[bytes, Folder], *, without: Iterable[int] = ()) -> Cont
 async def submit(
     harness: Harness, server: ImapServer, name: str = "all", *, timeout_seconds: float = 20.0, **changes: Any
 ) -> None:
-    """Add a master profile for every mailbox of the server, changed as told."""
+    """Add a master profile for every mailbox of the server, with the given changes."""
     target = Server(server.host, server.port, Access.IMAP, timeout_seconds=timeout_seconds)
     await harness.submit(
         name, server.host, server.port, **{"mailboxes": list(server.script.mailboxes), "server": target, **changes}
@@ -75,7 +75,7 @@ async def archive(harness: Harness, server: ImapServer, **changes: Any) -> RunRe
 
 
 async def assert_neighbours_exact(harness: Harness, script: Script) -> None:
-    """Whatever happened to the mailbox under test, the others are complete, byte for byte."""
+    """Check that the mailboxes other than the one under test are complete, byte for byte."""
     for address in NEIGHBOURS:
         if address in script.mailboxes:
             assert source(script.mailboxes[address]) == await harness.exported(address), address
@@ -88,7 +88,7 @@ async def proven(harness: Harness, address: str = TARGET) -> bool:
 
 
 def failed(report: RunReport) -> str:
-    """Return why the mailbox under test failed; it must be the only one, with something that people can do."""
+    """Return why the mailbox under test failed; no other may have failed, and the hint must name an action."""
     assert report.run.state == RunState.FAILED
     [failure] = report.failures
     assert failure.mailbox == TARGET

@@ -1,4 +1,4 @@
-"""Real servers for tests: a private PostgreSQL and a private Valkey, each on a temporary folder."""
+"""Real servers for tests: a private PostgreSQL and a private Valkey, each in a temporary folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def postgres_server(folder: Path | None = None, *, durable: bool = False) -> Iterator[EmbeddedPostgres]:
-    """Run a PostgreSQL on `folder` (default: a temporary one); `url_of(name)` gives the URL of a database of it."""
+    """Run a PostgreSQL on `folder` (default: a temporary one); `url_of(name)` gives the URL of one of its databases."""
     with _home(folder) as home:
         server = EmbeddedPostgres(home / "postgres", _sockets(home), options=None if durable else FAST)
         supervisor = Supervisor(home, home)
@@ -58,15 +58,15 @@ def valkey_server(folder: Path | None = None) -> Iterator[EmbeddedValkey]:
 
 
 def redis_url(server: EmbeddedValkey) -> str:
-    """Return the server's URL as redis-py reads it."""
+    """Return the server's URL in the form that redis-py accepts."""
     return redis_py_url(server.url.reveal())
 
 
 @asynccontextmanager
 async def fresh_database(server: EmbeddedPostgres, template: str = "template1") -> AsyncIterator[str]:
-    """Give the URL of a new database that is a copy of `template`, and drop it afterwards.
+    """Yield the URL of a new database that is a copy of `template`, and drop it afterwards.
 
-    Nobody may be connected to the template meanwhile.
+    Meanwhile, there must be no connections to the template.
     """
     name = f"test_{os.getpid()}_{next(_numbers)}"
     await execute_as_administrator(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER muniment')
@@ -77,7 +77,7 @@ async def fresh_database(server: EmbeddedPostgres, template: str = "template1") 
 
 
 async def create_template(server: EmbeddedPostgres, name: str) -> None:
-    """Create a database that holds the migrated schema, to be copied by `fresh_database`."""
+    """Create a database with the migrated schema, to be copied by `fresh_database`."""
     await execute_as_administrator(server, f'CREATE DATABASE "{name}" OWNER muniment')
     database = await Database.open(Secret(server.url_of(name)))
     try:

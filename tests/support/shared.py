@@ -1,6 +1,6 @@
-"""Servers that all processes of one test session share: started by the first test that asks, ended with the session.
+"""Servers shared by all processes of a test session: started on first use, stopped at the end of the session.
 
-With pytest-xdist the controller runs them, and workers ask for them over a Unix socket. The controller outlives every
+With pytest-xdist the controller runs them, and workers request them over a Unix socket. The controller outlives every
 worker, so no worker can take a server away from the others; the servers die with the controller, even if it is killed.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-#: Name → how to run the server. What comes out of the context manager must be picklable.
+#: Name → how to run the server. The value of the context manager must be picklable.
 Offers = Mapping[str, Callable[[], AbstractContextManager[object]]]
 
 
@@ -29,17 +29,17 @@ S = TypeVar("S")
 
 
 def without_process(server: S) -> S:
-    """Return a server as other processes know it: they use it, but can neither stop nor kill it."""
+    """Return a server for other processes: they can use it, but neither stop nor kill it."""
     handle = copy.copy(server)
     handle.__dict__.pop("_process")
     return handle
 
 
 class Servers(Protocol):
-    """Where a process of the session gets its servers."""
+    """Provides servers to a process of the session."""
 
     def get(self, name: str) -> Any:
-        """Return the server of that name, running; the first call starts it."""
+        """Return the running server with that name; the first call starts it."""
 
 
 class LocalServers:
@@ -51,7 +51,7 @@ class LocalServers:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Any:
-        """Return the server of that name, running; the first call starts it."""
+        """Return the running server with that name; the first call starts it."""
         with self._lock:
             runner = self._running.get(name)
             if runner is None:
@@ -59,7 +59,7 @@ class LocalServers:
         return runner.started.result()
 
     def stop(self) -> None:
-        """End all servers."""
+        """Stop all servers."""
         for runner in self._running.values():
             runner.stop()
         for runner in self._running.values():
@@ -67,7 +67,7 @@ class LocalServers:
 
 
 class _Runner:
-    """Runs one server in a thread of its own: its processes die with the thread that started them."""
+    """Runs one server in its own thread: the server's processes die with the thread that started them."""
 
     def __init__(self, name: str, offer: Callable[[], AbstractContextManager[object]]) -> None:
         self.started: Future[object] = Future()
@@ -94,7 +94,7 @@ class _Runner:
 
 
 class Lender:
-    """Gives the servers of this process to other processes of the session, at `address` and with the key `key`."""
+    """Provides the servers of this process to other processes of the session, at `address` with the key `key`."""
 
     def __init__(self, servers: LocalServers) -> None:
         self._servers = servers
@@ -105,7 +105,7 @@ class Lender:
         threading.Thread(target=self._listen, name="lender", daemon=True).start()
 
     def close(self) -> None:
-        """Take no more questions, and end the servers."""
+        """Accept no more requests, and stop the servers."""
         self._listener.close()
         self._servers.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -136,7 +136,7 @@ class BorrowedServers:
         self._key = key.encode()
 
     def get(self, name: str) -> Any:
-        """Return the server of that name, running; the first call in the session starts it."""
+        """Return the running server with that name; the first call in the session starts it."""
         with Client(self._address, "AF_UNIX", authkey=self._key) as connection:
             connection.send(name)
             kind, answer = connection.recv()

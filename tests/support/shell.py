@@ -1,4 +1,4 @@
-"""A shell for acceptance tests: `muniment` commands against one running system and a real mail server."""
+"""A shell for acceptance tests: `muniment` commands against a running system and a real mail server."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ class Shell:
     def __init__(self, up: System, dovecot: Dovecot) -> None:
         self.up = up
         self.dovecot = dovecot
-        # Not `data=`: the helper would end everything that works on this folder, the system included.
+        # Not `data=`: the helper would kill everything that uses this folder, including the system.
         self.environ = {**up.environ, "MUNIMENT_DATA": str(up.data)}
 
     def run(self, *arguments: str, stdin: str = "", **environ: str) -> Finished:
-        """Run a command to its end."""
+        """Run a command until it exits."""
         return processes.run(*arguments, environ={**self.environ, **environ}, stdin=stdin)
 
     def ok(self, *arguments: str, stdin: str = "") -> str:
-        """Run a command that must succeed and return its output."""
+        """Run a command that must succeed, and return its output."""
         finished = self.run(*arguments, stdin=stdin)
         assert finished.code == ExitCode.OK, finished.stderr
         return finished.stdout
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command with `--json` prints."""
+        """Return the output of a command with `--json`, parsed."""
         return json.loads(self.ok(*arguments, "--json"))
 
     def start(self, *arguments: str) -> Running:
-        """Return a command to be used with `with`."""
+        """Return a command, to be used with `with`."""
         return Running(*arguments, environ=self.environ)
 
     def mailbox(self, address: str, messages: int) -> Counter[str]:
         """Create a mailbox on the server and return the hashes of its messages."""
-        # A seed each: twins made within one second look like one mailbox under two names.
+        # One seed each: mailboxes with equal contents made within one second look like one mailbox under two names.
         mailbox = generate_mailbox(next(_seeds), messages, owner=address)
         self.dovecot.add_user(address, "own password")
         self.dovecot.load(address, mailbox)

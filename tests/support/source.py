@@ -1,4 +1,4 @@
-"""A mail system that grows and changes while it is archived, and what its archive must be."""
+"""A mail system that grows and changes while it is archived, and its expected archive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PASSWORD = "only its user knows"
 
 @dataclass(frozen=True)
 class _Letter:
-    """A message with a word that no other one has."""
+    """A message with a unique word."""
 
     raw: bytes
     date: datetime
@@ -37,9 +37,9 @@ class _Letter:
 
 
 class Source:
-    """Mailboxes of a real Dovecot. `contents` is what an exact archive of them holds, by address.
+    """Mailboxes of a real Dovecot; `contents` is their exact archive, by address.
 
-    Everything that happens here is drawn from `seed`. `changes_numbers`: UIDVALIDITY may change, too.
+    All random choices derive from `seed`. `changes_numbers`: UIDVALIDITY may change, too.
     """
 
     def __init__(self, dovecot: Dovecot, addresses: Sequence[str], seed: int, *, changes_numbers: bool = False) -> None:
@@ -56,7 +56,7 @@ class Source:
 
     @property
     def messages(self) -> int:
-        """How many messages there are."""
+        """The number of messages."""
         return sum(folder.total() for contents in self.contents.values() for folder in contents.values())
 
     def profile(self, name: str, *, max_jobs: int = 8) -> ProfileRequest:
@@ -73,10 +73,10 @@ class Source:
         )
 
     def grow(self, messages: int) -> None:
-        """Add so many messages to every mailbox, in old folders and new ones, and one with a word of its own."""
+        """Add so many messages to each mailbox, in existing and new folders, and one with a unique word."""
         self._rounds += 1
         for number, address in enumerate(self.addresses):
-            # Half of the mail has an attachment: that is what a transaction takes its time for.
+            # Half of the mail has attachments, so that transactions take noticeable time.
             seed = hash((self._seed, self._rounds, number))
             box = generate_mailbox(seed, messages, attachments=0.5, attachment_bytes=20_000)
             self.dovecot.load(address, box)
@@ -85,15 +85,15 @@ class Source:
             self._plant(address, f"needle{self._rounds}x{number}")
 
     def renumber(self) -> None:
-        """Make one folder of one mailbox forget its UIDs; nobody may read it meanwhile."""
+        """Give one folder of one mailbox new UIDs; nothing may read it meanwhile."""
         address = self._rng.choice(self.addresses)
         path = self._rng.choice(sorted(path for path, folder in self.contents[address].items() if folder))
         self.dovecot.renumber(address, path)
 
     def stir(self, moves: int, deletions: int) -> None:
-        """Move and delete so many messages of each mailbox, as its user would, by IMAP.
+        """Move and delete messages of each mailbox over IMAP, as its user would.
 
-        What was archived stays: a moved message is found where it is now, a deleted one where it was.
+        Archived messages stay: a moved message is found in its new folder, a deleted one in its last.
         """
         for address in self.addresses:
             with imaplib.IMAP4("127.0.0.1", self.dovecot.port) as user:
@@ -108,14 +108,14 @@ class Source:
                 _ok(user.expunge())
 
     def _some(self, user: imaplib.IMAP4, count: int) -> list[str]:
-        """Return UIDs of INBOX, which is open then, and make sure that there is a folder to move to."""
-        user.create(_ATTIC)  # it may be there already
+        """Return UIDs of INBOX after opening it; also make sure that the target folder of moves exists."""
+        user.create(_ATTIC)  # it may exist
         _ok(user.select("INBOX"))
         uids = _ok(user.uid("SEARCH", "ALL"))[0].decode().split()
         return self._rng.sample(uids, min(count, len(uids)))
 
     def files(self) -> dict[str, str]:
-        """Return every message file, whose name tells its flags, with its hash: what nobody may change."""
+        """Return every message file, whose name contains its flags, with its hash: neither may change."""
         found = {}
         for address in self.addresses:
             root = self.dovecot.maildir(address).folder(_INBOX)
@@ -148,6 +148,6 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
 
 
 def _body(user: imaplib.IMAP4, uid: str) -> bytes:
-    """Return a message as it is served."""
+    """Return a message as served."""
     data = _ok(user.uid("FETCH", uid, "(BODY.PEEK[])"))
     return next(bytes(part[1]) for part in data if isinstance(part, tuple))

@@ -1,4 +1,4 @@
-"""How pytest-xdist spreads the tests over its processes: module by module, long modules test by test."""
+"""How pytest-xdist distributes the tests: by module, but long modules test by test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-#: Modules whose tests take long and share no fixture of the module.
+#: Modules with slow tests and no module-scoped fixtures.
 SPLIT = frozenset(
     f"tests/{module}.py"
     for module in (
@@ -23,7 +23,7 @@ SPLIT = frozenset(
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return what gives each process a module at a time, so that what the module's tests share is made once.
+    """Return a scheduler that assigns whole modules to processes, so that module-scoped fixtures are created once.
 
     (`--dist loadgroup` of pytest-xdist 3.8 does not see the marks of pytest 9.2.)
     """
@@ -34,5 +34,5 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
             module = nodeid.partition("::")[0]
             return nodeid if module in SPLIT else module
 
-    config.option.loadscopereorder = False  # in the order of the folders: the longest tests come first
+    config.option.loadscopereorder = False  # in the order of the folders, which puts the longest tests first
     return Spreading(config, log)

@@ -1,4 +1,4 @@
-"""An archive that is filled without any mail server."""
+"""An archive filled without a mail server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH = 500
 
 
 async def store(database: Database, raws: Iterable[bytes]) -> int:
-    """Store messages in the inbox of a user `READER`; return how many different ones there are."""
+    """Store messages in the inbox of a user `READER`; return the number of distinct ones."""
     async with database.session() as session:
         user = await session.value("INSERT INTO users (name) VALUES ($1) RETURNING id", READER)
         mailbox = await session.value(

@@ -1,4 +1,4 @@
-"""What tests do to supervised processes."""
+"""Operations on supervised processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 
 
 def kill_and_wait(supervisor: Supervisor, name: str) -> None:
-    """Send SIGKILL to a running program and return when another process has taken its place."""
+    """Send SIGKILL to a running program and return once another process has replaced it."""
 
     def running() -> int | None:
         return supervisor.pids().get(name)
@@ -24,7 +24,7 @@ def kill_and_wait(supervisor: Supervisor, name: str) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Tell whether a process has ended, whether or not its parent has noticed."""
+    """Return whether a process has exited, even if its parent has not collected it."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

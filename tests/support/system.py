@@ -1,4 +1,4 @@
-"""The whole system as real processes: `muniment up` on a data folder of its own, and who is who in it."""
+"""The whole system as real processes: `muniment up` on its own data folder, and the roles of its processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from muniment.settings import Settings
 from tests.support.processes import Running
 from tests.support.waiting import wait_until
 
-#: Settings under which little mail makes many slices and transactions, and a silent worker is missed soon.
+#: Settings that create many slices and transactions from little mail, and detect silent workers early.
 HASTY: Mapping[str, str] = {
     "MUNIMENT_LEASE_SECONDS": "5",
     "MUNIMENT_TICK_SECONDS": "0.5",
@@ -35,7 +35,7 @@ _TAIL_BYTES = 6000
 
 
 class Role(StrEnum):
-    """What can be killed."""
+    """The kinds of processes that tests can kill."""
 
     ARCHIVE = "archive worker"
     INDEX = "index worker"
@@ -46,7 +46,7 @@ class Role(StrEnum):
     BACKEND = "backend of postgres"
 
 
-# Words of the command line of direct children of `up`.
+# Identified by words of the command lines of direct children of `up`.
 _WORDS: dict[Role, tuple[str, ...]] = {
     Role.ARCHIVE: ("worker", "-Q", "archive"),
     Role.INDEX: ("worker", "-Q", "index"),
@@ -56,7 +56,7 @@ _BINARIES = {Role.VALKEY: "valkey-server", Role.POSTGRES: "postgres"}
 
 
 class System:
-    """`muniment up` with short intervals; `start`, `stop` and `kill_up` can be repeated, `end` ends everything."""
+    """`muniment up` with short intervals. `start`, `stop` and `kill_up` can be repeated; `end` stops everything."""
 
     def __init__(self, data: Path, **environ: str) -> None:
         self.data = data
@@ -66,12 +66,12 @@ class System:
 
     @property
     def up(self) -> Running:
-        """The running `up`."""
+        """The running `up` command."""
         assert self._up is not None
         return self._up
 
     def start(self) -> None:
-        """Start `up` and return when it is ready."""
+        """Start `up` and return once it is ready."""
         self.launch().wait_for_line("ready")
 
     def launch(self) -> Running:
@@ -84,17 +84,17 @@ class System:
         return self.up.stop(number)
 
     def kill_up(self) -> None:
-        """Kill `up` itself, and nothing else, with SIGKILL."""
+        """Kill only `up` itself with SIGKILL."""
         self.up.process.kill()
         self.up.wait(60)
 
     @property
     def client(self) -> dict[str, str]:
-        """The environment of a further process on the same data."""
+        """The environment for further processes on the same data."""
         return {**self.environ, "MUNIMENT_DATA": str(self.data)}
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill whatever is still running."""
         if self._up is not None:
             self._up.kill()
 
@@ -105,7 +105,7 @@ class System:
             yield resources
 
     def processes(self, role: Role) -> list[psutil.Process]:
-        """Return the processes of a role that run now; between a death and the restart there is none."""
+        """Return the running processes of a role; between a crash and the restart there is none."""
         if role is Role.INDEX_CHILD:
             return [child for main in self.processes(Role.INDEX) for child in _children(main)]
         if role is Role.BACKEND:
@@ -130,7 +130,7 @@ class System:
 
 @contextmanager
 def system(home: Path | None = None, /, **environ: str) -> Iterator[System]:
-    """Give a system, not started, on a data folder in `home` (default: a temporary one); its logs then go to stderr."""
+    """Yield a system, not started, on a data folder in `home` (default: temporary); finally print its logs."""
     # Directly below the system's temporary folder: pytest's own paths are too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="muniment-test-", dir=home))
     made = System(folder / "data", **environ)
@@ -138,7 +138,7 @@ def system(home: Path | None = None, /, **environ: str) -> Iterator[System]:
         yield made
     finally:
         made.end()
-        sys.stderr.write(made.told())  # pytest shows it when the test failed
+        sys.stderr.write(made.told())  # pytest shows it if the test failed
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -166,12 +166,12 @@ def _name(process: psutil.Process) -> str:
 def _plays(process: psutil.Process, role: Role) -> bool:
     words = _line(process)
     if not words or any(word.endswith("launch.py") for word in words):
-        return False  # about to become somebody
+        return False  # a forked child that has not yet become a program
     if role in _BINARIES:
-        return _name(process) == _BINARIES[role]  # Valkey writes over its command line
+        return _name(process) == _BINARIES[role]  # Valkey overwrites its command line
     return all(word in words for word in _WORDS[role])
 
 
 def celery(*arguments: str, environ: Mapping[str, str]) -> Running:
-    """Return `celery ARGUMENTS…` as operators type it, to be used with `with`; its end ends nothing else."""
+    """Return `celery ARGUMENTS…` as operators type it, to be used with `with`, which stops only that process."""
     return Running(*arguments, program=[str(Path(sys.executable).with_name("celery"))], environ=environ)

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: the one place where a test may look again."""
+"""Waits for a condition with a deadline: the only place where tests may poll."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 60.0) -> T:
-    """Return the first true answer of `condition`; AssertionError naming `what` when there is none in time."""
+    """Return the first true result of `condition`; AssertionError naming `what` if there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > deadline:
@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 60.0) 
 
 
 async def wait_until_async(condition: Callable[[], Awaitable[T]], what: str, *, seconds: float = 60.0) -> T:
-    """Do as `wait_until` with a coroutine function, leaving the event loop free in between."""
+    """Like `wait_until`, for a coroutine function; the event loop stays free in between."""
     deadline = time.monotonic() + seconds
     while not (answer := await condition()):
         if time.monotonic() > deadline:
