@@ -37,7 +37,7 @@ def main(
     messages: int,
     results: Path,
 ) -> None:
-    """Break processes, servers, lines, disk and clocks while runs go on; the archive must stay exact after each."""
+    """Break processes, servers, connections, disk and clocks during runs; the archive must be exact after each run."""
     log.configure("ERROR")
     toll = Toll(SystemRandom().randrange(10**6) if seed is None else seed)
     click.echo(f"seed {toll.seed}")

@@ -1,4 +1,4 @@
-"""A clock that can be put forward and back for processes: a small library that shows them another wall clock."""
+"""A clock that can be set forward and back for some processes, by a small library that fakes their wall clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG = struct.Struct("l")
 
 
 class Clock:
-    """The wall clock of whoever was started with `environ`; what measures durations goes on as ever."""
+    """The wall clock of processes started with `environ`; their monotonic clocks are unaffected."""
 
     def __init__(self, folder: Path) -> None:
         self._library = folder / "clock.so"
@@ -26,15 +26,15 @@ class Clock:
 
     @property
     def is_there(self) -> bool:
-        """Whether the library could be built."""
+        """Return whether the library could be built."""
         return self._library.exists()
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process must be started with."""
+        """Return the environment variables for a process that uses this clock."""
         return {"LD_PRELOAD": str(self._library), "SHIFTED_CLOCK": str(self._file)} if self.is_there else {}
 
     def shift(self, seconds: int) -> None:
-        """Let the clock show so much more than the true time, or less, from now on."""
+        """From now on, show the true time plus `seconds`, which may be negative."""
         with self._file.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
             mapped[:] = _LONG.pack(seconds)

@@ -1,4 +1,4 @@
-"""Where a message got lost: the files of the mail server, what it lists, and what the archive knows, side by side."""
+"""Finds where a message was lost: compares the mail server's files, its listing, and the archive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FROM (SELECT jobs.* FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
 
 
 async def diagnose(resources: Resources, source: Source) -> str:
-    """Tell of each folder whose number of entries is not what it should be how it stands everywhere."""
+    """Describe each folder with an unexpected number of entries as the archive and the mail server see it."""
     told = []
     for address in source.addresses:
         for path, expected in source.contents[address].items():

@@ -1,4 +1,4 @@
-"""A disk so small that it can be filled: a file system of its own for one data folder."""
+"""A disk small enough to be filled: a separate file system for one data folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class SmallDisk:
-    """A mounted file system. `fill` takes all that is left of it, `free` gives it back."""
+    """A mounted file system; `fill` uses up its free space, `free` releases it."""
 
     def __init__(self, folder: Path, *, is_mounted: bool) -> None:
         self.folder = folder
@@ -20,7 +20,7 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Leave no byte to anybody else."""
+        """Leave no free space."""
         with self._ballast.open("ab") as file:
             chunk = 1 << 20
             while chunk:
@@ -31,13 +31,13 @@ class SmallDisk:
                     chunk //= 2 if chunk > 4096 else chunk + 1
 
     def free(self) -> None:
-        """Give it back."""
+        """Release the space."""
         self._ballast.unlink(missing_ok=True)
 
 
 @contextmanager
 def small_disk(mebibytes: int | None = 2048) -> Iterator[SmallDisk]:
-    """Give a small disk, or, where none is wanted or nobody may mount one, an ordinary folder that says so."""
+    """Yield a small disk; an ordinary folder, marked as such, if none is wanted or this user may not mount one."""
     folder = Path(tempfile.mkdtemp(prefix="muniment-chaos-"))
     folder.chmod(0o755)
     is_mounted = mebibytes is not None and _mount(folder, mebibytes)

@@ -1,4 +1,4 @@
-"""The vocabulary of faults. Each breaks one thing, waits a little, mends it, and returns."""
+"""The kinds of faults. Each breaks one thing, waits briefly, repairs it, and returns."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.support.waiting import wait_until
 
 Strike = Callable[[World, Random], Awaitable[None]]
 
-#: How long what lasts does last (seconds): far less than a job's patience, and more than a lease's.
+#: Duration of lasting faults (seconds): far less than a job's patience, but more than its lease.
 _SHORTEST, _LONGEST = 1.0, 4.0
 _ROLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong. `kind`: what nothing else of the same kind may happen to at the same time.
+    """A fault. Faults of the same `kind` never overlap.
 
-    `why_not`: the reason why it cannot happen in this world, if any.
+    `why_not`: the reason why this world cannot have the fault, if any.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Fault:
     why_not: Callable[[World], str | None] = lambda _: None
 
 
-# -- the line to the mail server --------------------------------------------------------------------
+# -- the connections to the mail server -------------------------------------------------------------
 
 
 def _weather(name: str, make: Callable[[Random], Weather]) -> Fault:
@@ -61,13 +61,13 @@ async def _cut(world: World, rng: Random) -> None:
 
 
 async def _fall_silent(world: World, rng: Random) -> None:
-    """Connections that seem to be open: the other side went away without a word."""
+    """Half-open connections: the other side disappears without closing them."""
     world.set_weather(Weather(silent_after=lambda: rng.randrange(30_000)))
     try:
         await _last(rng)
     finally:
         world.set_weather(Weather())
-    # Nobody who is there would take it up again: they stay silent until Muniment hangs up.
+    # No real peer would resume these connections: they stay silent until Muniment closes them.
 
 
 async def _break_tls(world: World, rng: Random) -> None:
@@ -101,7 +101,7 @@ async def _restart_dovecot(world: World, rng: Random) -> None:
 
 
 async def _terminate_backends(world: World, rng: Random) -> None:
-    """All connections break at once, as when another PostgreSQL takes over."""
+    """Break all connections at once, as in a fail-over to another PostgreSQL."""
     for _ in range(rng.randint(1, 3)):
         for process in await asyncio.to_thread(world.system.processes, Role.BACKEND):
             _signal(process, signal.SIGTERM)
@@ -169,7 +169,7 @@ def _terminate(role: Role) -> Fault:
 
 
 def _stop(role: Role, beyond_lease: bool = False) -> Fault:
-    """Stop a process for a while; beyond its lease it comes back as a zombie, whose jobs are others' by then."""
+    """Stop a process for a while; if beyond its lease, it resumes as a zombie whose jobs have other workers."""
 
     async def strike(world: World, rng: Random) -> None:
         victim = await _with_one(world, role, rng, lambda process: process.suspend())
@@ -216,7 +216,7 @@ def _jump(hours: int) -> Fault:
 
 
 async def _age_database(world: World, rng: Random) -> None:
-    """PostgreSQL's clock jumps an hour ahead: whatever has a time is an hour older at once, leases run out."""
+    """PostgreSQL's clock jumps an hour ahead: every timestamp ages by an hour at once, and leases expire."""
     statements = (
         "UPDATE jobs SET lease_until = lease_until - interval '1 hour', not_before = not_before - interval '1 hour'"
         " WHERE state IN ('waiting', 'sent', 'running')",
@@ -238,11 +238,11 @@ EVERYTHING = (*LINE, *SERVERS, *KILLS, *PROCESSES, *TIME)
 
 
 async def _last(rng: Random) -> None:
-    await asyncio.sleep(rng.uniform(_SHORTEST, _LONGEST))  # a random moment later is the point
+    await asyncio.sleep(rng.uniform(_SHORTEST, _LONGEST))  # the random moment is the purpose
 
 
 async def _with_one(world: World, role: Role, rng: Random, act: Callable[[psutil.Process], None]) -> psutil.Process:
-    """Do something to one process of a role, as soon as there is one, and return it."""
+    """Wait for a process of the role, do something to it, and return it."""
 
     def attempt() -> psutil.Process | None:
         try:

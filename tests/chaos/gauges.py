@@ -1,4 +1,4 @@
-"""What a system takes of its machine, sampled while it works, and whether that stays level."""
+"""A system's use of its machine, sampled during operation, and whether it stays level."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from muniment.errors import Transient
 from muniment.services.resources import Resources
 from tests.support.system import Role, System
 
-#: Growth within the judged time, as a share of the level, that still counts as flat; memory settles for long.
+#: Growth during the judged time, as a share of the level, that still counts as flat; memory takes long to settle.
 _TOLERATED = 0.10
-#: Below these levels a share means nothing (MiB, descriptors, connections, dead rows, KiB).
+#: Below these levels, shares are meaningless (MiB, descriptors, connections, dead rows, KiB).
 _FLOORS = {"MiB": 8.0, "files": 4.0, "connections": 3.0, "dead rows": 500.0, "KiB": 512.0}
 
 _ROLES = (Role.ARCHIVE, Role.INDEX, Role.INDEX_CHILD, Role.SCHEDULER, Role.VALKEY, Role.POSTGRES)
 
-#: Tables whose rows come and go: what they take must not depend on how long all this has been going on.
+#: Tables whose rows come and go: their size must not depend on the age of the system.
 _TABLES = "('index_outbox', 'processes', 'store_counts', 'folders', 'mailboxes')"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Values by name, `minutes` after the beginning; the unit is the last word of a name."""
+    """Values by name, `minutes` after the start; the last word of a name is the unit."""
 
     minutes: float
     values: dict[str, float] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a value went: its mean at first and at last, of the judged time."""
+    """The level of a value at the beginning and at the end of the judged time, and whether it grows."""
 
     name: str
     first: float
@@ -47,7 +47,7 @@ class Verdict:
 
 
 class Gauges:
-    """Takes samples of a running system."""
+    """Samples a running system."""
 
     def __init__(self, system: System, resources: Resources) -> None:
         self.samples: list[Sample] = []
@@ -56,7 +56,7 @@ class Gauges:
         self._began = time.monotonic()
 
     async def sample(self, every: float) -> None:
-        """Take a sample every so many seconds, until cancelled."""
+        """Take a sample every `every` seconds until cancelled."""
         while True:
             values = await asyncio.to_thread(self._processes)
             try:
@@ -96,7 +96,7 @@ class Gauges:
 
 
 def steady(samples: Sequence[Sample]) -> list[Verdict]:
-    """Judge each value by the line through its last two thirds: the first one is for caches to fill."""
+    """Judge each value by a line through its last two thirds; during the first third, caches fill."""
     judged = samples[len(samples) // 3 :]
     return [_judge(name, judged) for name in sorted({name for sample in judged for name in sample.values})]
 

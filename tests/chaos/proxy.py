@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import Self
 
 _CHUNK = 16 * 1024
-#: SO_LINGER with a time of zero: closing sends RST, and what was on its way is lost.
+#: SO_LINGER with a timeout of zero: closing sends RST, and data in flight is lost.
 _RESET = struct.pack("ii", 1, 0)
-#: A TLS record of type 22 whose body is none.
+#: A TLS record of type 22 with an invalid body.
 _NO_HANDSHAKE = b"\x16\x03\x03\x00\x20" + b"\x2a" * 32
 
 
 @dataclass
 class Weather:
-    """How the line behaves just now, for living connections as for new ones. All at rest: it is a good line.
+    """The current condition of the line, for existing and new connections; with all defaults, the line is good.
 
-    `latency` in seconds for each chunk; `bytes_per_second` from the server; `drip`: single bytes, slowly.
-    `reset_after`, `silent_after`: so many bytes of the server's answers from now on, then the connection is reset, or
-    nothing comes any more although it stays open.
+    `latency`: seconds for each chunk. `bytes_per_second`: from the server. `drip`: single bytes, slowly. `reset_after`,
+    `silent_after`: after so many more bytes of the server's answers, the connection is reset, or stays open without
+    delivering anything.
     """
 
     refuses: bool = False
@@ -36,12 +36,12 @@ class Weather:
 
 
 class BreakingProxy:
-    """Listens on `port` and forwards to another port of 127.0.0.1, through the `weather`."""
+    """Listens on `port` and forwards to another port of 127.0.0.1, subject to the `weather`."""
 
     def __init__(self, upstream: int) -> None:
         self.weather = Weather()
         self.port = 0
-        #: Connections that were broken on purpose.
+        #: Number of connections broken on purpose.
         self.broken = 0
         self._upstream = upstream
         self._lines: set[_Line] = set()
@@ -57,7 +57,7 @@ class BreakingProxy:
         await asyncio.gather(*(line.ended.wait() for line in list(self._lines)))
 
     def cut(self) -> None:
-        """Reset every living connection."""
+        """Reset every open connection."""
         self.broken += len(self._lines)
         for line in list(self._lines):
             line.reset()
@@ -73,7 +73,7 @@ class BreakingProxy:
 
 
 class _Line:
-    """One connection and its counterpart upstream."""
+    """A client's connection and its counterpart upstream."""
 
     def __init__(self, proxy: BreakingProxy, client: asyncio.StreamWriter) -> None:
         self.ended = asyncio.Event()
@@ -81,7 +81,7 @@ class _Line:
         self._client = client
         self._server: asyncio.StreamWriter | None = None
         self._pumps: list[asyncio.Task[None]] = []
-        # Drawn when the weather begins, used up by what the server says.
+        # Drawn when the weather changes, decremented by the server's answers.
         self._weather: Weather | None = None
         self._resets_in: int | None = None
         self._falls_silent_in: int | None = None
@@ -96,7 +96,7 @@ class _Line:
         try:
             server, self._server = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            return self.reset()  # the mail server is away
+            return self.reset()  # the mail server is down
         self._pumps = [
             asyncio.create_task(self._pump(client, self._server, from_server=False)),
             asyncio.create_task(self._pump(server, self._client, from_server=True)),
@@ -131,7 +131,7 @@ class _Line:
                 await writer.drain()
 
     async def _let_through(self, weather: Weather, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Write what the server said as the weather allows; False when the connection is over."""
+        """Forward the server's data as the weather allows; return False if the connection is over."""
         if weather is not self._weather:
             self._weather = weather
             self._resets_in = weather.reset_after and weather.reset_after()
@@ -147,7 +147,7 @@ class _Line:
             self._falls_silent_in -= len(data)
             if self._falls_silent_in <= 0:
                 self._proxy.broken += 1
-                await asyncio.Event().wait()  # until somebody hangs up
+                await asyncio.Event().wait()  # until either side hangs up
         if weather.drip:
             for byte in data:
                 if self._proxy.weather is not weather:

@@ -1,4 +1,4 @@
-"""What a storm did, for people and for machines."""
+"""The results of a storm, for people and for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.chaos.storm import Toll
 
 
 def table(toll: Toll) -> str:
-    """Return the table of faults and the sum under it."""
+    """Return the table of faults and its totals."""
     rows = [*sorted(toll.faults.items()), *((name, f"not here: {why}") for name, why in sorted(toll.skipped.items()))]
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"{name:<{width}}  {count}" for name, count in rows]
@@ -25,7 +25,7 @@ def table(toll: Toll) -> str:
 
 
 def save(toll: Toll, folder: Path) -> Path:
-    """Write the toll as JSON and return the file."""
+    """Write the toll as JSON and return the path of the file."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"chaos-{toll.seed}.json"
     file.write_text(json.dumps(vars(toll), indent=2))

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.soak`: run after run over changing mailboxes, to find anything that grows and should not."""
+"""`python -m tests.chaos.soak`: run after run over changing mailboxes, to find anything that grows but must not."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ RESULTS = Path(__file__).parent / "results"
 )
 @click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS, help="For JSON and SVG.")
 def main(minutes: float, seed: int, mailboxes: int, every: float, results: Path) -> None:
-    """Archive mailboxes with arrivals, moves, deletions and new UIDVALIDITYs, again and again; then judge the gauges.
+    """Archive mailboxes with arrivals, moves, deletions and new UIDVALIDITYs in a loop; then judge the gauges.
 
-    Ends with exit code 1 when something grew. The archive must be exact at the end.
+    Exits with code 1 if something grew. The archive must be exact at the end.
     """
     log.configure("ERROR")
     results.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ async def _soak(seconds: float, seed: int, mailboxes: int, every: float, file: P
 
 
 def _judge(samples: list[Sample], file: Path) -> bool:
-    """Print the verdicts, write samples and picture, and tell whether something grew."""
+    """Print the verdicts, write samples and chart, and return whether something grew."""
     verdicts = steady(samples)
     for verdict in verdicts:
         click.echo(f"{'grows' if verdict.grows else 'flat ':5} {verdict}")
@@ -71,8 +71,8 @@ def _judge(samples: list[Sample], file: Path) -> bool:
 
 
 def _change(world: World, number: int) -> None:
-    """Let mail move, leave and arrive; sometimes a folder gets a new UIDVALIDITY."""
-    world.source.stir(moves=1, deletions=1)  # first: what comes and goes between two runs nobody can archive
+    """Move, delete and add mail; sometimes give a folder a new UIDVALIDITY."""
+    world.source.stir(moves=1, deletions=1)  # first: mail that arrives and leaves between two runs cannot be archived
     world.source.grow(2)
     if number % 5 == 0:
         world.source.renumber()

@@ -1,4 +1,4 @@
-"""The storm: faults strike while run after run archives; after each run the archive is the source, exactly."""
+"""The storm: faults strike during runs; after each round, the archive must equal the source exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.chaos.world import World
 from tests.support.proof import assert_exact, assert_searchable, assert_settled, begin, finish, persist
 from tests.support.waiting import wait_until_async
 
-#: A strike comes this long, at most, after the system moved again (seconds).
+#: Maximum delay of a strike after the system has made progress (seconds).
 _LULL_SECONDS = 1.0
 _MOVES_SECONDS = 15.0
 _RUN_SECONDS = 180.0
@@ -25,7 +25,7 @@ _RUN_SECONDS = 180.0
 
 @dataclass
 class Toll:
-    """What was broken, and what was archived all the same."""
+    """What was broken, and what was archived nevertheless."""
 
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
@@ -41,9 +41,9 @@ class Toll:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much storm: until `seconds` are over, and each fault has struck `times`, at least.
+    """The extent of a storm: it ends after `seconds`, but not before each fault has struck `times` times.
 
-    `strikes` in each round, of up to `at_once` faults; by `messages` each mailbox grows in a round.
+    Each round has `strikes` strikes of up to `at_once` faults, and adds `messages` messages to each mailbox.
     """
 
     faults: Sequence[Fault]
@@ -55,9 +55,9 @@ class Plan:
 
 
 async def survive(world: World, resources: Resources, plan: Plan, toll: Toll, tell: Callable[[str], None]) -> None:
-    """Let the storm rage; afterwards, and after each round, everything must be archived, without any help.
+    """Run the storm; after each round, everything must be archived without intervention.
 
-    AssertionError says what is not, and `toll.trail` what happened before.
+    AssertionError says what is wrong, and `toll.trail` what happened before.
     """
     began = time.monotonic()
     toll.skipped = {fault.name: reason for fault in plan.faults if (reason := fault.why_not(world))}
@@ -84,7 +84,7 @@ async def _round(world: World, resources: Resources, plan: Plan, toll: Toll, str
     runs = [await begin(resources, name) for name in ("plain", "tls")]
     for strike in strikes:
         toll.at_rest += 0 if await _moves(resources) else len(strike)
-        await asyncio.sleep(world.rng.uniform(0, _LULL_SECONDS))  # a random moment is the point
+        await asyncio.sleep(world.rng.uniform(0, _LULL_SECONDS))  # the random moment is the purpose
         await asyncio.gather(*(fault.strike(world, Random(world.rng.random())) for fault in strike))
         toll.faults.update(fault.name for fault in strike)
     for run_id in runs:
@@ -107,7 +107,7 @@ async def _round(world: World, resources: Resources, plan: Plan, toll: Toll, str
 
 
 def _strikes(rng: Random, faults: Sequence[Fault], at_once: int) -> Iterator[list[Fault]]:
-    """Yield what strikes together, for ever; each fault comes once before any comes again."""
+    """Yield endless groups of simultaneous faults; each fault occurs once before any is repeated."""
     rest: list[Fault] = []
     while True:
         strike: list[Fault] = []
@@ -122,7 +122,7 @@ def _strikes(rng: Random, faults: Sequence[Fault], at_once: int) -> Iterator[lis
 
 
 async def _moves(resources: Resources) -> bool:
-    """Wait until the archive grows, for some seconds at most: when a strike comes something should be at risk."""
+    """Wait for some seconds at most until the archive grows, so that a strike has something to damage."""
 
     async def done() -> int:
         query = "SELECT (SELECT coalesce(sum(seen), 0) FROM jobs) + (SELECT count(*) FROM search_documents)"

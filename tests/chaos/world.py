@@ -1,4 +1,4 @@
-"""What chaos acts upon: the whole system, its mail server, and the line between them."""
+"""The targets of chaos: the whole system, its mail server, and the connections between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.processes import Running
 from tests.support.source import Source
 from tests.support.system import System, system
 
-#: In a world where time is short, many failures in a row are still no reason to give a mailbox up.
+#: With times this short, even many consecutive failures must not fail a mailbox.
 PATIENT = {"MUNIMENT_JOB_ATTEMPTS": "40", "MUNIMENT_STOP_SECONDS": "8"}
 
 _TIMEOUT_SECONDS = 5.0
@@ -33,7 +33,7 @@ _TIMEOUT_SECONDS = 5.0
 
 @dataclass
 class World:
-    """A started system with two profiles: half of the mailboxes is read in plain, the other half by TLS."""
+    """A running system with two profiles: one reads half of the mailboxes in cleartext, the other half by TLS."""
 
     system: System
     source: Source
@@ -45,16 +45,16 @@ class World:
 
     @property
     def proxies(self) -> tuple[BreakingProxy, BreakingProxy]:
-        """Both lines to the mail server."""
+        """The proxies of both profiles."""
         return self.plain, self.tls
 
     def set_weather(self, weather: Weather) -> None:
-        """Let both lines behave so."""
+        """Set the weather of both proxies."""
         for proxy in self.proxies:
             proxy.weather = weather
 
     async def execute(self, *statements: str) -> None:
-        """Do something to the database as its owner, in one transaction; nothing when it is away."""
+        """Execute statements as the database's owner in one transaction; do nothing while PostgreSQL is down."""
         found = endpoints.read(self.system.data)
         if found is None or found.database_url is None:
             return
@@ -70,11 +70,11 @@ class World:
                 await connection.close(timeout=5)
 
     def scheduler(self) -> Running:
-        """Return one more scheduler, to be used with `with`."""
+        """Return an additional scheduler, to be used with `with`."""
         return Running("scheduler", data=self.system.data, environ=self.system.client)
 
     def profiles(self) -> list[ProfileRequest]:
-        """Return a profile for each line."""
+        """Return one profile per proxy."""
         half = len(self.source.addresses) // 2
         sides = {"plain": self.source.addresses[:half], "tls": self.source.addresses[half:]}
         return [self._profile(name, addresses) for name, addresses in sides.items()]
@@ -98,9 +98,9 @@ class World:
 async def chaotic_world(
     seed: int, *, mailboxes: int, disk_mebibytes: int | None = 2048
 ) -> AsyncIterator[tuple[World, Resources]]:
-    """Start everything, with empty mailboxes and the profiles `plain` and `tls`; at the end everything is gone.
+    """Start everything, with empty mailboxes and the profiles `plain` and `tls`; finally stop and remove everything.
 
-    `disk_mebibytes`: of a disk of its own, that can be filled; None: the ordinary one.
+    `disk_mebibytes`: size of a separate disk that can be filled; None: use the ordinary one.
     """
     async with AsyncExitStack() as stack:
         dovecot = stack.enter_context(running_dovecot())
