@@ -1,4 +1,4 @@
-"""Connections that break: what came until then is kept, and one message stops nobody."""
+"""Broken connections: what was already fetched is kept, and one bad message or folder does not block the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven
 
 
 async def test_message_that_breaks_the_connection_is_given_up(harness: Harness) -> None:
-    """A message at which the server always hangs up goes to quarantine; its folder and the next are archived."""
+    """A message that always makes the server drop the connection is quarantined; the rest is archived."""
     script = neighbourhood({b"INBOX": Folder(mails("a", 9)), b"Later": Folder(mails("b", 2), uidvalidity=7)}, ())
     script.faults = [Fault("UID FETCH", containing="UID FETCH 5 (UID FLAGS", close=True)]
     patient = harness.with_settings(batch_messages=1, job_attempts=3)
@@ -32,7 +32,7 @@ async def test_message_that_breaks_the_connection_is_given_up(harness: Harness) 
 
 
 async def test_batch_before_the_break_is_kept(harness: Harness) -> None:
-    """When fetching breaks, the complete batch that is on its way into the archive arrives there."""
+    """If the connection breaks during a fetch, the last complete batch is still archived."""
     script = neighbourhood({b"INBOX": Folder(mails("a", 6))}, ())
     script.faults = [Fault("UID FETCH", containing="UID FETCH 4:6 (UID FLAGS", close=True)]
     hasty = harness.with_settings(batch_messages=3, job_attempts=1)
@@ -43,7 +43,7 @@ async def test_batch_before_the_break_is_kept(harness: Harness) -> None:
 
 
 async def test_failures_weigh_what_they_say(harness: Harness, port: int) -> None:
-    """Failures add up by their weight, whatever came in between: what is nobody's fault never ends a job."""
+    """Failures add up by their weights, whatever happens in between; a weight of 0 never fails a job."""
     await harness.submit("one", "127.0.0.1", port, mailboxes=["ann@example.com"])
     await start_run(ADMIN, harness.resources, "one")
     ((_, (_, job_id)),) = harness.queue.tasks
@@ -59,7 +59,7 @@ async def test_failures_weigh_what_they_say(harness: Harness, port: int) -> None
 
 
 async def test_throttling_makes_no_message_a_bad_one(harness: Harness) -> None:
-    """A server that throttles again and again and then drops one connection loses nobody a message."""
+    """Repeated throttling followed by one dropped connection quarantines no message."""
     script = neighbourhood({b"INBOX": Folder(mails("a", 9))}, ())
     script.faults = [
         Fault("UID FETCH", containing="(UID FLAGS", reply="NO [LIMIT] slow down", times=12),
@@ -74,7 +74,7 @@ async def test_throttling_makes_no_message_a_bad_one(harness: Harness) -> None:
 
 
 async def test_folder_that_breaks_the_connection_stops_no_other(harness: Harness) -> None:
-    """A folder at which the server always hangs up fails its mailbox by name; those behind it are archived."""
+    """A folder that always breaks the connection fails its mailbox and is named; the others are archived."""
     script = neighbourhood(
         {
             name: Folder(mails(name.decode(), 3), uidvalidity=n)
@@ -95,12 +95,12 @@ async def test_folder_that_breaks_the_connection_stops_no_other(harness: Harness
 
 
 async def test_bytes_in_quarantine_outlive_the_server(harness: Harness) -> None:
-    """Raw bytes in quarantine are the only copy when the message leaves the server: they stay."""
+    """Raw bytes in quarantine stay after the message has left the server, because they are the only copy."""
     script = neighbourhood({b"INBOX": Folder(mails("a", 3))}, ())
     async with ImapServer(script) as server:
         await archive(harness, server)
         async with harness.database.session() as session:
-            # As after a batch that PostgreSQL refused.
+            # as after a batch that PostgreSQL refused
             await session.execute(
                 "INSERT INTO quarantine (folder_id, uidvalidity, uid, reason, last_tried)"
                 " SELECT id, uidvalidity, uid, 'refused', '2020-01-01' FROM folders, generate_series(90, 91) AS uid"

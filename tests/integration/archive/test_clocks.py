@@ -1,4 +1,4 @@
-"""The database's clock may jump: what a run has to do is not told by times."""
+"""Jumps of the database's clock: a run does not decide by timestamps what to archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.scripted import TARGET, archive, mailbox, message, neighbourh
 
 @pytest.mark.parametrize("shift", ["1 hour", "-1 hour"])
 async def test_clock_that_jumps_between_two_runs_hides_no_news(harness: Harness, shift: str) -> None:
-    """After a fail-over to a server whose clock is an hour behind, or ahead, the next run archives what is new."""
+    """After a fail-over to a server whose clock is an hour behind or ahead, the next run archives the new messages."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await archive(harness, server)

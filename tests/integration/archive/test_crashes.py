@@ -1,4 +1,4 @@
-"""Workers that are overtaken, silent or cut off: nothing lost, nothing twice, no cursor above what is stored."""
+"""Workers that lose their lease, hang or are interrupted: no losses, no duplicates, no cursor above what is stored."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tests.support.waiting import wait_until_async
 
 
 async def assert_sound(harness: Harness) -> None:
-    """No entry without its message, no message without its content, no cursor above what is stored."""
+    """Check that entries have messages, messages have contents, and no cursor is above what is stored."""
     async with harness.database.session() as session:
         lonely = await session.value(
             "SELECT count(*) FROM entries"
@@ -60,7 +60,7 @@ async def assert_sound(harness: Harness) -> None:
 
 @pytest.mark.parametrize("loss", ["UPDATE jobs SET fence = fence + 1", "UPDATE jobs SET state = 'waiting'"])
 async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
-    """A worker whose lease was taken over in the middle of a batch ends without one more row."""
+    """A worker that loses its lease during a batch stores no more rows."""
     script = neighbourhood(mailbox("target", messages=40, folders=[b"INBOX"]), ())
     tiny = harness.with_settings(batch_messages=5)
     stored: list[int] = []
@@ -69,7 +69,7 @@ async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: p
     async def add_entries(*args: Any) -> None:
         await original(*args)
         stored.append(1)
-        if len(stored) == 3:  # everything of this batch is written, only the guard is still to come
+        if len(stored) == 3:  # everything in this batch is written; only the check of the lease is missing
             async with harness.database.session() as other:
                 await other.execute(loss)
 
@@ -89,7 +89,7 @@ async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: p
 
 
 async def test_old_fence_opens_no_door(harness: Harness) -> None:
-    """Every call that changes a job refuses a lease that was overtaken."""
+    """Every call that changes a job refuses an outdated lease."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -116,7 +116,7 @@ async def test_old_fence_opens_no_door(harness: Harness) -> None:
 
 
 async def test_expired_lease_is_taken_over(harness: Harness) -> None:
-    """A worker that falls silent in the middle loses its job to another, and the archive is exact."""
+    """If a worker hangs, another one takes over its job after the lease expires, and the archive is exact."""
     script = neighbourhood(mailbox("target", messages=40), ())
     script.faults = [Fault("UID FETCH", containing="BODY", hang=True, times=1)]
     quick = harness.with_settings(lease_seconds=1.5, batch_messages=5)
@@ -141,7 +141,7 @@ async def _answer(value: object) -> object:
 
 @pytest.mark.parametrize("seed", [2, 3])
 async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> None:
-    """However often slices are cut off, wherever they stand, the archive ends exact, with nothing twice."""
+    """Interrupted at any moments and however often, slices leave an exact archive without duplicates."""
     random = Random(seed)
     names = [b"INBOX", b"a", b"b", b"c"]
     script = Script(
@@ -184,7 +184,7 @@ async def test_interrupted_at_random_moments(harness: Harness, seed: int) -> Non
 
 
 async def assert_cursors_below_stored(harness: Harness, script: Script) -> None:
-    """Every message at or below a folder's cursor is in the archive."""
+    """Check that every message up to a folder's cursor is in the archive."""
     async with harness.database.session() as session:
         folders = await session.values(
             "SELECT (folders.id, address, wire_name, last_uid) FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id"
@@ -202,7 +202,7 @@ async def assert_cursors_below_stored(harness: Harness, script: Script) -> None:
 async def test_session_that_ends_between_windows_frees_its_memory(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch whose commit was called off before it began gives its share of the byte budget back."""
+    """A batch cancelled before its commit releases its share of the byte budget."""
     monkeypatch.setattr(fetch_batches_module, "SIZES_WINDOW", 1)
     spooled = MemoryMessage(b"x" * 1000)
 
@@ -218,7 +218,7 @@ async def test_session_that_ends_between_windows_frees_its_memory(
             return dict.fromkeys(uids, 1000)
 
         async def make_room(self, size: int) -> None:
-            """The server may be asked for anything."""
+            """Accept any size."""
 
         async def fetch(self, uids: list[int]) -> AsyncIterator[FetchedMessage]:
             for uid in uids:

@@ -1,4 +1,4 @@
-"""A csv profile with mailboxes on several servers, some of which do not work."""
+"""A csv profile with mailboxes on several servers, some with wrong passwords or unreachable hosts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROWS, _WRONG, _UNREACHABLE, _ELSEWHERE = 100, 5, 2, 1
 async def test_wrong_passwords_and_unreachable_hosts(
     harness: Harness, dovecot: Dovecot, port: int, new_address: Callable[[], str]
 ) -> None:
-    """Exact counts, every failure named with its reason, and all others complete; the check says the same before."""
+    """Counts are exact, each failure has its reason, and the rest is complete; a check reports the same failures."""
     addresses = [new_address() for _ in range(_ROWS)]
     wrong, unreachable = set(addresses[:_WRONG]), set(addresses[_WRONG : _WRONG + _UNREACHABLE])
     box = generate_mailbox(5, 3)
@@ -74,7 +74,7 @@ async def test_wrong_passwords_and_unreachable_hosts(
 
 
 def test_the_fifth_column() -> None:
-    """Only one that the header calls host or server is a server; others are ignored as ever."""
+    """The fifth column names the mail server only if its header is host or server; any other column is ignored."""
     [with_host] = read_csv(b"login;password;address;user;Server\na;b;;;mail.example.com:993\n")
     [with_note] = read_csv(b"login;password;address;user;note\na;b;;;mail.example.com:993\n")
     assert (with_host.server, with_note.server) == ("mail.example.com:993", "")
@@ -85,7 +85,7 @@ def test_the_fifth_column() -> None:
 
 
 async def test_new_users_and_a_directory_that_is_not_there(harness: Harness) -> None:
-    """Who is created may log in and read his own archive; a run that should ask a directory says that there is none."""
+    """A created user may log in and read their own archive; without a directory, a run that needs one warns."""
     await add_user(ADMIN, harness.resources, "target", [TARGET])
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, mailboxes=None, sync_directory=True)

@@ -1,4 +1,4 @@
-"""Cyrus, whose OK to a proxied login proves nothing."""
+"""Cyrus, where a successful proxied login proves nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.scripted import proven
 
 
 async def test_typo_ends_with_a_warning(harness: Harness, cyrus: Cyrus, new_address: Callable[[], str]) -> None:
-    """A mistyped address, for which Cyrus makes a mailbox, is warned about and not proven; the right one is exact."""
+    """A mistyped address, for which Cyrus creates a mailbox, gives a warning and no proof; the correct one is exact."""
     address, typo = new_address(), "typo-" + new_address()
     cyrus.add_user(address, "secret")
     connection = imaplib.IMAP4(cyrus.host, cyrus.port)

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - the statements are the test's own
-"""Damage in the store: verify names it by user, folder and UID; export leaves it out and says so."""
+"""Damage in the store: verify names it by user, folder and UID; export omits it and reports that."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("kind", DAMAGE)
 async def test_damage_is_named_and_left_out(harness: Harness, tmp_path: Path, kind: str) -> None:
-    """Damaged content is named at every place where it is filed, never exported, and everything else is."""
+    """Damaged content is reported at every place where it is filed and never exported; everything else is."""
     statements, detail = DAMAGE[kind]
     script = neighbourhood(mailbox("target"), NEIGHBOURS[:1])
     for user, folder in ((TARGET, b"Archive"), (NEIGHBOURS[0], b"Sent")):
@@ -94,14 +94,14 @@ async def test_damage_is_named_and_left_out(harness: Harness, tmp_path: Path, ki
 
 
 async def damage(harness: Harness, statements: Sequence[LiteralString]) -> None:
-    """Change the store behind Muniment's back."""
+    """Change the store directly in the database."""
     async with harness.database.session() as session:
         for statement in statements:
             await session.execute(statement)
 
 
 async def test_progress_counts_everything(harness: Harness) -> None:
-    """Verify tells how far it is, and reads every message once."""
+    """Verify reports its progress and reads every message once."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await archive(harness, server)

@@ -1,4 +1,4 @@
-"""Deletion on the mail server: exactly what the rule says, only what is surely archived, all of it in the ledger."""
+"""Deletion on the mail server: exactly what the rule says, only what is verifiably archived, all in the ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ALL = DeletionRule(after=AT_ONCE)
 
 @dataclass(frozen=True)
 class _Letter:
-    """A message of so many days ago."""
+    """A message of a certain age in days."""
 
     number: int
     days: int
@@ -61,13 +61,13 @@ _LETTERS = [_Letter(n, n * 20, ("\\Flagged",) if n in {3, 9} else ()) for n in r
 
 @pytest.fixture(params=["dovecot", "cyrus"])
 def server(request: pytest.FixtureRequest) -> Dovecot | Cyrus:
-    """A real server."""
+    """Each of the real servers."""
     found: Dovecot | Cyrus = request.getfixturevalue(request.param)
     return found
 
 
 def _left(server: Dovecot | Cyrus, address: str, folder: str = "INBOX") -> set[int]:
-    """Return the numbers of the letters that are on the server still."""
+    """Return the numbers of the messages that are still on the server."""
     with imaplib.IMAP4(server.host, server.port) as user:
         user.login(address, "secret")
         user.select(folder, readonly=True)
@@ -117,7 +117,7 @@ _CASES: list[tuple[dict[str, Any], set[int]]] = [
 
 @pytest.mark.parametrize("number", range(len(_CASES)))
 async def test_the_rule(harness: Harness, server: Dovecot | Cyrus, new_address: Callable[[], str], number: int) -> None:
-    """Messages that are old enough, not flagged and pass the filter go; no others, and none in folders left out."""
+    """Messages that are old enough, not flagged and match the filter are deleted; excluded folders are left alone."""
     rules, stays = _CASES[number]
     address = new_address()
     report = await _run(harness, server, address, **rules)
@@ -138,7 +138,7 @@ async def test_the_rule(harness: Harness, server: Dovecot | Cyrus, new_address: 
 
 
 async def test_a_flag_that_goes_away(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """A message that is not flagged any more is deleted by the next run."""
+    """A message that is no longer flagged is deleted by the next run."""
     address = new_address()
     await _run(harness, dovecot, address, deletion=_ALL)
     with imaplib.IMAP4(dovecot.host, dovecot.port) as user:
@@ -174,7 +174,7 @@ def _warnings(report: RunReport) -> str:
 
 
 async def test_without_uidplus_nothing_goes(harness: Harness) -> None:
-    """The server cannot delete exactly those: unless somebody accepts that in words, it is not asked to."""
+    """Without UIDPLUS, a server cannot delete specific messages, so nothing is deleted unless this is accepted."""
     script = _script(capabilities=MODERN_CAPABILITIES)
     report = await _scripted(harness, script)
 
@@ -184,7 +184,7 @@ async def test_without_uidplus_nothing_goes(harness: Harness) -> None:
 
 
 async def test_without_uidplus_in_words(harness: Harness) -> None:
-    """Who accepts it gets it, but for a folder where somebody marked a message that is not archived."""
+    """If accepted, messages are deleted without UIDPLUS, except in folders with other messages marked as deleted."""
     script = _script(capabilities=MODERN_CAPABILITIES)
     work = script.mailboxes[TARGET][b"Work"]
     work.messages = [mail._replace(flags=("\\Deleted",)) if mail.uid == 5 else mail for mail in work.messages]
@@ -202,7 +202,7 @@ async def test_without_uidplus_in_words(harness: Harness) -> None:
 
 
 async def test_what_is_not_proven_stays(harness: Harness) -> None:
-    """Messages in quarantine, and everything in a folder that is not complete."""
+    """Nothing is deleted in a folder that is not proven complete."""
     script = _script()
     _inbox(script).refused = {4}
     report = await _scripted(harness, script)
@@ -213,7 +213,7 @@ async def test_what_is_not_proven_stays(harness: Harness) -> None:
 
 
 async def test_what_is_damaged_stays(harness: Harness) -> None:
-    """A message whose stored bytes do not have its hash any more is the only good copy on the server."""
+    """A message whose archived bytes do not match their hash is not deleted: the server has the only good copy."""
     script = _script()
     async with ImapServer(script) as server:
         await submit(harness, server, name="before")
@@ -236,7 +236,7 @@ async def test_what_is_damaged_stays(harness: Harness) -> None:
 
 
 async def test_another_message_under_the_same_uid(harness: Harness) -> None:
-    """A server that breaks its word on UIDs, or opened somebody else's mailbox, is noticed before anything goes."""
+    """If a UID no longer has the archived message, for example in another mailbox, the message is not deleted."""
     script = _script()
     async with ImapServer(script) as server:
         await submit(harness, server, name="before")
@@ -252,7 +252,7 @@ async def test_another_message_under_the_same_uid(harness: Harness) -> None:
 
 @pytest.mark.parametrize("how", ["read-only", "UIDVALIDITY", "none", "STORE", "EXPUNGE"])
 async def test_servers_that_do_not_go_along(harness: Harness, how: str) -> None:
-    """Nothing goes in that folder; the other one, and the archive, are as they should be."""
+    """If the server refuses to cooperate in one folder, nothing is deleted there; all else is done."""
     script = _script()
     folder = _inbox(script)
     if how == "read-only":
@@ -275,7 +275,7 @@ async def test_servers_that_do_not_go_along(harness: Harness, how: str) -> None:
 
 
 def _held(script: Script) -> Counter[str]:
-    """Return the hashes of everything that the server has."""
+    """Return the hashes of all messages on the server."""
     found: Counter[str] = Counter()
     for folder in script.mailboxes[TARGET].values():
         for mail in folder.messages:
@@ -285,7 +285,7 @@ def _held(script: Script) -> Counter[str]:
 
 
 class _Blows:
-    """What goes wrong at random: connections, commands, the database at each step of a deletion, workers."""
+    """Random faults: in connections, commands, the database at each step of a deletion, and workers."""
 
     def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rng = Random(f"deletion {seed}")
@@ -300,7 +300,7 @@ class _Blows:
                 self.struck += 1
                 raise DatabaseUnavailable
             result = await step(*words)
-            if when > 0.85:  # it may be committed, and nobody learns that
+            if when > 0.85:  # the commit may succeed without an answer
                 self.struck += 1
                 raise DatabaseUnavailable
             return result
@@ -308,7 +308,7 @@ class _Blows:
         return tried
 
     def faults(self) -> list[Fault]:
-        """Return what the server does to us in a round."""
+        """Return the faults of the server in this round."""
         rng = self.rng
         found = []
         for _ in range(4):
@@ -323,7 +323,7 @@ class _Blows:
         return found
 
     async def run(self, harness: Harness) -> None:
-        """Run the profile to its end; in half of the rounds a worker is stopped in the middle."""
+        """Run the profile until it ends; in half of the rounds, stop a worker in the middle."""
         run_id = await start_run(ADMIN, harness.resources, "all")
         if self.rng.random() < 0.5:
             working = asyncio.ensure_future(harness.work())
@@ -343,9 +343,9 @@ class _Blows:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_no_message_is_ever_nowhere(harness: Harness, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each blow every message is whole on the server or in the archive, and each deletion is in the ledger.
+    """After each fault, every message is intact on the server or in the archive, and each deletion is in the ledger.
 
-    Without blows the rule is carried out in the end.
+    Once the faults stop, the rule is carried out completely.
     """
     blows = _Blows(seed, monkeypatch)
     script = _script(count=40)

@@ -1,4 +1,4 @@
-"""The connection doctor: each step of the way to a mailbox, what works, and what to change."""
+"""The connection doctor: each step on the way to a mailbox, its result, and what to change."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_all_is_well(
     access: Access,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A trusted certificate, both ways of a privileged login, all capabilities, every message listed and in order."""
+    """With a trusted certificate and all capabilities, both privileged logins work and all messages are in order."""
     monkeypatch.setenv("SSL_CERT_FILE", str(dovecot.certificate))
     probe = await _dovecot(harness, dovecot, new_address(), access)
 
@@ -67,7 +67,7 @@ async def test_all_is_well(
 async def test_a_certificate_that_nobody_trusts(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:
-    """The reason, whose it is, and what to do; accepted, it is a warning."""
+    """An untrusted certificate is reported with its reason, subject and remedy; if accepted, it is a warning."""
     probe = await _dovecot(harness, dovecot, new_address(), Access.IMAP_SSL)
     assert isinstance(probe.error, CertificateRejected)
     assert list(_steps(probe)) == ["DNS", "TCP", "TLS"]
@@ -82,7 +82,7 @@ async def test_a_certificate_that_nobody_trusts(
 
 
 async def test_no_way_to_the_server(harness: Harness, port: int) -> None:
-    """A name that is none, and a port that nobody listens on."""
+    """An unknown host name and a port without a listener are reported."""
     await harness.submit("dns", "host.invalid", 993, mailboxes=[TARGET])
     await harness.submit("tcp", "127.0.0.1", port, mailboxes=[TARGET])
     for name, step in (("dns", "DNS"), ("tcp", "TCP")):
@@ -107,7 +107,7 @@ def _found(probe: Probe, step: str) -> tuple[Verdict, str]:
 
 
 async def test_a_login_that_is_refused(harness: Harness) -> None:
-    """Each way that was tried, with the server's words."""
+    """Each login method that was tried is reported with the server's response."""
     script = neighbourhood(mailbox("target"), ())
     script.passwords = {"archiver": "another"}
     probe = await _scripted(harness, script)
@@ -116,7 +116,7 @@ async def test_a_login_that_is_refused(harness: Harness) -> None:
 
 
 async def test_the_wrong_mailbox(harness: Harness) -> None:
-    """IceWarp lets the administrator in and opens his own mailbox."""
+    """A login that opens the administrator's own mailbox, as IceWarp allows, is reported."""
     script = neighbourhood(mailbox("target"), NEIGHBOURS)
     script.mailboxes["archiver"] = mailbox("own")
     script.always_opens = "archiver"
@@ -126,7 +126,7 @@ async def test_the_wrong_mailbox(harness: Harness) -> None:
 
 
 async def test_servers_with_quirks(harness: Harness) -> None:
-    """A capped SEARCH, a folder without UIDVALIDITY, answers in another order, no UIDPLUS: in plain words."""
+    """A capped SEARCH, a folder without UIDVALIDITY, unordered answers and missing UIDPLUS are reported as warnings."""
     script = neighbourhood(mailbox("target", messages=1500), ())
     script.search_cap = 1000
     script.unsorted = True
@@ -142,7 +142,7 @@ async def test_servers_with_quirks(harness: Harness) -> None:
 
 
 async def test_messages_that_are_counted_and_not_listed(harness: Harness) -> None:
-    """The folder would stay incomplete."""
+    """Messages that are counted but not listed are reported, because their folder would stay incomplete."""
     script = neighbourhood(mailbox("target", folders=[b"INBOX"]), ())
     script.mailboxes[TARGET][b"INBOX"].hidden = {2, 3}
     probe = await _scripted(harness, script)
@@ -150,7 +150,7 @@ async def test_messages_that_are_counted_and_not_listed(harness: Harness) -> Non
 
 
 async def test_an_old_server(harness: Harness) -> None:
-    """What it does not offer is told, and nothing is wrong with that."""
+    """Missing capabilities of an old server are listed, but are no problem."""
     script = neighbourhood(mailbox("target"), ())
     script.capabilities = PLAIN_CAPABILITIES
     probe = await _scripted(harness, script)
@@ -160,7 +160,7 @@ async def test_an_old_server(harness: Harness) -> None:
 
 
 async def test_each_mailbox_of_a_profile(harness: Harness) -> None:
-    """The quirks of each mailbox are warnings, and what cannot be read is its error."""
+    """A check reports the quirks of each mailbox as warnings, and whatever cannot be read as its error."""
     script = neighbourhood(mailbox("target"), NEIGHBOURS)
     script.mailboxes[TARGET][b"INBOX"].hidden = {2}
     script.faults = [Fault("EXAMINE", reply="NO you may not", mailbox=NEIGHBOURS[0])]
@@ -175,13 +175,13 @@ async def test_each_mailbox_of_a_profile(harness: Harness) -> None:
 
 
 class _OneAtATime(UnlimitedGate):
-    """Gives one slot, as the governor does where a server allows one connection."""
+    """Grants a single slot, like the governor for a server that allows one connection."""
 
     def __init__(self) -> None:
         self.given = 0
 
     async def enter(self, server: Server) -> UnlimitedSlot:
-        """Give the slot, or say that there is none."""
+        """Grant the slot, or raise ServerBusy."""
         self.given += 1
         if self.given > 1:
             raise ServerBusy(f"{server.name} allows one connection")
@@ -189,7 +189,7 @@ class _OneAtATime(UnlimitedGate):
 
 
 async def test_one_connection_is_enough(harness: Harness) -> None:
-    """The second way of logging in cannot be tried beside the first one, which works: the mailbox is looked at."""
+    """If the second login method cannot be tried beside the first, which works, the mailbox is still examined."""
     one = replace(harness.resources, governor=cast("Any", _OneAtATime()))
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         kind = ServerKind.parse("dovecot")

@@ -28,7 +28,7 @@ _NOW = datetime.now(UTC).replace(microsecond=0)
 
 @dataclass(frozen=True)
 class _Letter:
-    """A message of the mailbox that all cases look at."""
+    """A message in the mailbox that all cases use."""
 
     subject: str
     days: int  # since it was received
@@ -103,13 +103,13 @@ def _fill(server: Dovecot | Cyrus, address: str) -> None:
 
 @pytest.mark.parametrize("number", range(len(_CASES)))
 async def test_dovecot(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str], number: int) -> None:
-    """Each filter takes what it says, and without it the rest follows."""
+    """Each filter archives the matching messages, and a run without it the others."""
     await _one_case(harness, dovecot, new_address(), _CASES[number])
 
 
 @pytest.mark.parametrize("number", range(len(_CASES)))
 async def test_cyrus(harness: Harness, cyrus: Cyrus, new_address: Callable[[], str], number: int) -> None:
-    """The same on Cyrus."""
+    """Cyrus gives the same results."""
     await _one_case(harness, cyrus, new_address(), _CASES[number], user=PROXY, password=Secret(PROXY_PASSWORD))
 
 
@@ -139,7 +139,7 @@ async def _one_case(
 async def test_what_starts_to_match_is_archived(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:
-    """No count and no number of the folder moves when a message is read, or grows older: the next run looks at it."""
+    """A message that starts to match, which no count of its folder shows, is archived by the next run."""
     address = new_address()
     _fill(dovecot, address)
     await harness.submit(
@@ -167,7 +167,7 @@ async def test_what_starts_to_match_is_archived(
 
 
 async def test_a_search_that_finds_too_much_or_is_cut(harness: Harness) -> None:
-    """The scripted server's SEARCH knows no criteria, and gives at most 1,000 UIDs: each message is decided by us."""
+    """If SEARCH ignores its criteria or returns at most 1,000 UIDs, Muniment decides about each message itself."""
     script = neighbourhood(mailbox("target", messages=0), ())
     folder = script.mailboxes[TARGET][b"INBOX"]
     folder.messages = [
@@ -186,7 +186,7 @@ async def test_a_search_that_finds_too_much_or_is_cut(harness: Harness) -> None:
 
 
 async def test_a_server_that_tells_no_flags_and_dates(harness: Harness) -> None:
-    """What nobody can decide is archived: a filter loses no mail."""
+    """If the server sends no flags and dates, all messages are archived: a filter never loses mail."""
     script = neighbourhood(mailbox("target", messages=20), ())
     async with ImapServer(script) as server:
         server.script.refuses_attributes = True

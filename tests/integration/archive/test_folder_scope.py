@@ -24,7 +24,7 @@ _BODY = b"From: a@example.com\r\nSubject: %b\r\n\r\nhello\r\n"
 
 
 async def test_the_usual_folders(harness: Harness) -> None:
-    """Drafts, junk and deleted mail stay out, the rest comes in; what arrives there moves nothing."""
+    """Drafts, junk and deleted mail are excluded, the rest is archived; new mail in excluded folders causes no work."""
     script = neighbourhood(
         mailbox("target", messages=60, folders=[b"INBOX", b"Work", b"Junk", b"Trash", b"Drafts"]), ()
     )
@@ -44,7 +44,7 @@ async def test_the_usual_folders(harness: Harness) -> None:
 
 
 async def test_a_scope_that_leaves_nothing_is_warned_about(harness: Harness) -> None:
-    """A typing mistake in an include list must not look like success."""
+    """A scope that excludes all folders gives a warning: a typing mistake in an include list must not look fine."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         report = await archive(harness, server, folders=FolderScope(include=("INBOXES",)))
@@ -58,7 +58,7 @@ async def test_a_scope_that_leaves_nothing_is_warned_about(harness: Harness) -> 
 
 
 async def test_what_was_archived_stays_when_the_scope_narrows(harness: Harness) -> None:
-    """A profile that leaves out a folder from now on takes nothing out of the archive."""
+    """If a profile excludes a folder later, its archived messages stay in the archive."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -77,7 +77,7 @@ async def test_what_was_archived_stays_when_the_scope_narrows(harness: Harness) 
 
 
 async def test_dovecot_marks_and_shares_folders(harness: Harness, new_address: Callable[[], str]) -> None:
-    """SPECIAL-USE and NAMESPACE as Dovecot has them; the shared folders go into an archive of their own."""
+    """Dovecot's SPECIAL-USE and NAMESPACE are respected; shared folders can have an archive of their own."""
     address = new_address()
     public = """
 namespace public {
@@ -123,7 +123,7 @@ namespace public {
 
 
 async def test_cyrus_shows_other_users(harness: Harness, cyrus: Cyrus, new_address: Callable[[], str]) -> None:
-    """What somebody else lets one read is his mail, and stays out of one's archive."""
+    """Folders that another user shares are excluded, because their mail belongs to that user."""
     alice, bob = new_address(), new_address()
     for address in (alice, bob):
         cyrus.add_user(address, "secret")
@@ -145,7 +145,7 @@ async def test_cyrus_shows_other_users(harness: Harness, cyrus: Cyrus, new_addre
 
 
 async def test_sent_mail_has_one_name(harness: Harness) -> None:
-    """MDaemon's special folder, and what it is called elsewhere: filed as Sent Items, with what is below it."""
+    """MDaemon's folder for sent mail, and its names elsewhere, are filed as Sent Items, with their subfolders."""
     script = neighbourhood(mailbox("target", folders=[b"INBOX", b"Gesendet", b"Gesendet/2024", b"Work/Out"]), ())
     async with ImapServer(script) as server:
         await archive(harness, server, folders=FolderScope(sent=("Gesendet", "Work/Out/")))

@@ -1,4 +1,4 @@
-"""Jobs and the governor: who gets no connection waits without a strike, and a refusal that taught weighs on nobody."""
+"""Jobs and the governor: waiting for a slot and refusals that teach a limit do not count as failures."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.support.scripted import TARGET, mailbox, source, submit
 
 
 class Closed:
-    """A governor that lets nobody in."""
+    """A governor that grants no slots."""
 
     def __init__(self, error: MunimentError) -> None:
         self.error = error
         self.asked = 0
 
     async def enter(self, server: Server) -> ConnectionSlot:
-        """Say why not."""
+        """Raise the reason."""
         self.asked += 1
         raise self.error
 
     async def look(self) -> list[ServerState]:
-        """Know nothing."""
+        """Return no information."""
         return []
 
 
@@ -40,7 +40,7 @@ class Closed:
 async def test_a_job_without_a_connection_is_handed_back_unharmed(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, error: MunimentError
 ) -> None:
-    """No strike, no attempt, the reason visible; no connection was opened, and later everything is archived."""
+    """A job without a slot is handed back with the reason and no failure counted; later everything is archived."""
     monkeypatch.setattr(run_slice, "BUSY_SECONDS", 0.0)
     target = mailbox("target")
     async with ImapServer(Script(mailboxes={TARGET: target})) as server:

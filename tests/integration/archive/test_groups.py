@@ -1,4 +1,4 @@
-"""Groups: the messages and proofs of several small folders in one transaction, without a deadlock over memory."""
+"""Groups: messages and proofs of several small folders in one transaction, without deadlocks over memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FOLDERS = [b"INBOX", *(b"folder %d" % number for number in range(29))]
 
 
 async def test_small_folders_share_a_transaction(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty folders of two messages are committed, and proven, with two transactions."""
+    """Thirty folders of two messages are committed and proven in two transactions."""
     groups: list[tuple[int, int]] = []
 
     async def counted(*args: Any) -> dict[int, int]:
@@ -52,7 +52,7 @@ async def test_small_folders_share_a_transaction(harness: Harness, monkeypatch: 
 
 
 async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL refuses a group while the next one gathers, with the folder's proof: the run still misses nothing."""
+    """If PostgreSQL refuses a group while the next one is being gathered, the run still misses nothing."""
     attempts: list[int] = []
 
     async def failing_at_first(*args: Any) -> dict[int, int]:
@@ -66,7 +66,7 @@ async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, mon
     async with ImapServer(script) as server:
         report = await archive(harness, server)
 
-    assert attempts == [50, 50, 10]  # a batch is 50 messages here; the ten were not stored before those
+    assert attempts == [50, 50, 10]  # a batch is 50 messages here; the ten were not stored before them
     assert report.run.state == RunState.SUCCEEDED
     assert report.run.messages.archived == 60
     assert await proven(harness)
@@ -74,7 +74,7 @@ async def test_nothing_is_stored_after_a_group_that_failed(harness: Harness, mon
 
 
 async def test_gathered_messages_do_not_keep_memory_from_others(harness: Harness) -> None:
-    """When the byte budget is used up by what gathers, that is committed: nobody waits for himself, or in a circle."""
+    """When gathered messages use up the byte budget, they are committed, so that jobs cannot deadlock."""
     script = neighbourhood(mailbox("target", folders=FOLDERS))
     harness.resources.__dict__["budget"] = ByteBudget(1500)  # a few messages
     async with asyncio.timeout(240), ImapServer(script) as server:
@@ -87,7 +87,7 @@ async def test_gathered_messages_do_not_keep_memory_from_others(harness: Harness
 
 
 async def test_overtaken_worker_proves_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker whose lease was taken over before it stores a proof, with no message to store, ends without it."""
+    """A worker that loses its lease before storing a proof, with no messages to store, stores no proof."""
 
     async def overtaken(*args: Any) -> dict[int, int]:
         async with harness.database.session() as session:

@@ -1,4 +1,4 @@
-"""Servers that hang, lie, refuse and break off: each mailbox ends in the right state and harms no other."""
+"""Servers that hang, lie, refuse or disconnect: each mailbox ends in the correct state and harms no other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Mailbox = dict[bytes, Folder]
 
 @pytest.fixture(params=[(), NEIGHBOURS], ids=["alone", "beside others"])
 def neighbours(request: pytest.FixtureRequest) -> Sequence[str]:
-    """Return the healthy mailboxes that are archived in the same run."""
+    """Return the healthy mailboxes in the same run."""
     chosen: Sequence[str] = request.param
     return chosen
 
@@ -85,9 +85,9 @@ NEVER = {
 
 @pytest.mark.parametrize("case", NEVER)
 async def test_mailbox_that_never_works_fails_alone(impatient: Harness, case: str) -> None:
-    """A mailbox that cannot be read fails with a sentence and a hint, by itself and beside others, which are exact."""
+    """A mailbox that cannot be read fails with an error and a hint, alone or beside others, which are exact."""
     trouble, sentence = NEVER[case]
-    # After two silences a mailbox has failed: the healthy ones must not look silent on a busy machine.
+    # A mailbox fails after two timeouts; on a busy machine, healthy ones must not appear to hang.
     timeout = 1.0 if sentence.startswith("did not respond") else 20.0
     script = neighbourhood(mailbox("target"))
     script.faults = [trouble]
@@ -128,7 +128,7 @@ ONCE = {
 
 @pytest.mark.parametrize("case", ONCE)
 async def test_trouble_that_passes_is_retried(harness: Harness, neighbours: Sequence[str], case: str) -> None:
-    """A mailbox that fails once is tried again, and everything is archived exactly once."""
+    """A mailbox that fails once is retried, and everything is archived exactly once."""
     script = neighbourhood(mailbox("target"), neighbours)
     script.faults = [replace(ONCE[case])]
     async with ImapServer(script) as server:
@@ -140,11 +140,11 @@ async def test_trouble_that_passes_is_retried(harness: Harness, neighbours: Sequ
     await assert_neighbours_exact(harness, script)
 
 
-# -- the job succeeds although the server lies or lacks things ---------------------------------------
+# -- the job succeeds although the server lies or lacks features -------------------------------------
 
 
 def lying(size: int) -> Callable[[Mailbox], None]:
-    """Return what makes the server claim a size for every message."""
+    """Make the server claim a wrong size for every message."""
 
     def play(target: Mailbox) -> None:
         for folder in target.values():
@@ -158,7 +158,7 @@ SIZES = {"zero": 0, "one": 1, "a bit too much": 1000, "huge": 2**40, "absurd": 2
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 async def test_lies_about_sizes_do_not_matter(harness: Harness, neighbours: Sequence[str], size: int) -> None:
-    """RFC822.SIZE may say anything: what was sent is what is archived."""
+    """Whatever RFC822.SIZE claims, the bytes that were sent are archived."""
     script = neighbourhood(mailbox("target"), neighbours)
     lying(size)(script.mailboxes[TARGET])
     async with ImapServer(script) as server:
@@ -195,7 +195,7 @@ POOR: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", POOR)
 async def test_poor_server_is_archived_exactly(harness: Harness, case: str) -> None:
-    """Whatever extension or courtesy a server lacks, two runs archive each message exactly once."""
+    """Whatever extension or feature a server lacks, two runs archive each message exactly once."""
     script = replace(neighbourhood(mailbox("target")), **POOR[case])
     if case == "no UIDVALIDITY":
         for folder in (folder for folders in script.mailboxes.values() for folder in folders.values()):
@@ -213,7 +213,7 @@ async def test_poor_server_is_archived_exactly(harness: Harness, case: str) -> N
 
 @pytest.mark.parametrize("slice_bytes", [1, 500])
 async def test_slices_get_on_without_status(harness: Harness, slice_bytes: int) -> None:
-    """A job of many slices ends on a server that refuses every STATUS, so that no folder can be skipped by it."""
+    """A job of many slices completes on a server that refuses every STATUS, so that it can skip no folder."""
     script = neighbourhood(mailbox("target", folders=[b"INBOX", *(b"f%d" % n for n in range(8))]), ())
     script.capabilities = PLAIN_CAPABILITIES
     script.faults = [Fault("STATUS", reply="NO not today")]
@@ -238,7 +238,7 @@ async def test_slices_get_on_without_status(harness: Harness, slice_bytes: int) 
     ],
 )
 async def test_refused_folder_stops_no_other(harness: Harness, command: str, folder: bytes, answer: str) -> None:
-    """A folder that cannot be read fails its mailbox by name, all others are archived, and the next run heals it."""
+    """An unreadable folder fails its mailbox and is named, all others are archived, and the next run recovers."""
     script = neighbourhood(mailbox("target"))
     name = folder.decode()
     script.faults = [fault("EXAMINE", containing=name, reply=f"{answer} permission denied")]
@@ -260,7 +260,7 @@ async def test_refused_folder_stops_no_other(harness: Harness, command: str, fol
 
 
 async def test_refused_folder_is_not_proven(harness: Harness) -> None:
-    """A mailbox with a folder that could not be read shows as never proven, and the other folders are there."""
+    """With an unreadable folder, a mailbox has no proof of completeness, but the other folders are archived."""
     script = neighbourhood(mailbox("target"), ())
     script.faults = [fault("EXAMINE", containing="Archive", reply="NO permission denied")]
     async with ImapServer(script) as server:
@@ -274,7 +274,7 @@ async def test_refused_folder_is_not_proven(harness: Harness) -> None:
 
 @pytest.mark.parametrize(("how", "uid"), [("refused", 1), ("refused", 6), ("nil_bodies", 3), ("vanished", 2)])
 async def test_refused_message_waits_in_quarantine(harness: Harness, how: str, uid: int) -> None:
-    """A message that the server does not deliver is quarantined; its folder goes on; the next run heals it."""
+    """A message that the server does not deliver is quarantined, its folder continues, and the next run recovers it."""
     script = neighbourhood(mailbox("target"))
     target = script.mailboxes[TARGET]
     getattr(target[b"INBOX"], how).add(uid)
@@ -299,9 +299,9 @@ async def test_refused_message_waits_in_quarantine(harness: Harness, how: str, u
 
 
 async def test_outage_at_bodies_fills_no_quarantine(harness: Harness, neighbours: Sequence[str]) -> None:
-    """A server that has no bodies for a while, and says so by NO, is tried again: no message of it is given up."""
+    """A server that temporarily answers NO to all bodies is retried, and no message is quarantined."""
     script = neighbourhood(mailbox("target"), neighbours)
-    # Its only set, each of the six messages, and the five looks at others.
+    # Its only set, each of the six messages, and the five comparisons with others.
     script.faults = [
         fault(command, containing="BODY.PEEK[]", reply="NO [SERVERBUG] Internal error", times=times)
         for command, times in (("UID FETCH", 7), ("FETCH", 5))
@@ -316,7 +316,7 @@ async def test_outage_at_bodies_fills_no_quarantine(harness: Harness, neighbours
 
 
 async def test_bad_message_alone_in_its_folder(impatient: Harness) -> None:
-    """A message with none beside it to compare with is given up at the last try, with the server's words."""
+    """A bad message alone in its folder is quarantined at the last attempt, with the server's response."""
     script = neighbourhood(mailbox("target"))
     target = script.mailboxes[TARGET]
     target[b"Archive"].messages = target[b"Archive"].messages[:1]
@@ -337,7 +337,7 @@ async def test_bad_message_alone_in_its_folder(impatient: Harness) -> None:
 
 
 async def test_known_bad_messages_cost_no_tries(harness: Harness) -> None:
-    """Many messages that stay bad, and are all that a run asks for, neither fail it nor make it wait."""
+    """Many known bad messages, even if a run has nothing else to fetch, neither fail nor delay it."""
     script = neighbourhood(mailbox("target"), ())
     target = script.mailboxes[TARGET]
     for folder in target.values():
@@ -355,7 +355,7 @@ async def test_known_bad_messages_cost_no_tries(harness: Harness) -> None:
 
 @pytest.mark.parametrize("uids", [{1}, {4}, {6}, {1, 2}, {3, 4}, {2, 5}], ids=str)
 async def test_messages_that_break_the_connection(impatient: Harness, uids: set[int]) -> None:
-    """Messages at which the server drops every connection are given up and named; all others are archived."""
+    """Messages that always make the server disconnect are quarantined and named; all others are archived."""
     script = neighbourhood(mailbox("target"))
     target = script.mailboxes[TARGET]
     target[b"INBOX"].deadly.update(uids)
@@ -375,7 +375,7 @@ async def test_messages_that_break_the_connection(impatient: Harness, uids: set[
 
 
 async def test_message_whose_size_is_refused(harness: Harness) -> None:
-    """A server that refuses even the sizes because of one message costs nobody that folder."""
+    """If one message makes the server refuse even sizes, the rest of its folder is archived."""
     script = neighbourhood(mailbox("target"), ())
     script.faults = [fault("UID FETCH", containing="(RFC822.SIZE)", reply="NO [SERVERBUG] that one is broken")]
     script.mailboxes[TARGET][b"INBOX"].refused.add(2)
@@ -389,7 +389,7 @@ async def test_message_whose_size_is_refused(harness: Harness) -> None:
 
 
 async def test_nothing_of_a_dying_mailbox_is_lost(impatient: Harness) -> None:
-    """What was archived before a mailbox failed for good is kept, and the next run fetches only the rest."""
+    """Messages archived before a mailbox fails for good are kept, and the next run fetches only the rest."""
     script = neighbourhood(mailbox("target"), ())
     script.faults = [fault("EXAMINE", containing="Sent", reply="* BYE crashed")]
     async with ImapServer(script) as server:

@@ -1,4 +1,4 @@
-"""The index outbox: every archived message is found; what cannot be indexed stays with its reason."""
+"""The index outbox: every archived message is found; whatever cannot be indexed is reported with its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.scripted import TARGET, archive, mailbox, neighbourhood, subm
 
 
 async def archived(harness: Harness) -> list[str]:
-    """Archive four mailboxes of 18 messages without indexing them; return a word of each that no other has."""
+    """Archive four mailboxes of 18 messages without indexing them; return a unique word of each message."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -39,13 +39,13 @@ async def archived(harness: Harness) -> list[str]:
 
 
 async def found(harness: Harness, subjects: Sequence[str]) -> list[str]:
-    """Return those subjects that a search finds exactly once."""
+    """Return the subjects that a search finds exactly once."""
     hits = {subject: await harness.search(f'"about {subject}"') for subject in subjects}
     return [subject for subject, there in hits.items() if [f"about {subject}"] == [hit.subject for hit in there]]
 
 
 async def test_every_message_is_found(harness: Harness) -> None:
-    """After the outbox is drained each message is found by its words, in its owner's archive only."""
+    """After the outbox is drained, each message is found by its words, in its owner's archive only."""
     subjects = await archived(harness)
     before = await harness.found(f'"about {subjects[0]}"')
     await drain_outbox(harness.with_settings(index_batch=7).resources)
@@ -59,7 +59,7 @@ async def test_every_message_is_found(harness: Harness) -> None:
 
 
 async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
-    """When the index dies after it wrote and before the batch ended, the outbox still knows of each message."""
+    """If the index fails after writing but before the batch ends, the outbox still contains every message."""
     subjects = await archived(harness)
 
     class Dying(PostgresIndex):
@@ -78,15 +78,15 @@ async def test_death_in_mid_drain_loses_nothing(harness: Harness) -> None:
 
 
 class Away(PostgresIndex):
-    """An index that takes nothing."""
+    """An index that accepts nothing."""
 
     async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:
-        """Refuse all."""
+        """Refuse every change."""
         raise SearchUnavailable("OpenSearch: 429 too many requests")
 
 
 async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harness) -> None:
-    """Nobody asks an overloaded index again before the pause is over; search says what it lacks; then it catches up."""
+    """An overloaded index is left alone for a pause, while search reports what it lacks; later it catches up."""
     subjects = await archived(harness)
     away = Harness(replace(harness.resources, index=Away(harness.database)), harness.folder)
     with pytest.raises(SearchUnavailable):
@@ -107,7 +107,7 @@ async def test_index_that_takes_nothing_is_left_alone_for_a_while(harness: Harne
 
 
 async def test_refused_document_stays_alone(harness: Harness) -> None:
-    """A document that the index refuses is set aside with its reason; all others are indexed; later it heals."""
+    """A document that the index refuses is set aside with its reason, the others are indexed, and later it recovers."""
     subjects = await archived(harness)
 
     class Picky(PostgresIndex):
@@ -134,7 +134,7 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
 
 
 async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> None:
-    """When PostgreSQL refuses one document of a batch, it alone is set aside, with what PostgreSQL said."""
+    """If PostgreSQL refuses one document in a batch, only that one is set aside, with PostgreSQL's error."""
     subjects = await archived(harness)
     async with harness.database.session() as session:
         await session.execute(
@@ -150,7 +150,7 @@ async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> Non
 
 
 async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that the parser fails at is indexed by its headers, with the reason, and its batch goes on."""
+    """A message that the parser fails on is indexed by its headers, with the reason, and the batch continues."""
     subjects = await archived(harness)
 
     def read_text(raw: bytes, *, limit: int) -> object:
@@ -168,7 +168,7 @@ async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch
 
 
 async def test_damaged_content_is_found_by_its_headers(harness: Harness) -> None:
-    """A message whose bytes are damaged is indexed by its headers, and named with the reason."""
+    """A message whose bytes are damaged is indexed by its headers and reported with the reason."""
     subjects = await archived(harness)
     async with harness.database.session() as session:
         await session.execute(
@@ -194,7 +194,7 @@ async def test_two_drains_share_the_work(harness: Harness) -> None:
 
 
 async def test_second_run_sends_nothing_to_the_index(harness: Harness) -> None:
-    """What is known is not indexed again."""
+    """Known messages are not indexed again."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)

@@ -1,4 +1,4 @@
-"""A second run costs little, the source is only read, and a new UIDVALIDITY is no reason to archive again."""
+"""A second run is cheap, the source is only read, and a new UIDVALIDITY does not archive everything again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.scripted import (
 
 
 async def test_unchanged_mailbox_costs_few_commands(harness: Harness) -> None:
-    """A second run of an unchanged mailbox fetches no body and needs at most six commands after the login."""
+    """A second run of an unchanged mailbox fetches no bodies and needs at most six commands after the login."""
     script = neighbourhood(mailbox("target", folders=[b"INBOX", *(b"folder %d" % n for n in range(30))]), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -44,7 +44,7 @@ async def test_unchanged_mailbox_costs_few_commands(harness: Harness) -> None:
 
 
 async def test_source_is_only_read(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """After a run every file of the mailbox has the name, flags and bytes that it had before."""
+    """After a run, every file of the mailbox has the same name, flags and bytes as before."""
     address = new_address()
     dovecot.add_user(address, "unused")
     dovecot.load(address, generate_mailbox(11, 80))
@@ -59,7 +59,7 @@ async def test_source_is_only_read(harness: Harness, dovecot: Dovecot, new_addre
 
 
 def maildir_files(root: Path) -> dict[str, bytes]:
-    """Return the messages by path; the name holds the flags. Dovecot's own indexes are its business."""
+    """Return the messages by path, whose name contains the flags; Dovecot's own indexes may change."""
     return {
         str(file.relative_to(root)): file.read_bytes()
         for file in root.rglob("*")
@@ -68,7 +68,7 @@ def maildir_files(root: Path) -> dict[str, bytes]:
 
 
 async def test_only_reading_commands_are_sent(harness: Harness) -> None:
-    """On the wire there is EXAMINE, PEEK and nothing that could change a mailbox."""
+    """Only EXAMINE, PEEK and other commands that cannot change a mailbox are sent."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -80,7 +80,7 @@ async def test_only_reading_commands_are_sent(harness: Harness) -> None:
 
 @pytest.mark.parametrize("other_store", [False, True])
 async def test_uidvalidity_change_keeps_what_is_known(harness: Harness, *, other_store: bool) -> None:
-    """After a change of UIDVALIDITY known messages are recognised by content, only new ones are added."""
+    """After a change of UIDVALIDITY, known messages are recognised by content, and only new ones are added."""
     twins = [Mail(20, message("twin")), Mail(21, message("twin")), Mail(22, message("twin"))]
     inbox = Folder([*mails("old", 10), *twins], uidvalidity=5)
     script = neighbourhood({b"INBOX": inbox, b"Sent": Folder(mails("sent", 4), uidvalidity=5)}, ())
@@ -104,7 +104,7 @@ async def test_uidvalidity_change_keeps_what_is_known(harness: Harness, *, other
 
 
 async def test_uidvalidity_appears(harness: Harness) -> None:
-    """A server that had no UIDVALIDITY and gets one is no reason to archive everything again."""
+    """A server that starts to report UIDVALIDITY does not cause everything to be archived again."""
     script = neighbourhood({b"INBOX": Folder(mails("old", 10), uidvalidity=None)}, ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -116,7 +116,7 @@ async def test_uidvalidity_appears(harness: Harness) -> None:
 
 
 async def test_dovecot_renumbers(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """A real folder that comes back with another UIDVALIDITY is recognised whole."""
+    """A real folder that returns with another UIDVALIDITY is recognised completely."""
     address = new_address()
     dovecot.add_user(address, "unused")
     dovecot.load(address, generate_mailbox(5, 40))

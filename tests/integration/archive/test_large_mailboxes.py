@@ -1,4 +1,4 @@
-"""Huge messages, many folders, many messages: memory stays flat and nothing is lost."""
+"""Huge messages, many folders, many messages: memory use stays flat and nothing is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BOUND = 64 * MIB
 
 @dataclass
 class Growth:
-    """How far the resident memory of this process, the scripted server within it, rose at the peak (bytes)."""
+    """The peak growth of this process's resident memory, including the scripted server, in bytes."""
 
     peak: int = 0
 
@@ -59,7 +59,7 @@ async def growth() -> AsyncIterator[Growth]:
 
 
 async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Path) -> None:
-    """A message of 100 MB is spooled, archived, indexed and exported without ever being whole in memory."""
+    """A message of 100 MB is spooled, archived, indexed and exported without ever being completely in memory."""
     huge = HugeContent(100 * MIB)
     script = neighbourhood({b"INBOX": Folder([Mail(1, message("before")), Mail(2, huge), Mail(3, message("after"))])})
     async with ImapServer(script) as server:
@@ -79,25 +79,25 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
     with file.open("rb") as exported:
         assert digest.digest() == hashlib.file_digest(exported, "sha256").digest()
     assert [m for m in (archiving.peak, exporting.peak) if m > BOUND] == []
-    assert indexing.peak < 4 * PARSED_BYTES  # in the index worker, which reads that much of it and no more
+    assert indexing.peak < 4 * PARSED_BYTES  # in the index worker, which reads only that much of it
     assert list(harness.resources.settings.spool.iterdir()) == []
     await assert_neighbours_exact(harness, script)
 
 
 class Ledger(ByteBudget):
-    """A byte budget that remembers how much was taken at most."""
+    """A byte budget that records its peak use."""
 
     peak = 0
 
     def charge(self, n: int) -> None:
-        """Take and remember."""
+        """Charge the bytes and record the peak."""
         super().charge(n)
         self.peak = max(self.peak, self.used)
 
 
 @pytest.mark.parametrize("sizes", ["claimed to be 0", "refused"])
 async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) -> None:
-    """Messages of unknown sizes are passed on in pieces of a batch, and the budget knows what they take."""
+    """Messages of unknown size are passed on in parts of a batch, and the budget accounts for their memory."""
     body = b"0123456789abcdef" * (MIB // 16)
     inbox = Folder([Mail(uid, message(f"big-{uid}", body)) for uid in range(1, 101)])
     script = neighbourhood({b"INBOX": inbox}, ())
@@ -121,7 +121,7 @@ async def test_lying_sizes_do_not_fill_the_memory(harness: Harness, sizes: str) 
 
 @pytest.mark.proof
 async def test_5000_folders(harness: Harness) -> None:
-    """A mailbox of 5,000 folders is archived completely, and the next run opens none of them again."""
+    """A mailbox with 5,000 folders is archived completely, and the next run opens none of them again."""
     folders = {
         b"folder %d/sub %d" % (n // 50, n): Folder(mails(f"f{n}", n % 10 == 0, first=7), uidvalidity=n + 1)
         for n in range(5000)
@@ -142,7 +142,7 @@ async def test_5000_folders(harness: Harness) -> None:
 
 @pytest.mark.proof
 async def test_200000_messages_in_one_folder(harness: Harness) -> None:
-    """A folder of 200,000 messages is archived in many slices without the memory growing with it."""
+    """A folder of 200,000 messages is archived in many slices without a growth of memory."""
     inbox = Folder(ManyMails(200_000, size=120, step=3))
     script = neighbourhood({b"INBOX": inbox})
     patient = harness.with_settings(batch_messages=1000, slice_bytes=8 * MIB)

@@ -1,4 +1,4 @@
-"""The main job on real servers: a profile, its mailboxes, and everything byte for byte in the archive."""
+"""The main job on real servers: a profile's mailboxes are archived byte for byte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load(dovecot: Dovecot, address: str, seed: int, messages: int) -> Contents:
 
 
 async def test_export_equals_source(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """After a run of a master profile every folder exports exactly what the server holds."""
+    """After a run of a master profile, each exported folder equals the folder on the server."""
     addresses = [new_address() for _ in range(4)]
     source = {address: load(dovecot, address, seed, 60) for seed, address in enumerate(addresses)}
     await harness.submit("all", dovecot.host, dovecot.port, mailboxes=addresses, password=Secret(MASTER_PASSWORD))
@@ -34,7 +34,7 @@ async def test_export_equals_source(harness: Harness, dovecot: Dovecot, new_addr
 
 
 async def test_second_run_fetches_nothing(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """A second run of an unchanged mailbox sees and archives no message."""
+    """A second run of an unchanged mailbox fetches no messages."""
     address = new_address()
     load(dovecot, address, 7, 40)
     await harness.submit("one", dovecot.host, dovecot.port, mailboxes=[address], password=Secret(MASTER_PASSWORD))

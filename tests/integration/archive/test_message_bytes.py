@@ -1,4 +1,4 @@
-"""Messages and folder names as they really come: what is archived is what was sent, and one bad one stops nobody."""
+"""Odd messages and folder names: the archived bytes are those sent, and a bad message does not block the others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ AWKWARD = {
 
 
 async def test_awkward_bytes_come_back(harness: Harness) -> None:
-    """Whatever bytes a message has, it is archived, exported and verified as it was sent, and searching goes on."""
+    """A message with any bytes is archived, exported and verified exactly as sent, and can be searched."""
     script = neighbourhood({b"INBOX": Folder([Mail(n, raw) for n, raw in enumerate(AWKWARD.values(), start=1)])}, ())
     async with ImapServer(script) as server:
         report = await archive(harness, server)
@@ -69,7 +69,7 @@ async def test_awkward_bytes_come_back(harness: Harness) -> None:
 
 
 async def test_empty_message_is_archived(harness: Harness) -> None:
-    """A message of no bytes is a message: archived, proven and exported as an empty file."""
+    """An empty message is archived, proven and exported as an empty file."""
     script = neighbourhood({b"INBOX": Folder([Mail(1, b""), Mail(2, message("other"))])}, ())
     async with ImapServer(script) as server:
         report = await archive(harness, server)
@@ -79,7 +79,7 @@ async def test_empty_message_is_archived(harness: Harness) -> None:
 
 
 async def test_one_content_for_all_copies(harness: Harness) -> None:
-    """The same message within a folder, over folders and over mailboxes is stored once and filed everywhere."""
+    """A message found several times, in folders or mailboxes, is stored once and filed at every place."""
     script = neighbourhood(mailbox("target"))
     for folders in script.mailboxes.values():
         for folder in folders.values():
@@ -100,7 +100,7 @@ async def test_one_content_for_all_copies(harness: Harness) -> None:
 
 
 async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Harness) -> None:
-    """A message whose row PostgreSQL refuses is kept as raw bytes with the reason, beside its folder's others."""
+    """A message whose row PostgreSQL refuses is quarantined as raw bytes with the reason; its folder continues."""
     bad = message("bad", b"\0\xff" * 3_000_000)
     inbox = Folder([*mails("target", 3), Mail(10, bad), *mails("later", 3, first=11)])
     script = neighbourhood({b"INBOX": inbox})
@@ -125,13 +125,13 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
 
 
 async def change(harness: Harness, statement: LiteralString) -> None:
-    """Change the schema behind Muniment's back."""
+    """Change the schema directly in the database."""
     async with harness.database.session() as session:
         await session.execute(statement)
 
 
 async def test_flags_that_postgresql_cannot_hold_cost_no_message(harness: Harness) -> None:
-    """A message with a flag that cannot be stored is archived without that flag."""
+    """A flag that PostgreSQL cannot store is omitted, and its message is archived."""
     inbox = Folder([Mail(1, message("good"), ("\\Seen",)), Mail(2, message("bad"), ("\\Seen", "nul\0flag"))])
     script = neighbourhood({b"INBOX": inbox}, ())
     async with ImapServer(script) as server:
@@ -144,14 +144,14 @@ async def test_flags_that_postgresql_cannot_hold_cost_no_message(harness: Harnes
 
 
 async def quarantined_bytes(session: Session, expected: bytes) -> bytes:
-    """Return the raw bytes in quarantine; there must be one message."""
+    """Return the raw bytes of the only message in quarantine."""
     sizes = await session.values("SELECT (part, codec::int, data) FROM quarantine_parts ORDER BY part")
     digest = bytes.fromhex(next(iter(hashes([expected]))))
     return b"".join(checked([EncodedPart(c, d) for _, c, d in sizes], sha256=digest, size=len(expected)))
 
 
 async def test_too_large_message_is_left_and_said(harness: Harness) -> None:
-    """A message above the limit goes to quarantine with its size as the reason; its folder goes on."""
+    """A message above the size limit is quarantined with its size as the reason; its folder continues."""
     script = neighbourhood({b"INBOX": Folder([*mails("a", 2), Mail(5, b"x" * 50_001), *mails("b", 2, first=6)])}, ())
     small = harness.with_settings(max_message_bytes=50_000, spool_bytes=10_000)
     async with ImapServer(script) as server:
@@ -195,7 +195,7 @@ NAMES: dict[bytes, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("delimiter", [b"/", b".", b"\\", b"|"])
 async def test_folder_names_of_any_script_and_delimiter(harness: Harness, tmp_path: Path, delimiter: bytes) -> None:
-    """Every folder, however it is named and delimited, is archived under its path and exported."""
+    """A folder with any name and delimiter is archived under its path and exported."""
     names = {}
     for wire, path in NAMES.items():
         if delimiter == b"/" or delimiter not in wire.replace(b"/", b""):
@@ -224,7 +224,7 @@ async def test_folder_names_of_any_script_and_delimiter(harness: Harness, tmp_pa
 
 
 async def test_folder_that_cannot_be_opened_is_named_whatever_its_name(harness: Harness) -> None:
-    """The error about folders that cannot be read is stored even when a name holds a NUL or half a character."""
+    """The error about unreadable folders is stored even if a name contains NUL or an incomplete character."""
     script = neighbourhood(mailbox("target", folders=[b"INBOX", b"&AAA-", b"&2AA-x"]), NEIGHBOURS[:1])
     script.mailboxes[TARGET][b"&AAA-"].search_refused = "NO"
     script.mailboxes[TARGET][b"&2AA-x"].search_refused = "NO"

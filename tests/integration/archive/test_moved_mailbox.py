@@ -1,4 +1,4 @@
-"""UIDs mean something only with the server, the account and the UIDVALIDITY that they came from."""
+"""UIDs are valid only together with their server, account and UIDVALIDITY."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.scripted import TARGET, archive, mails, neighbourhood, proven
 
 
 async def test_mailbox_that_moved_to_another_server(harness: Harness) -> None:
-    """The same UIDs on another server are other messages: all of them are archived, known ones are recognised."""
+    """Equal UIDs on another server are different messages: all are archived, and known contents are recognised."""
     common = mails("moved", 3)
     old = neighbourhood({b"INBOX": Folder([*common, *mails("old", 2, first=4)], uidvalidity=1)}, ())
     known = [mail._replace(uid=mail.uid + 8) for mail in common]
@@ -41,7 +41,7 @@ async def test_mailbox_that_moved_to_another_server(harness: Harness) -> None:
 
 
 async def move(harness: Harness, *stations: Folder) -> Contents:
-    """Archive a mailbox at one server after the other, and return what all of them held together."""
+    """Archive a mailbox on one server after another, and return the union of their contents."""
     held: Contents = {}
     for number, inbox in enumerate(stations):
         script = neighbourhood({b"INBOX": inbox}, ())
@@ -56,7 +56,7 @@ async def move(harness: Harness, *stations: Folder) -> Contents:
 @pytest.mark.parametrize("before", [1, None])
 @pytest.mark.parametrize("after", [1, None])
 async def test_numbers_of_two_servers_are_never_mixed(harness: Harness, before: int | None, after: int | None) -> None:
-    """Whether the old or the new server has UIDVALIDITY or none, equal UIDs stay different messages."""
+    """With or without UIDVALIDITY on the old and the new server, equal UIDs remain different messages."""
     held = await move(
         harness,
         Folder(mails("old", 5), uidvalidity=before),
@@ -68,7 +68,7 @@ async def test_numbers_of_two_servers_are_never_mixed(harness: Harness, before: 
 
 
 async def test_uidvalidity_that_comes_back(harness: Harness) -> None:
-    """A server restored from a backup may use an old UIDVALIDITY for other messages: all of them are archived."""
+    """If a server restored from a backup reuses an old UIDVALIDITY for other messages, all of them are archived."""
     inbox = Folder(mails("first", 4), uidvalidity=1)
     script = neighbourhood({b"INBOX": inbox}, ())
     held = source(script.mailboxes[TARGET])
@@ -84,7 +84,7 @@ async def test_uidvalidity_that_comes_back(harness: Harness) -> None:
 
 
 async def test_moving_in_the_middle_of_a_run(harness: Harness) -> None:
-    """A profile that is led to other servers while it runs, twice, archives all that the last one has."""
+    """A profile moved to other servers twice during a run archives everything on the last one."""
     scripts = [neighbourhood({b"INBOX": Folder(mails(name, 6), uidvalidity=1)}, ()) for name in ("a", "b", "c")]
     tiny = harness.with_settings(batch_messages=2, slice_bytes=1)
     async with AsyncExitStack() as stack:
@@ -104,7 +104,7 @@ async def test_moving_in_the_middle_of_a_run(harness: Harness) -> None:
 
 
 async def resubmit(harness: Harness, name: str, port: int) -> None:
-    """Lead a profile to another port."""
+    """Change the port of a profile."""
     request = profile_request(
         name=name,
         kind=ProfileKind.MASTER,
@@ -118,7 +118,7 @@ async def resubmit(harness: Harness, name: str, port: int) -> None:
 
 
 async def test_folder_without_uidvalidity_is_not_cut(harness: Harness) -> None:
-    """However short slices are, a folder whose UIDs mean nothing to the next connection is read in one go."""
+    """A folder without UIDVALIDITY, whose UIDs are valid for one connection only, is not split even by short slices."""
     script = neighbourhood({b"INBOX": Folder(mails("a", 9), uidvalidity=None)}, ())
     tiny = harness.with_settings(batch_messages=2, slice_bytes=1)
     async with ImapServer(script) as server:
@@ -130,7 +130,7 @@ async def test_folder_without_uidvalidity_is_not_cut(harness: Harness) -> None:
 
 @pytest.mark.parametrize("same_content", [True, False])
 async def test_server_without_uidvalidity(harness: Harness, *, same_content: bool) -> None:
-    """Without UIDVALIDITY a UID may stand for another message in the next run, and nothing is missed or doubled."""
+    """Without UIDVALIDITY, a UID may mean another message in the next run, but nothing is missed or duplicated."""
     script = neighbourhood({b"INBOX": Folder(mails("first", 2), uidvalidity=None)}, ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -144,7 +144,7 @@ async def test_server_without_uidvalidity(harness: Harness, *, same_content: boo
 
 
 async def test_server_that_lists_no_folder(harness: Harness) -> None:
-    """A mailbox without even an INBOX is no proof of anything: the job fails and says so."""
+    """A mailbox without even an INBOX proves nothing: the job fails and says so."""
     script = neighbourhood({}, ())
     harness = harness.with_settings(job_attempts=2)
     async with ImapServer(script) as server:
@@ -156,7 +156,7 @@ async def test_server_that_lists_no_folder(harness: Harness) -> None:
 
 
 async def test_names_that_change_with_their_case(harness: Harness, port: int) -> None:
-    """A name whose small letters Python and PostgreSQL do not agree on is a name like any other."""
+    """A name that Python and PostgreSQL convert to lower case differently is accepted."""
     csv = "user;password;address;archive\nİzmir@example.com;pw;;\n".encode()
     summary = await harness.submit(
         "csv", "127.0.0.1", port, kind=ProfileKind.CSV, login=None, user="", password=Secret(""), csv=csv

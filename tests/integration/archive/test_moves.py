@@ -1,4 +1,4 @@
-"""Moves: a message that stands in another folder on the server stands there in the archive, too."""
+"""Moves: a message moved to another folder on the server is shown in that folder of the archive."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _INBOX, _WORK, _OTHER = ("INBOX",), ("Work",), ("Other",)
 
 @pytest.fixture(params=["dovecot", "cyrus"])
 def server(request: pytest.FixtureRequest) -> Dovecot | Cyrus:
-    """A real server."""
+    """Each of the real servers."""
     found: Dovecot | Cyrus = request.getfixturevalue(request.param)
     return found
 
 
 class _User:
-    """Somebody with twelve messages in INBOX, who moves them about."""
+    """A user with twelve messages in INBOX who moves them."""
 
     def __init__(self, connection: imaplib.IMAP4) -> None:
         self.connection = connection
@@ -73,19 +73,19 @@ async def _submit(harness: Harness, server: Dovecot | Cyrus, address: str) -> No
 
 
 def _of(start: int, end: int) -> Contents:
-    """Return the hashes of messages as a folder's contents, under no path."""
+    """Return the hashes of messages as the contents of a folder with an empty path."""
     return {(): hashes([mail.raw for mail in _MAILS[start:end]])}
 
 
 async def _stands(harness: Harness, address: str, name: str, **expected: tuple[int, int]) -> None:
-    """Assert which slice of the messages stands in which folder, and nowhere else."""
+    """Check which messages are in which folder, and nowhere else."""
     paths = {"inbox": _INBOX, "work": _WORK, "other": _OTHER, "new": ("New",)}
     wanted = {paths[key]: _of(*bounds)[()] for key, bounds in expected.items() if bounds[0] < bounds[1]}
     assert await harness.exported(address, name) == wanted
 
 
 async def test_moves(harness: Harness, server: Dovecot | Cyrus, new_address: Callable[[], str]) -> None:
-    """There, on to a third folder, and back: each time the archive follows, and nothing is stored twice."""
+    """After moves to a folder, on to a third one, and back, the archive follows, and nothing is stored twice."""
     address = new_address()
     with _user(server, address, fill=True) as user:
         await _submit(harness, server, address)
@@ -115,14 +115,14 @@ async def test_moves(harness: Harness, server: Dovecot | Cyrus, new_address: Cal
     assert await proven(harness, address)
     async with harness.database.session() as session:
         assert await session.value("SELECT count(*) FROM messages") == 12
-        # Where they were before is known still.
+        # Their previous places are still recorded.
         assert await session.value("SELECT count(*) FROM entries WHERE gone IS NOT NULL") == 8 + 4 + 4
 
 
 async def test_copies_deletions_and_renamed_folders(
     harness: Harness, server: Dovecot | Cyrus, new_address: Callable[[], str]
 ) -> None:
-    """A copy is shown in both folders, a deleted message where it was last, and a renamed folder under its new name."""
+    """A copy is shown in both folders, a deleted message in its last one, and a renamed folder under its new name."""
     address = new_address()
     with _user(server, address, fill=True) as user:
         await _submit(harness, server, address)
@@ -152,7 +152,7 @@ async def test_copies_deletions_and_renamed_folders(
 
 
 async def test_new_numbers_are_no_move(harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]) -> None:
-    """A folder that lost its UIDs holds the same messages, but for one that was deleted meanwhile."""
+    """New UIDs are not mistaken for moves: messages stay in their folders, even one deleted meanwhile."""
     address = new_address()
     with _user(dovecot, address, fill=True) as user:
         user.open("INBOX")
@@ -173,7 +173,7 @@ async def test_new_numbers_are_no_move(harness: Harness, dovecot: Dovecot, new_a
 async def test_what_is_found_is_where_it_stands(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:
-    """A search names the folder of now."""
+    """Search results name the current folder."""
     address = new_address()
     with _user(dovecot, address, fill=True) as user:
         await _submit(harness, dovecot, address)

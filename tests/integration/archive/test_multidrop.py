@@ -1,4 +1,4 @@
-"""Multidrop: one mailbox that collects everybody's mail, filed for its owners."""
+"""Multidrop: one mailbox that collects the mail of all users, filed for its owners."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def _mail(number: int, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\nbody %d\r\n" % number
 
 
-#: What arrives, and where it has to stand: user → folders.
+#: The messages, and where they must be filed: user → folders.
 _CASES: list[tuple[bytes, dict[str, list[tuple[str, ...]]]]] = [
     (_mail(1, "From: x@other.org", "To: Ann <ann@example.com>"), {"ann": [_INBOX]}),
     (_mail(2, "From: ann@example.com", "To: Bob <BOB@example.com>, c@other.org"), {"ann": [_SENT], "bob": [_INBOX]}),
-    # In Bcc only: the envelope knows it.
+    # in Bcc only: the envelope contains it
     (
         _mail(3, "X-Envelope-To: <bob@example.com>", "From: x@other.org", "To: list@other.org"),
         {"bob": [_INBOX]},
     ),
     (_mail(4, "From: ann@example.com", "To: ann@example.com"), {"ann": [_INBOX, _SENT]}),
-    # An alias, a sub-address, and the collecting mailbox itself.
+    # an alias, a sub-address, and the collecting mailbox itself
     (
         _mail(
             5, "Delivered-To: collect@mail.example", "From: x@other.org", "Cc: a.smith@example.com, bob+x@example.com"
@@ -106,7 +106,7 @@ async def _all_cases_stand(harness: Harness, *, catch_all: bool = True) -> None:
 async def test_real_servers(
     harness: Harness, which: str, request: pytest.FixtureRequest, new_address: Callable[[], str]
 ) -> None:
-    """Each message stands at each of its owners, once; the content is stored once; the next run adds nothing."""
+    """Each message is filed once for each of its owners, its content is stored once, and the next run adds nothing."""
     server: Dovecot | Cyrus = request.getfixturevalue(which)
     login = new_address()
     server.add_user(login, "secret")
@@ -141,7 +141,7 @@ async def _collected(harness: Harness, script: Script, **changes: Any) -> RunRep
 
 
 async def test_names_of_folders_are_a_setting(harness: Harness) -> None:
-    """Case matters, and a slash makes a subfolder."""
+    """The names of the folders are configurable, case-sensitive, and may contain slashes for subfolders."""
     await _users(harness)
     rule = Multidrop(inbox="Journal/in", sent="SENT", catch_all="lost", catch_all_folder="Found")
     await _collected(harness, _script(*(raw for raw, _ in _CASES)), multidrop=rule)
@@ -151,7 +151,7 @@ async def test_names_of_folders_are_a_setting(harness: Harness) -> None:
 
 
 async def test_only_trusted_headers_count(harness: Harness) -> None:
-    """Anybody can write an X-Envelope-To: where it is not trusted, it makes nobody an owner."""
+    """Only trusted headers determine owners, because anyone can forge an X-Envelope-To."""
     await _users(harness)
     forged = _mail(1, "X-Envelope-To: ann@example.com", "From: x@other.org", "To: bob@example.com")
     received = _mail(
@@ -167,7 +167,7 @@ async def test_only_trusted_headers_count(harness: Harness) -> None:
 
 
 async def test_what_is_nobodys_can_stay_on_the_server(harness: Harness) -> None:
-    """It is not archived, not deleted, not missing; and it is filed when somebody gets that address."""
+    """With `leave`, unowned mail is not archived, deleted or missing, but filed once a user gets its address."""
     await _users(harness)
     script = _script(*(raw for raw, _ in _CASES))
     folder = script.mailboxes[_COLLECTOR][b"INBOX"]
@@ -193,7 +193,7 @@ async def test_what_is_nobodys_can_stay_on_the_server(harness: Harness) -> None:
 
 
 async def test_nothing_is_deleted_that_nobody_has(harness: Harness) -> None:
-    """With the catch-all everything is somebody's, and everything goes."""
+    """With a catch-all, every message has an owner, so all are archived and deleted."""
     await _users(harness)
     script = _script(*(raw for raw, _ in _CASES))
     await _collected(harness, script, deletion=DeletionRule(after=AT_ONCE))
@@ -203,7 +203,7 @@ async def test_nothing_is_deleted_that_nobody_has(harness: Harness) -> None:
 
 
 async def test_the_mailbox_itself_is_nobodys(harness: Harness) -> None:
-    """A user with the address of the collecting mailbox would get everything."""
+    """No user may have the address of the collecting mailbox, because that user would get all mail."""
     await _users(harness)
     with pytest.raises(Misconfigured, match="Ann@example.com is the address of a user"):
         await _submit(harness, "127.0.0.1", 1, user="Ann@example.com")
@@ -222,7 +222,7 @@ def _report(inner: bytes, *lines: str, boundary: str = "_000_x_") -> bytes:
 
 
 async def test_journal_reports(harness: Harness) -> None:
-    """The message within is archived as it is; two reports of one message are one; what goes is what was proven."""
+    """The inner message is archived unchanged, reports of one message are merged, and only proven ones are deleted."""
     await _users(harness)
     await add_user(ADMIN, harness.resources, "carl", ["carl@example.com"])
     inner = _mail(9, "From: Ann <ann@example.com>", "To: team@example.com")
@@ -252,13 +252,13 @@ async def test_journal_reports(harness: Harness) -> None:
             " WHERE wrapper_begin IS NOT NULL ORDER BY uid",
             inner,
         )
-    # The reports can be made again, to the byte.
+    # The reports can be rebuilt byte for byte.
     assert wrappers == outers[:2]
     assert len(kept) == 2 + 3
 
 
 async def test_journal_reports_can_be_left_alone(harness: Harness) -> None:
-    """Without the switch a report is a message like others."""
+    """With the option disabled, a report is filed like any other message."""
     await _users(harness)
     outer = _report(_mail(9, "From: ann@example.com"), "Sender: ann@example.com", "To: bob@example.com")
     await _collected(harness, _script(outer), multidrop=Multidrop(journal=False))
@@ -266,7 +266,7 @@ async def test_journal_reports_can_be_left_alone(harness: Harness) -> None:
 
 
 async def test_the_archive_directory_of_icewarp(harness: Harness) -> None:
-    """A tree of folders, whose path tells the owner where no header does; all of it is walked."""
+    """The whole folder tree is read, and its paths determine the owner of messages without useful headers."""
     await _users(harness)
     silent = [_mail(number, "X-Nothing: at all") for number in range(3)]
     names = [b"example.com/ann/Inbox/2024-01", b"example.com/ann/Sent/2024-01", b"other.org/x/Inbox/2024-01"]
@@ -279,7 +279,7 @@ async def test_the_archive_directory_of_icewarp(harness: Harness) -> None:
 
 
 async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
-    """What came from his own mailbox is not filed a second time; both kinds live side by side in one root folder."""
+    """Mail already archived from the user's own mailbox is not filed again; both kinds share one root folder."""
     await _users(harness)
     both = _mail(1, "From: x@other.org", "To: ann@example.com")
     once = _mail(2, "From: x@other.org", "To: ann@example.com")
@@ -312,7 +312,7 @@ async def test_mail_that_the_user_archives_himself(harness: Harness) -> None:
 async def test_new_numbers_file_nothing_twice(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:
-    """A collecting mailbox that lost its UIDs is recognised, and its owners get nothing again."""
+    """After a collecting mailbox loses its UIDs, its messages are recognised and not filed again."""
     login = new_address()
     dovecot.add_user(login, "secret")
     with imaplib.IMAP4(dovecot.host, dovecot.port) as user:

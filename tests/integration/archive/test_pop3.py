@@ -1,4 +1,4 @@
-"""POP3: the same promises as with IMAP, on a mailbox without folders, flags and dates."""
+"""POP3: the same guarantees as with IMAP, for a mailbox without folders, flags and dates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ACCESSES = [Access.POP3, Access.POP3_TLS, Access.POP3_SSL]
 
 
 class _Pop3(Dovecot):
-    """A Dovecot that speaks POP3, too."""
+    """A Dovecot that also offers POP3."""
 
     ports: dict[Access, int]
 
@@ -94,14 +94,14 @@ def _hashes(*raws: bytes) -> Counter[str]:
 
 
 def _served(raw: bytes) -> bytes:
-    """Return a message as POP3 gives it: its last line has an end (RFC 1939 §3)."""
+    """Return a message as POP3 serves it: its last line is terminated (RFC 1939 §3)."""
     served = served_bytes(raw)
     return served if served.endswith(b"\r\n") else served + b"\r\n"
 
 
 @pytest.mark.parametrize("access", _ACCESSES)
 async def test_dovecot(harness: Harness, pop3: _Pop3, new_address: Callable[[], str], access: Access) -> None:
-    """Every message, byte for byte, with each kind of protection; a second run fetches nothing, new mail follows."""
+    """With each kind of encryption, every message is archived exactly; later runs fetch only new mail."""
     address = new_address()
     pop3.add_user(address, "secret")
     mails = [mail for folder in generate_mailbox(3, 60).values() for mail in folder]
@@ -121,7 +121,7 @@ async def test_dovecot(harness: Harness, pop3: _Pop3, new_address: Callable[[], 
 
 
 async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: Callable[[], str]) -> None:
-    """At once: told before, gone after QUIT, in the ledger; and by age nothing that is archived only now."""
+    """Deletion at once is forecast, done after QUIT and recorded; deletion by age spares messages archived just now."""
     address = new_address()
     pop3.add_user(address, "secret")
     mails = [mail for folder in generate_mailbox(4, 10).values() for mail in folder]
@@ -147,7 +147,7 @@ async def test_deletion_on_dovecot(harness: Harness, pop3: _Pop3, new_address: C
 
 
 async def test_a_collecting_mailbox(harness: Harness, pop3: _Pop3, new_address: Callable[[], str]) -> None:
-    """Multidrop by POP3: filed for its owners."""
+    """Multidrop works with POP3."""
     address = new_address()
     pop3.add_user(address, "secret")
     raw = b"From: x@other.org\r\nTo: ann@example.com\r\nSubject: hello\r\n\r\nbody\r\n"
@@ -173,14 +173,14 @@ _ODD = [
 
 
 async def test_odd_bytes(harness: Harness) -> None:
-    """Dots, endless lines, bare line feeds, zero bytes: as they were sent."""
+    """Dots, endless lines, bare line feeds and NULs are archived as sent."""
     report = await _scripted(harness, Pop3Script(list(_ODD)))
     assert report.run.state == RunState.SUCCEEDED
     assert await _archived(harness) == _hashes(*_ODD)
 
 
 async def test_messages_in_spool_files(harness: Harness) -> None:
-    """What is larger than it claims goes to the disk as it comes, and what is too large into quarantine."""
+    """A message larger than its claimed size goes to a spool file, and one above the limit to quarantine."""
     small = harness.with_settings(spool_bytes=1000, max_message_bytes=200_000)
     raws = [message("small"), message("middle", b"x" * 100_000), message("large", b"y" * 300_000)]
     report = await _scripted(small, Pop3Script(list(raws), claimed_size=10))
@@ -191,7 +191,7 @@ async def test_messages_in_spool_files(harness: Harness) -> None:
 
 
 async def test_without_uidl(harness: Harness) -> None:
-    """Nothing tells what is new: all is fetched, recognised by content, and never deleted."""
+    """Without UIDL, every run fetches all messages, recognises known ones by content, and deletes none."""
     raws = [message(f"m{n}") for n in range(5)]
     script = Pop3Script(list(raws), uidls=[])
     async with Pop3Server(script) as server:
@@ -208,7 +208,7 @@ async def test_without_uidl(harness: Harness) -> None:
 
 
 async def test_one_id_for_several_messages(harness: Harness) -> None:
-    """Some servers make ids of the content: each of the messages is archived, and stays known."""
+    """If messages share an id, as on servers that derive ids from contents, each is archived and stays known."""
     raws = [message("same"), message("same"), message("other")]
     script = Pop3Script(list(raws), uidls=["a", "a", "b"])
     async with Pop3Server(script) as server:
@@ -222,7 +222,7 @@ async def test_one_id_for_several_messages(harness: Harness) -> None:
 
 @pytest.mark.parametrize("command", ["RETR", "UIDL", "LIST", "PASS", "CAPA"])
 async def test_answers_that_are_cut_off(harness: Harness, command: str) -> None:
-    """The next try goes on; nothing is half there."""
+    """After a truncated answer, the next attempt continues, and no message is incomplete."""
     raws = [message(f"m{n}", b"z" * 3000) for n in range(10)]
     script = Pop3Script(list(raws), cut_after={command: 700 if command == "RETR" else 2})
     report = await _scripted(harness, script)
@@ -232,7 +232,7 @@ async def test_answers_that_are_cut_off(harness: Harness, command: str) -> None:
 
 
 async def test_one_bad_message_stops_nobody(harness: Harness) -> None:
-    """It waits in quarantine, and the rest is there."""
+    """A message that cannot be read is quarantined, and the rest is archived."""
     raws = [message(f"m{n}") for n in range(6)]
     report = await _scripted(harness, Pop3Script(list(raws), refused={3: "-ERR cannot read it"}))
 
@@ -250,7 +250,7 @@ async def test_one_bad_message_stops_nobody(harness: Harness) -> None:
     ],
 )
 async def test_logins_that_fail(harness: Harness, answer: str, error: str) -> None:
-    """The reason is told, the password is not."""
+    """A failed login is reported with its reason, but without the password."""
     report = await _scripted(harness, Pop3Script([message("m")], pass_answer=answer))
     [failure] = report.failures
     assert error in failure.error
@@ -258,7 +258,7 @@ async def test_logins_that_fail(harness: Harness, answer: str, error: str) -> No
 
 
 async def test_a_locked_mailbox_is_tried_again(harness: Harness) -> None:
-    """Somebody else reads it in this moment: that passes."""
+    """A mailbox that another client has locked is retried like a throttled one."""
     quick = harness.with_settings(job_attempts=3)
     report = await _scripted(quick, Pop3Script([message("m")], pass_answer="-ERR [IN-USE] locked"))
     assert report.run.state == RunState.FAILED
@@ -266,7 +266,7 @@ async def test_a_locked_mailbox_is_tried_again(harness: Harness) -> None:
 
 
 async def test_deletions_that_fail(harness: Harness) -> None:
-    """What the server keeps is not in the ledger as gone; what it deleted is."""
+    """The ledger records deleted messages as deleted, and refused deletions as not."""
     raws = [message(f"m{n}") for n in range(4)]
     script = Pop3Script(list(raws), refused_dele={2})
     report = await _scripted(harness, script, deletion=DeletionRule(after=AT_ONCE))
@@ -279,7 +279,7 @@ async def test_deletions_that_fail(harness: Harness) -> None:
 
 
 async def test_a_quit_that_is_cut_off(harness: Harness) -> None:
-    """Nobody knows what the server did: the next try looks, and the ledger says it."""
+    """If QUIT gets no answer, the next attempt finds out which messages were deleted and records it."""
     raws = [message(f"m{n}") for n in range(4)]
     script = Pop3Script(list(raws), cut_after={"QUIT": 0})
     report = await _scripted(harness, script, deletion=DeletionRule(after=AT_ONCE))
@@ -296,13 +296,13 @@ async def test_a_quit_that_is_cut_off(harness: Harness) -> None:
     [{"filter": MailFilter(larger_than=5)}, {"kind": ProfileKind.MASTER, "mailboxes": [_USER]}],
 )
 async def test_what_pop3_cannot_do(harness: Harness, changes: dict[str, Any]) -> None:
-    """It is refused when the profile is stored, with the reason."""
+    """A profile that uses features POP3 lacks is refused with the reason."""
     with pytest.raises(Misconfigured, match="IMAP"):
         await _submit(harness, "127.0.0.1", 1, **changes)
 
 
 async def test_a_password_with_a_line_break(harness: Harness) -> None:
-    """It would be taken for another command: it is refused before anything is sent."""
+    """A password with a line break, which could inject a command, is refused before anything is sent."""
     script = Pop3Script([message("m")])
     async with Pop3Server(script) as server:
         await _submit(harness, server.host, server.port, password=Secret("secret\r\nDELE 1"))

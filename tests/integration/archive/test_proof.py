@@ -1,4 +1,4 @@
-"""The completeness proof: what is missing is found again or shown."""
+"""The proof of completeness: missing messages are found again or reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.scripted import (
 
 
 async def test_lost_entry_is_found_again(harness: Harness) -> None:
-    """An entry that vanished from the archive is archived again when its folder is visited, wherever the cursor is."""
+    """An entry lost from the archive is archived again when its folder is visited, wherever the cursor is."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -39,7 +39,7 @@ async def test_lost_entry_is_found_again(harness: Harness) -> None:
 
 
 async def test_message_that_left_is_no_gap(harness: Harness) -> None:
-    """What is deleted on the server stays in the archive, and the folder is complete without it."""
+    """A message deleted on the server stays in the archive, and its folder is complete without it."""
     script = neighbourhood(mailbox("target"), ())
     before = source(script.mailboxes[TARGET])
     async with ImapServer(script) as server:
@@ -55,7 +55,7 @@ async def test_message_that_left_is_no_gap(harness: Harness) -> None:
 
 
 async def test_messages_that_are_counted_but_not_listed_are_missing(harness: Harness) -> None:
-    """A folder whose server counts more than it lists is not proven; the next run looks again, and then it is."""
+    """If the server counts more messages than it lists, the folder is not proven, but revisited by the next run."""
     script = neighbourhood(mailbox("target"), ())
     inbox = script.mailboxes[TARGET][b"INBOX"]
     inbox.hidden = {2, 5}
@@ -77,7 +77,7 @@ async def test_messages_that_are_counted_but_not_listed_are_missing(harness: Har
 
 
 async def test_stale_mailboxes_are_listed(harness: Harness) -> None:
-    """Status names a mailbox without a proof and one whose proof is old, no fresh one and none without a profile."""
+    """Status lists mailboxes without a proof or with an old one, but no fresh ones and none without a profile."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes[TARGET][b"INBOX"].refused.add(3)
     async with ImapServer(script) as server:

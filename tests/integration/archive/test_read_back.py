@@ -1,4 +1,4 @@
-"""Stored messages are read back many at a time; nobody gets another's bytes, and damage stays with its message."""
+"""Reading back many stored messages at a time: bytes are never mixed up, and damage affects only its message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TWICE = message("twice")
 
 
 def folder() -> Folder:
-    """Return small and large messages in turn, an empty one, and one that is filed three times."""
+    """Return small and large messages alternately, an empty one, and one that is filed three times."""
     contents = [
         *(message(f"small-{number}") for number in range(5)),
         message("one part", b"x" * 3 * MIB),
@@ -38,7 +38,7 @@ def folder() -> Folder:
 
 @pytest.mark.parametrize("window", [1, 2, 3, 200])
 async def test_windows_do_not_mix(harness: Harness, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
-    """However many messages are read at once, each comes back as it was archived, and is indexed."""
+    """However many messages are read at once, each is returned as archived, and indexed."""
     monkeypatch.setattr(stored_contents, "WINDOW_MESSAGES", window)
     script = Script(mailboxes={TARGET: {b"INBOX": folder()}})
     async with ImapServer(script) as server:
@@ -53,7 +53,7 @@ async def test_windows_do_not_mix(harness: Harness, monkeypatch: pytest.MonkeyPa
 
 
 async def test_damage_stays_with_its_message(harness: Harness, tmp_path: Path) -> None:
-    """A small message whose content is gone is reported; those read together with it are exported."""
+    """A small message whose content is missing is reported; the others read in the same window are exported."""
     script = Script(mailboxes={TARGET: {b"INBOX": folder()}})
     async with ImapServer(script) as server:
         await archive(harness, server)

@@ -1,4 +1,4 @@
-"""The main job on real mail: every message of the corpus, dealt out to two dozen mailboxes of a real server."""
+"""The main job on real mail: the whole corpus, distributed over two dozen mailboxes of a real server."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Mailboxes = dict[str, dict[tuple[str, ...], list[GeneratedMessage]]]
 
 
 def real_mailboxes(addresses: list[str]) -> Mailboxes:
-    """Return real mail with nested and awkward folders; where there is none, generated mail."""
+    """Return real mail with nested and awkward folders; without a corpus, generated mail."""
     if corpus_archive() is not None:
         return corpus_mailboxes(addresses)
     return {address: generate_mailbox(seed, 150, owner=address) for seed, address in enumerate(addresses)}
 
 
 def source(mailbox: dict[tuple[str, ...], list[GeneratedMessage]]) -> Contents:
-    """Return what Dovecot serves of a mailbox."""
+    """Return a mailbox as Dovecot serves it."""
     return {path: hashes([served_bytes(mail.raw) for mail in mails]) for path, mails in mailbox.items() if mails}
 
 
@@ -38,7 +38,7 @@ def source(mailbox: dict[tuple[str, ...], list[GeneratedMessage]]) -> Contents:
 async def test_every_real_message_comes_back(
     harness: Harness, dovecot: Dovecot, new_address: Callable[[], str]
 ) -> None:
-    """Folder by folder the export equals the source, verify finds no damage, and a second run archives nothing."""
+    """Each exported folder equals the source, verify finds no damage, and a second run archives nothing."""
     mailboxes = real_mailboxes([new_address() for _ in range(MAILBOXES)])
     for address, mailbox in mailboxes.items():
         dovecot.add_user(address, "unused")

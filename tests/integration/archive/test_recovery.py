@@ -1,4 +1,4 @@
-"""What the scheduler does about workers that hold on to what is no longer theirs."""
+"""What the scheduler does about workers that still hold locks after their lease expired."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ async def start(harness: Harness, port: int) -> int:
 
 
 async def lease(harness: Harness, job_id: int) -> None:
-    """Lease the job for a moment, as this process."""
+    """Lease the job for a moment as this process."""
     async with harness.database.session() as session:
         assert await jobs.lease(session, job_id, process_name(), LEASE_SECONDS)
 
 
 async def state(harness: Harness, job_id: int) -> str:
-    """Return how the job stands."""
+    """Return the state of the job."""
     async with harness.database.session() as session:
         return str(await session.value("SELECT state FROM jobs WHERE id = $1", job_id))
 
 
 async def lock_job(session: Session, job_id: int) -> None:
-    """Be a worker in its commit."""
+    """Act like a worker during its commit."""
     await session.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", job_id)
 
 
 async def write(session: Session, _job_id: int) -> None:
-    """Be a worker that writes: the job's row is locked by nobody, other rows are."""
+    """Act like a worker that is writing: other rows are locked, but not the job's."""
     await session.execute("INSERT INTO users (name) VALUES ('somebody')")
 
 
@@ -53,7 +53,7 @@ async def write(session: Session, _job_id: int) -> None:
 async def test_stuck_transaction_of_a_silent_worker_is_ended(
     harness: Harness, port: int, hold: Callable[[Session, int], Awaitable[None]]
 ) -> None:
-    """A worker that was stopped within a transaction loses it, its locks and its job by the first tick afterwards."""
+    """A worker stopped in a transaction loses it, its locks and its job at the first tick after its lease."""
     job_id = await start(harness, port)
 
     async def stop_within_a_transaction() -> None:
@@ -72,7 +72,7 @@ async def test_stuck_transaction_of_a_silent_worker_is_ended(
 
 
 async def test_transaction_begun_after_the_lease_is_left_alone(harness: Harness, port: int) -> None:
-    """A worker that was late and does something new loses its job, and nothing else."""
+    """A late worker that has begun another transaction loses only its job."""
     job_id = await start(harness, port)
     await lease(harness, job_id)
     async with harness.database.session() as session:

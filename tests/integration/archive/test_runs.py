@@ -1,4 +1,4 @@
-"""Runs: the broker may lose its tasks, tasks may come twice, mailboxes take turns, and runs can be cancelled."""
+"""Runs: lost and duplicate tasks, mailboxes in turn, and cancellation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.waiting import wait_until_async
 
 
 async def test_emptied_broker_is_survived(harness: Harness) -> None:
-    """Tasks that the broker lost are sent again, until every mailbox is done."""
+    """Tasks lost by the broker are sent again until every mailbox is done."""
     script = neighbourhood(mailbox("target"))
     quick = harness.with_settings(lease_seconds=0.3)
     async with ImapServer(script) as server:
@@ -46,7 +46,7 @@ async def test_emptied_broker_is_survived(harness: Harness) -> None:
 
 
 async def test_broker_that_is_away_is_survived(harness: Harness) -> None:
-    """A run that starts while the broker is away goes on by itself when it is back."""
+    """A run started while the broker is down continues once it is back."""
     script = neighbourhood(mailbox("target"))
     quick = harness.with_settings(lease_seconds=0.3)
     async with ImapServer(script) as server:
@@ -62,7 +62,7 @@ async def test_broker_that_is_away_is_survived(harness: Harness) -> None:
 
 
 async def test_long_queue_is_no_loss(harness: Harness) -> None:
-    """As long as the broker holds what was sent, nothing is sent a second time, however long workers take."""
+    """While the broker still has the tasks, nothing is sent again, however slow the workers are."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -77,7 +77,7 @@ async def test_long_queue_is_no_loss(harness: Harness) -> None:
 
 
 async def test_task_sent_twice_runs_once(harness: Harness) -> None:
-    """Of two tasks for the same job one does the work and the other is dropped."""
+    """If a task is delivered twice, one delivery does the work and the other is dropped."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -92,7 +92,7 @@ async def test_task_sent_twice_runs_once(harness: Harness) -> None:
 
 
 async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two profiles that archive the same mailbox at once never write at the same time, and nothing comes twice."""
+    """Two profiles for the same mailbox never write at the same time, and nothing is archived twice."""
     monkeypatch.setattr(run_slices_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=40), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000)
@@ -111,7 +111,7 @@ async def test_two_runs_on_one_mailbox_take_turns(harness: Harness, monkeypatch:
 async def test_two_names_of_one_server_do_not_undo_each_other(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two profiles that reach a mailbox under two names of its server archive it one after the other, and both end."""
+    """Two profiles that reach a mailbox by different names of its server archive it in turn, and both finish."""
     monkeypatch.setattr(run_slices_module, "BUSY_SECONDS", 0.05)
     script = neighbourhood(mailbox("target", messages=20), ())
     tiny = harness.with_settings(batch_messages=5, slice_bytes=1000)
@@ -127,7 +127,7 @@ async def test_two_names_of_one_server_do_not_undo_each_other(
 
 
 async def test_profile_started_twice_at_once_runs_once(harness: Harness) -> None:
-    """Of two who start a profile in the same moment one gets a run, and the other is told which one."""
+    """If a profile is started twice at the same moment, one call gets a run, and the other an error that names it."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -141,7 +141,7 @@ async def test_profile_started_twice_at_once_runs_once(harness: Harness) -> None
 
 
 async def test_cancelled_run_stops_and_the_next_completes(harness: Harness) -> None:
-    """Cancelling stops waiting mailboxes at once and running ones at their heartbeat; the next run finishes the job."""
+    """Cancelling stops waiting mailboxes at once and running ones at their heartbeat; the next run does the rest."""
     script = neighbourhood(mailbox("target"))
     script.faults = [Fault("UID FETCH", containing="BODY", hang=True, mailbox=TARGET)]
     quick = harness.with_settings(lease_seconds=0.6)
@@ -171,7 +171,7 @@ async def _work_until_final(harness: Harness, run_id: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_never_more_connections_than_allowed(harness: Harness, limit: int) -> None:
-    """A profile's maximum of simultaneous jobs is the most connections that its server ever sees, and is used."""
+    """The server never sees more connections than the profile's maximum of simultaneous jobs, but that many."""
     addresses = [f"user{n}@example.com" for n in range(9)]
     script = Script(mailboxes={address: mailbox(address, messages=4) for address in addresses})
     script.mailboxes["archiver"] = mailbox("archiver")
@@ -189,7 +189,7 @@ async def test_many_mailboxes_cost_the_broker_little(harness: Harness) -> None:
     """A run of 2,000 mailboxes never has more tasks in the broker than the profile's maximum of jobs."""
     addresses = [f"user{n}@example.com" for n in range(2000)]
     depths = []
-    async with ImapServer(Script()) as server:  # it knows nobody: each job ends at its login
+    async with ImapServer(Script()) as server:  # no login succeeds, so each job ends there
         await submit(harness, server, mailboxes=addresses, max_jobs=20)
         run_id = await start_run(ADMIN, harness.resources, "all")
         for _ in range(15):
@@ -203,7 +203,7 @@ async def test_many_mailboxes_cost_the_broker_little(harness: Harness) -> None:
 
 
 async def test_slices_are_fair_and_exact(harness: Harness) -> None:
-    """With tiny slices mailboxes take turns, so that none waits for another's end, and each is exact."""
+    """With tiny slices, mailboxes take turns, so that none waits for another to finish, and each is exact."""
     script = neighbourhood(mailbox("target"))
     tiny = harness.with_settings(batch_messages=1, slice_bytes=1, turn_seconds=0.0)
     order: list[int] = []

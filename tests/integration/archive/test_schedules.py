@@ -1,4 +1,4 @@
-"""Schedules: profiles that run by themselves, and windows outside of which runs pause."""
+"""Schedules: profiles that start on their own, and windows outside of which runs pause."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def _profile(harness: Harness) -> Profile:
 
 
 async def _is_due(harness: Harness, *, hours: int = 0) -> None:
-    """Let the profile be due since so many hours."""
+    """Make the profile overdue by `hours` hours."""
     async with harness.database.session() as session:
         await session.execute("UPDATE profiles SET due = now() - make_interval(hours => $1)", hours)
 
@@ -46,13 +46,13 @@ def _closed() -> Schedule:
 
 
 async def _open(harness: Harness) -> None:
-    """Take the windows out of the profile."""
+    """Remove the profile's windows."""
     async with harness.database.session() as session:
         await session.execute("UPDATE profiles SET schedule = schedule - 'windows'")
 
 
 async def test_a_missed_time_is_made_up_for_once(harness: Harness) -> None:
-    """Three days too late, two schedulers at once: one run, and the next one at the next time."""
+    """Three days late and with two schedulers, a profile runs once, and next at its next time."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
         first_due = (await _profile(harness)).due
@@ -73,7 +73,7 @@ async def test_a_missed_time_is_made_up_for_once(harness: Harness) -> None:
 
 
 async def test_no_overlapping_runs(harness: Harness) -> None:
-    """A profile that is due while it runs runs again when that run is over, and not beside it."""
+    """A profile that becomes due while it runs starts again only after that run."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY)
         run_id = await start_run(ADMIN, harness.resources, "all")
@@ -90,7 +90,7 @@ async def test_no_overlapping_runs(harness: Harness) -> None:
 
 
 async def test_what_cannot_run_is_seen(harness: Harness) -> None:
-    """A profile of all users when there is none: no run, a warning where profiles are shown, and another try later."""
+    """A profile that cannot start, here for want of users, shows a warning and is retried later."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_DAILY, mailboxes=None)
         await _is_due(harness)
@@ -103,7 +103,7 @@ async def test_what_cannot_run_is_seen(harness: Harness) -> None:
 
 
 async def test_a_run_waits_for_its_window(harness: Harness) -> None:
-    """Started by hand outside of it, a run pauses and says until when; a scheduled one does not begin."""
+    """Outside its window, a run started by hand pauses and shows until when; a scheduled one does not start."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=_closed())
@@ -126,7 +126,7 @@ async def test_a_run_waits_for_its_window(harness: Harness) -> None:
 
 
 async def test_at_any_time(harness: Harness) -> None:
-    """Whoever says so archives outside of the windows."""
+    """A run started for any time ignores the windows."""
     async with ImapServer(neighbourhood(mailbox("target"), ())) as server:
         await submit(harness, server, schedule=_closed())
         run_id = await start_run(ADMIN, harness.resources, "all", any_time=True)
@@ -137,13 +137,13 @@ async def test_at_any_time(harness: Harness) -> None:
 
 
 async def test_a_window_closes_in_the_middle(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slice ends at its next boundary, nothing else is begun, and later the run goes on where it was."""
+    """When the window closes, the slice ends at its next boundary and nothing else starts; later the run continues."""
     script = neighbourhood(mailbox("target", messages=120), ["anna@example.com", "ben@example.com"])
     begin = datetime.now(UTC) - timedelta(hours=1)
     schedule = Schedule(windows=(f"{begin:%H:%M}-{begin + timedelta(hours=2):%H:%M}",))
     closes = schedule.closes(datetime.now(UTC))
     assert closes is not None
-    moments = iter([closes - timedelta(microseconds=1)])  # when the slice begins; it is late ever after
+    moments = iter([closes - timedelta(microseconds=1)])  # when the slice begins; from then on it is late
 
     async with ImapServer(script) as server:
         await submit(harness, server, schedule=schedule, max_jobs=1)

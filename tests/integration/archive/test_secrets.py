@@ -1,4 +1,4 @@
-"""Passwords: sealed in their column, and nowhere else."""
+"""Passwords are stored encrypted in their column, and appear nowhere else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PASSWORD = 'hunter2-Zwölf\\"quoted" {13}'
 
 
 def spellings(authorize_as: str = "") -> list[str]:
-    """Return every form in which the password could slip through."""
+    """Return every form in which the password might appear."""
     return [
         PASSWORD,
         PASSWORD.replace("\\", "\\\\").replace('"', '\\"'),
@@ -57,14 +57,14 @@ async def rows_as_text(session: Session) -> str:
 
 @asynccontextmanager
 async def capturing_events() -> AsyncIterator[list[Any]]:
-    """Gather Muniment's own events with everything in them, exceptions included."""
+    """Collect Muniment's own log events completely, including exceptions."""
     with structlog.testing.capture_logs() as events:
         yield events
 
 
 @pytest.mark.parametrize("kind", [ProfileKind.MASTER, ProfileKind.SINGLE, ProfileKind.CSV])
 async def test_password_is_nowhere(harness: Harness, caplog: pytest.LogCaptureFixture, kind: ProfileKind) -> None:
-    """Through a run that fails in many ways, the password is in no row, task, log record, error or answer."""
+    """In a run with many kinds of failures, no row, task, log record, error or answer contains the password."""
     caplog.set_level(logging.DEBUG)
     script = neighbourhood(mailbox("target"))
     script.faults = [
@@ -124,7 +124,7 @@ async def test_password_is_nowhere(harness: Harness, caplog: pytest.LogCaptureFi
 
 
 async def test_other_key_is_a_misconfiguration(harness: Harness, tmp_path: Path) -> None:
-    """With another key a run fails with a hint about the key file, and so does a test of the profile."""
+    """With a different key, runs and tests of profiles fail with a hint about the key file."""
     create_key_file(tmp_path / "other.key")
     other = Harness(replace(harness.resources, secrets=SecretBox.from_key_file(tmp_path / "other.key")), harness.folder)
     script = neighbourhood(mailbox("target"), ())

@@ -1,4 +1,4 @@
-"""Kinds of servers: how their profiles log in, and what a privileged login calls a mailbox."""
+"""Kinds of servers: how their profiles log in, and how a privileged login names a mailbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.scripted import NEIGHBOURS, TARGET, archive, assert_neighbour
 
 
 async def test_kerio_with_its_master_password(harness: Harness) -> None:
-    """A master password opens all mailboxes; there is no privileged user."""
+    """A master password opens all mailboxes without a privileged user."""
     script = neighbourhood(mailbox("target"))
     script.master_password = "master"
     async with ImapServer(script) as server:
@@ -33,7 +33,7 @@ async def test_kerio_with_its_master_password(harness: Harness) -> None:
 
 
 async def test_sun_by_proxyauth(harness: Harness) -> None:
-    """The administrator's own mailbox is looked at first, and told from the others."""
+    """The administrator's own mailbox is examined first and distinguished from the others."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["archiver"] = mailbox("archiver")
     script.may_proxy = frozenset({"archiver"})
@@ -49,7 +49,7 @@ async def test_sun_by_proxyauth(harness: Harness) -> None:
 async def test_the_privileged_users_own_mailbox_is_looked_at_where_it_may_be_opened(
     harness: Harness, kind: str, *, looks: bool
 ) -> None:
-    """A server that opens the mailbox that was named, or none, costs no login of the privileged user himself."""
+    """Only for servers that may open the privileged user's mailbox by mistake, a run first examines that mailbox."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         report = await archive(harness, server, server_kind=ServerKind.parse(kind), login=None)
@@ -59,7 +59,7 @@ async def test_the_privileged_users_own_mailbox_is_looked_at_where_it_may_be_ope
 
 
 async def test_a_kind_that_was_chosen_wrongly_is_noticed_at_the_second_mailbox(harness: Harness) -> None:
-    """A server that always opens one mailbox, called one that never does: every mailbox but the first fails."""
+    """If the chosen kind hides that the server always opens one mailbox, all mailboxes but the first fail."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["archiver"] = mailbox("archiver")
     script.always_opens = "archiver"
@@ -76,11 +76,11 @@ async def test_a_kind_that_was_chosen_wrongly_is_noticed_at_the_second_mailbox(h
     ("identity", "name"), [(None, "target"), (Identity.ADDRESS, TARGET), (Identity.USER, "Tamara Get")]
 )
 async def test_what_a_login_calls_a_mailbox(harness: Harness, identity: Identity | None, name: str) -> None:
-    """Exchange knows mailboxes by alias; a profile may say otherwise. The archive has the address in any case."""
+    """An Exchange login uses the alias of a mailbox unless the profile says otherwise; the archive uses the address."""
     async with harness.database.session() as session:
         user = await session.value("INSERT INTO users (name) VALUES ('Tamara Get') RETURNING id")
         await session.execute("INSERT INTO user_addresses VALUES ($1, 0, $2)", user, TARGET)
-    script = Script({name: mailbox("target")}, "IMAP4rev1")  # no SASL: the name template comes into play
+    script = Script({name: mailbox("target")}, "IMAP4rev1")  # no SASL, so the name template is used
     script.mailboxes = {f"DOM\\archiver\\{name}": script.mailboxes[name]}
     async with ImapServer(script) as server:
         report = await archive(
@@ -98,7 +98,7 @@ async def test_what_a_login_calls_a_mailbox(harness: Harness, identity: Identity
 
 
 async def test_access_tokens_are_read_anew(harness: Harness, tmp_path: Path) -> None:
-    """A token lives an hour; the run after that finds the next one in the file."""
+    """A token file is read again for each run, because tokens expire."""
     script = Script({TARGET: mailbox("target")}, f"{MODERN_CAPABILITIES} AUTH=XOAUTH2", passwords={TARGET: "first"})
     file = tmp_path / "token"
     file.write_text("first\n")
@@ -115,7 +115,7 @@ async def test_access_tokens_are_read_anew(harness: Harness, tmp_path: Path) -> 
 
 
 async def test_tokens_come_from_commands() -> None:
-    """A command prints the token; what goes wrong is said with its last line."""
+    """A token can come from a command, whose failure is reported with its last line of output."""
     assert (await access_token(token_command("sh -c 'echo  ya29.token'"))).reveal() == "ya29.token"
     with pytest.raises(ServerUnavailable, match="exit code 3: no refresh token"):
         await access_token(token_command("sh -c 'echo no refresh token >&2; exit 3'"))
@@ -131,7 +131,7 @@ async def test_tokens_come_from_commands() -> None:
 
 
 async def test_ways_that_do_not_fit_are_refused(harness: Harness) -> None:
-    """A privileged login is for master profiles only, and the other way round."""
+    """Privileged login methods are for master profiles only, and other methods not for them."""
     async with ImapServer(neighbourhood(mailbox("target"))) as server:
         with pytest.raises(Misconfigured, match="does not fit a master profile"):
             await archive(harness, server, login=LoginMethod.parse("xoauth2"))

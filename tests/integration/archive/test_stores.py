@@ -1,4 +1,4 @@
-"""Archive stores: a new one is begun when the current one is full, and nobody notices."""
+"""Archive stores: a new one is created when the current one is full, without any visible effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.scripted import TARGET, archive, assert_neighbours_exact, mai
 
 
 async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harness: Harness) -> None:
-    """While mailboxes are archived stores fill up and follow each other; the archive is exact, searched and counted."""
+    """Stores that fill up and are replaced during a run leave an exact archive with correct searches and counts."""
     script = neighbourhood(mailbox("target", messages=30))
     tiny = harness.with_settings(batch_messages=5, slice_bytes=2000, store_messages=20)
     async with ImapServer(script) as server:
@@ -41,7 +41,7 @@ async def test_full_store_is_followed_by_a_new_one_in_the_middle_of_a_run(harnes
 
 
 async def test_store_with_room_stays(harness: Harness) -> None:
-    """Below the limit nothing is begun, and sums stay what they are however often they are summed up."""
+    """Below the limit no store is created, and repeated summing does not change the totals."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
@@ -54,7 +54,7 @@ async def test_store_with_room_stays(harness: Harness) -> None:
 
 
 async def test_commit_waits_for_a_store_that_is_just_beginning(harness: Harness) -> None:
-    """A commit that asks for the current store while another one becomes current gets that one."""
+    """A commit that asks for the current store during a switch gets the new one."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)

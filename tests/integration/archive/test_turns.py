@@ -1,4 +1,4 @@
-"""Turns: a worker that ends a mailbox goes on with the next one of its run, and holds never more than it may."""
+"""Batches of slices: a worker that finishes a mailbox continues with the next one of its run, within all limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DONE = Completion([], proven=True, unmoved=[], fingerprint=None)
 
 
 async def test_one_task_serves_all_mailboxes(harness: Harness) -> None:
-    """With one job at a time one task archives everybody, one after the other, and closes the run."""
+    """With one job at a time, one task archives all mailboxes in sequence and completes the run."""
     script = neighbourhood(mailbox("target"))
     async with ImapServer(script) as server:
         await submit(harness, server, max_jobs=1)
@@ -37,7 +37,7 @@ async def test_one_task_serves_all_mailboxes(harness: Harness) -> None:
 
 
 async def test_own_mailbox_with_the_same_numbers_is_noticed(harness: Harness) -> None:
-    """A small mailbox is looked at again, though every folder has the numbers of the last time."""
+    """A small mailbox is examined again even if the counts of all folders are unchanged."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await submit(harness, server)
@@ -51,7 +51,7 @@ async def test_own_mailbox_with_the_same_numbers_is_noticed(harness: Harness) ->
 
 
 async def test_cancelled_run_gives_no_next_job(harness: Harness) -> None:
-    """Who ends a mailbox of a cancelled run gets no other one."""
+    """After finishing a mailbox of a cancelled run, a worker gets no further one."""
     job = await _leased(harness, max_jobs=1)
     await cancel_run(ADMIN, harness.resources, job.run_id)
 
@@ -59,7 +59,7 @@ async def test_cancelled_run_gives_no_next_job(harness: Harness) -> None:
 
 
 async def test_lowered_maximum_gives_no_next_job(harness: Harness) -> None:
-    """When the profile allows fewer jobs than are in flight, their number falls by one."""
+    """If the profile's maximum of jobs was lowered below those in flight, a finished job is not replaced."""
     job = await _leased(harness, max_jobs=2)
     async with harness.database.session() as session:
         await session.execute("UPDATE profiles SET max_jobs = 1")
@@ -70,7 +70,7 @@ async def test_lowered_maximum_gives_no_next_job(harness: Harness) -> None:
 
 
 async def test_next_mailbox_of_another_run_is_left_alone(harness: Harness) -> None:
-    """A mailbox with which another run has begun is not taken; the pump sends it, and it waits."""
+    """A mailbox that another run is archiving is not leased directly; the pump sends it, and it waits."""
     job = await _leased(harness, max_jobs=1)
     async with harness.database.session() as session:
         await session.execute("INSERT INTO runs (profile_name) VALUES ('another')")
@@ -85,7 +85,7 @@ async def test_next_mailbox_of_another_run_is_left_alone(harness: Harness) -> No
 async def test_worker_that_stops_while_it_goes_on_holds_nothing(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cancelled in the very moment in which it gets the next job, a worker hands that back at once."""
+    """A worker cancelled at the moment it leases the next job hands that job back at once."""
     leased = asyncio.Event()
     let_go = asyncio.Event()
     complete = jobs.complete

@@ -1,4 +1,4 @@
-"""What a run would do: looked up without storing or changing anything."""
+"""Forecasts of a run, made without storing or changing anything."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _rows(harness: Harness) -> dict[str, int]:
 
 
 async def test_it_tells_what_a_run_then_does(harness: Harness) -> None:
-    """News, sizes, what the filter leaves out; and then the run archives exactly that."""
+    """The forecast reports new and filtered messages and their sizes, and the run then archives exactly those."""
     script = neighbourhood(mailbox("target", messages=30), NEIGHBOURS)
     inbox = script.mailboxes[TARGET][b"INBOX"]
     inbox.messages = [mail._replace(date=f"17-Jul-{2000 + mail.uid} 02:44:25 -0700") for mail in inbox.messages]
@@ -55,7 +55,7 @@ async def test_it_tells_what_a_run_then_does(harness: Harness) -> None:
 
 
 async def test_deletion_is_told_before_it_happens(harness: Harness) -> None:
-    """What is archived already, and what the same run would archive first; flagged messages are counted as kept."""
+    """The forecast of deletions includes messages that the same run would archive; flagged ones count as kept."""
     script = neighbourhood(mailbox("target", messages=10, folders=[b"INBOX", b"Work"]), ())
     script.capabilities = f"{MODERN_CAPABILITIES} UIDPLUS"
     inbox = script.mailboxes[TARGET][b"INBOX"]
@@ -82,7 +82,7 @@ async def test_deletion_is_told_before_it_happens(harness: Harness) -> None:
 
 
 async def test_mailboxes_that_cannot_be_seen(harness: Harness) -> None:
-    """They are named with the reason, and the others are told all the same."""
+    """Mailboxes that cannot be read are reported with the reason, along with the results of the others."""
     script = neighbourhood(mailbox("target"), NEIGHBOURS)
     script.mailboxes[TARGET][b"INBOX"].search_refused = "NO"
     async with ImapServer(script) as server:

@@ -1,4 +1,4 @@
-"""Logins that are refused, and mailboxes that are not what they seem."""
+"""Refused logins, and mailboxes that are not the expected ones."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.support.scripted import (
     submit,
 )
 
-#: How the privileged user logs in as himself.
+#: How the privileged user logs in to their own mailbox.
 OWN = " " + base64.b64encode(b"\0archiver\0master").decode()
 
 
 async def test_empty_mailbox_is_done_with_a_warning(harness: Harness) -> None:
-    """An empty mailbox ends well, says that the address may be mistyped, and is not taken for proven."""
+    """An empty mailbox succeeds with a warning that the address may be mistyped, and has no proof."""
     script = neighbourhood(mailbox("target", messages=0))
     async with ImapServer(script) as server:
         report = await archive(harness, server)
@@ -47,7 +47,7 @@ async def test_empty_mailbox_is_done_with_a_warning(harness: Harness) -> None:
 
 
 async def test_wrong_password_fails_every_mailbox(harness: Harness) -> None:
-    """With a wrong password every mailbox fails at once, without a second attempt, and says what to check."""
+    """With a wrong password, every mailbox fails at once without a retry, and says what to check."""
     script = neighbourhood(mailbox("target"))
     script.passwords = {"archiver": "another"}
     async with ImapServer(script) as server:
@@ -61,7 +61,7 @@ async def test_wrong_password_fails_every_mailbox(harness: Harness) -> None:
 
 
 async def test_own_mailbox_is_noticed(harness: Harness) -> None:
-    """A server that opens the privileged user's own mailbox for everybody is caught before anything is archived."""
+    """A server that always opens the privileged user's own mailbox is detected before anything is archived."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["archiver"] = mailbox("archiver")
     script.always_opens = "archiver"
@@ -78,12 +78,12 @@ async def test_own_mailbox_is_noticed(harness: Harness) -> None:
 
 @pytest.mark.parametrize("reply", ["NO [LIMIT] too many connections", "NO [UNAVAILABLE] try again", "* BYE overloaded"])
 async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply: str) -> None:
-    """When nobody can say what the privileged user's own mailbox is, nothing is archived."""
+    """If the privileged user's own mailbox cannot be identified, nothing is archived."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["archiver"] = mailbox("archiver")
     script.always_opens = "archiver"
     script.faults = [Fault("AUTHENTICATE", containing=OWN, reply=reply)]
-    hasty = harness.with_settings(job_attempts=2, retry_first_seconds=1.0)  # a failed look is shared for so long
+    hasty = harness.with_settings(job_attempts=2, retry_first_seconds=1.0)  # a failed lookup is shared for that long
     async with ImapServer(script) as server:
         report = await archive(hasty, server, mailboxes=[TARGET, *NEIGHBOURS])
 
@@ -91,13 +91,13 @@ async def test_doubt_about_the_own_mailbox_stops_the_job(harness: Harness, reply
     assert (report.run.messages.seen, len(report.failures)) == (0, 4)
     assert all("cannot look at archiver's own mailbox" in failure.error for failure in report.failures)
     assert all("--no-master-mailbox" in failure.hint for failure in report.failures)
-    # Four jobs, each with twenty tries at most (throttling weighs a tenth): they share the looks.
+    # Four jobs, each with at most twenty attempts (throttling weighs a tenth), share the lookups.
     assert len([line for line in server.lines if line.endswith(OWN)]) < 40
 
 
 @pytest.mark.parametrize("proxied", [True, False])
 async def test_inbox_with_an_internal_error(harness: Harness, *, proxied: bool) -> None:
-    """Where an INBOX cannot be opened, a login as somebody else proves nothing; one's own costs the INBOX alone."""
+    """If INBOX cannot be opened, a proxied login archives nothing, but a user's own login loses only the INBOX."""
     script = neighbourhood(mailbox("target"), ())
     script.faults = [Fault("EXAMINE", containing="INBOX", reply="NO [SERVERBUG] Internal error occurred")]
     own = {"kind": ProfileKind.SINGLE, "user": TARGET, "login": None, "mailboxes": None}
@@ -110,7 +110,7 @@ async def test_inbox_with_an_internal_error(harness: Harness, *, proxied: bool) 
 
 
 async def test_privileged_user_without_a_mailbox_is_not_looked_up(harness: Harness) -> None:
-    """With --no-master-mailbox nobody logs in as the privileged user himself."""
+    """With --no-master-mailbox, there is no login to the privileged user's own mailbox."""
     script = neighbourhood(mailbox("target"))
     script.faults = [Fault("AUTHENTICATE", containing=OWN, close=True)]
     async with ImapServer(script) as server:
@@ -121,7 +121,7 @@ async def test_privileged_user_without_a_mailbox_is_not_looked_up(harness: Harne
 
 
 async def test_own_mailbox_is_noticed_where_one_may_be_opened_twice(harness: Harness) -> None:
-    """--allow-same-mailbox allows two names of one mailbox, not that of the privileged user."""
+    """--allow-same-mailbox allows two names of one mailbox, but not of the privileged user's own."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["archiver"] = mailbox("archiver")
     script.always_opens = "archiver"
@@ -133,7 +133,7 @@ async def test_own_mailbox_is_noticed_where_one_may_be_opened_twice(harness: Har
 
 
 async def test_same_mailbox_is_noticed_while_it_grows(harness: Harness) -> None:
-    """A collecting mailbox that got its second message between two jobs is still one mailbox."""
+    """A collecting mailbox that receives its second message between two jobs is still recognised as the same one."""
     script = neighbourhood({b"INBOX": Folder(mails("caught", 1))}, ())
     script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
     async with ImapServer(script) as server:
@@ -149,7 +149,7 @@ async def test_same_mailbox_is_noticed_while_it_grows(harness: Harness) -> None:
 
 
 async def test_same_mailbox_for_two_users_is_noticed(harness: Harness) -> None:
-    """When the server opens one mailbox under two names, both are named and nobody's archive gets it twice."""
+    """If the server opens one mailbox under two names, both are reported, and no archive gets its mail twice."""
     script = neighbourhood(mailbox("target"))
     script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
     async with ImapServer(script) as server:
@@ -163,7 +163,7 @@ async def test_same_mailbox_for_two_users_is_noticed(harness: Harness) -> None:
 
 
 async def test_same_mailbox_can_be_allowed(harness: Harness) -> None:
-    """With --allow-same-mailbox two names of one mailbox are two complete archives."""
+    """With --allow-same-mailbox, two names of one mailbox give two complete archives."""
     script = neighbourhood(mailbox("target"), ())
     script.mailboxes["other@example.com"] = script.mailboxes[TARGET]
     async with ImapServer(script) as server:
@@ -175,7 +175,7 @@ async def test_same_mailbox_can_be_allowed(harness: Harness) -> None:
 
 
 async def test_mailboxes_alike_are_told_apart(harness: Harness) -> None:
-    """Two mailboxes made in the same second, with an empty INBOX and the same folders, are two mailboxes."""
+    """Two mailboxes created in the same second, with an empty INBOX and equal folders, are recognised as different."""
     script = Script(
         mailboxes={name: mailbox(name, folders=[b"Sent"]) for name in ("one@example.com", "two@example.com")}
     )
@@ -189,7 +189,7 @@ async def test_mailboxes_alike_are_told_apart(harness: Harness) -> None:
 
 
 async def test_refused_privileged_user_is_asked_once(harness: Harness) -> None:
-    """A privileged user who may not log in as himself is tried once per run: more would look like an attack."""
+    """If the privileged user cannot log in directly, a run tries it only once: more would look like an attack."""
     script = neighbourhood(mailbox("target"))
     tiny = harness.with_settings(slice_bytes=1)
     async with ImapServer(script) as server:
