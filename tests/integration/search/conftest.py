@@ -1,4 +1,4 @@
-"""Both indexes, behind one port."""
+"""Both indexes behind the same port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mail in eight languages and more, and queries with the messages that they must find: no more, no less."""
+"""Mail in more than eight languages, and queries with exactly the messages that they must find."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANNA, BEN = "anna@example.com", "ben@example.com"
 
 @dataclass(frozen=True)
 class Letter:
-    """A message of Anna's, whose id is its name; `folder`: as the server spells it."""
+    """A message of Anna's, identified by its name; `folder`: in the server's spelling."""
 
     id: str
     subject: str
@@ -28,7 +28,7 @@ class Letter:
 
     @property
     def content(self) -> bytes:
-        """The message as the server has it."""
+        """Return the message as the server has it."""
         message = EmailMessage()
         message["Message-ID"] = f"<{self.id}@library.example>"
         message["From"], message["To"], message["Subject"], message["Date"] = (
@@ -42,7 +42,7 @@ class Letter:
             main, _, sub = kind.partition("/")
             message.add_attachment(data, maintype=main, subtype=sub, filename=name)
         if self.files:
-            message.set_boundary(f"boundary-{self.id}")  # or each time it would be another message
+            message.set_boundary(f"boundary-{self.id}")  # fixed, or it would be a different message each time
         return message.as_bytes()
 
 
@@ -58,7 +58,7 @@ def docx(text: str) -> bytes:
 
 
 def zipped(**files: bytes) -> bytes:
-    """Return a zip of files, named by keyword with `_` for the dot."""
+    """Return a zip of files; keyword arguments are their names, with `_` for the dot."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -199,7 +199,7 @@ LETTERS = [
     Letter("pl1", "Łódź i Kraków", "Spotkanie w Łodzi, a potem żółta łódka."),
 ]
 
-#: Query, and the ids of what it finds in Anna's archive.
+#: Queries, and the ids of their results in Anna's archive.
 QUERIES: list[tuple[str, str]] = [
     # English: forms of words, phrases, operators
     ("invoices", "en1 en2"),
@@ -305,7 +305,7 @@ QUERIES: list[tuple[str, str]] = [
     ("елка", "ru1"),
     ("счет", "ru1 ru2"),
     ("from:иван", "ru1"),
-    # Scripts without blanks
+    # Scripts without spaces
     ("報告書", "ja1"),
     ("京都", "ja1 ja2"),
     ("東京", "ja1"),
@@ -318,7 +318,7 @@ QUERIES: list[tuple[str, str]] = [
     ("会议", "zh2"),
     ("회의", "ko1"),
     ("보고서", "ko1"),
-    # Other letters
+    # Other alphabets
     ("ΤΙΜΟΛΌΓΙΑ", "el1"),
     ("τιμολογια", "el1"),
     ("חשבונית", "he1"),

@@ -1,4 +1,4 @@
-"""Nobody finds, counts or sees the mail of others, whatever he asks for."""
+"""No query finds, counts or shows other users' mail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECRET = Letter(
 )
 OWN = Letter("own", "My lunch", "soup again", folder=b"INBOX", flags=())
 
-#: Each would tell Anna something about Ben's mail, if it found anything but her own two messages.
+#: If any of these found more than Anna's own two messages, it would reveal something about Ben's mail.
 ATTACKS = [
     *("northwind", "takeover", '"nine million"', "subject:takeover", "from:chief", "from:secret.example", "north*"),
     *("attachment:price", "filename:northwind.csv", "folder:takeover", "folder:*", "folder:take*", "is:flagged"),
@@ -56,7 +56,7 @@ ATTACKS = [
 
 
 async def read_in(harness: Harness) -> None:
-    """Archive a message that both have, one that is Ben's, and one that is Anna's."""
+    """Archive a message that both have, one of Ben's, and one of Anna's."""
     script = Script(mailboxes={ANNA: library([SHARED, OWN]), BEN: library([SHARED, SECRET], 2)})
     async with ImapServer(script) as server:
         assert (await archive(harness, server)).run.state is RunState.SUCCEEDED
@@ -71,7 +71,7 @@ async def test_nobody_finds_what_is_not_his(searching: Harness) -> None:
         for sort in Sort:
             try:
                 found = await searching.found(query, ANNA, sort=sort, facets=True, snippets=True)
-            except BadQuery:  # says nothing but what the query says
+            except BadQuery:  # the error only repeats the query
                 continue
             shown = repr([found.hits, found.facets, found.following]).lower()
             names = {hit.subject for hit in found.hits}
@@ -90,7 +90,7 @@ async def test_nobody_finds_what_is_not_his(searching: Harness) -> None:
 
 
 async def test_flags_and_folders_of_others_do_not_count(searching: Harness) -> None:
-    """A message that both have is flagged only for who flagged it, and stands only in his folder."""
+    """A message that both users have is flagged only for the one who flagged it, and found only in their folder."""
     flagged = replace(SHARED, folder=b"Private", flags=("\\Flagged",))
     script = Script(mailboxes={ANNA: library([SHARED]), BEN: library([flagged, OWN], 2)})
     async with ImapServer(script) as server:
@@ -103,7 +103,7 @@ async def test_flags_and_folders_of_others_do_not_count(searching: Harness) -> N
 
 
 async def test_who_may_not_read_finds_nothing(searching: Harness) -> None:
-    """A user without the right to read his archive is refused, and one that does not exist is not known."""
+    """A user without the right to read their archive is refused, and an unknown user is reported as such."""
     await read_in(searching)
     async with searching.database.session() as session:
         await session.execute("UPDATE users SET own_archive = '{}' WHERE name = $1", ANNA)
@@ -115,7 +115,7 @@ async def test_who_may_not_read_finds_nothing(searching: Harness) -> None:
 
 
 async def test_administrators_see_others_only_where_it_is_allowed(searching: Harness) -> None:
-    """Without the setting there is no search over everybody's archives; each search for somebody else is audited."""
+    """Without the setting, administrators cannot search all archives; each search for another user is audited."""
     await read_in(searching)
     closed = searching.with_settings(administrators_search=False)
     with pytest.raises(Forbidden, match="may not search everybody"):
@@ -139,7 +139,7 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
 
 
 async def test_what_left_an_archive_is_not_shown(searching: Harness) -> None:
-    """A message that lost its last place in an archive is not shown, even before the index hears of it."""
+    """A message that lost its last place in an archive is not shown, even before the index is updated."""
     await read_in(searching)
     async with searching.database.session() as session:
         await session.execute(

@@ -1,4 +1,4 @@
-"""How many database connections indexing and searching hold at once, and how long a transaction may be silent."""
+"""How many database connections indexing and searching use, and how long their transactions may be idle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.waiting import wait_until_async
 async def limited(
     harness: Harness, url: str, connections: int, *, idle_seconds: float = 60.0
 ) -> AsyncIterator[Harness]:
-    """Open the harness's database again, with a small pool, and its index on it."""
+    """Reopen the harness's database with a small pool, and its index on it."""
     database = await Database.open(Secret(url), connections=connections, idle_transaction_seconds=idle_seconds)
     try:
         resources = replace(
@@ -46,7 +46,7 @@ async def limited(
 
 
 async def test_many_searches_share_one_connection(harness: Harness, database_url: str) -> None:
-    """A search holds no connection while another is asked for: a small pool serves any number of searchers."""
+    """A search holds at most one connection at a time, so a small pool serves any number of searches."""
     await read_in(harness)
     async with limited(harness, database_url, 1) as small, asyncio.timeout(30):
         searches = [small.found("platypus", ANNA, facets=True, snippets=True) for _ in range(5)]
@@ -59,7 +59,7 @@ async def test_many_searches_share_one_connection(harness: Harness, database_url
 
 
 async def test_index_work_needs_two_connections(harness: Harness, database_url: str) -> None:
-    """Draining, a rebuild, a comparison and a saved search each hold a transaction, and need one connection more."""
+    """Draining, a rebuild, a comparison and a saved search each hold a transaction, and need one more connection."""
     await read_in(harness)
     async with limited(harness, database_url, 2) as small, asyncio.timeout(60):
         await begin_rebuilds(ADMIN, small.resources, None)
@@ -77,7 +77,7 @@ async def test_index_work_needs_two_connections(harness: Harness, database_url: 
 async def test_slow_index_does_not_lose_the_claim(
     harness: Harness, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the index is slower than a transaction may be silent, the claim on the outbox stays."""
+    """While the index takes longer than a transaction may be idle, the claim on the outbox is kept."""
 
     class Slow(PostgresIndex):
         async def apply(self, targets: Sequence[Target], changes: Sequence[Change]) -> list[IndexFailure]:

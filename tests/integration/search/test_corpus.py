@@ -1,4 +1,4 @@
-"""Thousands of real messages, and every odd one that could be found: both indexes agree, and find what is known."""
+"""Thousands of real messages and every known edge case: both indexes agree, and find what they must."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _WORD = re.compile(r"[A-Za-z]{5,}")
 
 
 def truths(folder: Path) -> list[dict[str, Any]]:
-    """Return what is known of the messages that were made for the corpus."""
+    """Return the known facts about the generated messages of the corpus."""
     lines = (folder / "edge/made/TRUTH.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
 def known_words(truth: dict[str, Any]) -> Iterator[str]:
-    """Yield words that a made message has, and no other message."""
+    """Yield words that occur in one generated message only."""
     yield from truth.get("body_words", ())
     yield from truth.get("inner", {}).get("body_words", ())
     for attachment in truth.get("attachments", ()):
@@ -40,7 +40,7 @@ def known_words(truth: dict[str, Any]) -> Iterator[str]:
 
 
 async def drained(harness: Harness) -> None:
-    """Index everything, as often as it takes: a drain ends after some seconds."""
+    """Drain repeatedly until everything is indexed: a single drain ends after some seconds."""
     while await drain_outbox(harness.resources):
         pass
 
@@ -49,7 +49,7 @@ async def drained(harness: Harness) -> None:
 async def test_both_indexes_know_the_same_and_all_of_it(
     harness: Harness, opensearch: OpenSearchNode, new_prefix: Callable[[], str]
 ) -> None:
-    """Every known word of a generated message finds it; both find real mail alike; edge cases stop nothing."""
+    """Every known word of a generated message finds it; both indexes find the same real mail; edge cases do no harm."""
     folder = corpus_folder()
     made = truths(folder)
     raws = [(folder / "edge/made" / truth["path"]).read_bytes() for truth in made]
@@ -90,7 +90,7 @@ async def test_both_indexes_know_the_same_and_all_of_it(
 
 
 def queries(seed: int) -> list[str]:
-    """Return queries made of what real mail says, the same each time."""
+    """Return queries built from real mail, always the same ones."""
     rng = random.Random(seed)
     words = [word for message in corpus_messages(60) for word in _WORD.findall(message.raw[-3000:].decode("latin-1"))]
     senders = [

@@ -1,4 +1,4 @@
-"""Index workers and OpenSearch are killed again and again; in the end the index has everything, once."""
+"""Index workers and OpenSearch are killed repeatedly; in the end, the index has every message once."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[OpenSearchNode]:
-    """A node that may be killed: no other test uses it."""
+    """A node for this module only, which may be killed."""
     with running_opensearch() as node:
         yield node
 
 
 class Worker:
-    """An index worker in a process of its own."""
+    """An index worker as a separate process."""
 
     def __init__(self, harness: Harness, database_url: str, more: dict[str, str]) -> None:
         self._environment = {
@@ -49,12 +49,12 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin a new process."""
+        """Start a new process."""
         command = [sys.executable, "-m", "tests.support.index_worker"]
         self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
 
     def kill(self) -> None:
-        """Kill it as a crash would."""
+        """Kill it, as in a crash."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -62,7 +62,7 @@ class Worker:
 
 
 async def progress(harness: Harness, done: int) -> None:
-    """Wait until so many more rows left the outbox, or all."""
+    """Wait until the outbox has so many fewer rows, or none."""
 
     async def waiting() -> int:
         async with harness.database.session() as session:
@@ -78,7 +78,7 @@ async def progress(harness: Harness, done: int) -> None:
 
 
 async def assert_exact(harness: Harness, messages: int) -> None:
-    """The index has each message of the archive and nothing else, and every one is found."""
+    """Check that the index has exactly the messages of the archive, and that each is found."""
     async with harness.database.session() as session:
         stored = await session.values("SELECT id FROM messages ORDER BY id")
         (generation,) = await session.values(
@@ -95,7 +95,7 @@ async def assert_exact(harness: Harness, messages: int) -> None:
 
 @pytest.mark.proof
 async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) -> None:
-    """Workers of the embedded index are killed in the middle of batches and of a rebuild."""
+    """Workers of the embedded index are killed in the middle of batches and of a rebuild without losses."""
     script = neighbourhood(mailbox("target", messages=60))
     rng = random.Random(5)
     async with ImapServer(script) as server:
@@ -115,7 +115,7 @@ async def test_killed_workers_lose_nothing(harness: Harness, database_url: str) 
 
 @pytest.mark.proof
 async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: str, mortal: OpenSearchNode) -> None:
-    """OpenSearch and workers are killed while mail is indexed and the index is built anew; archiving never notices."""
+    """OpenSearch and workers are killed during indexing and a rebuild without losses or any effect on archiving."""
     index = OpenSearchIndex.open(mortal.url, prefix="mortal")
     searching = Harness(replace(harness.resources, index=index), harness.folder)
     rng = random.Random(7)
@@ -123,7 +123,7 @@ async def test_killed_opensearch_loses_nothing(harness: Harness, database_url: s
     more = {"MUNIMENT_OPENSEARCH_URL": mortal.url.reveal(), "MUNIMENT_OPENSEARCH_PREFIX": "mortal"}
     worker = Worker(harness, database_url, more)
     worker.start()
-    mortal.kill()  # archiving begins while it is away
+    mortal.kill()  # archiving starts while it is down
     async with ImapServer(script) as server:
         await submit(searching, server)
         report = await searching.finish(await start_run(ADMIN, searching.resources, "all"))

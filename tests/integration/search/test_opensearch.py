@@ -1,4 +1,4 @@
-"""What an OpenSearch may do that a healthy node never does, and how Muniment talks to a closed one."""
+"""Behaviour of OpenSearch that a healthy node never shows, and connections to secured nodes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def change(number: int, text: str = "word") -> Change:
 
 
 class Pretender:
-    """Something that says it is OpenSearch, and answers as it is told."""
+    """A server that claims to be OpenSearch and answers as scripted."""
 
     def __init__(self) -> None:
         self.headers: list[str] = []
@@ -70,12 +70,12 @@ class Pretender:
 
 
 def accepted(operations: list[dict[str, Any]]) -> web.Response:
-    """Answer that all is well."""
+    """Answer that every operation succeeded."""
     return web.json_response({"errors": False, "items": [{"index": {"status": 201}} for _ in operations]})
 
 
 def each(status: Callable[[int], int]) -> Callable[[list[dict[str, Any]]], web.Response]:
-    """Answer with a status for each operation by its message."""
+    """Answer with a status for each operation, by its message."""
 
     def answer(operations: list[dict[str, Any]]) -> web.Response:
         statuses = [status(int(one["index"]["_id"])) for one in operations]
@@ -87,7 +87,7 @@ def each(status: Callable[[int], int]) -> Callable[[list[dict[str, Any]]], web.R
 
 @pytest.fixture
 async def pretender() -> AsyncIterator[Pretender]:
-    """A pretender that listens."""
+    """Yield a running pretender."""
     found = Pretender()
     async for port in _serve(found, None):
         found.port = port
@@ -107,21 +107,21 @@ async def _serve(pretender: Pretender, context: ssl.SSLContext | None) -> AsyncI
 
 
 async def apply(index: OpenSearchIndex, *changes: Change) -> list[tuple[int, str]]:
-    """Apply changes and return who was refused, and why."""
+    """Apply changes and return the refused messages with the reasons."""
     found = await index.apply(TARGETS, changes)
     return [(one.message_id, one.reason) for one in found]
 
 
 @pytest.fixture
 async def index(pretender: Pretender) -> AsyncIterator[OpenSearchIndex]:
-    """An index at the pretender."""
+    """Return an index on the pretender."""
     opened = OpenSearchIndex.open(Secret(f"http://127.0.0.1:{pretender.port}"), prefix="p")
     yield opened
     await opened.close()
 
 
 async def test_poison_is_told_apart(pretender: Pretender, index: OpenSearchIndex) -> None:
-    """Of a bulk the documents that are refused for good are named; a later version that is there already is fine."""
+    """Documents of a bulk that are refused permanently are reported; a conflict with a later version is no error."""
     pretender.answer = each(lambda number: {2: 400, 3: 409}.get(number, 201))
 
     assert await apply(index, change(1), change(2), change(3)) == [(2, "because 400")]
@@ -129,7 +129,7 @@ async def test_poison_is_told_apart(pretender: Pretender, index: OpenSearchIndex
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_overload_takes_the_whole_bulk_back(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
-    """When a part of a bulk is refused for want of room, nobody is poisoned: all of it comes again later."""
+    """If part of a bulk is refused for lack of capacity, no document is set aside: the whole bulk is retried later."""
     pretender.answer = each(lambda number: status if number == 2 else 201)
 
     with pytest.raises(SearchUnavailable, match=f"because {status}"):
@@ -138,7 +138,7 @@ async def test_overload_takes_the_whole_bulk_back(pretender: Pretender, index: O
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504, 500])
 async def test_refused_requests_are_for_later(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
-    """A node, or what stands before it, that has no room now says nothing about the documents."""
+    """A node or proxy that is overloaded says nothing about the documents: the bulk is retried later."""
     pretender.answer = lambda _: web.json_response({"error": "busy"}, status=status)
 
     with pytest.raises(SearchUnavailable):
@@ -146,7 +146,7 @@ async def test_refused_requests_are_for_later(pretender: Pretender, index: OpenS
 
 
 async def test_large_bulks_are_cut(pretender: Pretender, index: OpenSearchIndex) -> None:
-    """Bulks are small; one that is too large for the node is halved, and a single document that is gets set aside."""
+    """Bulks are small; one that is too large for the node is halved, and a single document is set aside."""
     pretender.answer = lambda operations: (
         web.json_response({"error": "too large"}, status=413) if len(operations) > 1 else accepted(operations)
     )
@@ -163,7 +163,7 @@ async def test_large_bulks_are_cut(pretender: Pretender, index: OpenSearchIndex)
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_wrong_password_is_a_setting(pretender: Pretender, index: OpenSearchIndex, status: int) -> None:
-    """Who is not let in has a wrong setting; the error holds no secret."""
+    """A refused login is a configuration error, without secrets in its message."""
     pretender.answer = lambda _: web.json_response({"error": "no"}, status=status)
 
     with pytest.raises(Misconfigured, match="refuses us"):
@@ -171,7 +171,7 @@ async def test_wrong_password_is_a_setting(pretender: Pretender, index: OpenSear
 
 
 async def test_nobody_listens(port: int) -> None:
-    """A node that is not there is unavailable, and the error says what to do."""
+    """A node that does not listen is reported as unavailable, with advice."""
     index = OpenSearchIndex.open(Secret(f"http://admin:hush@127.0.0.1:{port}"), prefix="p")
     with pytest.raises(SearchUnavailable, match="does not answer") as error:
         await index.count(Target(1, 1))
@@ -182,7 +182,7 @@ async def test_nobody_listens(port: int) -> None:
 
 
 async def test_user_and_password(pretender: Pretender) -> None:
-    """What the URL says of user and password is shown to the node."""
+    """The user and password from the URL are sent to the node."""
     index = OpenSearchIndex.open(Secret(f"http://adm%40in:p%2Fw@127.0.0.1:{pretender.port}"), prefix="p")
     await apply(index, change(1))
     await index.close()
@@ -192,12 +192,12 @@ async def test_user_and_password(pretender: Pretender) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
-    """A certificate for this machine."""
+    """Return a certificate for this machine."""
     return self_signed(tmp_path, "127.0.0.1")
 
 
 async def test_tls_with_a_client_certificate(certificate: Certificate, tmp_path: Path) -> None:
-    """A node behind TLS that wants to see a certificate is reached with the files that the settings name."""
+    """A TLS node that requires a client certificate is reached with the files named in the settings."""
     pretender = Pretender()
     client = tmp_path / "client"
     client.mkdir()
@@ -226,7 +226,7 @@ async def test_tls_with_a_client_certificate(certificate: Certificate, tmp_path:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
-    """A file that a setting names and that is not there is told at the start."""
+    """A missing file named in a setting is reported at startup."""
     with pytest.raises(Misconfigured, match=r"there is no file .*ca\.pem"):
         OpenSearchIndex.open(Secret("https://h:9200"), prefix="p", ca_file=tmp_path / "ca.pem")
     with pytest.raises(Misconfigured, match="MUNIMENT_OPENSEARCH_URL"):
@@ -234,7 +234,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 
 async def test_an_hour_without_opensearch_costs_only_delay(harness: Harness, port: int) -> None:
-    """While nobody answers mail is archived, drains pause, and the status says why; nothing is set aside."""
+    """While OpenSearch is down, mail is archived, drains pause, and the status says why; nothing is set aside."""
     away = OpenSearchIndex.open(Secret(f"http://127.0.0.1:{port}"), prefix="p")
     without = Harness(replace(harness.resources, index=away), harness.folder)
     with pytest.raises(SearchUnavailable):

@@ -1,4 +1,4 @@
-"""A query means the same on every index, and finds what it should and nothing else."""
+"""A query has the same meaning on every index, and finds exactly what it should."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.scripted import archive, mailbox
 
 
 def library(letters: Sequence[Letter], uidvalidity: int = 1) -> dict[bytes, Folder]:
-    """Return a mailbox with these letters; two of the same shape would be taken for one."""
+    """Return a mailbox with these messages; two mailboxes of the same shape would be taken for one."""
     folders: dict[bytes, list[Mail]] = {}
     for letter in letters:
         mails = folders.setdefault(letter.folder, [])
@@ -35,20 +35,20 @@ def library(letters: Sequence[Letter], uidvalidity: int = 1) -> dict[bytes, Fold
 
 
 async def read_in(harness: Harness, letters: Sequence[Letter] = LETTERS) -> None:
-    """Archive and index Anna's letters, and Ben's, who has others."""
+    """Archive and index Anna's messages, and Ben's, which are different."""
     script = Script(mailboxes={ANNA: library(letters), BEN: mailbox("ben")})
     async with ImapServer(script) as server:
         assert (await archive(harness, server)).run.state is RunState.SUCCEEDED
 
 
 def ids(found: Found) -> set[str]:
-    """Return the ids of the letters that were found."""
+    """Return the ids of the messages found."""
     subjects = {letter.subject: letter.id for letter in LETTERS}
     return {subjects[hit.subject] for hit in found.hits}
 
 
 async def test_every_query_finds_what_it_should(searching: Harness) -> None:
-    """Of more than a hundred queries in many languages each finds exactly the messages written down for it."""
+    """Each of more than a hundred queries in many languages finds exactly the listed messages."""
     await read_in(searching)
     wrong = []
     for query, expected in QUERIES:
@@ -60,7 +60,7 @@ async def test_every_query_finds_what_it_should(searching: Harness) -> None:
 
 
 async def test_pages_have_no_gaps(searching: Harness) -> None:
-    """Page after page, in either order, gives every match once, also when mail comes in between."""
+    """Paging in either order returns every match once, even if mail arrives meanwhile."""
     await read_in(searching)
     for sort in Sort:
         everything = await searching.found("-nonesuch", ANNA, sort=sort)
@@ -79,7 +79,7 @@ async def test_pages_have_no_gaps(searching: Harness) -> None:
 
 
 async def test_pages_of_another_search_are_refused(searching: Harness) -> None:
-    """The name of a page belongs to its query and order; anything else is told so."""
+    """A page token is valid only for its query and order; for any other search there is an error."""
     await read_in(searching)
     page = (await searching.found("invoice", ANNA, limit=1)).following
 
@@ -91,7 +91,7 @@ async def test_pages_of_another_search_are_refused(searching: Harness) -> None:
 
 
 async def test_order(searching: Harness) -> None:
-    """By date the newest first; by relevance subject before text, then the newest first."""
+    """By date, the newest come first; by relevance, subject before text, then the newest."""
     await read_in(
         searching,
         [
@@ -115,7 +115,7 @@ async def test_order(searching: Harness) -> None:
 
 
 async def test_facets_and_snippets(searching: Harness) -> None:
-    """Facets count what matches, and a snippet shows where, in attachments, too."""
+    """Facets count the matches, and snippets show them, including those in attachments."""
     await read_in(searching)
     everything = await searching.found("-nonesuch", ANNA, facets=True)
     few = await searching.found("platypus", ANNA, facets=True, snippets=True)
@@ -140,7 +140,7 @@ async def test_facets_and_snippets(searching: Harness) -> None:
     "query", ["(", '"open', "a OR", "nofield:x", "before:soon", "larger:much", "*x", "-", "has:wings"]
 )
 async def test_bad_queries_say_where(searching: Harness, query: str) -> None:
-    """What is no query is refused with the place, before any index is asked."""
+    """An invalid query is refused with the position of the error, before any index is queried."""
     with pytest.raises(BadQuery) as error:
         await searching.found(query, None)
 
@@ -148,7 +148,7 @@ async def test_bad_queries_say_where(searching: Harness, query: str) -> None:
 
 
 async def test_long_texts_are_found_to_their_end(searching: Harness) -> None:
-    """Phrases far behind what PostgreSQL counts, and behind a word that stands there a thousand times, are found."""
+    """Phrases are found beyond the positions that PostgreSQL counts, and after a thousand repetitions of a word."""
     filler = " ".join(f"filler{number}" for number in range(20_000))
     await read_in(
         searching,
@@ -171,7 +171,7 @@ async def test_long_texts_are_found_to_their_end(searching: Harness) -> None:
 
 
 async def test_saved_searches_are_run_by_the_scheduler(searching: Harness) -> None:
-    """A saved search is run when it was asked for, as its user, and its count is kept; a broken one says why."""
+    """A requested saved search runs as its user and its count is stored; an invalid one shows why it failed."""
     await read_in(searching)
     await save_search(ADMIN, searching.resources, ANNA, "bills", "invoice OR rechnung")
     await save_search(ADMIN, searching.resources, BEN, "bills", "invoice OR rechnung")

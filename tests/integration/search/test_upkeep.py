@@ -1,4 +1,4 @@
-"""The index follows the archive, is compared with it, and is built anew while everything goes on."""
+"""The index follows the archive, is compared with it, and is rebuilt while everything else continues."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MESSAGES = len(LETTERS) + 18
 
 
 async def settled(harness: Harness) -> None:
-    """Work at the index until nothing is left."""
+    """Run index work until nothing is left."""
     status = await show_index(ADMIN, harness.resources)
     for _ in range(100):
         await work_at_index(ADMIN, harness.resources)
@@ -40,7 +40,7 @@ async def settled(harness: Harness) -> None:
 
 
 async def lose(harness: Harness, count: int) -> list[int]:
-    """Take documents out of the index behind Muniment's back, and return their ids."""
+    """Remove documents directly from the index, and return their ids."""
     async with harness.database.transaction() as session:
         ids = await session.values("SELECT id FROM messages ORDER BY id LIMIT $1", count)
         if isinstance(harness.resources.index, OpenSearchIndex):
@@ -55,7 +55,7 @@ async def lose(harness: Harness, count: int) -> list[int]:
 
 
 async def test_comparison_heals_both_ways(searching: Harness) -> None:
-    """What the index lost comes back, and what only the index has goes; the second comparison finds nothing."""
+    """A comparison restores missing documents and removes orphans; a second one finds nothing."""
     await read_in(searching)
     await settled(searching)
     await lose(searching, 5)
@@ -73,12 +73,12 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
 
 
 async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness) -> None:
-    """During a rebuild searches find everything, new mail goes into both indexes, and finally the old one is gone."""
+    """During a rebuild, searches find everything and new mail goes into both indexes; then the old one is removed."""
     await read_in(searching)
     await settled(searching)
     (begun,) = await begin_rebuilds(ADMIN, searching.resources, None)
     (twice,) = await begin_rebuilds(ADMIN, searching.resources, None)
-    await lose(searching, 3)  # the living one is not made whole by a rebuild, but replaced
+    await lose(searching, 3)  # the rebuild does not repair the live index, but replaces it
     before = await searching.found("-nonesuch", ANNA)
     letters = [*LETTERS, Letter("late", "A latecomer", "arrived in the midst of it")]
     async with ImapServer(Script(mailboxes={ANNA: library(letters)})) as server:
@@ -100,7 +100,7 @@ async def test_rebuild_goes_on_beside_searches_and_archiving(searching: Harness)
 
 
 async def test_rebuild_is_given_up(searching: Harness) -> None:
-    """A rebuild that is stopped leaves what is searched as it was, and nothing behind."""
+    """An abandoned rebuild leaves the searched index unchanged, and nothing behind."""
     await read_in(searching)
     await settled(searching)
     await begin_rebuilds(ADMIN, searching.resources, None)
@@ -117,7 +117,7 @@ async def test_rebuild_is_given_up(searching: Harness) -> None:
 
 
 async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
-    """Many drains of the same messages at the same time leave each in its last state, once."""
+    """Concurrent drains of the same messages leave each in its last state, once."""
     await read_in(searching)
     await settled(searching)
     async with searching.database.session() as session:
@@ -131,7 +131,7 @@ async def test_workers_that_work_at_once_agree(searching: Harness) -> None:
 
 
 async def test_an_older_version_never_wins(searching: Harness) -> None:
-    """What a slow worker read before another is not written over what the other read after."""
+    """A slow worker does not overwrite a document with a version read before another worker's."""
     await read_in(searching)
     async with searching.database.transaction() as session:
         ids = await session.values("SELECT id FROM messages WHERE subject = 'Large thing'")
