@@ -17,7 +17,7 @@ MakeSource = Callable[..., Source]
 
 @pytest.fixture
 def up() -> Iterator[System]:
-    """Give a system, ready; `up.end()` and everything else is allowed."""
+    """Yield a system that is ready; the test may stop it with `up.end()` or do anything else to it."""
     with system() as started:
         started.start()
         yield started
@@ -25,7 +25,7 @@ def up() -> Iterator[System]:
 
 @pytest.fixture
 def make_source(dovecot: Dovecot, new_address: Callable[[], str], request: pytest.FixtureRequest) -> MakeSource:
-    """Return a function that gives so many mailboxes with so much mail, always the same for the same test."""
+    """Return a function that creates mailboxes with mail, always the same for the same test."""
 
     def make(mailboxes: int, messages: int, *, changes_numbers: bool = False) -> Source:
         seed = zlib.crc32(f"{request.node.path.name}::{request.node.name}".encode())
@@ -40,7 +40,7 @@ def make_source(dovecot: Dovecot, new_address: Callable[[], str], request: pytes
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[System]:
-    """Give one system for all tests of this module."""
+    """Yield one system for all tests of this module."""
     with system() as started:
         started.start()
         yield started
@@ -48,5 +48,5 @@ def running() -> Iterator[System]:
 
 @pytest.fixture
 def shell(running: System, dovecot: Dovecot) -> Shell:
-    """Give a shell on the system."""
+    """Return a shell on the system."""
     return Shell(running, dovecot)

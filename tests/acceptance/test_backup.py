@@ -22,7 +22,7 @@ def shell(up: System) -> Shell:
     return lambda *arguments: run(*map(str, arguments), environ=up.client)
 
 
-# First: a restore refuses an installation that holds something before it looks at the file.
+# First: a restore refuses a non-empty installation before it looks at the file.
 def test_mistakes_have_an_answer(running: System, tmp_path: Path) -> None:
     """No backup is overwritten or left incomplete, and an invalid file restores nothing."""
     command, file = shell(running), tmp_path / "muniment.dump"
@@ -67,7 +67,7 @@ async def test_backup_is_restored_on_a_fresh_machine(running: System, make_sourc
         assert verified.code == ExitCode.OK
         assert "no damage found" in verified.stdout
         async with fresh.resources() as resources:
-            # The run that was under way is under way here, too; whatever it does, the next one proves everything.
+            # The restored run is still open; whatever it does, the next one proves everything.
             await finish(resources, await begin(resources, "everybody"))
             await finish(resources, await begin(resources, "everybody"))
             await assert_settled(resources)

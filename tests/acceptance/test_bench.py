@@ -46,10 +46,10 @@ def test_benchmark_measures_every_peer(tmp_path: Path) -> None:
     for one in peers.values():
         assert one["messages"] == 40
         assert min(one["messages_per_second"], one["cpu"], one["peak_bytes"]) > 0
-        # Every connection says LIST and LOGOUT at least, and nobody fetches a body again.
+        # Every connection sends LIST and LOGOUT at least, and no body is fetched again.
         assert one["repeat"]["commands"]["LIST"] >= 2
     assert [name for name in ours if "UID_FETCH" in peers[name]["repeat"]["commands"]] == []
-    assert [name for name, one in peers.items() if one["left_out"] > 1] == []  # mbsync takes no broken header
+    assert [name for name, one in peers.items() if one["left_out"] > 1] == []  # mbsync skips malformed headers
 
 
 @pytest.mark.proof

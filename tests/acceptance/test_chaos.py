@@ -12,7 +12,7 @@ from tests.chaos.faults import EVERYTHING, KILLS, Fault
 from tests.chaos.storm import Plan, Toll, survive
 from tests.chaos.world import chaotic_world
 
-#: Another seed can be asked for.
+#: The environment can override it.
 SEED = int(os.environ.get("CHAOS_SEED", "20261"))
 
 
@@ -29,7 +29,7 @@ async def rage(plan: Plan) -> Toll:
 def assert_struck(toll: Toll, faults: tuple[Fault, ...], times: int) -> None:
     wanted = [fault.name for fault in faults if fault.name not in toll.skipped]
     assert all(toll.faults[name] >= times for name in wanted)
-    assert len(wanted) >= len(faults) - 3, toll.skipped  # without a compiler, and the right to mount
+    assert len(wanted) >= len(faults) - 3, toll.skipped  # these need a compiler, and permission to mount
     assert toll.messages > 0
     assert toll.at_rest < toll.faults.total() / 2, "most of the time there was nothing at risk"
 

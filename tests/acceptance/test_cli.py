@@ -403,7 +403,7 @@ def test_status_sees_everything(shell: Shell) -> None:
 
 
 def test_second_up_is_refused(shell: Shell) -> None:
-    """One data folder, one `up`: the second one says who has it, and disturbs nobody."""
+    """A second `up` on the same data folder reports who uses it, and disturbs nothing."""
     finished = shell.run("up")
 
     assert (finished.code, finished.stdout) == (ExitCode.CONFLICT, "")
@@ -462,5 +462,5 @@ def typed_into(command: list[str], environ: dict[str, str], prompt: str, answer:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)
-    except OSError:  # Linux: the other side is closed
+    except OSError:  # on Linux: the other side has closed the terminal
         return b""

@@ -18,7 +18,7 @@ from tests.support.processes import Running
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """Give a folder for temporary files that Dovecot's account may enter; pytest's own are private."""
+    """Yield a folder for temporary files that Dovecot's account can access; pytest's own folders are private."""
     try:
         find_dovecot()
     except Misconfigured as error:

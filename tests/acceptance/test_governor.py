@@ -20,7 +20,7 @@ from tests.support.scripted import mailbox
 from tests.support.system import System, system
 
 WORKERS = 4
-AT_ONCE = 8  # mailboxes for each worker: three times what the server allows
+AT_ONCE = 8  # mailboxes per worker: three times the server's limit
 ALLOWED = 10
 MESSAGES = 4  # in each of three folders
 BIG_MESSAGES = 200
@@ -69,14 +69,14 @@ async def strikes(resources: Resources) -> int:
 
 async def test_a_configured_limit_is_never_exceeded() -> None:
     """4 workers with 32 jobs on a server that allows 10 connections: never an 11th, and everything is archived."""
-    # Slowly: on a fast machine mailboxes would be done before so many are open.
+    # Slowly: on a fast machine, mailboxes would be done before that many connections are open.
     limits = {"MUNIMENT_SERVER_CONNECTIONS": str(ALLOWED), "MUNIMENT_SERVER_COMMANDS_PER_SECOND": "100"}
     with strict_server() as server, fleet(**limits) as up:
         async with up.resources() as resources:
             await archive_all(resources, server)
             failures = await strikes(resources)
 
-    # That all are open in the same moment is likely, and nothing that a busy machine owes us.
+    # All are likely to be open at the same moment, but a busy machine does not guarantee it.
     assert ALLOWED // 2 < server.max_connections <= ALLOWED
     assert server.refused == 0
     assert failures == 0
@@ -84,7 +84,7 @@ async def test_a_configured_limit_is_never_exceeded() -> None:
 
 async def test_a_limit_is_learned_from_refusals() -> None:
     """Without a configured limit, the workers learn it from a few refusals, and no mailbox fails because of them."""
-    # Slowly: on a fast machine mailboxes would be done before so many are open that the server minds.
+    # Slowly: on a fast machine, mailboxes would be done before enough connections are open to be refused.
     with strict_server() as server, fleet(MUNIMENT_SERVER_COMMANDS_PER_SECOND="100") as up:
         async with up.resources() as resources:
             await archive_all(resources, server)
@@ -96,6 +96,6 @@ async def test_a_limit_is_learned_from_refusals() -> None:
     assert state.learned is not None
     assert ALLOWED // 2 <= state.learned <= ALLOWED
     assert "[LIMIT]" in state.reason
-    # Of more than 61 connections: those that were on their way at once before the first refusal could be told.
+    # Of more than 61 connections: refusals of those already being opened when the limit is learned.
     assert 0 < server.refused <= WORKERS * AT_ONCE - ALLOWED
     assert failures == 0

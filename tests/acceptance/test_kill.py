@@ -21,7 +21,7 @@ SEED = 20260
 
 @pytest.fixture
 def hasty_up() -> Iterator[System]:
-    """Give a system, ready, whose PostgreSQL waits for silent transactions for three leases only."""
+    """Yield a system that is ready, whose PostgreSQL ends idle transactions after three leases."""
     with system(MUNIMENT_IDLE_TRANSACTION_SECONDS="15") as started:
         started.start()
         yield started
@@ -49,7 +49,7 @@ async def test_killing_up_itself_loses_nothing(up: System, make_source: MakeSour
 
 
 async def test_zombie_commits_nothing(hasty_up: System, make_source: MakeSource) -> None:
-    """A worker that is frozen within a transaction blocks nobody, and does no harm when it resumes after its lease."""
+    """A worker frozen within a transaction does not block others, and does no harm when it resumes after its lease."""
     up, source = hasty_up, make_source(8, 250)
     async with up.resources() as resources:
         await submit_profile(ADMIN, resources, source.profile("everybody"))
@@ -58,7 +58,7 @@ async def test_zombie_commits_nothing(hasty_up: System, make_source: MakeSource)
         slices = await freeze(up, resources)
         command = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "4")
         with celery(*command, environ=up.client):
-            run = await finish(resources, run_id)  # such a transaction is ended
+            run = await finish(resources, run_id)  # PostgreSQL has ended the idle transaction
         assert run.messages.archived == source.messages
         before = await rows(resources)
         log = up.data / "log" / "archive-worker.log"
@@ -103,7 +103,7 @@ async def open_writes(resources: Resources) -> set[int]:
 
     before = await waiting()
     if before:
-        await asyncio.sleep(0.2)  # who lives is through by then
+        await asyncio.sleep(0.2)  # by then, transactions of running workers have ended
     return before & await waiting() if before else before
 
 

@@ -64,7 +64,7 @@ async def test_prometheus_sees_the_run(watched: System, make_source: MakeSource,
         told("max(muniment_fleet_entries)", source.messages)
         told("max(muniment_fleet_messages)", distinct)
         told("max(muniment_fleet_indexed_messages)", distinct)
-        # By a child of the index worker; a message that came into two archives may be indexed twice.
+        # By a child of the index worker; a message filed in two archives may be indexed twice.
         told(f'sum(muniment_indexed_messages_total{{outcome="indexed"}}) >= bool {distinct}', 1)
         assert prometheus.value('sum(muniment_slices_total{end="done"})') == len(source.addresses)
         assert prometheus.value("max(muniment_fleet_mailboxes_lag_seconds_gcount)") == len(source.addresses)

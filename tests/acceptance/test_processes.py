@@ -39,12 +39,12 @@ from tests.support.system import HASTY, System, celery, system
 from tests.support.waiting import wait_until, wait_until_async
 
 ARCHIVE_WORKER = ("-A", "workers", "worker", "-Q", "archive", "--pool=threads", "-c", "50")
-# Two workers on one machine need different names: that is Celery's rule.
+# Celery requires different names for two workers on one machine.
 INDEX_WORKER = ("-A", "workers", "worker", "-Q", "index", "--pool=prefork", "-c", "2", "-n", "index@%h")
 SCHEDULER = ("-A", "scheduler", "beat")
 FLOWER = ("-A", "workers", "flower")
 
-#: A lease that no test outlives: what goes on before was handed back, not taken from the dead.
+#: A lease that outlasts every test: whatever continues was handed back, not taken over after expiry.
 PATIENT = {"MUNIMENT_LEASE_SECONDS": "300"}
 
 
@@ -101,7 +101,7 @@ def patient_up() -> Iterator[System]:
 
 
 async def test_up_stops_in_the_middle_of_a_run_and_goes_on(patient_up: System, make_source: MakeSource) -> None:
-    """SIGTERM and SIGINT end `up`, leave no process and no job in its hands; the next start goes on."""
+    """SIGTERM and SIGINT stop `up` without leaving processes or leased jobs; at the next start, the run continues."""
     up, source = patient_up, make_source(12, 200)
     up.start()
     async with up.resources() as resources:
@@ -162,13 +162,13 @@ async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
 
 
 async def test_processes_started_one_by_one(operator: Operator, make_source: MakeSource, port: int) -> None:
-    """The operator's commands, with two schedulers, do a run; Flower shows it to who knows the password.
+    """With the operator's commands and two schedulers, a run completes; Flower shows it to users with the password.
 
-    No job is sent twice, and no process has anything to complain about.
+    No job is sent twice, and no process logs a problem.
     """
     source = make_source(12, 100)
     flower = operator.start(*FLOWER, MUNIMENT_FLOWER_PORT=str(port))
-    # Without turns each job is a task, and can be counted.
+    # Without batches of slices, each job is one task, and tasks can be counted.
     archive = operator.start_worker(*ARCHIVE_WORKER, MUNIMENT_TURN_SECONDS="0")
     index = operator.start_worker(*INDEX_WORKER)
     schedulers = [operator.start(*SCHEDULER), operator.start(*SCHEDULER)]
@@ -186,7 +186,7 @@ async def test_processes_started_one_by_one(operator: Operator, make_source: Mak
                 leases = await session.value("SELECT sum(fence) FROM jobs")
         sent = [event for event in broker.events("task-sent") if event["name"] == ARCHIVE_SLICE]
         assert len(sent) == leases
-    # Archiving comes first, and the index catches up.
+    # Archiving has priority, and the index catches up later.
     indexing = [psutil.Process(index.pid), *psutil.Process(index.pid).children()]
     assert {process.nice() for process in indexing} == {psutil.Process(archive.pid).nice() + 10}
     for process in (archive, index, *schedulers):
@@ -236,7 +236,7 @@ def get(port: int, path: str, credentials: str | None) -> tuple[int, str]:
 
 
 async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_source: MakeSource) -> None:
-    """SIGTERM ends a worker within seconds in the middle of its slices, and another one goes on at once."""
+    """SIGTERM stops a worker within seconds in the middle of its slices, and another worker continues at once."""
     source = make_source(12, 200)
     operator.start(*SCHEDULER)
     operator.start_worker(*INDEX_WORKER)
@@ -257,7 +257,7 @@ async def test_worker_told_to_stop_hands_its_jobs_back(operator: Operator, make_
 
 
 async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_source: MakeSource) -> None:
-    """SIGQUIT ends a worker in the middle of its slices within seconds, and leaves no lease."""
+    """SIGQUIT stops a worker within seconds in the middle of its slices, and leaves no lease."""
     source = make_source(12, 200)
     operator.start(*SCHEDULER)
     first = operator.start_worker(*ARCHIVE_WORKER)
@@ -280,7 +280,7 @@ async def test_worker_that_has_to_quit_is_gone_at_once(operator: Operator, make_
 async def test_worker_ends_in_time_though_nobody_answers(
     operator: Operator, make_source: MakeSource, silent: str, number: signal.Signals
 ) -> None:
-    """PostgreSQL or Redis hang: a worker that is told to stop ends all the same, and its leases run out."""
+    """If PostgreSQL or Redis hangs, a worker told to stop exits nevertheless, and its leases expire."""
     operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_STOP_SECONDS": "4"}
     source = make_source(12, 200)
     with postgres_server() as postgres:  # other tests need the shared one
@@ -302,8 +302,8 @@ async def test_worker_ends_in_time_though_nobody_answers(
 
 
 async def test_rolling_restart_fails_no_job(operator: Operator, make_source: MakeSource) -> None:
-    """All processes are replaced one after the other in the middle of a run: it succeeds, and nothing is done twice."""
-    operator.environ["MUNIMENT_SERVER_COMMANDS_PER_SECOND"] = "60"  # the run shall outlast the restarts
+    """If all processes are replaced one after another during a run, it succeeds, and nothing is done twice."""
+    operator.environ["MUNIMENT_SERVER_COMMANDS_PER_SECOND"] = "60"  # the run must outlast the restarts
     source = make_source(12, 200)
     both = [ARCHIVE_WORKER, (*ARCHIVE_WORKER, "-n", "second@%h")]
     workers = [operator.start_worker(*arguments) for arguments in both]
@@ -332,7 +332,7 @@ async def test_rolling_restart_fails_no_job(operator: Operator, make_source: Mak
 async def test_a_worker_whose_broker_cut_its_connections_hears_again(
     operator: Operator, make_source: MakeSource
 ) -> None:
-    """A fail-over, or a firewall that drops what is idle: Redis is there again before the loss is noticed."""
+    """After a lost connection to Redis, as in a fail-over or behind a firewall, a worker receives tasks again."""
     source = make_source(4, 10)
     worker = operator.start_worker(*ARCHIVE_WORKER)
     operator.start_worker(*INDEX_WORKER)
@@ -351,7 +351,7 @@ async def test_a_worker_whose_broker_cut_its_connections_hears_again(
 
 @pytest.mark.parametrize("arguments", [ARCHIVE_WORKER, INDEX_WORKER, SCHEDULER], ids=["archive", "index", "scheduler"])
 def test_process_without_the_key_does_not_start(operator: Operator, arguments: tuple[str, ...]) -> None:
-    """A process that could do no work says what is missing and ends, before it takes work from others."""
+    """A process that could do no work reports what is missing and exits before it takes tasks from others."""
     process = operator.start(*arguments, MUNIMENT_SECRET_KEY_FILE="/nonexistent/key")
 
     assert process.wait() != 0
@@ -361,7 +361,7 @@ def test_process_without_the_key_does_not_start(operator: Operator, arguments: t
 
 
 async def test_broker_holds_ids_only_and_may_be_emptied(operator: Operator, make_source: MakeSource) -> None:
-    """During a run Redis holds a few ids and no mail, name or password; emptied again and again, the run completes."""
+    """During a run, Redis contains a few ids but no mail, names or passwords; emptied repeatedly, the run completes."""
     operator.environ |= {"MUNIMENT_LEASE_SECONDS": "5", "MUNIMENT_SLICE_SECONDS": "0.5"}
     source = make_source(12, 200)
     secrets = [MASTER, MASTER_PASSWORD, *source.addresses, *source.needles]

@@ -21,7 +21,7 @@ def _uids(shell: Shell, address: str, folder: str = "INBOX") -> list[str]:
 
 
 async def test_a_profile_runs_by_itself(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """The scheduler starts what is due, the workers archive it, and the next time is shown."""
+    """The scheduler starts due profiles, the workers archive their mail, and the next time is shown."""
     address = new_address()
     shell.mailbox(address, 5)
     added = shell.master("nightly", tmp_path, address, options=("--schedule", "daily 22:00", "--time-zone", "UTC"))
@@ -43,7 +43,7 @@ async def test_a_profile_runs_by_itself(shell: Shell, new_address: NewAddress, t
 
 
 def test_what_if_then_delete_then_the_ledger(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """Told before, done by the run, written down, and everything is in the archive."""
+    """A deletion is forecast, then done by the run and recorded in the ledger; all messages are in the archive."""
     address = new_address()
     source = shell.mailbox(address, 30)
     options = ("--delete", "at-once", "--delete-flagged", "--include", "INBOX/.")
@@ -77,7 +77,7 @@ def test_what_if_then_delete_then_the_ledger(shell: Shell, new_address: NewAddre
 
 
 def test_everybodys_mail(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
-    """A collecting mailbox, its owners, a filter, and what becomes of nobody's mail."""
+    """A filtered collecting mailbox is archived for its owners; mail without an owner goes to `@catchall`."""
     collector, ann = new_address(), new_address()
     shell.dovecot.add_user(collector, "own password")
     shell.ok("user", "add", "ann", "--email", ann)

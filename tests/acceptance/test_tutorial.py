@@ -1,4 +1,4 @@
-"""The tutorial: its commands do what its output shows."""
+"""The tutorial's commands produce the output shown on its page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(600)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "first-archive.md"
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: What differs from run to run: moments, durations, rates, process ids, and names of result pages.
+#: Varies from run to run: times, durations, rates, process ids, and names of result pages.
 _VARYING = re.compile(
     r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)? UTC)?|\(\d+ days\)|in \d+ ms|[\d,.]+ (msg|messages|MB)/s|duration +.*|"
     r"--page \S+|@\S+|\d+\.\d s ago"
@@ -35,7 +35,7 @@ _VARYING = re.compile(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Give the tutorial's folder, which does not exist yet, where Dovecot's account may enter."""
+    """Yield the path of the tutorial's folder, which does not exist yet, where Dovecot's account has access."""
     try:
         find_dovecot()
     except Misconfigured as error:
@@ -46,7 +46,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_every_command_prints_what_the_page_shows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command succeeds, and each line of output on the page is a line that it printed."""
+    """Each command succeeds and prints every line of output that the page shows."""
     tls_port = free_port()
     paths = {name: str(folder / name) for name in ("master.password", "addresses.txt", "anna")}
     with serving(folder, free_port(), tls_port) as server:
@@ -74,7 +74,7 @@ def test_every_command_prints_what_the_page_shows(folder: Path, capsys: pytest.C
 
 
 def steps() -> Iterator[tuple[str, str]]:
-    """Yield the page's `muniment` commands, each with the output that the page shows of it."""
+    """Yield the page's `muniment` commands, each with the output shown below it."""
     blocks = [(language, body.replace("\\\n", " ")) for language, body in _BLOCK.findall(PAGE.read_text())]
     for (language, body), (_, shown) in itertools.pairwise(blocks):
         if language == "sh" and body.startswith("muniment "):
@@ -82,15 +82,15 @@ def steps() -> Iterator[tuple[str, str]]:
 
 
 def comparable(line: str) -> str:
-    """Return a line without what differs from run to run, blanks that align columns among it."""
+    """Return a line without the parts that vary from run to run, including the blanks that align columns."""
     return " ".join(_VARYING.sub("…", line).split())
 
 
 def differs(line: str, printed: set[str]) -> bool:
-    """Tell whether nobody printed a line; how far a run was when somebody looked is chance."""
+    """Return whether no output contains a line; the progress of a run at the time of the command is ignored."""
     return " running: " not in line and comparable(line) not in printed
 
 
 def coverage(environ: dict[str, str]) -> float:
-    """Return the part of the messages that is indexed."""
+    """Return the share of the messages that is indexed."""
     return float(json.loads(run("status", "--json", environ=environ).stdout)["index"]["coverage"])
