@@ -88,7 +88,7 @@ async def test_overtaken_worker_commits_nothing(harness: Harness, monkeypatch: p
         assert await session.value("SELECT last_uid FROM folders WHERE wire_name = 'INBOX'") == 10
 
 
-async def test_old_fence_opens_no_door(harness: Harness) -> None:
+async def test_old_fencing_number_is_refused(harness: Harness) -> None:
     """Every call that changes a job refuses an outdated lease."""
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
