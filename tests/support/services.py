@@ -69,7 +69,9 @@ async def fresh_database(server: EmbeddedPostgres, template: str = "template1") 
     Meanwhile, there must be no connections to the template.
     """
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await execute_as_administrator(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER muniment')
+    # Four times as fast as the default, which writes a copy of 9 MB to the log first: nothing is flushed to disk here.
+    strategy = "STRATEGY file_copy"
+    await execute_as_administrator(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER muniment {strategy}')
     try:
         yield server.url_of(name)
     finally:
