@@ -122,7 +122,7 @@ async def test_checking_the_logins_of_all_mailboxes(world: MemoryWorld) -> None:
 async def test_checking_logins_waits_for_connections(world: MemoryWorld) -> None:
     """Where the server allows fewer connections than mailboxes are tried at once, each waits for its turn."""
     world.mail.mailboxes |= {f"user{n}@example.com": mailbox(f"user{n}") for n in range(6)}
-    governor = MemoryGovernor({"mail.example.com": ServerLimits(connections=1)})
+    governor = MemoryGovernor({"mail.example.com": ServerLimits(connections=1)}, patience=60.0)
     governed = world.with_resources(governor=governor)
     checks = await _all(check_profile(ADMIN, governed.resources, await governed.submit()))
 
