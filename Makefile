@@ -21,7 +21,7 @@ demo: setup  ## archive, search, export and verify generated mail
 	@tools/setup.sh packages dovecot-imapd
 	$(BIN)/muniment demo
 
-test: setup servers  ## run all tests but the proofs, in ten minutes; PYTEST_ARGS="-k words" selects some
+test: setup servers  ## run all tests but the proofs, in about ten minutes; PYTEST_ARGS="-k words" selects some
 	$(BIN)/python -m pytest $(PARALLEL) -m "not proof" $(PYTEST_ARGS)
 
 proof: setup servers  ## run the statistical tests: storms, kills in a loop, corpora, benchmarks; PYTEST_ARGS as above
