@@ -32,6 +32,9 @@ class Principal:
     name: str
     rights: frozenset[Right]
     user: str | None = None
+    #: Whether the principal is the archive user, and not someone who acts for the user. Not derived from the names:
+    #: an operator's account may be called like a user, and what it reads must still be audited.
+    is_user: bool = False
 
     @classmethod
     def administrator(cls, name: str) -> Principal:
@@ -46,16 +49,11 @@ class Principal:
     @classmethod
     def archive_user(cls, name: str) -> Principal:
         """Return an archive user who acts without any global right."""
-        return cls(name, frozenset(), user=name)
-
-    @property
-    def is_user(self) -> bool:
-        """Whether the principal is the archive user, and not someone acting on the user's behalf."""
-        return self.user == self.name
+        return cls(name, frozenset(), user=name, is_user=True)
 
     def on_behalf_of(self, user: str | None) -> Principal:
         """Return this principal, reading mail as `user` may."""
-        return replace(self, user=user)
+        return replace(self, user=user, is_user=False)
 
     def may(self, right: Right) -> bool:
         """Whether the principal has a right."""

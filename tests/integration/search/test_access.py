@@ -124,6 +124,7 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
     everything = await search_messages(ROOT, searching.resources, Search("northwind"))
     await search_messages(ROOT.on_behalf_of(ANNA), closed.resources, Search("soup"))
     await search_messages(Principal.archive_user(ANNA), closed.resources, Search("my own"))
+    await search_messages(Principal.administrator(ANNA).on_behalf_of(ANNA), closed.resources, Search("namesake"))
     async with searching.database.session() as session:
         rows = await session.values(
             "SELECT who || ' ' || subject || ' ' || (after ->> 'query') FROM audit"
@@ -134,6 +135,7 @@ async def test_administrators_see_others_only_where_it_is_allowed(searching: Har
         "admin@test all archives soup",
         "root@here all archives northwind",
         f"root@here {ANNA} soup",
+        f"{ANNA} {ANNA} namesake",
     ]
     assert [hit.subject for hit in everything.hits] == [SECRET.subject]
 
