@@ -10,7 +10,7 @@ import click
 
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import root
-from muniment.shapes import archives, audit, doctor, index, messages, profiles, runs, searches, servers, status
+from muniment.shapes import archives, audit, doctor, index, messages, profiles, runs, searches, servers, status, users
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 
@@ -18,7 +18,7 @@ _WIDTH = 100
 
 #: What `--json` prints; each function's docstring lists its keys.
 SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
-    "user list": ("a list of", archives.user_shape),
+    "user list": ("a list of", users.user_shape),
     "profile list": ("a list of", profiles.profile_shape),
     "profile show": ("one object", profiles.profile_shape),
     "profile remove": ("one object", profiles.removed_shape),

@@ -11,8 +11,8 @@ import psutil
 import redis
 
 from bench.scale.laboratory import fleet_profile
-from muniment.embedded.endpoints import redis_py_url
 from muniment.jobs import Queue
+from muniment.queue.url import redis_py_url
 from muniment.services.indexing.tend_index import dispatch_index
 from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources

@@ -15,7 +15,7 @@ from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Conflict
 from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
-from muniment.resources import open_index
+from muniment.resources.index import open_index
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.resources import Resources
 from muniment.settings import Settings

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from muniment.cli.kit.connect import call
+from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.output import (
     Column,
     folder_text,
@@ -42,7 +42,7 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
     """List quarantined messages with the reason for each."""
-    found = call(list_quarantine, limit)
+    found = call_with_database_only(list_quarantine, limit)
     if as_json:
         print_json([quarantined_shape(message) for message in found])
     elif found:

@@ -7,7 +7,7 @@ import sys
 import click
 from rich.text import Text
 
-from muniment.cli.kit.connect import call
+from muniment.cli.kit.connect import call_for_reading
 from muniment.cli.kit.output import (
     Column,
     console,
@@ -76,7 +76,7 @@ def search(
     the query language. Write `--` before a query that begins with `-`.
     """
     wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
-    found = call(_search, user, wanted)
+    found = call_for_reading(_search, user, wanted)
     if as_json:
         print_json(found_shape(found))
         return

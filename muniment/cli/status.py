@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from rich.text import Text
 
-from muniment.cli.index import coverage_text, index_warnings, store_text
-from muniment.cli.kit.connect import call
+from muniment.cli.index_view import coverage_text, index_warnings, store_text
+from muniment.cli.kit.connect import call_for_watching
 from muniment.cli.kit.output import (
     Column,
     duration,
@@ -33,7 +33,7 @@ from muniment.shapes.status import status_shape
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Show processes, mail servers, queue lengths, the archive's size, the index and stale mailboxes."""
-    found = call(show_status)
+    found = call_for_watching(show_status)
     if as_json:
         print_json(status_shape(found))
         return

@@ -8,7 +8,7 @@ from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.names import Address, Name
 from muniment.cli.kit.output import Column, plural, print_json, print_table
 from muniment.services.directories.users import add_user, list_users
-from muniment.shapes.archives import user_shape
+from muniment.shapes.users import user_shape
 
 
 @click.group()

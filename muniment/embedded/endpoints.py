@@ -12,8 +12,6 @@ from muniment.errors import BrokerUnavailable, DatabaseUnavailable
 from muniment.secrecy import Secret
 from muniment.settings import Settings
 
-_SOCKET_SCHEME = "redis+socket://"
-
 
 @dataclass(frozen=True)
 class Endpoints:
@@ -65,11 +63,6 @@ def resolve(settings: Settings) -> Settings:
     if not redis_url:
         raise BrokerUnavailable(f"Muniment is not running on {settings.data}")
     return replace(settings, database_url=database_url, redis_url=redis_url)
-
-
-def redis_py_url(url: str) -> str:
-    """Translate a broker URL for redis-py, which uses `unix://` instead of kombu's `redis+socket://`."""
-    return "unix://" + url.removeprefix(_SOCKET_SCHEME) if url.startswith(_SOCKET_SCHEME) else url
 
 
 def _path(data: Path) -> Path:

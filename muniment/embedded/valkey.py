@@ -40,7 +40,7 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> Secret:
-        """The server's URL for kombu, Celery and Flower; `endpoints.redis_py_url` translates it for redis-py."""
+        """The server's URL for kombu, Celery and Flower; `queue.url.redis_py_url` translates it for redis-py."""
         return Secret(f"redis+socket://{self._socket}")
 
     def prepare(self) -> Program:

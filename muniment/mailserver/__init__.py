@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from muniment.mailserver.attributes import Attributes
-from muniment.mailserver.budget import ByteBudget
-from muniment.mailserver.connector import Connector, Numbering
-from muniment.mailserver.diagnosis import diagnose_connection
-from muniment.mailserver.gate import UnlimitedGate
-from muniment.mailserver.limits import Limits
-from muniment.mailserver.session import Eraser, MailSession
+from typing import TYPE_CHECKING
+
+from muniment.lazily import lazily
+
+if TYPE_CHECKING:
+    from muniment.mailserver.attributes import Attributes
+    from muniment.mailserver.budget import ByteBudget
+    from muniment.mailserver.connector import Connector, Numbering
+    from muniment.mailserver.diagnosis import diagnose_connection
+    from muniment.mailserver.gate import UnlimitedGate
+    from muniment.mailserver.limits import Limits
+    from muniment.mailserver.session import Eraser, MailSession
 
 __all__ = [
     "Attributes",
@@ -21,3 +26,18 @@ __all__ = [
     "UnlimitedGate",
     "diagnose_connection",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Attributes": "attributes",
+        "ByteBudget": "budget",
+        "Connector": "connector",
+        "Eraser": "session",
+        "Limits": "limits",
+        "MailSession": "session",
+        "Numbering": "connector",
+        "UnlimitedGate": "gate",
+        "diagnose_connection": "diagnosis",
+    },
+)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from muniment.errors import MunimentError
-from muniment.model.profile import Server
+
+if TYPE_CHECKING:
+    from muniment.model.profile import Server
 
 
 class ConnectionSlot(Protocol):

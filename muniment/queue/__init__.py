@@ -4,9 +4,18 @@ A task consists of a name from `muniment.jobs` and ids. Publish it after the com
 created the rows, never before: a worker may be faster than the commit.
 """
 
-from muniment.queue.app import celery_app
-from muniment.queue.celery_queue import CeleryQueue
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from muniment.lazily import lazily
 from muniment.queue.memory import MemoryQueue
 from muniment.queue.port import Queue
 
+if TYPE_CHECKING:
+    from muniment.queue.app import celery_app
+    from muniment.queue.celery_queue import CeleryQueue
+
 __all__ = ["CeleryQueue", "MemoryQueue", "Queue", "celery_app"]
+
+__getattr__ = lazily(__name__, {"CeleryQueue": "celery_queue", "celery_app": "app"})

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import redis
-from celery import Celery
-from kombu.exceptions import OperationalError
 
 from muniment.errors import BrokerUnavailable
-from muniment.jobs import ARGUMENTS, ROUTES
-from muniment.queue.config import celery_config
+from muniment.queue.url import check_broker_url, redis_py_url
 from muniment.secrecy import Secret
+
+if TYPE_CHECKING:
+    from muniment.queue.publisher import Publisher
+
+_TIMEOUT_SECONDS = 10.0
 
 
 class CeleryQueue:
     """Publishes tasks by name, without importing them."""
 
     def __init__(self, redis_url: Secret) -> None:
-        self._app = Celery("muniment-publisher", set_as_current=False)
-        self._app.conf.update(celery_config(redis_url))
+        """Raise Misconfigured if `redis_url` is not a Redis URL; connect on first use."""
+        check_broker_url(redis_url)
+        self._url = redis_url
+        self._redis = redis.Redis.from_url(
+            redis_py_url(redis_url.reveal()), socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
+        )
         # Celery's producers block; a single thread preserves the order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
@@ -38,26 +43,23 @@ class CeleryQueue:
     async def close(self) -> None:
         """Close the connections to Redis."""
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
-        self._app.close()
+        self._redis.close()
+        if "_publisher" in vars(self):
+            self._publisher.close()
+
+    @cached_property
+    def _publisher(self) -> Publisher:
+        # Commands that only look at the queues do not wait for Celery's import.
+        from muniment.queue.publisher import Publisher  # noqa: PLC0415 - see above
+
+        return Publisher(self._url)
 
     def _publish(self, task: str, ids: tuple[int, ...]) -> None:
-        with _broker_errors():
-            shown = ", ".join(f"{name} {id_}" for name, id_ in zip(ARGUMENTS[task], ids, strict=True))
-            self._app.send_task(
-                task, args=ids, argsrepr=shown, queue=ROUTES[task].value, retry=False, ignore_result=True
-            )
+        self._publisher.publish(task, ids)
 
     def _depth(self, queue: str) -> int:
-        with _broker_errors(), self._app.connection_for_read() as connection:
-            # kombu's type annotations lack the attributes that each transport adds
-            channel: Any = connection.default_channel
+        try:
             # kombu stores a queue as a Redis list with the queue's name
-            return int(channel.client.llen(queue))
-
-
-@contextmanager
-def _broker_errors() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OperationalError, OSError) as error:
-        raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
+            return int(self._redis.llen(queue))
+        except (redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error

@@ -8,9 +8,8 @@ import kombu
 
 from muniment.jobs import ROUTES, Queue
 from muniment.queue.listening import listen_promptly
-from muniment.secrecy import Secret, check_url
-
-_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+from muniment.queue.url import check_broker_url
+from muniment.secrecy import Secret
 
 #: The broker redelivers a task that a worker took but never acknowledged after this time (seconds).
 #: It only matters if a whole worker is lost together with PostgreSQL's leases, so it may be long.
@@ -20,7 +19,7 @@ VISIBILITY_TIMEOUT_SECONDS = 3600
 
 def celery_config(redis_url: Secret) -> dict[str, Any]:
     """Return the configuration for the broker at `redis_url`; raise Misconfigured if it is not a Redis URL."""
-    check_url(redis_url, "MUNIMENT_REDIS_URL", _SCHEMES)
+    check_broker_url(redis_url)
     listen_promptly()
     return {
         "broker_url": redis_url.reveal(),

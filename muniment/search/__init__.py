@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from muniment.search.memory import MemoryIndex
+from muniment.lazily import lazily
 from muniment.search.parser import parse
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, SearchIndex, Sort, Target
-from muniment.search.postgres import PostgresIndex
 
 if TYPE_CHECKING:
+    from muniment.search.memory import MemoryIndex
     from muniment.search.opensearch import OpenSearchIndex
+    from muniment.search.postgres import PostgresIndex
 
 __all__ = [
     "Change",
@@ -28,11 +29,4 @@ __all__ = [
     "parse",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import OpenSearch's client on first use: the import takes a quarter of the start-up time."""
-    if name == "OpenSearchIndex":
-        from muniment.search.opensearch import OpenSearchIndex  # noqa: PLC0415 - see above
-
-        return OpenSearchIndex
-    raise AttributeError(name)
+__getattr__ = lazily(__name__, {"MemoryIndex": "memory", "OpenSearchIndex": "opensearch", "PostgresIndex": "postgres"})

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from muniment.attachments import AttachmentReader
-from muniment.contents import ContentStore
-from muniment.db.database import Database
 from muniment.errors import Misconfigured
-from muniment.governor import Governor
-from muniment.mailserver import ByteBudget, Connector, Limits, UnlimitedGate
-from muniment.network import NetworkConnector
-from muniment.queue import Queue
-from muniment.search import SearchIndex
-from muniment.secrecy import SecretBox
-from muniment.settings import Settings
+from muniment.mailserver.gate import UnlimitedGate
+from muniment.mailserver.limits import Limits
+
+# Every command imports this module, and few use every resource.
+if TYPE_CHECKING:
+    from muniment.contents import ContentStore
+    from muniment.db.database import Database
+    from muniment.governor import Governor
+    from muniment.mailserver import ByteBudget, Connector
+    from muniment.queue import Queue
+    from muniment.search import SearchIndex
+    from muniment.secrecy import SecretBox
+    from muniment.settings import Settings
 
 
 class _NotOpened:
@@ -33,6 +37,7 @@ _NO_KEY: Any = _NotOpened("the secret key")
 _NO_BROKER: Any = _NotOpened("the broker")
 _NO_CONTENTS: Any = _NotOpened("the store of contents")
 _NO_INDEX: Any = _NotOpened("the search index")
+_NO_CONNECTOR: Any = _NotOpened("the connector to mail servers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ class Resources:
     contents: ContentStore = _NO_CONTENTS
     index: SearchIndex = _NO_INDEX
     governor: Governor | None = None
-    connector: Connector = field(default_factory=NetworkConnector)
+    connector: Connector = _NO_CONNECTOR
     attachments: AttachmentReader = field(default_factory=AttachmentReader)
 
     @cached_property

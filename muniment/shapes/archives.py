@@ -1,10 +1,9 @@
-"""JSON of users, exports and verifications."""
+"""JSON of exports and verifications."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from muniment.model.user import User
 from muniment.services.reading.export_archive import ExportReport
 from muniment.services.reading.verify_archive import VerifyReport
 
@@ -26,16 +25,3 @@ def verify_shape(report: VerifyReport) -> dict[str, object]:
     """`messages`, `bytes` (number verified), `damage[{where, sha256, detail}]`."""
     damage = [{"where": item.where, "sha256": item.sha256, "detail": item.detail} for item in report.damage]
     return {"messages": report.messages, "bytes": report.bytes, "damage": damage}
-
-
-def user_shape(found: User) -> dict[str, object]:
-    """`id`, `name`, `addresses[]` (primary address first), `privileges[]` (new users have the privilege to log in),
-    `own_archive[]` (rights in the user's own archive: read).
-    """
-    return {
-        "id": found.id,
-        "name": found.name,
-        "addresses": found.addresses,
-        "privileges": found.privileges,
-        "own_archive": found.own_archive,
-    }

@@ -53,6 +53,27 @@ def test_the_main_job(shell: Shell, new_address: NewAddress, tmp_path: Path) -> 
     assert shell.json("verify")["damage"] == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (["user", "list"], {"celery", "kombu", "redis", "opensearchpy", "aiohttp", "aioimaplib", "structlog"}),
+        (["search", "the"], {"celery", "kombu", "redis", "opensearchpy", "aiohttp", "aioimaplib", "structlog"}),
+        (["status"], {"celery", "kombu", "opensearchpy", "aiohttp", "aioimaplib", "structlog"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_commands_import_what_they_use(shell: Shell, arguments: list[str], without: set[str]) -> None:
+    """Nearly all of a short command's time is spent on imports, so it imports no library that it does not use."""
+    finished = shell.run(*arguments, PYTHONPROFILEIMPORTTIME="1", MUNIMENT_ADMINISTRATORS_SEARCH="true")
+
+    assert finished.code == ExitCode.OK, finished.stderr
+    lines = [line for line in finished.stderr.splitlines() if line.startswith("import time:")]
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert "muniment" in imported
+    assert imported & without == set()
+    assert len(lines) < 720
+
+
 def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
     """The archive is searched page by page; the index is shown, compared and rebuilt; a search is saved."""
     address = new_address()

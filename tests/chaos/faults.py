@@ -13,6 +13,7 @@ import psutil
 import redis
 
 from muniment.embedded import endpoints
+from muniment.queue.url import redis_py_url
 from tests.chaos.proxy import Weather
 from tests.chaos.world import World
 from tests.support.processes import frozen
@@ -120,7 +121,7 @@ async def _empty_valkey(world: World, rng: Random) -> None:
     found = endpoints.read(world.system.data)
     if found is None or found.redis_url is None:
         return
-    url = endpoints.redis_py_url(found.redis_url.reveal())
+    url = redis_py_url(found.redis_url.reveal())
     with suppress(redis.RedisError):
         client = redis.Redis.from_url(url, socket_timeout=5)
         for _ in range(rng.randint(1, 3)):

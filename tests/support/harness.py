@@ -21,6 +21,7 @@ from muniment.model.folder_scope import EVERYTHING
 from muniment.model.login import LoginMethod
 from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run
+from muniment.network import NetworkConnector
 from muniment.queue import MemoryQueue
 from muniment.search import OpenSearchIndex, PostgresIndex
 from muniment.secrecy import Secret, SecretBox, create_key_file
@@ -153,6 +154,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
         index=PostgresIndex(database),
         contents=PostgresContents(database),
         budget=ByteBudget(settings.memory_budget_bytes),
+        connector=NetworkConnector(),
     )
     try:
         yield Harness(resources, folder)

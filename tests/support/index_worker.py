@@ -11,7 +11,7 @@ from muniment.db.database import Database
 from muniment.errors import Misconfigured, Transient
 from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
-from muniment.resources import open_index
+from muniment.resources.index import open_index
 from muniment.secrecy import SecretBox
 from muniment.services.indexing.tend_index import work_at_index
 from muniment.services.resources import Resources

@@ -13,10 +13,10 @@ import asyncpg
 
 from muniment.db.database import Database
 from muniment.db.migrate import migrate
-from muniment.embedded.endpoints import redis_py_url
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
 from muniment.embedded.valkey import EmbeddedValkey
+from muniment.queue.url import redis_py_url
 from muniment.secrecy import Secret
 
 #: A test cluster lives for a session and need not survive a power cut.

@@ -11,10 +11,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
-from muniment import log
+from muniment import log, resources
 from muniment.cli.kit.who import who
 from muniment.cli.program import DATA
-from muniment.resources import open_database_only, open_resources
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
 from muniment.settings import Settings
@@ -49,19 +48,29 @@ def operator() -> Principal:
 
 def call(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a service as the operator with all resources open, and return its result."""
-    return _call(open_resources(quiet(settings()), connections=_CONNECTIONS), service, *args, **kwargs)
+    return _call(resources.open_resources(quiet(settings()), connections=_CONNECTIONS), service, *args, **kwargs)
 
 
 def call_with_database_only(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a service that needs neither the broker nor the key, as the operator, and return its result."""
-    return _call(open_database_only(quiet(settings())), service, *args, **kwargs)
+    return _call(resources.open_database_only(quiet(settings())), service, *args, **kwargs)
+
+
+def call_for_reading(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service that needs the database and the index, but neither the broker nor the key, as the operator."""
+    return _call(resources.open_for_reading(quiet(settings())), service, *args, **kwargs)
+
+
+def call_for_watching(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service that shows the state of the installation and does not need the key, as the operator."""
+    return _call(resources.open_for_watching(quiet(settings())), service, *args, **kwargs)
 
 
 def _call(
     opening: AbstractAsyncContextManager[Resources], service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs
 ) -> _T:
     async def body() -> _T:
-        async with opening as resources:
-            return await service(operator(), resources, *args, **kwargs)
+        async with opening as opened:
+            return await service(operator(), opened, *args, **kwargs)
 
     return asyncio.run(body())

@@ -12,15 +12,20 @@ _PURPOSE = "key check"
 _TEXT = Secret("muniment")
 
 
-async def check_installation(database: Database, secrets: SecretBox) -> None:
-    """Raise Misconfigured if the schema is too old for this code, or if the stored passwords need another key.
-
-    The first key that is used with a database becomes its key.
-    """
+async def check_schema(database: Database) -> None:
+    """Raise Misconfigured if the schema is too old for this code."""
     if lacking := await pending(database, phase="pre"):
         raise Misconfigured(
             f"the database lacks {lacking} of this version's migrations", hint="Run `muniment migrate` first."
         )
+
+
+async def check_installation(database: Database, secrets: SecretBox) -> None:
+    """Raise Misconfigured if the stored passwords need another key, or if the schema is too old for this code.
+
+    The first key that is used with a database becomes its key.
+    """
+    await check_schema(database)
     async with database.session() as session:
         sealed = await installation.key_check(session, sealed_check(secrets))
     try:

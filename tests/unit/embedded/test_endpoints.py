@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import redis
-from kombu import Connection
 
 from muniment.embedded import endpoints
 from muniment.embedded.endpoints import Endpoints
@@ -79,18 +77,3 @@ def test_without_a_running_muniment_the_error_names_the_folder(data: Path) -> No
         endpoints.resolve(Settings(data=data))
     with pytest.raises(BrokerUnavailable, match=str(data)):
         endpoints.resolve(Settings(data=data, database_url=DATABASE))
-
-
-@pytest.mark.parametrize(
-    ("kombu", "redis_py"),
-    [
-        ("redis+socket:///run/valkey.sock", "unix:///run/valkey.sock"),
-        ("redis://:secret@host:6380/2", "redis://:secret@host:6380/2"),
-        ("rediss://host/0", "rediss://host/0"),
-    ],
-)
-def test_one_url_serves_both_libraries(kombu: str, redis_py: str) -> None:
-    """kombu's socket URL is translated for redis-py; others stay unchanged, and both libraries accept theirs."""
-    assert endpoints.redis_py_url(kombu) == redis_py
-    assert Connection(kombu).transport_cls in {"redis", "rediss", "redis+socket"}
-    redis.Redis.from_url(redis_py).close()

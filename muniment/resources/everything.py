@@ -1,0 +1,27 @@
+"""Opens all resources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from muniment.network import NetworkConnector
+from muniment.resources.watching import open_for_watching
+from muniment.secrecy import SecretBox
+from muniment.services.operating.check_installation import check_installation
+from muniment.services.resources import Resources
+from muniment.settings import Settings
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
+    """Open all resources; raise DatabaseUnavailable or Misconfigured if one cannot be opened."""
+    secrets = SecretBox.from_key_file(settings.key_file)
+    async with open_for_watching(settings, connections=connections) as watching:
+        await check_installation(watching.database, secrets)
+        resources = replace(watching, secrets=secrets, connector=NetworkConnector())
+        try:
+            yield resources
+        finally:
+            await resources.attachments.close()
