@@ -25,7 +25,7 @@ _COMPLETION = "_MUNIMENT_COMPLETE"  # set by the shell's completion script, see 
 COMMANDS = {
     "up": Entry("muniment.cli.up:up", "Run all of Muniment on this machine, in the foreground."),
     "demo": Entry("muniment.cli.demo:demo", "Try Muniment on a private mail server with generated mail."),
-    "user": Entry("muniment.cli.user:user", "Add and list users; each user owns an archive."),
+    "user": Entry("muniment.cli.user:user", "Manage users; each user owns an archive."),
     "profile": Entry("muniment.cli.profiles.profile:profile", "Manage profiles: what to archive, from where and how."),
     "batch": Entry("muniment.cli.profiles.batch:batch", "Archive many mailboxes listed in a CSV file."),
     "run": Entry("muniment.cli.runs.run:run", "Show and cancel runs (executions of profiles)."),

@@ -31,6 +31,13 @@ async def add(session: Session, name: str, addresses: Sequence[str]) -> int:
         user_id: int = await session.value(_SQL["add"], name)
     except Conflict as error:
         raise Conflict(f"user {name} already exists") from error
+    await set_addresses(session, user_id, addresses)
+    return user_id
+
+
+async def set_addresses(session: Session, user_id: int, addresses: Sequence[str]) -> None:
+    """Replace a user's addresses; the first one is the primary address. Raises Conflict if one is taken."""
+    await session.execute(_SQL["clear_addresses"], user_id)
     taken = await owners(session, addresses)
     if taken:
         raise Conflict(f"address {min(taken)} belongs to another user")
@@ -41,12 +48,46 @@ async def add(session: Session, name: str, addresses: Sequence[str]) -> int:
             hint="It must not belong to a user: all mail addressed to it would be archived for that user.",
         )
     await session.execute(_SQL["add_addresses"], user_id, list(addresses))
-    return user_id
 
 
-async def list_all(session: Session) -> list[User]:
-    """Return all users, sorted by name."""
-    return await session.rows(User, _SQL["list_all"])
+async def rename(session: Session, user_id: int, name: str) -> None:
+    """Give a user another name; Conflict if it is taken."""
+    try:
+        await session.execute(_SQL["rename"], user_id, name)
+    except Conflict as error:
+        raise Conflict(f"there is already a user or an archive named {name}") from error
+
+
+async def remove(session: Session, user_id: int) -> None:
+    """Remove a user and the user's addresses; the archive stays."""
+    await session.execute(_SQL["remove"], user_id)
+    await session.execute(_SQL["clear_addresses"], user_id)
+
+
+async def take_back(session: Session, user_id: int, addresses: Sequence[str]) -> None:
+    """Make a removed user one again, with the archive; Conflict if an address is taken."""
+    await session.execute(_SQL["take_back"], user_id)
+    await set_addresses(session, user_id, addresses)
+
+
+async def lock(session: Session, user_id: int) -> None:
+    """Wait for other changes of this user, and keep them out until the transaction ends."""
+    await session.execute(_SQL["lock"], user_id)
+
+
+async def leaving_out(session: Session, names: Sequence[str]) -> list[str]:
+    """Return the profiles of all users that leave out one of these names or addresses."""
+    return await session.values(_SQL["leaving_out"], [name.lower() for name in names])
+
+
+async def profiles_of(session: Session, user_id: int) -> list[str]:
+    """Return the profiles that name mailboxes of a user's archive."""
+    return await session.values(_SQL["profiles_of"], user_id)
+
+
+async def list_all(session: Session, *, removed: bool = False) -> list[User]:
+    """Return all users, sorted by name; with `removed`, also the removed ones, whose archives remain."""
+    return await session.rows(User, _SQL["list_all"], removed)
 
 
 async def find_id(session: Session, name: str) -> int:
@@ -81,6 +122,6 @@ async def ensure(session: Session, names: Sequence[str]) -> dict[str, int]:
     return {row.name: row.id for row in await session.rows(_Named, _SQL["ids_of_names"], list(names))}
 
 
-async def give_address(session: Session, user_ids: Sequence[int]) -> None:
-    """Use the name of users without an address as their primary address."""
-    await session.execute(_SQL["give_address"], list(user_ids))
+async def give_addresses(session: Session, given: Sequence[tuple[int, str]]) -> None:
+    """Give addresses to the users (by id) who have none, in this order; skips what belongs to somebody else."""
+    await session.execute(_SQL["give_addresses"], [user_id for user_id, _ in given], [address for _, address in given])

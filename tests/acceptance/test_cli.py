@@ -280,7 +280,7 @@ def test_errors_leave_standard_output_clean(shell: Shell) -> None:
 
 
 def test_key_is_made_once_and_replaced_when_lost(shell: Shell, tmp_path: Path) -> None:
-    """An existing key is not replaced; with a different key, nothing that needs one works until `key reset` adopts it."""
+    """An existing key is not replaced; what needs the key refuses another one until `key reset` adopts it."""
     again = shell.run("key", "create")
     other = str(tmp_path / "other.key")
     made = shell.run("key", "create", MUNIMENT_SECRET_KEY_FILE=other)

@@ -13,18 +13,19 @@ SELECT given FROM unnest($1::text[]) AS given
 WHERE EXISTS (SELECT FROM mailboxes WHERE collecting AND lower(address) = lower(given));
 
 -- list_all --
--- All users with their addresses, by name
+-- All users with their addresses, by name; $1: the removed ones as well, whose archives remain
 SELECT users.id, users.name,
        coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses,
-       privileges, own_archive
+       privileges, own_archive, removed
 FROM users LEFT JOIN user_addresses ON user_id = users.id
+WHERE removed IS NULL OR $1
 GROUP BY users.id ORDER BY lower(users.name);
 
 -- find --
 -- A user by name, with the addresses
 SELECT users.id, users.name,
        coalesce(array_agg(address ORDER BY position) FILTER (WHERE address IS NOT NULL), '{}') AS addresses,
-       privileges, own_archive
+       privileges, own_archive, removed
 FROM users LEFT JOIN user_addresses ON user_id = users.id
 WHERE lower(users.name) = lower($1) GROUP BY users.id;
 
@@ -49,9 +50,48 @@ ON CONFLICT DO NOTHING;
 -- The ids of the users with these names, with each name as it was given
 SELECT given AS name, id FROM unnest($1::text[]) AS given JOIN users ON lower(name) = lower(given);
 
--- give_address --
--- Make the name the primary address of each user who has no address, unless somebody else has it
+-- give_addresses --
+-- Give these addresses to their users, in this order, if they have none; not those of other users, of removed users or
+-- of mailboxes that collect everybody's mail
 INSERT INTO user_addresses (user_id, position, address)
-SELECT id, 0, name FROM users
-WHERE id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM user_addresses WHERE user_id = users.id)
+SELECT user_id, row_number() OVER (PARTITION BY user_id ORDER BY nth) - 1, address
+FROM (SELECT DISTINCT ON (lower(address)) user_id, address, nth
+      FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS given (user_id, address, nth)
+      ORDER BY lower(address), nth) AS given
+WHERE NOT EXISTS (SELECT FROM user_addresses
+                  WHERE user_id = given.user_id OR lower(address) = lower(given.address))
+  AND NOT EXISTS (SELECT FROM users WHERE id = given.user_id AND removed IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM mailboxes WHERE collecting AND lower(address) = lower(given.address))
 ON CONFLICT DO NOTHING;
+
+-- lock --
+-- Lock a user against other changes
+SELECT FROM users WHERE id = $1 FOR UPDATE;
+
+-- rename --
+-- Give a user another name
+UPDATE users SET name = $2 WHERE id = $1;
+
+-- remove --
+-- Remove a user; the archive stays
+UPDATE users SET removed = now() WHERE id = $1;
+
+-- take_back --
+-- Make a removed user one again, with the archive
+UPDATE users SET removed = NULL WHERE id = $1;
+
+-- clear_addresses --
+-- Take all addresses from a user
+DELETE FROM user_addresses WHERE user_id = $1;
+
+-- leaving_out --
+-- Profiles of all users that leave out one of these names or addresses, given in lower case
+SELECT name FROM profiles
+WHERE (document #>> '{mailboxes,all}')::boolean
+  AND document #> '{mailboxes,but_not}' ?| $1::text[] ORDER BY lower(name);
+
+-- profiles_of --
+-- Profiles that name mailboxes of a user's archive
+SELECT DISTINCT profiles.name FROM profiles
+JOIN profile_mailboxes ON profile_id = profiles.id JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE user_id = $1 ORDER BY 1;

@@ -19,6 +19,9 @@ class Action(StrEnum):
     PROFILE_ADDED = "profile added"
     PROFILE_CHANGED = "profile changed"
     PROFILE_REMOVED = "profile removed"
+    USER_ADDED = "user added"
+    USER_CHANGED = "user changed"
+    USER_REMOVED = "user removed"
     ARCHIVE_SEARCHED = "archive searched"
 
 

@@ -25,6 +25,8 @@ async def readable_archives(session: Session, settings: Settings, principal: Pri
             )
         return None
     user = await users.find(session, principal.user)
+    if principal.is_user and user.removed is not None:
+        raise Forbidden(f"user {user.name} was removed")
     if _READ not in user.own_archive:
         raise Forbidden(f"{user.name} may not read their own archive")
     return (user.id,)

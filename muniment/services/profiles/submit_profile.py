@@ -271,8 +271,9 @@ async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Targe
     owners = await users.owners(session, [address for _, address, *_ in targets]) if by_address else {}
     missing = [name for name, address, *_ in targets if address not in owners]
     named = await users.ensure(session, missing)
-    if by_address:
-        await users.give_address(session, list(named.values()))
+    known = [(named[name], address) for name, address, *_ in targets if name in named and "@" in address]
+    if COLLECTORS not in named:
+        await users.give_addresses(session, known)
     owned = [(owners.get(address) or named[name], address) for name, address, *_ in targets]
     ids = await profiles.ensure_mailboxes(session, owned)
     logins = {
