@@ -6,6 +6,8 @@ the languages that they support.
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 from muniment.model.folder_scope import FolderRole
 
 _NAMES = {
@@ -96,7 +98,7 @@ SPECIAL_USE = {
 }
 
 _ROLES = {
-    name.strip().casefold(): role
+    normalize("NFC", name.strip()).casefold(): role
     for role, names in _NAMES.items()
     for line in names.strip().splitlines()
     for name in line.split(",")
@@ -105,4 +107,4 @@ _ROLES = {
 
 def role_of_name(name: str) -> FolderRole | None:
     """Return the role of a folder with this name by convention, or None."""
-    return _ROLES.get(name.casefold())
+    return _ROLES.get(normalize("NFC", name).casefold())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import normalize
 
 import msgspec
 
@@ -53,12 +54,16 @@ class FolderPattern:
         return cls(text)
 
     def matches(self, path: str) -> bool:
-        """Return whether the pattern matches a path; Misconfigured if a regular expression takes too long."""
-        if expression(self.text) is not None:
-            return is_found(self.text, path, _WHAT)
-        if self.text.endswith(_ALONE):
-            return path == _plain(self.text.removesuffix(_ALONE))
-        plain = _plain(self.text)
+        """Return whether the pattern matches a path; Misconfigured if a regular expression takes too long.
+
+        Composed and decomposed letters match each other: macOS sends folder names in NFD.
+        """
+        text, path = normalize("NFC", self.text), normalize("NFC", path)
+        if expression(text) is not None:
+            return is_found(text, path, _WHAT)
+        if text.endswith(_ALONE):
+            return path == _plain(text.removesuffix(_ALONE))
+        plain = _plain(text)
         return path == plain or path.startswith(f"{plain}/")
 
 
@@ -94,7 +99,7 @@ class FolderScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Return the path of a folder in the archive."""
         for name in self.sent:
             names = tuple(name.strip("/").split("/"))
-            if path[: len(names)] == names:
+            if [normalize("NFC", part) for part in path[: len(names)]] == [normalize("NFC", part) for part in names]:
                 return (SENT_ITEMS, *path[len(names) :])
         return path
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr, replace
 
+from muniment.errors import Misconfigured
 from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
@@ -20,6 +21,7 @@ from muniment.model.mail_filter import EVERY_MESSAGE, MailFilter
 from muniment.model.multidrop import USUAL_MULTIDROP, Multidrop
 from muniment.model.schedule import BY_HAND, Schedule
 from muniment.model.server_kind import GENERIC, ServerKind
+from muniment.model.server_place import parse_place
 
 
 class ProfileKind(StrEnum):
@@ -87,6 +89,17 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.port:
             force_setattr(self, "port", self.access.default_port)
 
+    def resolved(self) -> Server:
+        """Return the server with a host that DNS knows, and the port of a host like `host:port`.
+
+        Raises Misconfigured if `host` is no host or names another port than `port`. Stored profiles are not checked:
+        whoever wants to correct one must be able to read it.
+        """
+        host, port = parse_place(self.host)
+        if port and self.port not in {port, self.access.default_port}:
+            raise Misconfigured(f"the host {self.host} names another port than {self.port}", hint="Give the port once.")
+        return replace(self, host=host, port=port or self.port)
+
     @property
     def name(self) -> str:
         """The name of the mail server, the same for every access: `host`, or `host:port` for an unusual port."""
@@ -96,8 +109,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the server at `host` or `host:port`, reached in the same way; if `place` is empty, this server."""
         if not place:
             return self
-        host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdigit() else (place, "", "")
-        return replace(self, host=host.strip("[]"), port=int(port) if port else self.port)
+        host, port = parse_place(place)
+        return replace(self, host=host, port=port or self.port)
 
 
 def server_name(host: str, port: int) -> str:

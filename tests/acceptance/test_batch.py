@@ -75,3 +75,22 @@ def test_bad_rows_are_named_before_anything_happens(shell: Shell, tmp_path: Path
     assert shell.json("profile", "list") == before
     for options in (("--check", "--run"), ("--report", "x"), ("--wait",)):
         assert shell.run("batch", "submit", str(file), "--host", "h", *options).code == ExitCode.USAGE
+
+
+def test_a_file_in_another_code_page(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
+    """It is refused without --encoding; with it, --check shows how the names were read."""
+    address = new_address()
+    shell.mailbox(address, 1)
+    file = tmp_path / "people.csv"
+    file.write_bytes(f"login;password;address;user\n{address};own password;{address};Jürgen Groß\n".encode("cp1252"))
+    server = ("--host", f"127.0.0.1:{shell.dovecot.port}", "--access", "imap")
+
+    refused = shell.run("batch", "submit", str(file), *server)
+    checked = shell.run("batch", "submit", str(file), *server, "--encoding", "windows-1252", "--check")
+    unknown = shell.run("batch", "submit", str(file), *server, "--encoding", "windows-7", "--check")
+
+    assert refused.code == ExitCode.MISCONFIGURED
+    assert "not in UTF-8 (line 2)" in refused.stderr
+    assert "--encoding" in refused.stderr
+    assert (checked.code, "Jürgen Groß" in checked.stderr) == (ExitCode.OK, True)
+    assert unknown.code == ExitCode.USAGE

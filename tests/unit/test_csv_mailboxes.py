@@ -59,15 +59,26 @@ def test_quotes(row: str, expected: tuple[str, str, str, str]) -> None:
     [
         ("user;password\na;Grüße".encode(), "Grüße"),
         ("\ufeffuser;password\na;Grüße".encode(), "Grüße"),
-        ("user;password\na;Grüße".encode("cp1252"), "Grüße"),
         ("\ufeffuser\tpassword\na\tGrüße".encode("utf-16-le"), "Grüße"),
         (b"sep=,\nuser,password\na,p;w", "p;w"),
     ],
-    ids=["utf-8", "bom", "cp1252", "utf-16", "excel-sep"],
+    ids=["utf-8", "bom", "utf-16", "excel-sep"],
 )
 def test_encodings(data: bytes, password: str) -> None:
     """Files written by spreadsheets are read, with the right password."""
     assert read_csv(data)[0].password.reveal() == password
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "cp1251", "shift_jis"])
+def test_another_code_page_is_not_guessed(encoding: str) -> None:
+    """A guess would make wrong names and passwords: the error names the line and the option."""
+    letter = {"cp1251": "Ж", "shift_jis": "山"}.get(encoding, "ö")
+
+    with pytest.raises(Misconfigured, match=r"not in UTF-8 \(line 3\)") as caught:
+        read_csv(f"user;password\na;p\nb;{letter}".encode(encoding))
+
+    assert caught.value.hint is not None
+    assert "--encoding" in caught.value.hint
 
 
 def test_delimiters_inside_quoted_headers_do_not_count() -> None:

@@ -27,6 +27,9 @@ PATHS = st.lists(st.text("aAbB .|$^(", min_size=1, max_size=4), min_size=1, max_
         (r"|i|(^|/)Example(/|$)", ["example", "A/EXAMPLE/B", "x/Example"], ["MyExample", "Example2"]),
         ("||^Projects/20\\d\\d$", ["Projects/2024"], ["Projects/2024/X", "Old/Projects/2024"]),
         ("a.c", ["a.c"], ["abc"]),
+        ("Entw\u00fcrfe", ["Entwu\u0308rfe", "Entw\u00fcrfe/X"], ["Entwurfe"]),
+        ("Entwu\u0308rfe/.", ["Entw\u00fcrfe"], ["Entw\u00fcrfe/X"]),
+        ("||^Entwu\u0308", ["Entw\u00fcrfe"], ["Entwurfe"]),
     ],
 )
 def test_what_a_pattern_fits(pattern: str, fits: list[str], fits_not: list[str]) -> None:

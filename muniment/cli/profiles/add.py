@@ -16,7 +16,16 @@ from muniment.cli.kit.names import Address, Name, read_addresses, read_lines
 from muniment.cli.kit.output import console, plural, print_warnings
 from muniment.cli.kit.passwords import read_password
 from muniment.cli.profiles.fields import document_from, field_options, sets
-from muniment.cli.profiles.options import FOLDERS, LIMITS, SERVER, check_server, read_file, token_options, token_source
+from muniment.cli.profiles.options import (
+    FOLDERS,
+    LIMITS,
+    SERVER,
+    check_server,
+    encoding_option,
+    read_csv_file,
+    token_options,
+    token_source,
+)
 from muniment.cli.profiles.rule_options import MULTIDROP, RULES, check_rules, rule_defaults
 from muniment.errors import Misconfigured
 from muniment.model.login import Identity, LoginKind, LoginMethod
@@ -45,6 +54,7 @@ class _Given:
     except_: Path | None
     sync_directory: bool
     csv: Path | None
+    encoding: str | None
     archive: str | None
     address: str | None
     token_file: Path | None
@@ -165,6 +175,7 @@ FIELDS = [_KIND, *SERVER, _USER, *_LOGIN, *_USERS, *_ARCHIVE, *FOLDERS, *RULES, 
     help="csv: file with a header line and the columns login, password, [address], [user] in this order. A fifth "
     "column named host or server gives the mail server of mailboxes that are on a different server.",
 )
+@encoding_option
 @field_options([*_ARCHIVE, *FOLDERS, *RULES, *MULTIDROP, *LIMITS, *_SAFETY])
 @click.option("--replace", is_flag=True, help="Change the existing profile NAME. Archived mail is kept.")
 def add(**options: Any) -> None:
@@ -191,7 +202,7 @@ def request_from(options: Mapping[str, Any]) -> ProfileRequest:
     values = {"name": options["name"], "mailboxes": _mailboxes(given, kind), **rule_defaults(options)}
     document = document_from(FIELDS, options, values)
     _check_multidrop(document)
-    csv = read_file(given.csv) if given.csv else None
+    csv = read_csv_file(given.csv, given.encoding) if given.csv else None
     return ProfileRequest(document, _password(given, kind), csv)
 
 
@@ -222,6 +233,8 @@ def _check(given: _Given, kind: ProfileKind) -> None:
             raise click.UsageError(
                 "A csv profile reads logins and passwords from its file: omit --user and --password-…."
             )
+    elif given.encoding:
+        raise click.UsageError("--encoding is the code page of a CSV file: it requires --kind csv.")
     elif not given.user and not _needs_no_user(given):
         whose = "the privileged user" if kind is ProfileKind.MASTER else "the login of the mailbox"
         raise click.UsageError(f"--kind {kind} requires --user: {whose}.")

@@ -14,13 +14,13 @@ from muniment.cli.kit.names import Name
 from muniment.cli.kit.output import plural
 from muniment.cli.profiles.fields import document_from, field_options
 from muniment.cli.profiles.login_table import show_checks
-from muniment.cli.profiles.options import FOLDERS, LIMITS, SERVER, check_server, read_file
+from muniment.cli.profiles.options import FOLDERS, LIMITS, SERVER, check_server, encoding_option, read_csv_file
 from muniment.cli.profiles.rule_options import RULES, check_rules, rule_defaults
 from muniment.cli.runs.follow import follow
 from muniment.model.profile import ProfileKind
 from muniment.services.access.principal import Principal
 from muniment.services.doctor.check_logins import check_rows
-from muniment.services.profiles.csv_mailboxes import read_csv
+from muniment.services.profiles.csv_mailboxes import CsvMailbox, read_csv
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, profile_exists, submit_profile
 from muniment.services.resources import Resources
 from muniment.services.runs.lifecycle import start_run
@@ -31,6 +31,7 @@ class _Given:
     """The options that set no field of a profile."""
 
     file: Path
+    encoding: str | None
     name: str | None
     check: bool
     report: Path | None
@@ -38,6 +39,9 @@ class _Given:
     wait: bool
     as_json: bool
 
+
+#: Names shown with --check.
+_NAMES = 10
 
 _FIELDS = [*SERVER, *FOLDERS, *RULES, *LIMITS]
 
@@ -50,6 +54,7 @@ def batch() -> None:
 @batch.command("submit")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--name", type=Name(), help="Name of the profile. Default: the file name without its extension.")
+@encoding_option
 @field_options(_FIELDS)
 @click.option(
     "--check", is_flag=True, help="Only log in to every mailbox, --max-jobs at a time; store and archive nothing."
@@ -80,14 +85,16 @@ def submit(**options: Any) -> ExitCode:
         raise click.UsageError("--wait requires --run.")
     check_server(options)
     check_rules(options)
-    data = read_file(given.file)
+    data = read_csv_file(given.file, given.encoding)
     rows = read_csv(data)
     name = given.name or Name().convert(given.file.stem, None, None)
     values = {"name": name, "kind": ProfileKind.CSV, **rule_defaults(options)}
     document = document_from(_FIELDS, options, values)
     if given.check:
+        server = document.server.resolved()
+        _show_names(rows, given.encoding)
         return show_checks(
-            lambda principal, resources: check_rows(principal, resources, document.server, rows, document.max_jobs),
+            lambda principal, resources: check_rows(principal, resources, server, rows, document.max_jobs),
             total=len(rows),
             report=given.report,
             as_json=given.as_json,
@@ -101,6 +108,14 @@ def submit(**options: Any) -> ExitCode:
     run_id = call(start_run, name)
     click.echo(run_id)
     return follow(run_id) if given.wait else ExitCode.OK
+
+
+def _show_names(rows: list[CsvMailbox], encoding: str | None) -> None:
+    """Show how names with other letters than English ones were read, so that a wrong code page is seen."""
+    names = [name for row in rows for name in (row.user, row.login_user) if not name.isascii()]
+    if names:
+        shown = ", ".join(dict.fromkeys(names[:_NAMES]))
+        click.echo(f"names read from the file ({encoding or 'UTF-8'}): {shown}", err=True)
 
 
 async def _store(principal: Principal, resources: Resources, request: ProfileRequest) -> tuple[ProfileSummary, bool]:

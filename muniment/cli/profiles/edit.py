@@ -13,7 +13,7 @@ from muniment.cli.kit.names import Name, is_address, read_addresses
 from muniment.cli.kit.output import print_json
 from muniment.cli.kit.passwords import read_password
 from muniment.cli.profiles.add import report_profile
-from muniment.cli.profiles.options import read_file, token_options, token_source
+from muniment.cli.profiles.options import encoding_option, read_csv_file, token_options, token_source
 from muniment.errors import Misconfigured
 from muniment.model.profile import Mailboxes, ProfileDocument, ProfileKind
 from muniment.secrecy import Secret
@@ -41,14 +41,17 @@ _NOTE = """\
 )
 @click.option("--mailboxes", type=_FILE, help="master: replace the list of mailboxes; one address per line.")
 @click.option("--csv", type=_FILE, help="csv: replace the mailboxes, logins and passwords with those in this file.")
+@encoding_option
 @click.option("--password-file", type=_FILE, help="File that contains only the new password.")
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
 @token_options
 def edit(
     name: str,
+    *,
     changes: tuple[str, ...],
     mailboxes: Path | None,
     csv: Path | None,
+    encoding: str | None,
     password_file: Path | None,
     password_stdin: bool,
     token_file: Path | None,
@@ -68,6 +71,8 @@ def edit(
         new = replace(new, mailboxes=Mailboxes(addresses=tuple(read_addresses(mailboxes))))
     token = token_source(token_file, token_command)
     has_password = password_file is not None or password_stdin
+    if encoding and csv is None:
+        raise click.UsageError("--encoding is the code page of a CSV file: it requires --csv.")
     if not (changes or mailboxes or csv or has_password or token):
         new = _in_editor(old)
         if new == old:
@@ -78,7 +83,7 @@ def edit(
     if has_password:
         password = read_password(password_file, from_stdin=password_stdin, user="")
 
-    summary = call(edit_profile, old, new, password=password, csv=read_file(csv) if csv else None)
+    summary = call(edit_profile, old, new, password=password, csv=read_csv_file(csv, encoding) if csv else None)
     report_profile(summary, "changed")
 
 
@@ -101,13 +106,16 @@ def export(name: str, as_json: bool) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--name", type=Name(), help="Name of the new profile. Default: the name in FILE.")
 @click.option("--csv", type=_FILE, help="csv: file with the logins and passwords of the mailboxes.")
+@encoding_option
 @click.option("--password-file", type=_FILE, help="File that contains only the password.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @token_options
 def import_(
     file: Path,
+    *,
     name: str | None,
     csv: Path | None,
+    encoding: str | None,
     password_file: Path | None,
     password_stdin: bool,
     token_file: Path | None,
@@ -125,7 +133,7 @@ def import_(
         user = document.login.user or document.name
         password = read_password(password_file, from_stdin=password_stdin, user=user)
 
-    summary = call(import_profile, document, password=password, csv=read_file(csv) if csv else None)
+    summary = call(import_profile, document, password=password, csv=read_csv_file(csv, encoding) if csv else None)
     report_profile(summary, "added")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,7 +53,7 @@ SERVER = [
         type=Name(),
         required=True,
         metavar="HOST",
-        help="Name or IP address of the mail server.",
+        help="Name or IP address of the mail server; HOST:PORT sets the port as well.",
     ),
     sets(
         "server.port",
@@ -190,3 +191,43 @@ def read_file(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+
+
+def read_csv_file(file: Path, encoding: str | None) -> bytes:
+    """Return the content of a CSV file in UTF-8; `encoding`: its code page, if it is another one.
+
+    Misconfigured if the file cannot be read or is not in that code page.
+    """
+    data = read_file(file)
+    if encoding is None:
+        return data
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Misconfigured(
+            f"{file} is not in {encoding} (line {line})", hint="Name the code page that it was saved in."
+        ) from error
+
+
+class _CodePage(click.ParamType[str]):
+    """A code page that Python knows."""
+
+    name = "code page"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; fail with a usage error if it is no text encoding."""
+        try:
+            b"".decode(value)
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            self.fail(f"{value!r} is not a known code page, such as windows-1252 or iso-8859-2.", param, ctx)
+
+
+#: `--encoding`, for every command that reads a CSV file.
+encoding_option = click.option(
+    "--encoding",
+    type=_CodePage(),
+    metavar="CODEPAGE",
+    help="Code page of the CSV file, such as windows-1252. Default: UTF-8, or UTF-16 with a byte order mark.",
+)

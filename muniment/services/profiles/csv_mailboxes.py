@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from muniment.errors import BadRow, Misconfigured
+from muniment.model.server_place import parse_place
 from muniment.secrecy import Secret
 
 _DELIMITERS = ";,|\t"
@@ -23,7 +24,6 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATOR_HINT = re.compile(r"sep=([;,|\t])", re.IGNORECASE)  # Excel's first line
 _SERVER_COLUMNS = {"host", "server"}
-_PLACE = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 _MAX_SHOWN = 20
 _HINT = "The first line is a header; then one mailbox a line: IMAP user;password;e-mail address;Muniment user"
 
@@ -41,7 +41,7 @@ class CsvMailbox:
 
 
 def read_csv(data: bytes) -> list[CsvMailbox]:
-    """Return the mailboxes in a CSV file in UTF-8 (with or without BOM), UTF-16 with BOM or Windows-1252.
+    """Return the mailboxes in a CSV file in UTF-8 (with or without BOM) or UTF-16 with BOM.
 
     Misconfigured lists every bad row with its line number; no row is skipped silently.
     """
@@ -111,13 +111,13 @@ def _text(data: bytes) -> str:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        return data.decode("cp1252")
     except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        # Guessing the code page would make wrong passwords and users that nobody notices.
         raise Misconfigured(
-            "the CSV file is neither UTF-8 nor Windows-1252", hint="Save it as CSV UTF-8 and try again."
+            f"the CSV file is not in UTF-8 (line {line})",
+            hint="Save it as CSV UTF-8, or name its code page: --encoding windows-1252 (Western Europe), windows-1250 "
+            "(Central Europe), windows-1251 (Cyrillic), …",
         ) from error
 
 
@@ -159,9 +159,16 @@ def _mailbox(number: int, values: list[str], columns: list[str]) -> CsvMailbox:
             raise BadRow(f"column {column} holds a control character")
     has_server = width > 4 and columns[4].strip().lower() in _SERVER_COLUMNS and len(values) > 4
     server = values[4].strip() if has_server else ""
-    if server and not _PLACE.fullmatch(server):
-        raise BadRow("the mail server (column 5) is no host name, or host:port")
+    if server:
+        _check_place(server)
     return CsvMailbox(number, login_user, Secret(password), address or login_user, user or login_user, server)
+
+
+def _check_place(server: str) -> None:
+    try:
+        parse_place(server)
+    except Misconfigured as error:
+        raise BadRow(f"the mail server (column 5): {error}") from error
 
 
 def _check_new(mailbox: CsvMailbox, seen: dict[tuple[str, str], int]) -> None:

@@ -194,6 +194,7 @@ def _resolved(document: ProfileDocument) -> ProfileDocument:
     is_master = document.kind is ProfileKind.MASTER
     return structs.replace(
         document,
+        server=document.server.resolved(),
         login=structs.replace(document.login, identity=document.identity if is_master else None),
         mailboxes=structs.replace(document.mailboxes, all=document.mailboxes.all and is_master),
     )
