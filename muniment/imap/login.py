@@ -16,7 +16,7 @@ from muniment.errors import LoginUnsupported
 from muniment.imap import wire
 from muniment.imap.connect import refresh_capabilities
 from muniment.imap.protocol import ImapProtocol
-from muniment.imap.refusal import Status, login_error
+from muniment.imap.refusal import Status, command_error, login_error
 from muniment.mailserver.redaction import Redactor
 from muniment.mailserver.sasl import check_sendable, forms_of_password, plain_response, xoauth2_response
 from muniment.model.login import Credentials, LoginKind
@@ -48,7 +48,16 @@ async def log_in(protocol: ImapProtocol, credentials: Credentials) -> LoginKind:
     if protocol.capabilities == literals:
         protocol.capabilities = frozenset()
     await refresh_capabilities(protocol)
+    if "UTF8=ONLY" in protocol.capabilities:
+        await _accept_utf8(protocol)
     return chosen.kind
+
+
+async def _accept_utf8(protocol: ImapProtocol) -> None:
+    """Send what a server with UTF8=ONLY insists on before it opens a folder (RFC 6855 §6)."""
+    status = await protocol.run("ENABLE", [b"UTF8=ACCEPT"])
+    if not status.ok:
+        raise command_error(status, "ENABLE", protocol.peer)
 
 
 def _alternatives(credentials: Credentials | None) -> Iterator[Credentials]:

@@ -30,18 +30,11 @@ from muniment.mailserver.server_text import shown
 
 _TAGGED = re.compile(rb"([A-Z]+[0-9]+) (OK|NO|BAD)(?: |$)", re.IGNORECASE)
 # Capabilities that change what we send. Redaction does not hide them, even if the password is such a word.
-_UNDERSTOOD = {
-    b"IMAP4REV1",
-    b"LITERAL+",
-    b"LITERAL-",
-    b"ESEARCH",
-    b"LIST-STATUS",
-    b"CONDSTORE",
-    b"NAMESPACE",
-    b"SPECIAL-USE",
-    b"UIDPLUS",
-}
+_UNDERSTOOD = set(
+    b"IMAP4REV1 LITERAL+ LITERAL- ESEARCH LIST-STATUS CONDSTORE NAMESPACE SPECIAL-USE UIDPLUS UTF8=ONLY".split()
+)
 _MAX_CAPABILITY_BYTES = 16 * 1024
+_MAX_ALERTS = 5
 # The login commands of Kerio and Sun are not in the library's table.
 for _name, _state in (("X-MASTERAUTH", NONAUTH), ("X-SETUSER", NONAUTH), ("PROXYAUTH", AUTH)):
     Commands[_name] = Cmd(_name, (_state,), Exec.is_sync)
@@ -69,6 +62,7 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self.commands = 0
         self.capabilities: frozenset[str] = frozenset()
         self.exists = 0  # messages in the selected folder
+        self.alerts: list[str] = []
         self.redactor = NOTHING_SECRET
         self._limits = limits
         self._timeout_seconds = timeout_seconds
@@ -272,7 +266,9 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self.pending_sync_command = None
         else:
             del self.pending_async_commands[command.untagged_resp_name]
-        command.finish(Status.parse(match[2].decode().upper(), line[match.end() :], self.redactor))
+        status = Status.parse(match[2].decode().upper(), line[match.end() :], self.redactor)
+        self._note_alert(status)
+        command.finish(status)
         if command.name == "STARTTLS" and match[2].upper() == b"OK":
             self._receiver.stop()
 
@@ -303,7 +299,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
                 return command.on_data(keyword, parts)
         return False  # unsolicited
 
+    def _note_alert(self, status: Status) -> None:
+        if status.alert and status.alert not in self.alerts and len(self.alerts) < _MAX_ALERTS:
+            self.alerts.append(status.alert)
+
     def _status(self, status: Status) -> None:
+        self._note_alert(status)
         if status.result == "BYE":
             if not self._leaving:
                 self._report_throttling(status)

@@ -24,9 +24,10 @@ _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*+))?\] ?")
 _THROTTLED = {"LIMIT", "THROTTLED", "INUSE", "UNAVAILABLE", "OVERQUOTA"}
 _LOGIN = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"}
 _TROUBLE = {"SERVERBUG", "UNAVAILABLE"}
-_KNOWN = _THROTTLED | _LOGIN | _TROUBLE | {"PRIVACYREQUIRED", "EXPUNGEISSUED", "CAPABILITY", "ALERT"}
+_KNOWN = _THROTTLED | _LOGIN | _TROUBLE | {"PRIVACYREQUIRED", "EXPUNGEISSUED", "CAPABILITY", "ALERT", "WEBALERT"}
 _TOO_MANY = {"LIMIT", "INUSE"}
-_WORDLESS = {"", "ALERT"}  # codes without a meaning of their own: the text decides
+_ALERTS = {"ALERT", "WEBALERT"}
+_WORDLESS = {"", *_ALERTS}  # codes without a meaning of their own: the text decides
 # Dovecot, Cyrus, Courier, Exchange, Gmail, Zimbra.
 _THROTTLED_TEXT = re.compile(
     r"too many|maximum number of|connection limit|rate limit|throttl|bandwidth limit|exceeded .*limit|slow down",
@@ -67,7 +68,20 @@ class Status:
         """Whether the command succeeded."""
         return self.result == "OK"
 
+    @property
+    def alert(self) -> str:
+        """The text of an alert, which must reach a person (RFC 9051 §7.1); empty if this is none.
+
+        WEBALERT (Gmail) comes with the address of a page on which the owner of the account has to act.
+        """
+        if self.code not in _ALERTS:
+            return ""
+        page = shown(self.argument, _MAX_TEXT)
+        return " ".join(filter(None, (self.text, page)))
+
     def __str__(self) -> str:
+        if self.code == "WEBALERT":
+            return f"{self.result} [{self.code}] {self.alert}"
         code = f"[{self.code}] " if self.code else ""
         return f"{self.result} {code}{self.text}".strip()
 

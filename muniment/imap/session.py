@@ -63,6 +63,11 @@ class ImapSession:
         return self._protocol.capabilities
 
     @property
+    def alerts(self) -> Sequence[str]:
+        """What the server wants a person to know (RFC 9051 §7.1), each text once."""
+        return self._protocol.alerts
+
+    @property
     def exists(self) -> int:
         """Number of messages in the open folder, as last reported by the server."""
         return self._protocol.exists

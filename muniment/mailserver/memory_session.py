@@ -35,6 +35,7 @@ class MemorySession:
     ) -> None:
         self.login_kind = login_kind
         self.commands = 0
+        self.alerts: Sequence[str] = ()
         #: SEARCH returns every message here.
         self.search_cap = 0
         self._server = server

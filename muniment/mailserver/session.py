@@ -51,6 +51,11 @@ class MailSession(Protocol):
         ...
 
     @property
+    def alerts(self) -> Sequence[str]:
+        """What the server wants a person to know (RFC 9051 §7.1), each text once."""
+        ...
+
+    @property
     def exists(self) -> int:
         """Number of messages in the open folder, as last reported by the server."""
         ...

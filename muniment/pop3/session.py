@@ -102,6 +102,11 @@ class Pop3Session:
         return self._commands + (0 if self._connection is None else self._connection.commands)
 
     @property
+    def alerts(self) -> Sequence[str]:
+        """None: POP3 has no alerts."""
+        return ()
+
+    @property
     def exists(self) -> int:
         """Number of messages in the mailbox when it was opened."""
         return len(self._messages)

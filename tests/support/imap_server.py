@@ -22,6 +22,7 @@ from tests.support.imap_script import Folder, HugeContent, Mail, Script, compres
 from tests.support.raw_server import end_connections
 
 _FLUSH_BYTES = 64 * 1024
+_FOLDER_COMMANDS = {"LIST", "STATUS", "EXAMINE", "SELECT"}
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"|\x00(\d+)\x00|(\((?:[^()]|\([^()]*\))*\))|([^ "]+)')
 
 
@@ -131,6 +132,7 @@ class _Connection:
         self._folder = Folder()
         self._mailbox = ""  # requested by the client
         self._is_master = False
+        self._speaks_utf8 = False
         self._may_delete = False  # in the open folder
         self._left: int | None = None  # remaining bytes until the connection is cut
         self._out = bytearray()
@@ -153,6 +155,10 @@ class _Connection:
                 return
             await self._answer(line)
 
+    async def _enable(self, line: _Line) -> None:
+        self._speaks_utf8 = self._speaks_utf8 or b"UTF8=ACCEPT" in line.words
+        await self._send(b"* ENABLED %b\r\n%b OK enabled\r\n" % (b" ".join(line.words), line.tag))
+
     async def _answer(self, line: _Line) -> None:
         shown = " ".join([line.name, *(w.decode("utf-8", "replace") for w in line.words)])
         self._server.lines.append(shown)
@@ -166,6 +172,7 @@ class _Connection:
             "X-MASTERAUTH": self._x_masterauth,
             "X-SETUSER": self._x_setuser,
             "PROXYAUTH": self._proxyauth,
+            "ENABLE": self._enable,
             "LIST": self._list,
             "NAMESPACE": self._namespace,
             "STATUS": self._status,
@@ -178,7 +185,9 @@ class _Connection:
             "FETCH": self._fetch,
             "UID FETCH": self._fetch,
         }.get(line.name)
-        if handler is None:
+        if "UTF8=ONLY" in self._script.capabilities and line.name in _FOLDER_COMMANDS and not self._speaks_utf8:
+            await self._send(line.tag + b" NO enable UTF8=ACCEPT first\r\n")
+        elif handler is None:
             await self._send(line.tag + b" BAD unknown command\r\n")
         else:
             await handler(line)

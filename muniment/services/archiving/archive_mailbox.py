@@ -80,7 +80,7 @@ async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAcces
         outcome,
         complete=complete,
         fingerprint=check.fingerprint,
-        warnings=[*check.warnings, *outcome.warnings],
+        warnings=[*(f"the mail server says: {text}" for text in session.alerts), *check.warnings, *outcome.warnings],
         folders=len(opened.folders),
         commands=session.commands,
     )

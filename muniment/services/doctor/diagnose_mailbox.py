@@ -29,6 +29,8 @@ async def diagnose_mailbox(
     session: MailSession, listed: Sequence[ServerFolder], server: Server, profile: Profile | None
 ) -> AsyncGenerator[Finding, None]:
     """Yield findings about an open mailbox; `profile` is None for a CSV file that is not a profile yet."""
+    for text in session.alerts:
+        yield warning("alert", text, "The mail server wants a person to know this; it may need to be answered there.")
     if server.access.is_pop3:
         yield fine("messages", f"{session.exists} in the inbox")
         if listed[0].status is not None and not listed[0].status.uidvalidity:
