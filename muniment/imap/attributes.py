@@ -39,6 +39,27 @@ async def fetch_sizes(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, 
     return sizes
 
 
+async def fetch_labels(protocol: ImapProtocol, uids: Sequence[int]) -> dict[int, Sequence[bytes]]:
+    """Return the labels of these messages by UID (X-GM-EXT-1)."""
+    labels: dict[int, Sequence[bytes]] = {}
+    wanted = set(uids)
+
+    def take(keyword: bytes, parts: list[Part]) -> bool:
+        items = fetch_items(parts) if keyword == b"FETCH" else {}
+        told = items.get(b"X-GM-LABELS")
+        if b"UID" not in items or not isinstance(told, list) or (uid := tokens.number(items[b"UID"])) not in wanted:
+            return False
+        before = len(labels)
+        labels[uid] = [label for label in told if isinstance(label, bytes)]
+        return len(labels) > before
+
+    for uid_set, _ in uid_sets(sorted(wanted)):
+        status = await protocol.run("FETCH", [uid_set.encode(), b"(UID X-GM-LABELS)"], uid=True, on_data=take)
+        if not status.ok:
+            raise message_error(status, "UID FETCH of labels", protocol.peer)
+    return labels
+
+
 async def fetch_attributes(protocol: ImapProtocol, uids: Sequence[int], *, with_head: bool) -> dict[int, Attributes]:
     """Return the attributes of these messages by UID; an expunged or refused message has no entry.
 

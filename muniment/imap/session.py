@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from muniment.errors import MunimentError
 from muniment.imap import folders, login, tokens
-from muniment.imap.attributes import fetch_attributes, fetch_heads, fetch_sizes
+from muniment.imap.attributes import fetch_attributes, fetch_heads, fetch_labels, fetch_sizes
 from muniment.imap.connect import connect, drop
 from muniment.imap.eraser import Eraser
 from muniment.imap.fetching import fetch_messages
@@ -105,6 +105,10 @@ class ImapSession:
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
         """Return the UIDs that may match `keys`; includes false positives if the server truncates SEARCH."""
         return await self._search.matching(uids, keys)
+
+    async def labels(self, uids: Sequence[int]) -> dict[int, Sequence[bytes]]:
+        """Return Gmail's labels by UID, as on the wire; a message whose labels are not told has no entry."""
+        return await fetch_labels(self._protocol, uids)
 
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, date and size (and header fields) by UID; an expunged or refused message has no entry."""

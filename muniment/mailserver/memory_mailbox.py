@@ -32,6 +32,7 @@ class MemoryMail:
     is_withheld: bool = False
     is_hidden: bool = False
     breaks: bool = False
+    labels: tuple[bytes, ...] = ()  # Gmail's
 
     @property
     def size(self) -> int:

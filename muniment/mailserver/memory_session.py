@@ -81,6 +81,11 @@ class MemorySession:
         await self._command("FETCH RFC822.SIZE")
         return {uid: mail.size for uid, mail in self._visible() if uid in set(uids) and not mail.is_withheld}
 
+    async def labels(self, uids: Sequence[int]) -> Mapping[int, Sequence[bytes]]:
+        """Return Gmail's labels by UID."""
+        await self._command("FETCH X-GM-LABELS")
+        return {uid: mail.labels for uid, mail in self._visible() if uid in set(uids)}
+
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, date and size by UID."""
         await self._command("FETCH FLAGS")

@@ -85,6 +85,10 @@ class MailSession(Protocol):
         """Return RFC822.SIZE in bytes by UID; an expunged message has no entry."""
         ...
 
+    async def labels(self, uids: Sequence[int]) -> Mapping[int, Sequence[bytes]]:
+        """Return Gmail's labels by UID, as on the wire; a message whose labels are not told has no entry."""
+        ...
+
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, INTERNALDATE and size by UID, and the address and subject fields if `with_head`."""
         ...

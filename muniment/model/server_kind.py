@@ -26,7 +26,8 @@ class ServerKind:
     `identity`: how such a login names a mailbox. `may_open_own`: if the server misinterprets a privileged login, it may
     open the privileged user's own mailbox; therefore that mailbox is inspected first, to recognise it. `searches_well`:
     SEARCH is reliable for flags, sizes and dates. `names_owners`: the folders of a collecting mailbox name the owner of
-    the messages, as domain and account. `shared_roots`, `other_users_roots`: top-level folders with shared mail and
+    the messages, as domain and account. `has_label_views`: folders are views of *All Mail*, one for each label.
+    `shared_roots`, `other_users_roots`: top-level folders with shared mail and
     with mail of other users, if the server does not announce them with NAMESPACE (RFC 2342).
     """
 
@@ -38,6 +39,7 @@ class ServerKind:
     may_open_own: bool = True
     searches_well: bool = True
     names_owners: bool = False
+    has_label_views: bool = False
     shared_roots: tuple[str, ...] = ()
     other_users_roots: tuple[str, ...] = ()
 
@@ -89,6 +91,13 @@ SERVER_KINDS = (
         "Documented by the vendor: a master password without a user; `--user` is not needed.",
         logins=(LoginMethod(LoginKind.X_MASTERAUTH),),
         may_open_own=False,
+    ),
+    ServerKind(
+        "gmail",
+        "Gmail, Google Workspace",
+        "Documented by the vendor; tested with a scripted server only. Starred and Important are views of All Mail and "
+        "are left out; from All Mail, only messages that no other archived folder shows are fetched.",
+        has_label_views=True,
     ),
     ServerKind("zimbra", "Zimbra", "Reported, with an administrator account."),
     ServerKind(

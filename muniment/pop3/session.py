@@ -142,6 +142,10 @@ class Pop3Session:
         """Return the sizes in bytes by UID, as listed by the server."""
         return {uid: self._sizes[number] for uid in uids if (number := self._messages.get(uid)) in self._sizes}
 
+    async def labels(self, uids: Sequence[int]) -> dict[int, Sequence[bytes]]:  # noqa: ARG002 - a message has none
+        """Return nothing: POP3 has no labels."""
+        return {}
+
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:  # noqa: ARG002
         """Return the sizes by UID; POP3 has no flags and no dates."""
         return {uid: Attributes((), None, size) for uid, size in (await self.sizes(uids)).items()}

@@ -37,6 +37,7 @@ class Mail(NamedTuple):
     content: bytes | HugeContent
     flags: tuple[str, ...] = ()
     date: str = _DATE
+    labels: tuple[bytes, ...] | None = None  # Gmail's; None: not told
 
 
 class ManyMails(Sequence[Mail]):

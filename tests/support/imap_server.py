@@ -456,6 +456,9 @@ class _Connection:
         told = [b"UID %d" % mail.uid] if by_uid or b"UID" in items else []
         if b"FLAGS" in items:
             told.append(b"FLAGS (%b)" % " ".join(mail.flags).encode())
+        if b"X-GM-LABELS" in items and mail.labels is not None:
+            quoted = (b'"%b"' % label.replace(b"\\", b"\\\\") for label in mail.labels)
+            told.append(b"X-GM-LABELS (%b)" % b" ".join(quoted))
         if b"INTERNALDATE" in items:
             told.append(b'INTERNALDATE "%b"' % mail.date.encode())
         if b"RFC822.SIZE" in items:

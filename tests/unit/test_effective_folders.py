@@ -135,3 +135,22 @@ def test_patterns_that_fit_nothing_are_told() -> None:
     unused = unused_patterns([folder("Projects"), folder("Projects/B")], scope)
 
     assert [pattern.text for pattern in unused] == ["Projekts"]
+
+
+def test_views_of_gmail_are_left_out_with_the_reason() -> None:
+    """Starred and Important show what All Mail shows; without All Mail, they are the only place of some messages."""
+    gmail = ServerKind.parse("gmail")
+    listed = [
+        folder("INBOX"),
+        folder("[Gmail]/All Mail", "\\All"),
+        folder("[Gmail]/Starred", "\\Flagged"),
+        folder("[Gmail]/Important", "\\Important"),
+        folder("Work"),
+    ]
+
+    assert archived(listed, kind=gmail) == ["INBOX", "[Gmail]/All Mail", "Work"]
+    reasons = {"/".join(one.folder.path): one.reason for one in effective_folders(listed, USUAL, gmail)}
+    assert reasons["[Gmail]/Starred"] == "a view: its messages are archived with [Gmail]/All Mail"
+    without = FolderScope(exclude=("[Gmail]/All Mail",))
+    assert archived(listed, without, gmail) == ["INBOX", "[Gmail]/Starred", "[Gmail]/Important", "Work"]
+    assert archived(listed) == [one.wire_name.decode() for one in listed]

@@ -41,7 +41,9 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
         slice_budget = SliceBudget()
     renumbered = await _renumber(resources, work, seen.status)
     new = await _find_new(resources, renumbered, seen.uids)
-    todo = await filter_new_messages(work.session, work.profile, work.job.run_started, new.todo)
+    todo = await filter_new_messages(
+        work.session, work.profile, work.job.run_started, new.todo, elsewhere=work.elsewhere
+    )
     delivered = await _fetch(resources, renumbered, todo, writer, slice_budget)
     if delivered is None:
         return False

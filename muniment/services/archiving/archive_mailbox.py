@@ -15,6 +15,7 @@ from muniment.services.archiving.folder_work import FolderWork
 from muniment.services.archiving.writer import Writer
 from muniment.services.deleting.delete_archived import delete_archived
 from muniment.services.mailboxes.check_mailbox import EMPTY_MAILBOX, Check, check_mailbox
+from muniment.services.mailboxes.gmail import labels_elsewhere
 from muniment.services.mailboxes.open_mailbox import OpenMailbox, States, folder_states, open_mailbox
 from muniment.services.mailboxes.run_access import RunAccess
 from muniment.services.mailboxes.slice_budget import SliceBudget
@@ -147,7 +148,9 @@ async def _archive_folders(
             return Outcome(more=True, complete=False)
         visited += 1
         try:
-            work = FolderWork(job, opened.profile, session, folder, state, is_new=folder.wire_name not in opened.states)
+            is_new = folder.wire_name not in opened.states
+            elsewhere = labels_elsewhere(folder, listed, session.capabilities)
+            work = FolderWork(job, opened.profile, session, folder, state, is_new=is_new, elsewhere=elsewhere)
             is_done = await archive_folder(resources, work, writer, slice_budget)
         except CommandRefused as error:
             # A folder that cannot be read does not stop the others, and is not tried again in this run.

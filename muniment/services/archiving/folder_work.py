@@ -26,7 +26,8 @@ _NO_UID = 0
 class FolderWork:
     """A folder on the server, what the archive knows about it, and the lease to write.
 
-    `is_new`: the folder was first seen in this slice, so the archive holds nothing of it.
+    `is_new`: the folder was first seen in this slice, so the archive holds nothing of it. `elsewhere`: Gmail's labels
+    whose messages other archived folders show.
     """
 
     job: LeasedJob
@@ -35,6 +36,7 @@ class FolderWork:
     folder: ServerFolder
     state: FolderState
     is_new: bool = False
+    elsewhere: frozenset[bytes] = frozenset()
 
     @property
     def lease(self) -> Lease:

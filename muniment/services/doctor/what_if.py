@@ -25,6 +25,7 @@ from muniment.services.deleting.delete_archived import NO_UIDPLUS
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.effective_folders import effective_folders
 from muniment.services.mailboxes.filter_new_messages import WINDOW, filter_new_messages, message_facts
+from muniment.services.mailboxes.gmail import labels_elsewhere
 from muniment.services.mailboxes.open_mailbox import is_unmoved
 from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.run_concurrently import retry_while_busy, run_concurrently
@@ -118,9 +119,9 @@ async def _look(resources: Resources, logins: Logins, mailbox: ProfileMailbox, n
         effective = await asyncio.to_thread(effective_folders, listed, profile.folders, profile.server_kind)
         if profile.deletion and not session.eraser().is_exact and not profile.deletion.without_uidplus:
             visit.found.warnings.append(NO_UIDPLUS)
-        for decision in effective:
-            if decision.is_archived:
-                await visit.look_into(decision.folder, states.get(decision.folder.wire_name))
+        visit.archived.extend(decision.folder for decision in effective if decision.is_archived)
+        for folder in visit.archived:
+            await visit.look_into(folder, states.get(folder.wire_name))
         await session.logout()
     finally:
         session.abort()
@@ -136,6 +137,7 @@ class _Visit:
     session: MailSession
     now: datetime
     found: Forecast
+    archived: list[ServerFolder] = field(default_factory=list)
 
     async def look_into(self, folder: ServerFolder, state: FolderState | None) -> None:
         stands = state is not None and is_unmoved(folder.status, state)
@@ -162,7 +164,8 @@ class _Visit:
                 [held] = await folders.held(db, [(state.id, uidvalidity)], self.now)
             archived = set(held.archived)
         new = [uid for uid in await self.session.search_uids() if uid not in archived]
-        todo = await filter_new_messages(self.session, self.profile, self.now, new)
+        elsewhere = labels_elsewhere(folder, self.archived, self.session.capabilities)
+        todo = await filter_new_messages(self.session, self.profile, self.now, new, elsewhere=elsewhere)
         found.messages += len(todo)
         found.filtered += len(new) - len(todo)
         if state is not None and state.uidvalidity not in {0, uidvalidity}:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muniment.model.folder import ServerFolder
 from muniment.model.folder_names import SPECIAL_USE, role_of_name
 from muniment.model.folder_scope import FolderPattern, FolderRole, FolderScope, Namespace
 from muniment.model.server_kind import ServerKind
+from muniment.services.mailboxes.gmail import is_all_mail, is_view
 
 _WHOSE = {Namespace.OTHER_USERS: "it is another user's", Namespace.SHARED: "it is shared"}
 
@@ -25,7 +26,18 @@ class EffectiveFolder:
 def effective_folders(listed: Sequence[ServerFolder], scope: FolderScope, kind: ServerKind) -> list[EffectiveFolder]:
     """Decide for each folder. Exclusion beats inclusion; a role reaches down to all subfolders."""
     roles = _roles(listed)
-    return [EffectiveFolder(folder, *_decide(folder, scope, kind, roles)) for folder in listed]
+    decided = [EffectiveFolder(folder, *_decide(folder, scope, kind, roles)) for folder in listed]
+    all_mail = next((each.folder for each in decided if each.is_archived and is_all_mail(each.folder)), None)
+    if all_mail is None or not kind.has_label_views:
+        return decided
+    return [_without_view(each, all_mail) for each in decided]
+
+
+def _without_view(decision: EffectiveFolder, all_mail: ServerFolder) -> EffectiveFolder:
+    """Leave out a folder whose messages are archived with *All Mail*."""
+    if not decision.is_archived or not is_view(decision.folder):
+        return decision
+    return replace(decision, is_archived=False, reason=f"a view: its messages are archived with {_path(all_mail)}")
 
 
 def unused_patterns(listed: Sequence[ServerFolder], scope: FolderScope) -> list[FolderPattern]:

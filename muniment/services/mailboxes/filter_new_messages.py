@@ -11,6 +11,7 @@ from muniment.mail.headers import read_headers
 from muniment.mailserver import Attributes, MailSession
 from muniment.model.mail_filter import MessageFacts
 from muniment.model.profile import Profile
+from muniment.services.mailboxes.gmail import is_elsewhere
 
 _log = log.get(__name__)
 
@@ -21,12 +22,22 @@ WINDOW = 2000
 _SEARCHED = 100
 
 
-async def filter_new_messages(session: MailSession, profile: Profile, now: datetime, todo: Sequence[int]) -> list[int]:
+async def filter_new_messages(
+    session: MailSession,
+    profile: Profile,
+    now: datetime,
+    todo: Sequence[int],
+    *,
+    elsewhere: frozenset[bytes] = frozenset(),
+) -> list[int]:
     """Return the UIDs in `todo`, ascending, whose messages pass the filter in a run that began `now`.
 
-    SEARCH only narrows down many messages by the criteria that it evaluates reliably. Each remaining message is decided
-    by the attributes that the server reports. A message without attributes passes: a filter must not lose mail.
+    `elsewhere`: labels of Gmail whose messages other archived folders show; they do not pass. SEARCH only narrows down
+    many messages by the criteria that it evaluates reliably. Each remaining message is decided by the attributes that
+    the server reports. A message without attributes passes: a filter must not lose mail.
     """
+    if elsewhere:
+        todo = await _not_elsewhere(session, todo, elsewhere)
     if not profile.filter:
         return list(todo)
     candidates: Sequence[int] = todo
@@ -40,6 +51,20 @@ async def filter_new_messages(session: MailSession, profile: Profile, now: datet
     async for uid, facts in message_facts(session, candidates, with_head=profile.filter.needs_headers):
         if profile.filter.lets_through(facts, now):
             kept.append(uid)
+    return kept
+
+
+async def _not_elsewhere(session: MailSession, uids: Sequence[int], elsewhere: frozenset[bytes]) -> list[int]:
+    kept: list[int] = []
+    for start in range(0, len(uids), WINDOW):
+        window = uids[start : start + WINDOW]
+        try:
+            labels = await session.labels(window)
+        except CommandRefused as error:
+            _log.warning("no labels", error=str(error))
+            labels = {}
+        # A message whose labels are unknown is fetched: an economy must not lose mail.
+        kept += [uid for uid in window if not is_elsewhere(labels.get(uid, ()), elsewhere)]
     return kept
 
 
