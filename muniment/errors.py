@@ -18,6 +18,7 @@ The *type* of an error tells the caller what to do about it; callers never inspe
     │   ├── LoginRefused          wrong user name, password or privilege
     │   ├── LoginUnsupported      the server does not offer this login method
     │   ├── CertificateRejected   the TLS certificate is not trusted
+    │   ├── PlaintextInjected     data arrived before TLS began, possibly an attack
     │   ├── WrongMailbox          the server opened a different mailbox than requested
     │   ├── CommandRefused        the mail server answered NO or BAD
     │   ├── Unstorable            PostgreSQL cannot store this value
@@ -142,6 +143,15 @@ class CertificateRejected(Permanent):
 
     default_hint = (
         "Install the server's CA certificate on this machine, or set --accept-all-certificates if you accept the risk."
+    )
+
+
+class PlaintextInjected(Permanent):
+    """Data arrived before TLS began, possibly an attack."""
+
+    default_hint = (
+        "Nothing that arrived was used, and no password was sent. Look for what could alter the connection (a proxy, a "
+        "virus scanner, an attacker), or use TLS from the start: --access imap-ssl or pop3-ssl."
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from muniment.imap import ImapSession
+from muniment.imap import ImapSession, negotiate_starttls
 from muniment.mailserver import Limits, MailSession, Numbering, diagnose_connection
 from muniment.model.finding import Finding
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
-from muniment.pop3 import Pop3Session
+from muniment.pop3 import Pop3Session, negotiate_stls
 
 
 class NetworkConnector:
@@ -23,4 +23,5 @@ class NetworkConnector:
 
     def diagnose(self, server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
         """Yield what is found about the name, TCP and TLS of the server."""
-        return diagnose_connection(server, limits)
+        negotiate = negotiate_stls if server.access.is_pop3 else negotiate_starttls
+        return diagnose_connection(server, limits, negotiate)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Iterator, Sequence
 
 from aioimaplib.aioimaplib import AUTH, CONNECTED, NONAUTH, Cmd, Commands, Exec, IMAP4ClientProtocol
 
 from muniment import metrics
-from muniment.errors import Conflict, LoginUnsupported, MunimentError, ProtocolViolation, ServerUnavailable
+from muniment.errors import Conflict, MunimentError, ProtocolViolation, ServerUnavailable
 from muniment.imap import tokens, wire
 from muniment.imap.command import OnData, Reply, WireCommand
 from muniment.imap.receiver import Receiver, release
-from muniment.imap.refusal import Status, bye_error, is_throttle, is_too_many, suggested_seconds
+from muniment.imap.refusal import Status, bye_error, preauth_error, report_throttling
 from muniment.imap.tokens import Part
 from muniment.imap.translate import translated
 from muniment.mailserver.gate import ConnectionSlot, UnlimitedSlot
@@ -48,14 +47,22 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
 
     `timeout_seconds` limits how long a response may take, as described in `Patience`; time during which
     we do not read (`pause`) does not count. From the login on, `redactor` hides the credentials in all
-    text from the server.
+    text from the server. `is_greeted`: the greeting came before TLS (STARTTLS), so none follows.
     """
 
     pending_sync_command: WireCommand | None
     pending_async_commands: dict[str, WireCommand]
     transport: asyncio.Transport | None
 
-    def __init__(self, peer: str, timeout_seconds: float, limits: Limits, slot: ConnectionSlot | None = None) -> None:
+    def __init__(
+        self,
+        peer: str,
+        timeout_seconds: float,
+        limits: Limits,
+        slot: ConnectionSlot | None = None,
+        *,
+        is_greeted: bool = False,
+    ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.peer = peer
         self.slot = slot or UnlimitedSlot()
@@ -68,6 +75,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._timeout_seconds = timeout_seconds
         self._receiver = Receiver(limits, self._deliver)
         self._greeted = asyncio.Event()
+        if is_greeted:
+            self._greeted.set()
         self._lost = asyncio.Event()
         self._failure: MunimentError | None = None
         self._leaving = False
@@ -131,17 +140,6 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self._set_capabilities(status.argument)
         return status
 
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> Status:
-        """Send STARTTLS and do the handshake; discard plaintext that the server sent after its OK."""
-        status = await self.run("STARTTLS")
-        if status.ok:
-            self.transport = await self.loop.start_tls(
-                self.transport, self, context, server_hostname=host, ssl_handshake_timeout=self._timeout_seconds
-            )
-            self._receiver = Receiver(self._limits, self._deliver)
-            self.capabilities = frozenset()
-        return status
-
     def expect_bye(self) -> None:
         """Treat BYE and a closed connection as normal from now on, because LOGOUT follows."""
         self._leaving = True
@@ -192,6 +190,8 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register the transport and count the connection."""
         super().connection_made(transport)
+        if self._greeted.is_set():
+            self.state = NONAUTH
         metrics.CONNECTIONS.inc()
 
     def data_received(self, data: bytes) -> None:
@@ -269,8 +269,6 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         status = Status.parse(match[2].decode().upper(), line[match.end() :], self.redactor)
         self._note_alert(status)
         command.finish(status)
-        if command.name == "STARTTLS" and match[2].upper() == b"OK":
-            self._receiver.stop()
 
     def _untagged(self, first: bytes, parts: list[Part]) -> None:
         words = first.split(b" ", 3)
@@ -318,17 +316,12 @@ class ImapProtocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
                 self._report_throttling(status)
                 raise bye_error(status, self._doing(), self.peer)
             if status.result == "PREAUTH":
-                raise LoginUnsupported(
-                    f"{self.peer} greets with {status}: the connection is logged in without credentials",
-                    hint="Muniment must know whose mailbox it reads. Use a port that requires a login.",
-                )
+                raise preauth_error(status, self.peer)
             self.state = NONAUTH
             self._greeted.set()
 
     def _report_throttling(self, status: Status) -> None:
-        if is_throttle(status):
-            reason = f"{self.peer} said {status}"
-            self.slot.report_throttling(reason, too_many=is_too_many(status), seconds=suggested_seconds(status))
+        report_throttling(status, self.peer, self.slot)
 
     # -- the clock --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from muniment.errors import (
     ServerThrottled,
     ServerUnavailable,
 )
+from muniment.mailserver.gate import ConnectionSlot
 from muniment.mailserver.redaction import NOTHING_SECRET, Redactor
 from muniment.mailserver.server_text import shown
 
@@ -148,3 +149,17 @@ def bye_error(status: Status, doing: str, peer: str) -> MunimentError:
     if status.code in _LOGIN:
         return LoginRefused(f"{peer} closed the connection ({doing}): {status}")
     return ServerUnavailable(f"{peer} closed the connection ({doing}): {status}")
+
+
+def preauth_error(status: Status, peer: str) -> LoginUnsupported:
+    """Return the error for a PREAUTH greeting; before STARTTLS it would also prevent TLS (RFC 9051 §7.1.4)."""
+    return LoginUnsupported(
+        f"{peer} greets with {status}: the connection is logged in without credentials",
+        hint="Muniment must know whose mailbox it reads. Use a port that requires a login.",
+    )
+
+
+def report_throttling(status: Status, peer: str, slot: ConnectionSlot) -> None:
+    """Tell the connection slot if the server throttles."""
+    if is_throttle(status):
+        slot.report_throttling(f"{peer} said {status}", too_many=is_too_many(status), seconds=suggested_seconds(status))

@@ -17,8 +17,7 @@ from msgspec.structs import replace
 from muniment.clock import utc_now
 from muniment.errors import CertificateRejected, MunimentError
 from muniment.mailserver.limits import Limits
-from muniment.mailserver.tls import tls_context
-from muniment.mailserver.translate import translated
+from muniment.mailserver.starttls import Negotiation, open_connection
 from muniment.model.finding import Finding, failed, fine, warning
 from muniment.model.profile import Server
 
@@ -35,8 +34,8 @@ class _Certificate:
     not_after: datetime
 
 
-async def diagnose_connection(server: Server, limits: Limits) -> AsyncGenerator[Finding, None]:
-    """Yield one finding per step and stop after the first step that fails."""
+async def diagnose_connection(server: Server, limits: Limits, negotiate: Negotiation) -> AsyncGenerator[Finding, None]:
+    """Yield one finding per step and stop after the first step that fails; `negotiate` is what precedes STARTTLS."""
     try:
         loop = asyncio.get_running_loop()
         addresses = list(dict.fromkeys(await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)))
@@ -64,7 +63,7 @@ async def diagnose_connection(server: Server, limits: Limits) -> AsyncGenerator[
         )
     else:
         yield fine("TCP", summary)
-    yield await _diagnose_tls(server, limits)
+    yield await _diagnose_tls(server, limits, negotiate)
 
 
 async def _connect(address: tuple[int, int, int, str, tuple[object, ...]]) -> float | str:
@@ -83,18 +82,18 @@ async def _connect(address: tuple[int, int, int, str, tuple[object, ...]]) -> fl
     return time.monotonic() - began
 
 
-async def _diagnose_tls(server: Server, limits: Limits) -> Finding:
+async def _diagnose_tls(server: Server, limits: Limits, negotiate: Negotiation) -> Finding:
     if not server.access.is_protected:
         name = server.access.value
         return warning(
             "TLS", "none: passwords and mail can be read in transit", f"Use --access {name}-tls or {name}-ssl."
         )
     try:
-        certificate = await _handshake(server, limits)
+        certificate = await _handshake(server, limits, negotiate)
     except CertificateRejected as error:
         reason = str(error)
         with suppress(MunimentError):
-            certificate = await _handshake(replace(server, accept_all_certificates=True), limits)
+            certificate = await _handshake(replace(server, accept_all_certificates=True), limits, negotiate)
             until = f"until {certificate.not_after:%Y-%m-%d}"
             reason += f" ({certificate.subject}, issued by {certificate.issuer}, {until})"
         return failed("TLS", reason, error.hint)
@@ -120,38 +119,16 @@ def _check_certificate(server: Server, certificate: _Certificate) -> Finding:
     return warning("TLS", summary, advice) if advice else fine("TLS", summary)
 
 
-async def _handshake(server: Server, limits: Limits) -> _Certificate:
+async def _handshake(server: Server, limits: Limits, negotiate: Negotiation) -> _Certificate:
     """Return the certificate that the server presents, verified as in a run; raise the same errors as connecting."""
-    peer = f"{server.host}:{server.port}"
-    context = tls_context(server)
     slot = await limits.gate.enter(server)
-    writer: asyncio.StreamWriter | None = None
+    transport: asyncio.Transport | None = None
     try:
-        async with asyncio.timeout(server.timeout_seconds):
-            implicit = server.access.is_implicit_tls
-            reader, writer = await asyncio.open_connection(
-                server.host,
-                server.port,
-                ssl=context if implicit else None,
-                server_hostname=server.host if implicit else None,
-            )
-            if not implicit:
-                await reader.readline()
-                writer.write(b"STLS\r\n" if server.access.is_pop3 else b"a STARTTLS\r\n")
-                answer = b""
-                while not answer.startswith((b"a ", b"+OK", b"-ERR")):
-                    answer = await reader.readline()
-                    if not answer:
-                        raise EOFError
-                if not answer.startswith((b"a OK", b"+OK")):
-                    raise ssl.SSLError(0, "the server does not offer it")
-                await writer.start_tls(context, server_hostname=server.host)
-        return _peer_certificate(writer.get_extra_info("ssl_object"))
-    except Exception as error:
-        raise translated(error, peer, "starting TLS") from error
+        transport, _ = await open_connection(server, slot, negotiate, asyncio.Protocol)
+        return _peer_certificate(transport.get_extra_info("ssl_object"))
     finally:
-        if writer is not None:
-            writer.transport.abort()
+        if transport is not None:
+            transport.abort()
         slot.release(clean=False)
 
 

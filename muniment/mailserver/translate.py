@@ -10,7 +10,10 @@ from typing import TypeAlias
 
 from muniment.errors import CertificateRejected, MunimentError, ProtocolViolation, ServerUnavailable
 
-_TLS_HINT = "Check that --access and --port match: imap and imap-tls use 143, imap-ssl uses 993."
+_TLS_HINT = (
+    "Check that --access and --port match: imap and imap-tls use 143, imap-ssl uses 993, pop3 and pop3-tls use 110, "
+    "pop3-ssl uses 995."
+)
 
 Table: TypeAlias = Mapping[type[BaseException], tuple[type[MunimentError], str, str | None]]
 

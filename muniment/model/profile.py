@@ -59,6 +59,11 @@ class Access(StrEnum):
         return self in {Access.IMAP_SSL, Access.POP3_SSL}
 
     @property
+    def is_starttls(self) -> bool:
+        """Whether TLS starts after some lines in plaintext."""
+        return self in {Access.IMAP_TLS, Access.POP3_TLS}
+
+    @property
     def default_port(self) -> int:
         """The port that IANA assigned to this access."""
         if self.is_pop3:

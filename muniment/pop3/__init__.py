@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from muniment.pop3.session import Numbering, Pop3Session
+from muniment.pop3.stls import negotiate_stls
 
-__all__ = ["Numbering", "Pop3Session"]
+__all__ = ["Numbering", "Pop3Session", "negotiate_stls"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -16,7 +15,6 @@ from muniment import metrics
 from muniment.errors import (
     CommandRefused,
     LoginRefused,
-    LoginUnsupported,
     MunimentError,
     ProtocolViolation,
     ServerThrottled,
@@ -45,6 +43,22 @@ class Sink(Protocol):
     def write(self, data: memoryview) -> None:
         """Append some bytes."""
         ...
+
+
+def refusal(line: bytes, doing: str, peer: str, slot: ConnectionSlot, *, is_login: bool = False) -> MunimentError:
+    """Return the error for a response other than +OK, without secrets; report throttling to the slot."""
+    text = shown(line, 400)
+    if not line.startswith(b"-ERR"):
+        return ProtocolViolation(f"{peer}: not a POP3 response to {doing}: {text!r}")
+    match = _CODE.match(line)
+    code = match[1].decode().upper() if match else ""
+    if code in _THROTTLED or (not code and _THROTTLED_TEXT.search(text)):
+        slot.report_throttling(f"{peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
+        return ServerThrottled(f"{peer} throttles {doing}: {text}")
+    if code in _TEMPORARY:
+        return ServerUnavailable(f"{peer} cannot answer {doing} now: {text}")
+    kind = LoginRefused if is_login else CommandRefused
+    return kind(f"{peer} refused {doing}: {text}")
 
 
 class Pop3Connection:
@@ -127,16 +141,6 @@ class Pop3Connection:
         if data:
             raise ProtocolViolation(f"{self.peer} sent data after the end of the message")
 
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Send STLS and do the handshake (RFC 2595 §4); raise LoginUnsupported if the server does not offer it."""
-        line = await self.run("STLS")
-        if not line.startswith(b"+OK"):
-            raise LoginUnsupported(
-                f"{self.peer} does not offer STLS: {self.shown(line)}", hint="Use --access pop3-ssl, or pop3."
-            )
-        with self._closing_on_error(), translating(self.peer, "starting TLS"):
-            await asyncio.wait_for(self._writer.start_tls(context, server_hostname=host), self._timeout_seconds)
-
     def close(self, *, clean: bool) -> None:
         """Drop the connection and release its slot; idempotent."""
         if not self.is_closed:
@@ -147,18 +151,7 @@ class Pop3Connection:
 
     def error(self, line: bytes, doing: str, *, is_login: bool = False) -> MunimentError:
         """Return the error for a response other than +OK; report throttling to the slot."""
-        if not line.startswith(b"-ERR"):
-            return ProtocolViolation(f"not a POP3 response to {doing}: {self.shown(line)!r}")
-        match = _CODE.match(line)
-        code = match[1].decode().upper() if match else ""
-        text = self.shown(line)
-        if code in _THROTTLED or (not code and _THROTTLED_TEXT.search(text)):
-            self.slot.report_throttling(f"{self.peer} said {text}", too_many=code != "LOGIN-DELAY", seconds=0)
-            return ServerThrottled(f"{self.peer} throttles {doing}: {text}")
-        if code in _TEMPORARY:
-            return ServerUnavailable(f"{self.peer} cannot answer {doing} now: {text}")
-        kind = LoginRefused if is_login else CommandRefused
-        return kind(f"{self.peer} refused {doing}: {text}")
+        return refusal(self.redactor.hide(line), doing, self.peer, self.slot, is_login=is_login)
 
     def shown(self, line: bytes) -> str:
         """Return a line for display, with secrets redacted."""

@@ -26,22 +26,22 @@ from muniment.mailserver import Attributes, Limits
 from muniment.mailserver.gate import ConnectionSlot
 from muniment.mailserver.redaction import Redactor
 from muniment.mailserver.sasl import check_sendable, forms_of_password, xoauth2_response
-from muniment.mailserver.sockets import open_socket
 from muniment.mailserver.spool import Discarded
-from muniment.mailserver.tls import tls_context
-from muniment.mailserver.translate import translating
+from muniment.mailserver.starttls import open_connection
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 from muniment.pop3.bodies import BodySink, HeadSink
 from muniment.pop3.connection import Pop3Connection
+from muniment.pop3.stls import negotiate_stls
 
 #: The only folder, and the UIDVALIDITY for the UIDs that we assign.
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
 UIDVALIDITY = 1
 
 _LISTED = re.compile(rb"(\d{1,10}) (\S{1,100}).*", re.DOTALL)
+_LINE_BYTES = 1 << 20
 _UID_SET = re.compile(r"UID ([\d:,]+)", re.IGNORECASE)
 
 #: Assigns a permanent number to each unique id of a mailbox.
@@ -250,20 +250,15 @@ class Pop3Session:
 
     async def _greeted(self, slot: ConnectionSlot) -> Pop3Connection:
         server = self._server
-        peer = f"{server.host}:{server.port}"
-        context = tls_context(server) if server.access.is_protected else None
-        with translating(peer, "connecting"):
-            async with asyncio.timeout(server.timeout_seconds):
-                tcp = await open_socket(server)
-                implicit = context if server.access.is_implicit_tls else None
-                streams = await asyncio.open_connection(
-                    sock=tcp, ssl=implicit, server_hostname=server.host if implicit else None, limit=1 << 20
-                )
-        connection = Pop3Connection(peer, streams, server.timeout_seconds, slot)
+        reader = asyncio.StreamReader(limit=_LINE_BYTES)
+        transport, protocol = await open_connection(
+            server, slot, negotiate_stls, lambda: asyncio.StreamReaderProtocol(reader)
+        )
+        writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
+        connection = Pop3Connection(f"{server.host}:{server.port}", (reader, writer), server.timeout_seconds, slot)
         try:
-            await connection.greeting()
-            if context is not None and implicit is None:
-                await connection.start_tls(context, server.host)
+            if not server.access.is_starttls:
+                await connection.greeting()
         except BaseException:
             connection.close(clean=False)
             raise

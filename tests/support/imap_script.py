@@ -155,7 +155,6 @@ class Script:
     unsorted: bool = False  # FETCH answers in descending order
     unsolicited: bytes = b""  # sent before every FETCH answer
     body_first: bool = False  # BODY[] before the other items
-    starttls_injection: bytes = b""  # in cleartext, directly after the OK to STARTTLS
 
     def folders_of(self, user: str) -> dict[bytes, Folder] | None:
         """Return the folders of the mailbox that a login opens."""

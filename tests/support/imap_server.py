@@ -268,7 +268,7 @@ class _Connection:
         await self._send(b"* CAPABILITY %b\r\n%b OK done\r\n" % (self._capabilities().encode(), line.tag))
 
     async def _starttls(self, line: _Line) -> None:
-        await self._send(line.tag + b" OK go\r\n" + self._script.starttls_injection)
+        await self._send(line.tag + b" OK go\r\n")
         await self._flush()
         assert self._server.tls is not None
         await self._writer.start_tls(self._server.tls)

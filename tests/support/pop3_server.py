@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Self
@@ -38,15 +39,18 @@ class Pop3Server:
 
     host = "127.0.0.1"
 
-    def __init__(self, script: Pop3Script) -> None:
+    def __init__(self, script: Pop3Script, *, tls: ssl.SSLContext | None = None, implicit_tls: bool = False) -> None:
         self.script = script
+        self.tls = tls
+        self._implicit_tls = implicit_tls
         self.port = 0
         self.lines: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._serve, self.host, 0)
+        context = self.tls if self._implicit_tls else None
+        self._listener = await asyncio.start_server(self._serve, self.host, 0, ssl=context)
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
@@ -79,6 +83,10 @@ class Pop3Server:
             self.lines.append(line)
             command, _, argument = line.partition(" ")
             command = command.upper()
+            if command == "STLS" and self.tls is not None:
+                writer.write(b"+OK begin\r\n")
+                await writer.start_tls(self.tls)
+                continue
             answer = self._answer(command, argument, messages, deleted)
             if (cut := script.cut_after.pop(command, None)) is not None:
                 writer.write(answer[:cut])
