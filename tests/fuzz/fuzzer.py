@@ -1,4 +1,4 @@
-"""The fuzzer: one input of bytes is one dialogue, or several single parsers, or one measurement of their time."""
+"""The fuzzer: an input of bytes is a dialogue, some STARTTLS, some single parsers, or a measurement of their time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from typing import Any
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.dialogue import Dialogue, Tally
 from tests.fuzz.pieces import probe_time, read_piece
+from tests.fuzz.starttls import negotiate
 from tests.fuzz.virtual import Finding, VirtualLoop
 
 INPUT_BYTES = 3000
-_DIALOGUES = 232  # of 256 inputs; the rest are for single parsers
+_DIALOGUES = 232  # of 256 inputs; the rest are for STARTTLS and single parsers
+_STARTTLS = range(232, 240)
+_STARTTLS_EACH = 8
 _PROBE = 250
 _PIECES_EACH = 8
 
@@ -32,6 +36,7 @@ class Fuzzer:
     def __init__(self) -> None:
         self.tally = Tally()
         self.executions = 0
+        self.starttls: Counter[str] = Counter()
         self.pieces: Counter[str] = Counter()
         self.probes: Counter[str] = Counter()
         self._loop = VirtualLoop()
@@ -42,7 +47,10 @@ class Fuzzer:
         c = Choices(data)
         kind = c.below(256)
         if kind < _DIALOGUES:
-            self._talk(c)
+            self._talk(Dialogue(c, self.tally).run)
+        elif kind in _STARTTLS:
+            for _ in range(_STARTTLS_EACH):
+                self._talk(lambda loop: negotiate(loop, c, self.starttls))
         elif kind == _PROBE:
             self.probes[probe_time(c)] += 1
         else:
@@ -53,11 +61,11 @@ class Fuzzer:
         """Close the loop."""
         self._loop.close()
 
-    def _talk(self, c: Choices) -> None:
+    def _talk(self, dialogue: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
         loop = self._loop
         asyncio.set_event_loop(loop)
         try:
-            loop.run_until_complete(Dialogue(c, self.tally).run(loop))
+            loop.run_until_complete(dialogue(loop))
         except BaseException:
             _abandon(loop)
             self._loop = VirtualLoop()

@@ -44,6 +44,7 @@ class Report:
             ("memory at start, end and peak", self._memory(usage.ru_maxrss)),
             ("findings", f"{findings}"),
             ("dialogues that ended with", _counts(tally.endings)),
+            ("STARTTLS that ended with", _counts(fuzzer.starttls)),
             ("mutations", _counts(tally.mutations)),
         ]
         width = max(len(name) for name, _ in rows)

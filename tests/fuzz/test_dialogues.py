@@ -24,6 +24,25 @@ def test_any_server(data: bytes) -> None:
         fuzzer.close()
 
 
+@given(st.binary(max_size=400))
+@settings(max_examples=300, deadline=None, derandomize="CI" in os.environ)
+def test_any_plaintext_before_tls(data: bytes) -> None:
+    """Whatever is said before TLS, the client begins the handshake only after an OK that nothing follows."""
+    fuzzer = Fuzzer()
+    try:
+        fuzzer.run(b"\xe8" + data)
+    finally:
+        fuzzer.close()
+
+
+def test_all_endings_of_a_starttls(fuzzer: Fuzzer) -> None:
+    """Correct servers, hostile ones and injected plaintext all occur."""
+    for data in islice(inputs(0), 100):
+        fuzzer.run(b"\xe8" + data)
+
+    assert {"ok", "PlaintextInjected", "ProtocolViolation", "ServerUnavailable"} <= set(fuzzer.starttls)
+
+
 @pytest.mark.proof
 def test_random_servers(fuzzer: Fuzzer) -> None:
     """The same holds for the inputs of `make fuzz`; all kinds of inputs occur."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -15,6 +16,7 @@ from muniment.imap.receiver import Receiver
 from muniment.mailserver.patience import Patience
 from muniment.mailserver.redaction import Redactor
 from muniment.mailserver.spool import DiscardSink
+from muniment.mailserver.starttls import Plaintext
 from muniment.model.message import MemoryMessage
 from tests.fuzz.choices import Choices
 from tests.fuzz.fuzzer import Fuzzer, inputs
@@ -120,6 +122,41 @@ def test_a_planted_defect_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzz
 
     with pytest.raises(Finding, match=says):
         _talk(fuzzer)
+
+
+def _goes_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Plaintext, "check_silence", lambda _: None)
+
+
+def _reads_ahead(patch: pytest.MonkeyPatch) -> None:
+    held = WeakKeyDictionary[Plaintext, bytearray]()
+
+    async def byte(self: Plaintext) -> bytes:
+        buffer = held.setdefault(self, bytearray())
+        buffer += b"" if buffer else await self._loop.sock_recv(self._tcp, 4096)
+        if not buffer:
+            raise EOFError
+        return bytes([buffer.pop(0)])
+
+    patch.setattr(Plaintext, "_byte", byte)
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"), [(_goes_on, "although the server has said"), (_reads_ahead, "something injected")]
+)
+def test_a_careless_starttls_is_found(
+    monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzzer, plant: Callable[[pytest.MonkeyPatch], None], says: str
+) -> None:
+    """A client that begins TLS although more was said, or that reads ahead, is caught."""
+    plant(monkeypatch)
+
+    with pytest.raises(Finding, match=says):
+        _begin_tls(fuzzer)
+
+
+def _begin_tls(fuzzer: Fuzzer) -> None:
+    for data in islice(inputs(1), 500):
+        fuzzer.run(b"\xe8" + data)
 
 
 def test_quadratic_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
