@@ -149,6 +149,12 @@ class Settings:
     )
     spool_bytes: int = _setting(4 * _MIB, _count, "Larger messages are spooled to a file instead of held in memory.")
     max_message_bytes: int = _setting(2048 * _MIB, _count, "Larger messages are quarantined without being fetched.")
+    substitutes_file: Path | None = _setting(
+        None,
+        Path,
+        "File with more patterns of messages that a mail server delivers in place of others; see "
+        "docs/how-to/handle-missing-messages.md. Unset: the patterns that Muniment brings along.",
+    )
     server_connections: int | None = _setting(
         None,
         _count,

@@ -9,7 +9,8 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.errors import LeaseLost
-from muniment.model.deletion import Deletion
+from muniment.mail.substitutes import Substitute
+from muniment.model.deletion import Deletion, KeptMessage
 from muniment.model.run import Lease
 
 _SQL = load("deletions")
@@ -19,7 +20,9 @@ _SQL = load("deletions")
 class Candidate:
     """An archived message that may still be on the server, and the location of its content.
 
-    `wrapper_begin`: the part of the journal report before the message, if it is in one.
+    `wrapper_begin`: the part of the journal report before the message, if it is in one. `received`: how many bytes the
+    server delivered, with the report. `announced`: how many it announced, if that was another number. `substitute`:
+    what the message is, if the server delivered it in place of another one.
     """
 
     uid: int
@@ -29,6 +32,9 @@ class Candidate:
     size: int
     wrapper_begin: bytes | None
     archived: datetime
+    received: int
+    announced: int | None
+    substitute: str | None
 
 
 async def candidates(
@@ -36,6 +42,43 @@ async def candidates(
 ) -> list[Candidate]:
     """Return up to `limit` archived messages with UIDs above `above`, received before `before` (None: at any time)."""
     return await session.rows(Candidate, _SQL["candidates"], folder_id, uidvalidity, before, above, limit)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A message that stays on the server because something is wrong.
+
+    `announced`: the size that the server announces, if that is the reason. `substitute`: what the message is, if it was
+    recognised only now.
+    """
+
+    candidate: Candidate
+    reason: str
+    announced: int | None = None
+    substitute: Substitute | None = None
+
+
+async def keep(session: Session, lease: Lease, folder_id: int, uidvalidity: int, found: Sequence[Kept]) -> None:
+    """Record messages that stay on the server; does nothing if the lease is lost."""
+    of = [one.candidate for one in found]
+    columns = (
+        [candidate.uid for candidate in of],
+        [candidate.sha256 for candidate in of],
+        [one.reason for one in found],
+        [one.announced for one in found],
+        [candidate.received if one.announced is not None else None for candidate, one in zip(of, found, strict=True)],
+    )
+    await session.execute(_SQL["keep"], lease.job_id, lease.fence, folder_id, uidvalidity, *columns)
+
+
+async def forget_kept(session: Session, run_id: int, folder_id: int) -> None:
+    """Forget the messages of a folder that earlier runs kept and this one did not."""
+    await session.execute(_SQL["forget_kept"], run_id, folder_id)
+
+
+async def kept(session: Session, *, run_id: int | None, address: str | None, limit: int | None) -> list[KeptMessage]:
+    """Return up to `limit` (None: all) messages that stay on the server although a rule matches."""
+    return await session.rows(KeptMessage, _SQL["kept"], run_id, address, limit)
 
 
 async def archived(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> set[int]:

@@ -29,7 +29,9 @@ class ArchiveFolder:
 class Held:
     """UIDs of a folder with one UIDVALIDITY, unordered.
 
-    `archived`; of these, `gone` from the server; `quarantined`; and `unowned` (match no known user).
+    `archived`; of these, `gone` from the server; `quarantined`, and not to be tried again; `unowned` (match no known
+    user); `substitutes`: archived, but in place of other messages; `again`: those to fetch once more; `accepted`: in
+    quarantine or substitutes, with an administrator's consent.
     """
 
     folder_id: int
@@ -37,17 +39,21 @@ class Held:
     gone: list[int]
     quarantined: list[int]
     unowned: list[int]
+    substitutes: list[int]
+    again: list[int]
+    accepted: list[int]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """A completeness proof: numbers of UIDs on the server, of missing and filtered ones, and the STATUS behind it."""
+    """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS."""
 
     folder_id: int
     basis: FolderStatus
     on_server: int
     missing: int
     filtered: int = 0
+    accepted: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
         [proof.basis.highestmodseq for proof in proofs],
         lease.job_id,
         [proof.filtered for proof in proofs],
+        [proof.accepted for proof in proofs],
     )
 
 

@@ -71,13 +71,15 @@ class _Leased:
 class Progress:
     """What one commit stores: messages, `size` bytes of originals, and new cursors by folder id (0: unchanged).
 
-    `breaks`: number of these messages that were given up because the connection broke on every attempt.
+    `breaks`: number of these messages that were given up because the connection broke on every attempt. `odd_sizes`:
+    number of those of another size than announced.
     """
 
     counts: MessageCounts
     size: int
     cursors: Mapping[int, int]
     breaks: int = 0
+    odd_sizes: int = 0
 
 
 async def in_flight(session: Session, run_id: int) -> int:
@@ -120,8 +122,10 @@ async def progress(session: Session, lease: Lease, progress: Progress, seconds: 
     """
     counts = progress.counts
     numbers = (counts.seen, counts.archived, counts.known, counts.quarantined, progress.size)
-    cursors = (list(progress.cursors), list(progress.cursors.values()), progress.breaks, counts.filtered)
-    return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *numbers, seconds, *cursors)))
+    cursors = (list(progress.cursors), list(progress.cursors.values()))
+    others = (progress.breaks, counts.filtered, progress.odd_sizes)
+    values = (*numbers, seconds, *cursors, *others)
+    return RunState(_own(await session.value(_SQL["progress"], lease.job_id, lease.fence, *values)))
 
 
 async def broke(session: Session, lease: Lease, folder_id: int, uid: int) -> int:
@@ -143,6 +147,7 @@ async def step_back(session: Session, lease: Lease, seconds: float, reason: str,
 class Completion:
     """The result of a successful job. `unmoved`: ids of folders that are unchanged since their last proof.
 
+    `folders`: ids of all folders that the profile archives.
     `proven`: every folder of the mailbox is proven complete. `fingerprint`: identifies the mailbox that the server
     opened; None if not determined.
     """
@@ -151,6 +156,7 @@ class Completion:
     proven: bool
     unmoved: Sequence[int]
     fingerprint: bytes | None
+    folders: Sequence[int] = ()
 
 
 async def complete(
@@ -163,7 +169,8 @@ async def complete(
     """
     done = completion
     proof = (list(done.warnings), done.proven, list(done.unmoved), done.fingerprint)
-    row = await session.row(_Leased, _SQL["complete"], lease.job_id, lease.fence, *proof, next_for, seconds)
+    values = (*proof, next_for, seconds, list(done.folders))
+    row = await session.row(_Leased, _SQL["complete"], lease.job_id, lease.fence, *values)
     if row is None:
         raise LeaseLost
     return row.job()

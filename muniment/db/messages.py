@@ -33,6 +33,7 @@ class NewEntry(NamedTuple):
     message_id: int
     internal_date: datetime | None
     flags: tuple[str, ...]
+    announced: int | None = None  # the size that the server announced, if it delivered another one
 
 
 class Copy(NamedTuple):
@@ -42,6 +43,16 @@ class Copy(NamedTuple):
     message_id: int
     internal_date: datetime | None
     flags: tuple[str, ...]
+
+
+class FlaggedSubstitute(NamedTuple):
+    """A message that the server delivered in place of another one. `is_certain`: the other one is missing."""
+
+    folder_id: int
+    uidvalidity: int
+    uid: int
+    name: str
+    is_certain: bool
 
 
 class Wrapper(NamedTuple):
@@ -153,6 +164,7 @@ async def add_entries(session: Session, store_id: int, entries: Sequence[NewEntr
         [entry.message_id for entry in entries],
         [entry.internal_date for entry in entries],
         [" ".join(entry.flags) for entry in entries],
+        [entry.announced for entry in entries],
         len(added),
         sum(added.values()),
     )
@@ -180,6 +192,20 @@ async def wrap(session: Session, wrappers: Sequence[Wrapper]) -> None:
         [wrapper.begin for wrapper in wrappers],
         [wrapper.end for wrapper in wrappers],
     )
+
+
+async def flag_substitutes(session: Session, found: Sequence[FlaggedSubstitute]) -> None:
+    """Flag archived messages as substitutes; put those that are certain into quarantine, or count another attempt."""
+    if not found:
+        return
+    columns = [list(column) for column in zip(*found, strict=True)]
+    await session.execute(_SQL["flag_substitutes"], *columns)
+
+
+async def supersede(session: Session, folder_id: int, uidvalidity: int, uids: Sequence[int]) -> None:
+    """Make way for the originals of substitutes: these keep their entries, which no longer have a UID on the server."""
+    await session.execute(_SQL["supersede"], folder_id, uidvalidity, list(uids))
+    await session.execute(_SQL["forget_substitutes"], folder_id, uidvalidity, list(uids))
 
 
 async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]) -> None:

@@ -56,7 +56,7 @@ class Fetched:
     def message(self, max_message_bytes: int) -> FetchedMessage:
         """Return the message, or the reason why it has no bytes."""
         raw, reason = self._raw(max_message_bytes)
-        return FetchedMessage(self.uid, self.flags or (), self.received, raw, reason)
+        return FetchedMessage(self.uid, self.flags or (), self.received, raw, reason, self.claimed_size)
 
     def _raw(self, max_message_bytes: int) -> tuple[MemoryMessage | SpooledMessage | None, str]:
         body = MemoryMessage(bytes(self.body)) if isinstance(self.body, String) else self.body

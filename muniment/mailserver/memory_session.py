@@ -196,7 +196,7 @@ class MemorySession:
         if len(mail.content) > allowed:
             reason = f"the message has {len(mail.content)} bytes, more than the {allowed} allowed"
             return FetchedMessage(uid, mail.flags, mail.received, None, reason)
-        return FetchedMessage(uid, mail.flags, mail.received, MemoryMessage(mail.content))
+        return FetchedMessage(uid, mail.flags, mail.received, MemoryMessage(mail.content), announced=mail.size)
 
     def _close(self, *, clean: bool) -> None:
         if self._is_open:

@@ -25,12 +25,14 @@ class DeletionRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     `after`: `never`, `at once`, or a period such as `3 months` since the server received the message. POP3 does not
     report that time; there, the period starts when the message was archived. `flagged`: also delete messages with the
     flag `\\Flagged`. `without_uidplus`: the words of ACCEPTED if the server can only expunge all messages marked as
-    deleted (RFC 3501 §6.4.3), including those marked by other clients.
+    deleted (RFC 3501 §6.4.3), including those marked by other clients. `despite_size`: also delete messages of which
+    the server delivered another number of bytes than it announced.
     """
 
     after: str = NEVER
     flagged: bool = False
     without_uidplus: str = ""
+    despite_size: bool = False
 
     def __post_init__(self) -> None:
         if self.after not in {NEVER, AT_ONCE}:

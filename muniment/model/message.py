@@ -94,7 +94,8 @@ class MessageSlice:
 class FetchedMessage:
     """A message as delivered by FETCH.
 
-    `raw` is None if the server listed the UID but delivered no usable bytes; `reason` then says why.
+    `raw` is None if the server listed the UID but delivered no usable bytes; `reason` then says why. `announced`: the
+    size that the server announced (RFC822.SIZE, LIST); None if it did not.
     """
 
     uid: int
@@ -102,6 +103,12 @@ class FetchedMessage:
     internal_date: datetime | None
     raw: RawMessage | None
     reason: str = ""
+    announced: int | None = None
+
+    @property
+    def is_size_odd(self) -> bool:
+        """Whether the server delivered another number of bytes than it announced."""
+        return self.raw is not None and self.announced is not None and self.announced != self.raw.size
 
 
 @dataclass(frozen=True)

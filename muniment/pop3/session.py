@@ -194,7 +194,8 @@ class Pop3Session:
             if reason or isinstance(raw, Discarded):
                 yield FetchedMessage(uid, (), None, None, reason)
             else:
-                yield FetchedMessage(uid, (), None, raw)
+                announced = self._sizes.get(self._messages[uid])
+                yield FetchedMessage(uid, (), None, raw, announced=announced)
 
     async def _retrieve(self, uid: int, sink: BodySink | HeadSink) -> str | None:
         """Read a message into a sink and return "", the reason of a refusal, or None if there is no such message."""

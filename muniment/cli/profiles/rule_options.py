@@ -149,6 +149,13 @@ _DELETION = [
         "deleted, including "
         f"those marked by other clients. To confirm, specify '{ACCEPTED}'.",
     ),
+    sets(
+        "deletion.despite_size",
+        "--delete-despite-size",
+        is_flag=True,
+        help="Also delete messages of which the server delivered another number of bytes than it announced, unless "
+        "they are obviously cut. `deletions --kept` lists them; look at some of them first.",
+    ),
 ]
 
 MULTIDROP = [
@@ -222,8 +229,9 @@ def check_rules(given: Mapping[str, Any]) -> None:
     """Raise UsageError if the options for rules contradict each other."""
     if given["time_zone"] and not _has_schedule(given):
         raise click.UsageError("--time-zone requires --schedule or --window.")
-    if given["delete"] == NEVER and (given["delete_flagged"] or given["delete_without_uidplus"]):
-        raise click.UsageError("--delete-flagged and --delete-without-uidplus require --delete.")
+    further = [name for name in ("flagged", "without_uidplus", "despite_size") if given[f"delete_{name}"]]
+    if given["delete"] == NEVER and further:
+        raise click.UsageError(f"--delete-{further[0].replace('_', '-')} requires --delete.")
 
 
 def rule_defaults(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,37 @@
 -- Archived messages of a folder, above UID $4, that we have not seen leave it, received before $3 (NULL: at any time; a
 -- message without a date counts from its archiving)
 SELECT uid, messages.store_id, messages.id AS message_id, sha256, size, wrapper_begin,
-       entries.archived
+       entries.archived, entries.announced, entries.substitute,
+       size + coalesce(length(wrapper_begin), 0) + coalesce(length(wrapper_end), 0) AS received
 FROM entries JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND uidvalidity = $2 AND gone IS NULL AND uid > $4
   AND ($3::timestamptz IS NULL OR coalesce(internal_date, entries.archived) < $3)
 ORDER BY uid LIMIT $5;
+
+-- keep --
+-- Record archived messages that stay on the server because something is wrong; only for the holder of the lease
+INSERT INTO kept (folder_id, uidvalidity, uid, run_id, sha256, reason, announced, received)
+SELECT $3, $4, uid, run_id, sha256, reason, announced, received
+FROM (SELECT run_id FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running') AS own
+CROSS JOIN unnest($5::bigint[], $6::bytea[], $7::text[], $8::bigint[], $9::bigint[])
+  AS given (uid, sha256, reason, announced, received)
+ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE
+SET run_id = excluded.run_id, sha256 = excluded.sha256, reason = excluded.reason, announced = excluded.announced,
+    received = excluded.received, noted = now();
+
+-- forget_kept --
+-- Forget messages of a folder that earlier runs kept: this run deleted them, or has no reason to keep them
+DELETE FROM kept WHERE folder_id = $2 AND run_id <> $1;
+
+-- kept --
+-- Archived messages that stay on the server although a rule matches, and that are still there; $1: only as of one run,
+-- $2: only those of one mailbox
+SELECT run_id, address, path, kept.uidvalidity, kept.uid, sha256, reason, kept.announced, received, noted
+FROM kept JOIN folders ON folders.id = kept.folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE ($1::bigint IS NULL OR run_id = $1) AND ($2::text IS NULL OR lower(address) = lower($2))
+  AND EXISTS (SELECT FROM entries WHERE entries.folder_id = kept.folder_id AND gone IS NULL
+                AND entries.uidvalidity = kept.uidvalidity AND entries.uid = kept.uid)
+ORDER BY address, path, kept.uid LIMIT $3;
 
 -- archived --
 -- Which of these UIDs are archived

@@ -19,12 +19,13 @@ FROM folders JOIN unnest($1::bigint[], $2::bytea[]) AS given (mailbox_id, wire_n
   ON folders.mailbox_id = given.mailbox_id AND folders.wire_name = given.wire_name;
 
 -- of_mailbox --
--- What the archive knows of each folder; quarantined: messages in quarantine that were not tried since $2
+-- What the archive knows of each folder; quarantined: messages in quarantine to try again that were not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
        proven, proven_run, vanished IS NOT NULL AS vanished,
        CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
-        WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2)
+        WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2
+          AND (accepted IS NULL OR retry))
          AS quarantined
 FROM folders WHERE mailbox_id = $1 AND NOT distributed ORDER BY id;
 
@@ -59,18 +60,29 @@ WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidv
 
 -- held --
 -- What the archive holds of these folders and numberings: archived UIDs, those that left the server, those in
--- quarantine that were tried since $3, and those without an owner (tried since then, or no user got an address since)
+-- quarantine that are not tried again (tried since $3, or accepted), those without an owner (tried since then, or no user
+-- got an address since), those archived as substitutes, those to fetch again because of that (once a day), and those
+-- whose absence is accepted
 SELECT given.folder_id,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering AND gone IS NOT NULL) AS gone,
        array(SELECT uid FROM quarantine
-             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering
-               AND last_tried >= $3) AS quarantined,
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND substitute = ''
+               AND (last_tried >= $3 OR (accepted IS NOT NULL AND NOT retry))) AS quarantined,
        array(SELECT uid FROM unowned
              WHERE unowned.folder_id = given.folder_id AND uidvalidity = numbering
-               AND last_tried >= least($3, (SELECT coalesce(max(added), '-infinity') FROM user_addresses))) AS unowned
+               AND last_tried >= least($3, (SELECT coalesce(max(added), '-infinity') FROM user_addresses))) AS unowned,
+       array(SELECT uid FROM quarantine
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND substitute <> '')
+         AS substitutes,
+       array(SELECT uid FROM quarantine
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND substitute <> ''
+               AND (retry OR (accepted IS NULL AND last_tried < least($3, now() - interval '1 day')))) AS again,
+       array(SELECT uid FROM quarantine
+             WHERE quarantine.folder_id = given.folder_id AND uidvalidity = numbering AND accepted IS NOT NULL)
+         AS accepted
 FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 
 -- prove --
@@ -78,10 +90,12 @@ FROM unnest($1::bigint[], $2::bigint[]) AS given (folder_id, numbering);
 -- lease
 UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE jobs.id = $7),
                    on_server = given.on_server, missing = given.missing, filtered = given.filtered,
+                   accepted = given.accepted,
                    uidnext = given.uidnext, messages = given.messages, highestmodseq = given.highestmodseq,
                    refused = NULL, refusal = '', vanished = NULL
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[])
-  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[],
+            $9::bigint[])
+  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted)
 WHERE folders.id = given.id;
 
 -- set_gone --

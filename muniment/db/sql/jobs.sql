@@ -36,7 +36,7 @@ WITH moved AS (
     WHERE id = folder_id AND last_uid < cursor)
 UPDATE jobs SET seen = seen + $3, archived = archived + $4, known = known + $5, quarantined = quarantined + $6,
                 bytes = bytes + $7, filtered = filtered + $12, attempt = 0, strikes = 0, losses = 0,
-                breaks = breaks + $11, error = NULL, hint = NULL,
+                breaks = breaks + $11, odd_sizes = odd_sizes + $13, error = NULL, hint = NULL,
                 -- not now(): it is the time when the transaction began, and a huge message takes long
                 lease_until = clock_timestamp() + make_interval(secs => $8)
 FROM runs WHERE jobs.id = $1 AND fence = $2 AND jobs.state = 'running' AND runs.id = run_id RETURNING runs.state;
@@ -60,11 +60,19 @@ WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
 -- complete --
 -- Finish a job. $4: every folder is proven, and those in $5 have not changed since their last proof; $6 is the
--- mailbox's fingerprint. In the same statement the worker $7 (NULL: none) gets the run's next job, so that the number
+-- mailbox's fingerprint; $9 are all folders that the profile archives. In the same statement the worker $7 (NULL: none) gets the run's next job, so that the number
 -- of jobs in flight stays the same; it gets none if that number is above the profile's present limit.
 WITH ended AS (
-    UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3
-    WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id, run_id, mailbox_id
+    UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3,
+                    on_server = held.on_server, missing = held.missing, accepted = held.accepted,
+                    left_out = held.filtered, substitutes = held.substitutes
+    FROM (SELECT coalesce(sum(on_server), 0) AS on_server, coalesce(sum(missing), 0) AS missing,
+                 coalesce(sum(folders.accepted), 0) AS accepted, coalesce(sum(filtered), 0) AS filtered,
+                 (SELECT count(*) FROM quarantine
+                  WHERE folder_id = ANY ($9::bigint[]) AND substitute <> '' AND quarantine.accepted IS NULL)
+                   AS substitutes
+          FROM folders WHERE folders.id = ANY ($9::bigint[])) AS held
+    WHERE jobs.id = $1 AND fence = $2 AND state = 'running' RETURNING jobs.id, run_id, mailbox_id
 ), mailbox AS (
     UPDATE mailboxes SET proven = CASE WHEN $4 THEN now() ELSE proven END, fingerprint = $6
     FROM ended WHERE mailboxes.id = mailbox_id

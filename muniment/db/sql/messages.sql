@@ -34,15 +34,42 @@ WHERE entries.folder_id = $1 AND entries.store_id = old.store_id
 RETURNING given.uid;
 
 -- add_entries --
--- File messages, of which $8 with $9 bytes are new to the store, and add them to the totals; a trigger tells the index
+-- File messages, of which $9 with $10 bytes are new to the store, and add them to the totals; a trigger tells the index
 WITH counts AS (
     INSERT INTO store_counts (store_id, messages, bytes, entries, documents)
-    VALUES ($1, $8, $9, cardinality($4::bigint[]), 0)
+    VALUES ($1, $9, $10, cardinality($4::bigint[]), 0)
 )
-INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags)
-SELECT $1, folder_id, uidvalidity, uid, message_id, internal_date, string_to_array(flags, ' ')
-FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[])
-  AS given (folder_id, uidvalidity, uid, message_id, internal_date, flags);
+INSERT INTO entries (store_id, folder_id, uidvalidity, uid, message_id, internal_date, flags, announced)
+SELECT $1, folder_id, uidvalidity, uid, message_id, internal_date, string_to_array(flags, ' '), announced
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[], $8::bigint[])
+  AS given (folder_id, uidvalidity, uid, message_id, internal_date, flags, announced);
+
+-- flag_substitutes --
+-- Flag archived messages that the server delivered in place of others. Where that is certain ($5), the original is
+-- missing: quarantine it, or count another attempt.
+WITH given AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[])
+      AS given (folder_id, uidvalidity, uid, name, is_certain)
+), flagged AS (
+    UPDATE entries SET substitute = given.name FROM given
+    WHERE entries.folder_id = given.folder_id AND entries.uidvalidity = given.uidvalidity AND entries.uid = given.uid
+      AND entries.substitute IS DISTINCT FROM given.name
+)
+INSERT INTO quarantine (folder_id, uidvalidity, uid, reason, substitute)
+SELECT folder_id, uidvalidity, uid, 'the server delivered a substitute: ' || name, name FROM given WHERE is_certain
+ON CONFLICT (folder_id, uidvalidity, uid)
+DO UPDATE SET reason = excluded.reason, substitute = excluded.substitute, last_tried = now(), retry = false,
+              attempts = quarantine.attempts + 1;
+
+-- supersede --
+-- The originals of substitutes have arrived: the substitutes leave the UIDs to them and stay, under a numbering of our
+-- own, as messages that are no longer on the server
+UPDATE entries SET uidvalidity = (SELECT -nextval('numberings')), gone = coalesce(gone, now())
+WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]) AND substitute IS NOT NULL;
+
+-- forget_substitutes --
+-- Remove substitutes from the quarantine whose originals have arrived
+DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity = $2 AND uid = ANY ($3::bigint[]) AND substitute <> '';
 
 -- file_copies --
 -- File messages for their owners: once in each folder, and not if the same content came from that mailbox itself
@@ -79,7 +106,7 @@ ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE SET last_tried = now();
 -- Quarantine a message, or count another failed attempt; returns whether it is the first
 INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)
 ON CONFLICT (folder_id, uidvalidity, uid)
-DO UPDATE SET reason = excluded.reason, last_tried = now(), attempts = quarantine.attempts + 1
+DO UPDATE SET reason = excluded.reason, last_tried = now(), retry = false, attempts = quarantine.attempts + 1
 RETURNING id, attempts = 1 AS first;
 
 -- forget_quarantine --

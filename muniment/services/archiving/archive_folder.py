@@ -41,6 +41,7 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
         slice_budget = SliceBudget()
     renumbered = await _renumber(resources, work, seen.status)
     new = await _find_new(resources, renumbered, seen.uids)
+    renumbered = replace(renumbered, again=new.again)
     todo = await filter_new_messages(
         work.session, work.profile, work.job.run_started, new.todo, elsewhere=work.elsewhere
     )
@@ -91,10 +92,11 @@ async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus
 
 @dataclass(frozen=True)
 class _NewMessages:
-    """UIDs to fetch, ascending, and UIDs that are archived."""
+    """UIDs to fetch, ascending, and UIDs that are archived; `again`: both, because substitutes are archived."""
 
     todo: list[int]
     archived: set[int]
+    again: frozenset[int] = frozenset()
 
 
 async def _find_new(resources: Resources, work: FolderWork, on_server: Sequence[int]) -> _NewMessages:
@@ -109,8 +111,9 @@ async def _find_new(resources: Resources, work: FolderWork, on_server: Sequence[
     async with resources.database.session() as session:
         [held] = await folders.held(session, [(state.id, state.uidvalidity)], work.job.run_started)
     archived = set(held.archived)
-    known = archived.union(held.quarantined, held.unowned)
-    return _NewMessages([uid for uid in on_server if uid not in known], archived)
+    again = frozenset(held.again).intersection(on_server)
+    known = archived.union(held.quarantined, held.unowned).difference(again)
+    return _NewMessages([uid for uid in on_server if uid not in known], archived, again)
 
 
 async def _fetch(

@@ -33,7 +33,8 @@ class Outcome:
 
     `more`: the slice ended before the mailbox did. `complete`: every folder is proven complete. `unmoved`: ids of the
     folders unchanged since their last proof. `fingerprint`: of the mailbox, if it was needed. `unreadable`: folders
-    that the server refused to open, with the reasons, out of `folders` in all. `commands`: how many were sent.
+    that the server refused to open, with the reasons, out of `folders` in all. `folder_ids`: of those that the profile
+    archives. `commands`: how many were sent.
     """
 
     more: bool
@@ -43,6 +44,7 @@ class Outcome:
     warnings: Sequence[str] = ()
     unreadable: Sequence[str] = ()
     folders: int = 0
+    folder_ids: Sequence[int] = ()
     commands: int = 0
 
 
@@ -83,6 +85,7 @@ async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAcces
         fingerprint=check.fingerprint,
         warnings=[*(f"the mail server says: {text}" for text in session.alerts), *check.warnings, *outcome.warnings],
         folders=len(opened.folders),
+        folder_ids=[states[folder.wire_name].id for folder in opened.folders],
         commands=session.commands,
     )
 

@@ -65,13 +65,15 @@ class Target:
     """The folder that messages go to, and the UIDVALIDITY of their UIDs.
 
     `renumbered`: the folder holds entries of an older UIDVALIDITY, which may be the same messages. `distribution`: set
-    if the messages are also filed for their owners.
+    if the messages are also filed for their owners. `again`: UIDs that are archived as substitutes and fetched once
+    more.
     """
 
     folder_id: int
     uidvalidity: int
     renumbered: bool
     distribution: Distribution | None = None
+    again: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from muniment.contents.codec import EncodedPart, encode, sha256_of
 from muniment.db import jobs, messages, stores
 from muniment.db.database import Session
 from muniment.db.jobs import Progress
-from muniment.db.messages import Copy, NewEntry, NewMessage, Wrapper
+from muniment.db.messages import Copy, FlaggedSubstitute, NewEntry, NewMessage, Wrapper
 from muniment.errors import RunCancelled, Transient, Unstorable
 from muniment.mail.headers import read_headers
+from muniment.mail.substitutes import Patterns, Substitute, load_patterns
 from muniment.metrics import Stage, timed
 from muniment.model.message import FetchedMessage, Headers, RawMessage
 from muniment.model.run import Lease, MessageCounts, RunState
@@ -32,6 +33,9 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
+#: The largest number that PostgreSQL stores; servers may announce any size.
+_MOST = 2**63 - 1
+
 #: Headers are read from this many bytes at the start of a message.
 HEAD_BYTES = 256 * 1024
 
@@ -45,6 +49,7 @@ class _Readable:
     raw: RawMessage
     new: NewMessage
     collected: CollectedMessage | None = None  # of a collecting mailbox
+    substitute: Substitute | None = None  # if the server delivered it in place of another message
 
     @property
     def sha256(self) -> bytes:
@@ -54,6 +59,16 @@ class _Readable:
     def place(self) -> tuple[int, int]:
         """Folder id and UID."""
         return self.target.folder_id, self.message.uid
+
+    @property
+    def is_again(self) -> bool:
+        """Whether a substitute is archived under this UID."""
+        return self.message.uid in self.target.again
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the message stands for one that is missing."""
+        return self.substitute is not None and self.substitute.is_certain
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ async def commit_group(
     message does not stop the others.
     """
     with timed(Stage.PREPARE):
-        readable = await asyncio.to_thread(_prepare, filings)
+        readable = await asyncio.to_thread(_prepare, filings, load_patterns(resources.settings.substitutes_file))
     refused = [
         _Refused(filing.target, message.uid, message.reason)
         for filing in filings
@@ -127,28 +142,33 @@ async def _commit_alone(resources: Resources, lease: Lease, item: _Readable) -> 
     )
 
 
-def _prepare(filings: Iterable[Filing]) -> list[_Readable]:
-    """Hash each message and read its headers; CPU-bound, so call it in a thread."""
+def _prepare(filings: Iterable[Filing], patterns: Patterns) -> list[_Readable]:
+    """Hash each message, read its headers, and recognise substitutes; CPU-bound, so call it in a thread."""
     return [
-        _readable(filing.target, message, raw)
+        _readable(filing.target, message, raw, patterns)
         for filing in filings
         for message in filing.batch.messages
         if (raw := message.raw) is not None
     ]
 
 
-def _readable(target: Target, message: FetchedMessage, raw: RawMessage) -> _Readable:
+def _readable(target: Target, message: FetchedMessage, raw: RawMessage, patterns: Patterns) -> _Readable:
     head = raw.head(HEAD_BYTES)
     collected = None
     if target.distribution is not None:
         collected = read_collected(raw, head, target.distribution)
         if collected.raw is not raw:
             raw, head = collected.raw, collected.raw.head(HEAD_BYTES)
-    return _Readable(target, message, raw, NewMessage(sha256_of(raw), raw.size, read_headers(head)), collected)
+    headers = read_headers(head)
+    new = NewMessage(sha256_of(raw), raw.size, headers)
+    return _Readable(target, message, raw, new, collected, patterns.find(head, headers))
 
 
 async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict[int, int]:
-    readable, refused = portion.readable, portion.refused
+    refused = portion.refused
+    # Once more a substitute for the same message: there is nothing to store but the attempt.
+    still = [item for item in portion.readable if item.is_again and item.is_missing]
+    readable = [item for item in portion.readable if not (item.is_again and item.is_missing)]
     async with resources.database.session() as session:
         known = await messages.known(session, [item.sha256 for item in readable])
     lacking = {item.sha256: item for item in readable if item.sha256 not in known}
@@ -156,6 +176,7 @@ async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict
         encoded = await asyncio.to_thread(_encode_small, lacking.values(), resources.settings.spool_bytes)
     with timed(Stage.COMMIT):
         async with resources.database.transaction() as session:
+            await _supersede(session, readable)
             recognised = await _recognise(session, readable)
             fresh = [item for item in readable if item.place not in recognised]
             destinations = await _distribute(session, fresh)
@@ -165,19 +186,14 @@ async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict
                 await messages.leave_unowned(session, [(folder, validity, uid) for folder, uid, validity in left])
                 fresh = [item for item in fresh if destinations.get(item.place) != []]
             await _store(resources.contents, session, fresh, lacking, encoded, destinations)
-            for item in refused:
-                parts = None if item.raw is None else ((part.codec, part.data) for part in encode(item.raw))
-                await messages.quarantine(
-                    session, item.target.folder_id, item.target.uidvalidity, item.uid, item.reason, parts
-                )
+            await _flag(session, [*still, *fresh, *(item for item in readable if item.place in recognised)])
+            await _quarantine(session, refused)
             missing = await prove_folders(session, lease, portion.visits)
             filtered = sum(len(visit.filtered) for visit in portion.visits) + len(unowned)
-            seen = len(readable) + len(refused) - len(unowned)
-            counts = MessageCounts(seen, len(fresh), len(recognised), len(refused), filtered)
-            progress = Progress(counts, sum(item.raw.size for item in fresh), portion.cursors, portion.breaks)
+            progress = _progress(portion, fresh, [item for item in readable if item.place in recognised], filtered)
             # Keep this last: the job's row is then locked only for the commit itself. A worker that leases the job
             # after this waits for the commit; one that leased it before makes this whole transaction fail.
-            if readable or refused or portion.cursors or portion.breaks or filtered:
+            if portion.readable or refused or portion.cursors or portion.breaks or filtered:
                 state = await jobs.progress(session, lease, progress, resources.settings.lease_seconds)
             else:  # a proof alone is no progress and does not reset the failure count
                 state = await jobs.extend(session, lease, resources.settings.lease_seconds)
@@ -187,11 +203,48 @@ async def _commit(resources: Resources, lease: Lease, portion: _Portion) -> dict
     return missing
 
 
+def _progress(
+    portion: _Portion, fresh: Sequence[_Readable], recognised: Sequence[_Readable], filtered: int
+) -> Progress:
+    """Count each message once; one that stands for a missing message is not an archived one."""
+    archived = sum(not item.is_missing for item in fresh)
+    known = sum(not item.is_missing for item in recognised)
+    substitutes = {item.place for item in portion.readable if item.is_missing}
+    quarantined = len(portion.refused) + len(substitutes)
+    counts = MessageCounts(archived + known + quarantined, archived, known, quarantined, filtered)
+    odd_sizes = sum(item.message.is_size_odd for item in (*fresh, *recognised))
+    return Progress(counts, sum(item.raw.size for item in fresh), portion.cursors, portion.breaks, odd_sizes)
+
+
 def _count(progress: Progress) -> None:
     counts = progress.counts
     for outcome in ("archived", "known", "quarantined"):
         metrics.MESSAGES.labels(outcome).inc(getattr(counts, outcome))
     metrics.BYTES.inc(progress.size)
+
+
+async def _supersede(session: Session, readable: Sequence[_Readable]) -> None:
+    """Make way for messages whose substitutes hold their UIDs."""
+    for target, group in groupby((item for item in readable if item.is_again), lambda item: item.target):
+        await messages.supersede(session, target.folder_id, target.uidvalidity, [item.message.uid for item in group])
+
+
+async def _quarantine(session: Session, refused: Iterable[_Refused]) -> None:
+    for item in refused:
+        parts = None if item.raw is None else ((part.codec, part.data) for part in encode(item.raw))
+        folder_id, uidvalidity = item.target.folder_id, item.target.uidvalidity
+        await messages.quarantine(session, folder_id, uidvalidity, item.uid, item.reason, parts)
+
+
+async def _flag(session: Session, found: Sequence[_Readable]) -> None:
+    flagged = [
+        FlaggedSubstitute(
+            item.target.folder_id, item.target.uidvalidity, item.message.uid, what.name, is_certain=what.is_certain
+        )
+        for item in found
+        if (what := item.substitute) is not None
+    ]
+    await messages.flag_substitutes(session, flagged)
 
 
 async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tuple[int, int]]:
@@ -248,6 +301,7 @@ async def _store(
             ids[item.sha256],
             item.message.internal_date,
             item.message.flags,
+            min(item.message.announced or 0, _MOST) if item.message.is_size_odd else None,
         )
         for item in fresh
     ]

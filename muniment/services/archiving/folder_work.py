@@ -27,7 +27,8 @@ class FolderWork:
     """A folder on the server, what the archive knows about it, and the lease to write.
 
     `is_new`: the folder was first seen in this slice, so the archive holds nothing of it. `elsewhere`: Gmail's labels
-    whose messages other archived folders show.
+    whose messages other archived folders show. `again`: UIDs that are archived as substitutes, whose originals are
+    asked for once more.
     """
 
     job: LeasedJob
@@ -37,6 +38,7 @@ class FolderWork:
     state: FolderState
     is_new: bool = False
     elsewhere: frozenset[bytes] = frozenset()
+    again: frozenset[int] = frozenset()
 
     @property
     def lease(self) -> Lease:
@@ -46,7 +48,7 @@ class FolderWork:
     @property
     def target(self) -> Target:
         """Where messages of the folder go."""
-        return Target(self.state.id, self.state.uidvalidity, self.state.renumbered, self._distribution)
+        return Target(self.state.id, self.state.uidvalidity, self.state.renumbered, self._distribution, self.again)
 
     @property
     def _distribution(self) -> Distribution | None:

@@ -55,10 +55,13 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
         archived = set(of.archived)
         left_out = each.filtered.union(of.unowned).intersection(each.listed).difference(archived)
         visit = replace(each, filtered=left_out)
-        missing = visit.hidden + sum(uid not in archived and uid not in visit.filtered for uid in visit.listed)
+        whole = archived.difference(of.substitutes)
+        lacking = {uid for uid in visit.listed if uid not in whole and uid not in visit.filtered}
+        accepted = len(lacking.intersection(of.accepted))
+        missing = visit.hidden + len(lacking) - accepted
         on_server = len(visit.listed) + visit.hidden
-        proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered)))
-        await _tidy(session, visit, archived, of.quarantined)
+        proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered), accepted))
+        await _tidy(session, visit, whole, [*of.quarantined, *of.substitutes])
         await _follow(session, visit, archived, of.gone)
         if missing:
             _log.warning("folder is not complete", folder=of.folder_id, on_server=on_server, missing=missing)

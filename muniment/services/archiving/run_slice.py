@@ -121,7 +121,8 @@ async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, g
 
 
 async def _complete(resources: Resources, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
-    completion = Completion(outcome.warnings, outcome.complete, outcome.unmoved, outcome.fingerprint)
+    done = outcome
+    completion = Completion(done.warnings, done.complete, done.unmoved, done.fingerprint, done.folder_ids)
     seconds = resources.settings.lease_seconds
     async with resources.database.session() as session:
         try:

@@ -14,9 +14,13 @@ from dataclasses import dataclass, field
 
 from muniment import log, metrics
 from muniment.contents.codec import EncodedPart, checked_stream
-from muniment.db import deletions
-from muniment.db.deletions import Candidate
+from muniment.db import deletions, messages
+from muniment.db.deletions import Candidate, Kept
+from muniment.db.messages import FlaggedSubstitute
 from muniment.errors import CommandRefused, Damaged
+from muniment.mail.ending import TAIL_BYTES, is_cut
+from muniment.mail.headers import read_headers
+from muniment.mail.substitutes import HEAD_BYTES, Patterns, load_patterns
 from muniment.mailserver import Eraser
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.services.deleting.choose_deletions import choose_deletions, has_candidates, may_delete
@@ -47,14 +51,25 @@ class Deletion:
     deleted: int = 0
     warnings: list[str] = field(default_factory=list)
     kept: int = 0
+    odd_sizes: int = 0
 
-    def keep(self, folder: ServerFolder, uid: int, reason: str) -> None:
+    def keep(self, folder: ServerFolder, found: Kept) -> None:
         """Record a message that stays on the server because something is wrong; only the first ones are named."""
         self.kept += 1
+        self.odd_sizes += found.announced is not None
         if self.kept <= _NAMED:
+            uid, reason = found.candidate.uid, found.reason
             self.warnings.append(f"kept on the server: UID {uid} in {'/'.join(folder.path)}: {reason}")
         elif self.kept == _NAMED + 1:
-            self.warnings.append("kept on the server: more messages; the archive workers' logs name all of them")
+            self.warnings.append("kept on the server: more messages; `muniment deletions --kept` lists all of them")
+
+    def conclude(self) -> None:
+        """Add what to do about sizes that differ: some servers announce wrong ones."""
+        if self.odd_sizes:
+            self.warnings.append(
+                "messages of another size than the server announced stay on the server: look at some of those that "
+                "`muniment deletions --kept` lists; if they are whole, `deletion.despite_size=true` deletes them"
+            )
 
 
 async def delete_archived(resources: Resources, opened: OpenMailbox, slice_budget: SliceBudget) -> Deletion:
@@ -83,6 +98,7 @@ async def delete_archived(resources: Resources, opened: OpenMailbox, slice_budge
             done.warnings.append(f"not deleted in {'/'.join(folder.path)}: {error}")
         if done.more:
             return done
+    done.conclude()
     if unlasting:
         done.warnings.append(
             f"nothing is deleted in {unlasting} folders without UIDVALIDITY: a UID may stand for another message there"
@@ -107,13 +123,53 @@ async def _delete_in(
     choices = choose_deletions(resources, opened.profile, opened.session, state, opened.job.run_started)
     async with aclosing(choices):
         async for choice in choices:
+            doubtful = await _explained(resources, opened, choice.doubtful, done)
+            await _keep(resources, opened, folder, state, doubtful, done)
             for start in range(0, len(choice.messages), _AT_ONCE):
-                sound = await _sound(resources, opened, choice.messages[start : start + _AT_ONCE], folder, done)
+                sound, unsound = await _sound(resources, opened, choice.messages[start : start + _AT_ONCE])
+                await _keep(resources, opened, folder, state, unsound, done)
                 if sound:
                     done.deleted += await _delete(resources, opened, eraser, state, sound)
                 if sound and slice_budget.is_over:
                     done.more = True
                     return
+    async with resources.database.session() as session:
+        await deletions.forget_kept(session, opened.job.run_id, state.id)
+
+
+async def _explained(
+    resources: Resources, opened: OpenMailbox, doubtful: Sequence[Kept], done: Deletion
+) -> Sequence[Kept]:
+    """Give the messages that warnings name a better reason than their size, if there is one: they may be others."""
+    named = doubtful[: max(0, _NAMED - done.kept)]
+    _, unsound = await _sound(resources, opened, [one.candidate for one in named]) if named else ([], [])
+    better = {one.candidate.uid: one for one in unsound}
+    return [better.get(one.candidate.uid, one) for one in doubtful]
+
+
+async def _keep(
+    resources: Resources,
+    opened: OpenMailbox,
+    folder: ServerFolder,
+    state: FolderState,
+    found: Sequence[Kept],
+    done: Deletion,
+) -> None:
+    """Record messages that stay on the server because something is wrong with them."""
+    if not found:
+        return
+    for one in found:
+        _log.error("a message stays on the server", folder=state.id, uid=one.candidate.uid, reason=one.reason)
+        done.keep(folder, one)
+    async with resources.database.session() as session:
+        await deletions.keep(session, opened.job.lease, state.id, state.uidvalidity, found)
+        # Archived before the pattern was known: from now on, the original is missing and asked for.
+        flagged = [
+            FlaggedSubstitute(state.id, state.uidvalidity, one.candidate.uid, what.name, is_certain=what.is_certain)
+            for one in found
+            if (what := one.substitute) is not None and one.candidate.substitute is None
+        ]
+        await messages.flag_substitutes(session, flagged)
 
 
 async def _are_others_marked(
@@ -132,9 +188,9 @@ async def _are_others_marked(
 
 
 async def _sound(
-    resources: Resources, opened: OpenMailbox, chosen: Sequence[Candidate], folder: ServerFolder, done: Deletion
-) -> list[Candidate]:
-    """Read messages back from the store; return those that are archived intact and the same on the server.
+    resources: Resources, opened: OpenMailbox, chosen: Sequence[Candidate]
+) -> tuple[list[Candidate], list[Kept]]:
+    """Read messages back from the store; return those that are archived intact and the same on the server, and others.
 
     The stored bytes must have the archived hash and begin with the header that the server shows under this UID. This
     detects a server that opened another mailbox or reused a UID.
@@ -145,29 +201,45 @@ async def _sound(
             yield candidate
 
     heads = await opened.session.heads([candidate.uid for candidate in chosen])
+    patterns = load_patterns(resources.settings.substitutes_file)
     sound: list[Candidate] = []
+    unsound: list[Kept] = []
     async for candidate, parts in resources.contents.read(each()):
-        reason = await _why_not(candidate, parts, heads.get(candidate.uid, b"").rstrip(b"\r\n"))
-        if reason:
-            _log.error("a message stays on the server", uid=candidate.uid, reason=reason)
-            done.keep(folder, candidate.uid, reason)
-        else:
+        shown = heads.get(candidate.uid, b"").rstrip(b"\r\n")
+        wrong = await _why_not(candidate, parts, shown, patterns)
+        if wrong is None:
             sound.append(candidate)
-    return sound
+        else:
+            unsound.append(wrong)
+    return sound, unsound
 
 
-async def _why_not(candidate: Candidate, parts: AsyncIterable[EncodedPart], head: bytes) -> str:
-    """Return why a message must stay on the server; empty if it may be deleted."""
-    if not head:
-        return "the server does not show its header"
-    begin = (candidate.wrapper_begin or b"")[: len(head)]
+async def _why_not(
+    candidate: Candidate, parts: AsyncIterable[EncodedPart], shown: bytes, patterns: Patterns
+) -> Kept | None:
+    """Return why a message must stay on the server, which shows this header of it; None if it may be deleted."""
+    if not shown:
+        return Kept(candidate, "the server does not show its header")
+    before = candidate.wrapper_begin or b""
+    needed = max(len(shown) - len(before), HEAD_BYTES)
+    head = tail = b""
     try:
         async for chunk in checked_stream(parts, sha256=candidate.sha256, size=candidate.size):
-            if len(begin) < len(head):
-                begin += chunk[: len(head) - len(begin)]
+            if len(head) < needed:
+                head += chunk[: needed - len(head)]
+            tail = (tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
     except Damaged as error:
-        return f"it is damaged in the archive: {error}"
-    return "" if begin == head else "the server shows another message there than the one that was archived"
+        return Kept(candidate, f"it is damaged in the archive: {error}")
+    if (before + head)[: len(shown)] != shown:
+        return Kept(candidate, "the server shows another message there than the one that was archived")
+    substitute = patterns.find(head, read_headers(head))
+    if substitute is not None:
+        reason = f"the server delivered something else in its place: {substitute.name}"
+        return Kept(candidate, reason, substitute=substitute)
+    if candidate.announced is not None and candidate.announced > candidate.received and is_cut(head, tail):
+        reason = f"the server announced {candidate.announced} bytes, and the {candidate.received} delivered are cut"
+        return Kept(candidate, reason, candidate.announced)
+    return None
 
 
 async def _delete(

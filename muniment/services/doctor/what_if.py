@@ -20,7 +20,7 @@ from muniment.mailserver import MailSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
 from muniment.services.access.principal import Principal, Right
-from muniment.services.deleting.choose_deletions import choose_deletions, may_delete
+from muniment.services.deleting.choose_deletions import SIZE_DIFFERS, choose_deletions, may_delete
 from muniment.services.deleting.delete_archived import NO_UIDPLUS
 from muniment.services.mailboxes.credentials import Logins, open_logins
 from muniment.services.mailboxes.effective_folders import effective_folders
@@ -150,6 +150,7 @@ class _Visit:
             if self.profile.deletion and state is not None and state.uidvalidity == uidvalidity and may_delete(state):
                 async for choice in choose_deletions(self.resources, self.profile, self.session, state, self.now):
                     self.found.kept.update(choice.kept)
+                    self.found.kept.update(SIZE_DIFFERS if one.announced else one.reason for one in choice.doubtful)
                     self.found.deletions += [
                         PlannedDeletion(folder.path, m.uid, m.size, m.sha256) for m in choice.messages
                     ]
