@@ -34,6 +34,7 @@ from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 from muniment.pop3.bodies import BodySink, HeadSink
 from muniment.pop3.connection import Pop3Connection
+from muniment.pop3.sizes import announced_size
 from muniment.pop3.stls import negotiate_stls
 
 #: The only folder, and the UIDVALIDITY for the UIDs that we assign.
@@ -194,7 +195,7 @@ class Pop3Session:
             if reason or isinstance(raw, Discarded):
                 yield FetchedMessage(uid, (), None, None, reason)
             else:
-                announced = self._sizes.get(self._messages[uid])
+                announced = announced_size(self._sizes.get(self._messages[uid]), raw.size)
                 yield FetchedMessage(uid, (), None, raw, announced=announced)
 
     async def _retrieve(self, uid: int, sink: BodySink | HeadSink) -> str | None:

@@ -13,6 +13,7 @@ from muniment.model.deletion_rule import AT_ONCE, DeletionRule
 from muniment.model.folder import FolderState
 from muniment.model.period import Period
 from muniment.model.profile import Profile
+from muniment.pop3 import announced_size
 from muniment.services.mailboxes.filter_new_messages import WINDOW, message_facts
 from muniment.services.resources import Resources
 
@@ -66,7 +67,9 @@ async def choose_deletions(
             if reason:
                 kept[reason] = kept.get(reason, 0) + 1
                 continue
-            candidate = _with_announcement(by_uid[uid], facts.size)
+            candidate = by_uid[uid]
+            announced = announced_size(facts.size, candidate.received) if profile.server.access.is_pop3 else facts.size
+            candidate = _with_announcement(candidate, announced)
             doubt = _doubt(candidate, profile.deletion)
             if doubt:
                 doubtful.append(Kept(candidate, doubt, candidate.announced))
