@@ -10,9 +10,11 @@ from muniment.cli.kit.output import (
     folder_text,
     local_minute,
     local_time,
+    number,
     print_facts,
     print_json,
     print_table,
+    print_warnings,
     rigid,
     size,
 )
@@ -45,6 +47,22 @@ def message(sha256: str, as_json: bool) -> None:
     )
     columns = [Column("user"), Column("folder"), rigid("archived"), rigid("left the server"), Column("now")]
     print_table(columns, [_row(place) for place in found])
+    print_warnings(_warnings(found))
+
+
+def _warnings(found: list[Place]) -> list[str]:
+    """Return what the message may not be, each warning once."""
+    warnings = [
+        f"the server delivered this in place of another message: {place.substitute}"
+        for place in found
+        if place.substitute
+    ]
+    warnings += [
+        f"the server announced {number(place.announced)} bytes in {folder_text((place.address, *place.path))}"
+        for place in found
+        if place.announced is not None
+    ]
+    return list(dict.fromkeys(warnings))
 
 
 def _row(place: Place) -> tuple[str, ...]:

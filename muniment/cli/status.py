@@ -63,6 +63,7 @@ def _process_row(process: ProcessReport) -> tuple[str | Text, ...]:
 
 def _facts(found: Status) -> list[tuple[str, str]]:
     totals = found.totals
+    accepted = f", and {number(totals.accepted)} accepted as missing" if totals.accepted else ""
     queues = ", ".join(f"{name} {'?' if depth is None else number(depth)}" for name, depth in found.queues.items())
     return [
         ("queues", queues),
@@ -71,9 +72,10 @@ def _facts(found: Status) -> list[tuple[str, str]]:
             f"{plural(totals.messages, 'message')} in {plural(totals.entries, 'place')}, {size(totals.bytes)}",
         ),
         ("stores", ", ".join(f"{store.name} ({store.state}, {number(store.messages)})" for store in found.stores)),
-        ("quarantine", plural(totals.quarantined, "message")),
+        ("quarantine", plural(totals.quarantined, "message") + accepted),
         ("index", coverage_text(found.index)),
         *((f"  {store.name}", store_text(store)) for store in found.index.stores if len(found.index.stores) > 1),
+        ("incomplete mailboxes", number(totals.incomplete)),
         ("stale mailboxes", number(found.stale_count)),
     ]
 
@@ -98,4 +100,9 @@ def _warnings(found: Status) -> list[str]:
     warnings += index_warnings(found.index)
     if found.totals.quarantined:
         warnings.append("messages are in quarantine: see `muniment quarantine list`")
+    if found.totals.incomplete:
+        warnings.append(
+            f"{plural(found.totals.incomplete, 'mailbox')} lacked messages when last compared with the server: "
+            "`muniment run show ID` says which"
+        )
     return warnings

@@ -67,6 +67,15 @@ _COPY_SECONDS = 3600.0
 _SCHEMA_HINT = "Run `muniment migrate` with the version that is installed, as the owner of the tables."
 
 
+#: The largest number in a `bigint`.
+_MOST = 2**63 - 1
+
+
+def is_id(number: int) -> bool:
+    """Whether a row can have this id."""
+    return 0 < number <= _MOST
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Translate asyncpg's errors to Muniment's."""

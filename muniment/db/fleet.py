@@ -28,12 +28,13 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last finished run of a profile: end (Unix time), result, and number of failed mailboxes."""
+    """The last finished run of a profile: end (Unix time), result, failed mailboxes, and missing messages."""
 
     profile: str
     finished: float
     succeeded: bool
     failed: int
+    missing: int
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,21 @@ from datetime import datetime
 
 import msgspec
 
-from muniment.db.database import Session
+from muniment.db.database import Session, is_id
 from muniment.db.sql import load
 from muniment.errors import NotFound
 from muniment.model.profile import Profile
-from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
+from muniment.model.run import (
+    Failure,
+    HeldCounts,
+    JobState,
+    MailboxCounts,
+    MailboxResult,
+    MessageCounts,
+    Notice,
+    Run,
+    RunState,
+)
 from muniment.model.schedule import Schedule
 
 _SQL = load("runs")
@@ -90,6 +100,10 @@ class _Row:
     filtered: int
     deleted: int
     bytes: int
+    on_server: int | None
+    missing: int
+    accepted: int
+    left_out: int
 
     def run(self) -> Run:
         return Run(
@@ -99,12 +113,65 @@ class _Row:
             started=self.started,
             finished=self.finished,
             mailboxes=MailboxCounts(self.total, self.done, self.failed, self.running, self.queued, self.cancelled),
-            messages=MessageCounts(self.seen, self.archived, self.known, self.quarantined, self.filtered, self.deleted),
+            messages=_counts(self),
             bytes=self.bytes,
             warnings=self.warnings,
             scheduled=self.scheduled,
             paused_until=self.paused_until,
         )
+
+
+@dataclass(frozen=True)
+class _ResultRow:
+    mailbox: str
+    state: str
+    seen: int
+    archived: int
+    known: int
+    quarantined: int
+    filtered: int
+    deleted: int
+    bytes: int
+    on_server: int | None
+    missing: int
+    accepted: int
+    left_out: int
+    odd_sizes: int
+    substitutes: int
+
+    def result(self) -> MailboxResult:
+        state, counts = JobState(self.state), _counts(self)
+        return MailboxResult(self.mailbox, state, counts, self.bytes, self.odd_sizes, self.substitutes)
+
+
+@dataclass(frozen=True)
+class _NoticeRow:
+    mailbox: str
+    warnings: list[str]
+    error: str
+    odd_sizes: int
+    substitutes: int
+
+    def notice(self) -> Notice:
+        warnings = list(self.warnings)
+        if self.substitutes:
+            warnings.append(
+                f"the server delivered something else in place of {self.substitutes} of its messages: "
+                "`muniment quarantine list` names them"
+            )
+        if self.odd_sizes:
+            warnings.append(
+                f"{self.odd_sizes} new messages have another size than the server announced; they are archived as "
+                "they were delivered, and no rule deletes them on the server"
+            )
+        return Notice(self.mailbox, warnings, self.error)
+
+
+def _counts(row: _Row | _ResultRow) -> MessageCounts:
+    held = None
+    if row.on_server is not None:
+        held = HeldCounts(row.on_server, row.missing, row.accepted, row.left_out)
+    return MessageCounts(row.seen, row.archived, row.known, row.quarantined, row.filtered, row.deleted, held)
 
 
 async def add(session: Session, profile: Profile, told: Sequence[str], *, scheduled: bool, any_time: bool) -> int:
@@ -128,7 +195,7 @@ async def add_jobs(session: Session, run_id: int, profile_id: int, *, everybody:
 
 async def get(session: Session, run_id: int) -> Run:
     """Return a run with its counts; NotFound if it does not exist."""
-    row = await session.row(_Row, _SQL["summaries"], run_id, 1)
+    row = await session.row(_Row, _SQL["summaries"], run_id, 1) if is_id(run_id) else None
     if row is None:
         raise NotFound(f"there is no run {run_id}", hint="`muniment run list` shows the latest runs.")
     return row.run()
@@ -153,7 +220,12 @@ async def failures(session: Session, run_id: int, limit: int | None) -> list[Fai
 
 async def notices(session: Session, run_id: int, limit: int | None) -> list[Notice]:
     """Return up to `limit` (None: all) mailboxes that have warnings or will be retried."""
-    return await session.rows(Notice, _SQL["notices"], run_id, limit)
+    return [row.notice() for row in await session.rows(_NoticeRow, _SQL["notices"], run_id, limit)]
+
+
+async def results(session: Session, run_id: int) -> list[MailboxResult]:
+    """Return what the run did with each mailbox, by address."""
+    return [row.result() for row in await session.rows(_ResultRow, _SQL["results"], run_id)]
 
 
 async def cancel(session: Session, run_id: int) -> None:

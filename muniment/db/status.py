@@ -8,7 +8,6 @@ from datetime import datetime
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.model.process_report import ProcessReport
-from muniment.model.quarantined import Quarantined
 
 _SQL = load("status")
 
@@ -24,11 +23,17 @@ class StaleMailbox:
 
 @dataclass(frozen=True)
 class Totals:
-    """Totals of the whole archive; `bytes` is the size of the original messages."""
+    """Totals of the whole archive; `bytes` is the size of the original messages.
+
+    `accepted`: in quarantine as well, with an administrator's consent. `incomplete`: mailboxes that lacked messages at
+    their last proof.
+    """
 
     messages: int
     entries: int
     quarantined: int
+    accepted: int
+    incomplete: int
     bytes: int
 
 
@@ -75,8 +80,3 @@ async def outbox_depth(session: Session) -> int:
     """Return how many messages are due for indexing, counted up to 10,000."""
     depth: int = await session.value(_SQL["outbox_depth"])
     return depth
-
-
-async def quarantine_list(session: Session, limit: int) -> list[Quarantined]:
-    """Return up to `limit` quarantined messages."""
-    return await session.rows(Quarantined, _SQL["quarantine_list"], limit)

@@ -105,6 +105,12 @@ def _runs(facts: FleetFacts) -> Iterator[Metric]:
         ["profile"],
         failed.items(),
     )
+    yield _gauges(
+        "muniment_fleet_last_run_missing_messages",
+        "Messages that were missing at the end of the profile's last run.",
+        ["profile"],
+        [((run.profile,), run.missing) for run in facts.last_runs],
+    )
 
 
 def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:

@@ -11,7 +11,8 @@ class Place:
     """A message in one folder.
 
     `gone`: when the message left this folder on the server. `former`: it is now archived in another folder.
-    `deleted`: when a profile's rule deleted it on the server.
+    `deleted`: when a profile's rule deleted it on the server. `substitute`: what it is, if the server delivered it in
+    place of another message. `announced`: the size that the server announced, if it delivered another one.
     """
 
     store_id: int
@@ -32,3 +33,5 @@ class Place:
     gone: datetime | None
     former: bool
     deleted: datetime | None
+    substitute: str | None = None
+    announced: int | None = None

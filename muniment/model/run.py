@@ -10,11 +10,16 @@ from muniment.model.login import OwnLogin
 
 
 class RunState(StrEnum):
-    """The state of a run; it ends as `failed` if at least one mailbox failed."""
+    """The state of a run.
+
+    It ends as `failed` if at least one mailbox failed, and as `incomplete` if none did but messages are missing: they
+    are in quarantine, or the server counts them and does not list them.
+    """
 
     RUNNING = "running"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -81,10 +86,10 @@ class MailboxCounts:
 
 @dataclass(frozen=True)
 class MessageCounts:
-    """Messages of a run: seen = archived (new entries) + known + quarantined.
+    """Messages of a run: seen = archived (new entries) + known (recognised by content) + quarantined.
 
     `filtered`: excluded by the filter. `deleted`: messages archived in this or earlier runs that a rule deleted on the
-    server.
+    server. `held`: what the mailboxes hold whose jobs are done; None if there is none.
     """
 
     seen: int
@@ -93,6 +98,38 @@ class MessageCounts:
     quarantined: int
     filtered: int = 0
     deleted: int = 0
+    held: HeldCounts | None = None
+
+
+@dataclass(frozen=True)
+class HeldCounts:
+    """Messages on the server when jobs were done: proven to be archived, or not.
+
+    `missing`: in quarantine, or counted by the server and not listed. `accepted`: missing with an administrator's
+    consent. `left_out`: by the filter, or because nobody owns them.
+    """
+
+    on_server: int
+    missing: int = 0
+    accepted: int = 0
+    left_out: int = 0
+
+    @property
+    def proven(self) -> int:
+        """How many are archived, as the comparison of UIDs showed."""
+        return max(0, self.on_server - self.missing - self.accepted - self.left_out)
+
+
+@dataclass(frozen=True)
+class MailboxResult:
+    """What a run did with one mailbox. `counts` as in `MessageCounts`; `bytes` were archived."""
+
+    mailbox: str
+    state: JobState
+    counts: MessageCounts
+    bytes: int
+    odd_sizes: int = 0
+    substitutes: int = 0
 
 
 @dataclass(frozen=True)

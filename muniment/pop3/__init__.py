@@ -1,4 +1,4 @@
-"""POP3: reads a mailbox that has no folders and no flags, and that numbers its messages for one session only."""
+"""The POP3 client (RFC 1939): presents a mailbox without folders and flags like an IMAP mailbox."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muniment.model.deletion import Deletion
+from muniment.model.deletion import Deletion, KeptMessage
 from muniment.model.place import Place
 from muniment.model.quarantined import Quarantined
 from muniment.shapes.values import utc
@@ -10,10 +10,11 @@ from muniment.shapes.values import utc
 
 def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
     """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
-    internal_date, archived, gone, former, deleted, report}]` (gone: when Muniment noticed that the message had left
-    this folder on the server, or null; former: the message is now archived in another folder; deleted: when a profile's
-    rule deleted it on the server, or null; report: the part of the journal report before the message, with its
-    envelope, or null).
+    internal_date, archived, gone, former, deleted, report, substitute, announced}]` (gone: when Muniment noticed that
+    the message had left this folder on the server, or null; former: the message is now archived in another folder;
+    deleted: when a profile's rule deleted it on the server, or null; report: the part of the journal report before the
+    message, with its envelope, or null; substitute: what the message is if the server delivered it in place of another
+    one, or null; announced: the size that the server announced if it delivered another one, or null).
     """
     first = found[0]
     return {
@@ -35,6 +36,8 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
                 "former": place.former,
                 "deleted": utc(place.deleted),
                 "report": place.wrapper_begin.decode("latin-1") if place.wrapper_begin is not None else None,
+                "substitute": place.substitute,
+                "announced": place.announced,
             }
             for place in found
         ],
@@ -42,17 +45,29 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
 
 
 def quarantined_shape(message: Quarantined) -> dict[str, object]:
-    """`user`, `folder[]` (the mailbox's address, then the server's path), `uid`, `reason`, `first_seen`, `last_tried`,
-    `attempts`.
+    """`id`, `user`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `reason`,
+    `substitute` (what the server delivered in place of the message; empty: nothing), `sha256` (of the substitute in the
+    archive, or null), `bytes` (of what `quarantine export` gives; null: nothing), `first_seen`, `last_tried`,
+    `attempts`, `retry` (true: to be tried again by the next run), `accepted{at, by, reason}` (null: not accepted).
     """
+    accepted = None
+    if message.accepted is not None:
+        accepted = {"at": utc(message.accepted), "by": message.accepted_by, "reason": message.acceptance}
     return {
+        "id": message.id,
         "user": message.user_name,
         "folder": [message.address, *message.path],
+        "uidvalidity": message.uidvalidity,
         "uid": message.uid,
         "reason": message.reason,
+        "substitute": message.substitute,
+        "sha256": None if message.sha256 is None else message.sha256.hex(),
+        "bytes": message.size,
         "first_seen": utc(message.first_seen),
         "last_tried": utc(message.last_tried),
         "attempts": message.attempts,
+        "retry": message.retry,
+        "accepted": accepted,
     }
 
 
@@ -69,4 +84,22 @@ def deletion_shape(row: Deletion) -> dict[str, object]:
         "sha256": row.sha256.hex(),
         "planned": utc(row.planned),
         "deleted": utc(row.deleted),
+    }
+
+
+def kept_shape(row: KeptMessage) -> dict[str, object]:
+    """With `--kept`: `run`, `folder[]`, `uidvalidity`, `uid`, `sha256`, `reason`, `announced` and `received` (bytes
+    that the server announces and those that it delivered, or null if they are not the reason), `noted` (when the rule
+    was last applied).
+    """
+    return {
+        "run": row.run_id,
+        "folder": [row.address, *row.path],
+        "uidvalidity": row.uidvalidity,
+        "uid": row.uid,
+        "sha256": row.sha256.hex(),
+        "reason": row.reason,
+        "announced": row.announced,
+        "received": row.received,
+        "noted": utc(row.noted),
     }

@@ -12,9 +12,10 @@ from muniment.shapes.values import utc
 def status_shape(found: Status) -> dict[str, object]:
     """`processes[{name, kind, host, pid, concurrency, started, seen, alive}]`, `queues{archive, index}` (waiting tasks;
     null if Redis does not respond), `servers[…]` (as in `server list`; null if Redis does not respond),
-    `archive{messages, entries, bytes, quarantined}`, `stores[{id, name, state, created, messages, entries, bytes}]`,
-    `index{…}` (as in `index status`), `stale{count, mailboxes[{user, mailbox, proven}]}` (the mailboxes whose last
-    completeness proof is oldest).
+    `archive{messages, entries, bytes, quarantined, accepted, incomplete_mailboxes}` (accepted: in quarantine with an
+    administrator's consent; incomplete_mailboxes: those that lacked messages at their last proof),
+    `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as in `index status`),
+    `stale{count, mailboxes[{user, mailbox, proven}]}` (the mailboxes whose last completeness proof is oldest).
     """
     totals = found.totals
     return {
@@ -26,6 +27,8 @@ def status_shape(found: Status) -> dict[str, object]:
             "entries": totals.entries,
             "bytes": totals.bytes,
             "quarantined": totals.quarantined,
+            "accepted": totals.accepted,
+            "incomplete_mailboxes": totals.incomplete,
         },
         "stores": [
             {

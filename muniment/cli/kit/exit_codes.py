@@ -31,5 +31,6 @@ class ExitCode(IntEnum):
     )
     REFUSED = 9, "The mail server or the database refused the request. Retrying fails until the cause is fixed."
     CANCELLED = 10, "The run was cancelled."
+    INCOMPLETE = 11, "The run ended without a failed mailbox, but messages are missing: `quarantine list` names them."
     INTERRUPTED = 130, "Interrupted by Ctrl-C (128 + SIGINT)."
     BROKEN_PIPE = 141, "The reader of the output closed it (128 + SIGPIPE)."

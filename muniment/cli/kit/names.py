@@ -8,9 +8,12 @@ from pathlib import Path
 
 import click
 
-from muniment.errors import Misconfigured
+from muniment.errors import Misconfigured, NotFound
 
 _ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
+_DIGITS = re.compile(r"[0-9]{1,30}")
+_NEGATIVE = re.compile(r"-[0-9]+")
+_BEYOND = 2**63  # PostgreSQL's bigint ends before this number
 _SHOWN = 20
 _LONGEST_NAME = 200
 
@@ -31,6 +34,34 @@ class Name(click.ParamType[str]):
         return value
 
 
+class Id(click.ParamType[int]):
+    """The number of something, such as a run; a number or text that nothing can have is not found."""
+
+    name = "id"
+
+    def __init__(self, noun: str, hint: str) -> None:
+        self._noun = noun
+        self._hint = hint
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002
+        """Return the number; raise NotFound if nothing can have it."""
+        text = str(value).strip()
+        if not _DIGITS.fullmatch(text) or not 0 < int(text) < _BEYOND:
+            raise NotFound(f"there is no {self._noun} {text[:_LONGEST_NAME]!r}", hint=self._hint)
+        return int(text)
+
+
+class IdCommand(click.Command):
+    """A command whose arguments are ids: a negative number is one that does not exist, and not an unknown option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, with negative numbers as arguments."""
+        if "--" not in args:
+            negative = [arg for arg in args if _NEGATIVE.fullmatch(arg)]
+            args = [arg for arg in args if arg not in negative] + (["--", *negative] if negative else [])
+        return super().parse_args(ctx, args)
+
+
 class Address(click.ParamType[str]):
     """An e-mail address."""
 
@@ -41,6 +72,10 @@ class Address(click.ParamType[str]):
         if not is_address(value):
             self.fail(f"{value!r} is not an e-mail address (expected name@example.com).", param, ctx)
         return value
+
+
+#: The id of a run.
+RUN_ID = Id("run", "`muniment run list` shows the latest runs.")
 
 
 def is_address(text: str) -> bool:

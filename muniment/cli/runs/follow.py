@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from muniment.cli.kit.connect import operator, quiet, settings
 from muniment.cli.kit.exit_codes import ExitCode
-from muniment.cli.kit.output import console, number, print_warnings, size
-from muniment.cli.runs.run_view import exit_code, mailboxes_text, print_failures, print_report
+from muniment.cli.kit.output import console, number, plural, size
+from muniment.cli.runs.run_view import exit_code, mailboxes_text, print_report
 from muniment.errors import Transient
 from muniment.model.run import Run
 from muniment.resources import open_database_only
@@ -45,10 +45,10 @@ def follow(run_id: int) -> ExitCode:
     return exit_code(report.run)
 
 
-def watch(run_id: int) -> RunReport | None:
-    """Show a run's progress until it ends and return its report; None after Ctrl-C."""
+def watch(run_id: int, *, results: bool = False) -> RunReport | None:
+    """Show a run's progress until it ends and return its report, if wanted by mailbox; None after Ctrl-C."""
     try:
-        return asyncio.run(_watch(run_id))
+        return asyncio.run(_watch(run_id, results=results))
     except KeyboardInterrupt:
         click.echo(
             f"\nrun {run_id} continues in the background; to watch it: `muniment run show {run_id} --follow`; "
@@ -62,36 +62,30 @@ class _Display(Protocol):
     def update(self, run: Run) -> None: ...
 
 
-async def _watch(run_id: int) -> RunReport:
+async def _watch(run_id: int, *, results: bool) -> RunReport:
     out = console(sys.stderr)
     principal = operator()
     async with open_database_only(quiet(settings())) as resources:
-        report = await show_run(principal, resources, run_id, most=_FAILURES_SHOWN)
-        print_warnings(report.run.warnings, out=out)
-        known: set[str] = set()
+        report = await show_run(principal, resources, run_id, most=0)
         with _display(out) as display:
             while True:
-                # Only the first few: a server that refuses every login would flood the terminal.
-                fresh = [failure for failure in report.failures if failure.mailbox not in known]
-                print_failures(fresh[: max(0, _FAILURES_SHOWN - len(known))], out=out, with_hints=False)
-                known.update(failure.mailbox for failure in fresh)
                 display.update(report.run)
                 if report.run.state.is_final:
-                    return await _patiently(principal, resources, run_id, out, most=None)
+                    return await _patiently(principal, resources, run_id, out, most=None, results=results)
                 await asyncio.sleep(_POLL_SECONDS)
-                # Do not fetch all failures on every poll: there may be 100,000.
-                report = await _patiently(principal, resources, run_id, out, most=_FAILURES_SHOWN)
+                # Not the failures on every poll: there may be 100,000. The report at the end names them.
+                report = await _patiently(principal, resources, run_id, out, most=0)
 
 
 async def _patiently(
-    principal: Principal, resources: Resources, run_id: int, out: Console, *, most: int | None
+    principal: Principal, resources: Resources, run_id: int, out: Console, *, most: int | None, results: bool = False
 ) -> RunReport:
     """Fetch the run; retry for a while if the database is unavailable, because it may be restarting."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     announced = False
     while True:
         try:
-            return await show_run(principal, resources, run_id, most=most)
+            return await show_run(principal, resources, run_id, most=most, results=results)
         except Transient as error:
             if time.monotonic() > deadline:
                 raise
@@ -160,7 +154,7 @@ class _Lines:
 
 def _numbers(run: Run, rate: _Rate) -> str:
     per_second = rate.of(run.messages.archived + run.messages.known)
-    return f"{number(run.messages.seen)} messages · {size(run.bytes)} · {number(round(per_second))} msg/s"
+    return f"{plural(run.messages.seen, 'new message')} · {size(run.bytes)} · {number(round(per_second))} msg/s"
 
 
 class _Rate:

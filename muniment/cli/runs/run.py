@@ -6,6 +6,7 @@ import click
 
 from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.exit_codes import ExitCode
+from muniment.cli.kit.names import RUN_ID, IdCommand
 from muniment.cli.kit.output import console, print_json, print_table, print_warnings
 from muniment.cli.runs.follow import watch
 from muniment.cli.runs.run_view import (
@@ -46,16 +47,16 @@ def list_(limit: int, as_json: bool) -> None:
         click.echo("no runs yet: `muniment profile run NAME` starts one")
 
 
-@run.command("show")
-@click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
+@run.command("show", cls=IdCommand)
+@click.argument("run_id", metavar="ID", type=RUN_ID)
 @click.option("--follow", is_flag=True, help="Show progress until the run ends; the exit code then reports the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
-    """Show the counts and the failed mailboxes of the run ID.
+    """Show the counts of the run ID, as a whole and by mailbox.
 
     Each failed mailbox is listed with the error and a hint on how to fix it.
     """
-    report = watch(run_id) if follow else call_with_database_only(show_run, run_id)
+    report = watch(run_id, results=True) if follow else call_with_database_only(show_run, run_id, results=True)
     if report is None:
         return ExitCode.INTERRUPTED
     if as_json:
@@ -65,8 +66,8 @@ def show(run_id: int, follow: bool, as_json: bool) -> ExitCode:
     return exit_code(report.run) if follow else ExitCode.OK
 
 
-@run.command("cancel")
-@click.argument("run_id", metavar="ID", type=click.IntRange(min=1))
+@run.command("cancel", cls=IdCommand)
+@click.argument("run_id", metavar="ID", type=RUN_ID)
 def cancel(run_id: int) -> None:
     """Cancel the run ID. Messages archived so far are kept; the next run continues from there."""
     found = call(cancel_run, run_id)

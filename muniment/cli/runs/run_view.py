@@ -17,6 +17,7 @@ from muniment.cli.kit.output import (
     plural,
     print_facts,
     print_indented,
+    print_table,
     print_warnings,
     right,
     rigid,
@@ -24,17 +25,25 @@ from muniment.cli.kit.output import (
     size,
 )
 from muniment.clock import utc_now
-from muniment.model.run import Failure, MailboxCounts, Notice, Run, RunState
+from muniment.model.run import Failure, JobState, MailboxCounts, MailboxResult, Notice, Run, RunState
 from muniment.services.runs.lifecycle import RunReport
+
+#: How many mailboxes `run show` lists.
+_MAILBOXES_SHOWN = 50
 
 _COLOURS = {
     RunState.SUCCEEDED: "green",
+    RunState.INCOMPLETE: "bold yellow",
     RunState.FAILED: "bold red",
     RunState.CANCELLED: "yellow",
     RunState.CANCELLING: "yellow",
     RunState.RUNNING: "cyan",
 }
-_EXIT_CODES = {RunState.FAILED: ExitCode.MAILBOXES_FAILED, RunState.CANCELLED: ExitCode.CANCELLED}
+_EXIT_CODES = {
+    RunState.INCOMPLETE: ExitCode.INCOMPLETE,
+    RunState.FAILED: ExitCode.MAILBOXES_FAILED,
+    RunState.CANCELLED: ExitCode.CANCELLED,
+}
 
 
 def exit_code(run: Run) -> ExitCode:
@@ -83,13 +92,15 @@ def print_report(report: RunReport, *, out: Console, failures_shown: int | None 
         more = len(report.failures) - failures_shown
         out.print(Text(f"… and {plural(more, 'more failed mailbox')}; to list all: `muniment run show {run.id}`"))
     _print_notices(report.notices, out=out)
+    if report.results:
+        print_results(report.results, out=out, most=_MAILBOXES_SHOWN)
 
 
-def print_failures(failures: Sequence[Failure], *, out: Console, with_hints: bool = True) -> None:
+def print_failures(failures: Sequence[Failure], *, out: Console) -> None:
     """Print failed mailboxes, each with its hint."""
     for failure in failures:
         out.print(Text.assemble(("failed: ", "bold red"), shown(failure.mailbox), ": ", shown(failure.error)))
-        if failure.hint and with_hints:
+        if failure.hint:
             print_indented(Text(f"hint: {shown(failure.hint)}"), out=out)
 
 
@@ -129,12 +140,50 @@ def mailboxes_text(counts: MailboxCounts) -> str:
 
 
 def messages_text(run: Run) -> str:
-    """Return `2,000 seen: 1,200 archived, 800 already known`."""
-    messages = run.messages
-    quarantined = f", {number(messages.quarantined)} in quarantine" if messages.quarantined else ""
-    filtered = f"; {number(messages.filtered)} excluded by the filter" if messages.filtered else ""
+    """Return `2,000 on the server, 1,998 proven, 2 missing; 1,200 archived now, 798 known before`.
+
+    Before any mailbox is done, it is not known what the server has: `2,000 seen: 1,200 archived, 800 already known`.
+    """
+    messages, held = run.messages, run.messages.held
+    filtered = f"; {number(messages.filtered)} excluded by the filter" if messages.filtered and held is None else ""
     deleted = f"; {number(messages.deleted)} deleted on the server" if messages.deleted else ""
+    if held is None:
+        quarantined = f", {number(messages.quarantined)} in quarantine" if messages.quarantined else ""
+        return (
+            f"{number(messages.seen)} seen: {number(messages.archived)} archived, "
+            f"{number(messages.known)} already known{quarantined}{filtered}{deleted}"
+        )
+    counts = {"missing": held.missing, "accepted as missing": held.accepted, "left out": held.left_out}
+    rest = "".join(f", {number(count)} {what}" for what, count in counts.items() if count)
+    part = "" if run.mailboxes.done == run.mailboxes.total else f" in {plural(run.mailboxes.done, 'mailbox')}"
+    before = max(0, held.proven - messages.archived)
     return (
-        f"{number(messages.seen)} seen: {number(messages.archived)} archived, "
-        f"{number(messages.known)} already known{quarantined}{filtered}{deleted}"
+        f"{number(held.on_server)} on the server{part}, {number(held.proven)} proven{rest}; "
+        f"{number(messages.archived)} archived now, {number(before)} known before{deleted}"
     )
+
+
+def print_results(results: Sequence[MailboxResult], *, out: Console, most: int) -> None:
+    """Print what a run did with each mailbox: those that need attention first, at most `most`."""
+    columns = ["on server", "proven", "archived", "known before", "missing", "left out"]
+    ordered = sorted(results, key=lambda result: not _needs_attention(result))
+    rows = [_result_row(result) for result in ordered[:most]]
+    out.print()
+    print_table([Column("mailbox"), rigid("state"), *map(right, columns)], rows, out=out)
+    if len(results) > most:
+        out.print(Text(f"… and {plural(len(results) - most, 'more mailbox')}; --json lists all"))
+
+
+def _needs_attention(result: MailboxResult) -> bool:
+    held = result.counts.held
+    return result.state is not JobState.DONE or held is None or held.missing > 0
+
+
+def _result_row(result: MailboxResult) -> tuple[str, ...]:
+    counts, held = result.counts, result.counts.held
+    if held is None:
+        return result.mailbox, result.state.value, "", "", number(counts.archived), "", "", ""
+    state = "incomplete" if held.missing else result.state.value
+    missing = number(held.missing) + (f" + {number(held.accepted)} accepted" if held.accepted else "")
+    numbers = (held.on_server, held.proven, counts.archived, max(0, held.proven - counts.archived))
+    return result.mailbox, state, *map(number, numbers), missing, number(held.left_out)

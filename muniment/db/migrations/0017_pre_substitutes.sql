@@ -44,3 +44,6 @@ CREATE TABLE kept (
     noted       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (folder_id, uidvalidity, uid)
 );
+
+-- Few folders lack messages.
+CREATE INDEX folders_missing ON folders (mailbox_id) WHERE missing > 0;

@@ -16,12 +16,15 @@ FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id
 WHERE runs.state IN ('running', 'cancelling') GROUP BY runs.id ORDER BY runs.id;
 
 -- last_runs --
--- The last run of each profile that came to its end. Jobs are counted only if one of them failed.
-SELECT last.profile, extract(epoch FROM last.finished)::float8 AS finished, last.state = 'succeeded' AS succeeded,
+-- The last run of each profile that came to its end. Jobs are counted only if one of them failed or lacks messages.
+SELECT last.profile, extract(epoch FROM last.finished)::float8 AS finished,
+       last.state = 'succeeded' AND NOT last.incomplete AS succeeded,
        CASE WHEN last.state = 'failed'
-            THEN (SELECT count(*) FROM jobs WHERE run_id = last.id AND state = 'failed') ELSE 0 END AS failed
+            THEN (SELECT count(*) FROM jobs WHERE run_id = last.id AND state = 'failed') ELSE 0 END AS failed,
+       CASE WHEN last.incomplete
+            THEN (SELECT coalesce(sum(missing), 0) FROM jobs WHERE run_id = last.id) ELSE 0 END::bigint AS missing
 FROM profiles CROSS JOIN LATERAL (
-    SELECT id, profile_name AS profile, finished, state FROM runs
+    SELECT id, profile_name AS profile, finished, state, incomplete FROM runs
     WHERE profile_id = profiles.id AND state IN ('succeeded', 'failed') ORDER BY id DESC LIMIT 1) AS last
 ORDER BY last.profile;
 

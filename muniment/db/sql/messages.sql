@@ -152,7 +152,8 @@ SELECT messages.store_id, messages.id AS message_id, size, subject, sender, mess
        internal_date, flags, wrapper_begin, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
        (SELECT coalesce(deleted, planned) FROM deletions
         WHERE deletions.folder_id = entries.folder_id AND deletions.uidvalidity = entries.uidvalidity
-          AND deletions.uid = entries.uid AND deletions.sha256 = messages.sha256) AS deleted
+          AND deletions.uid = entries.uid AND deletions.sha256 = messages.sha256) AS deleted,
+       substitute, announced
 FROM messages JOIN entries ON entries.message_id = messages.id AND entries.store_id = messages.store_id
 JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id

@@ -20,8 +20,8 @@ WHERE profile_id = $2;
 
 -- summaries --
 -- Runs with their totals, the newest first; $1: only one of them
-SELECT runs.id, runs.profile_name AS profile, runs.state, runs.started, runs.finished, runs.warnings,
-       runs.scheduled,
+SELECT runs.id, runs.profile_name AS profile, runs.started, runs.finished, runs.warnings, runs.scheduled,
+       CASE WHEN runs.incomplete AND runs.state = 'succeeded' THEN 'incomplete' ELSE runs.state END AS state,
        CASE WHEN runs.finished IS NULL AND runs.paused_until > now() THEN runs.paused_until END AS paused_until,
        count(jobs.id) AS total,
        count(*) FILTER (WHERE jobs.state = 'done') AS done,
@@ -35,7 +35,11 @@ SELECT runs.id, runs.profile_name AS profile, runs.state, runs.started, runs.fin
        coalesce(sum(jobs.quarantined), 0)::bigint AS quarantined,
        coalesce(sum(jobs.deleted), 0)::bigint AS deleted,
        coalesce(sum(jobs.filtered), 0)::bigint AS filtered,
-       coalesce(sum(jobs.bytes), 0)::bigint AS bytes
+       coalesce(sum(jobs.bytes), 0)::bigint AS bytes,
+       sum(jobs.on_server)::bigint AS on_server,
+       coalesce(sum(jobs.missing), 0)::bigint AS missing,
+       coalesce(sum(jobs.accepted), 0)::bigint AS accepted,
+       coalesce(sum(jobs.left_out), 0)::bigint AS left_out
 FROM runs LEFT JOIN jobs ON jobs.run_id = runs.id
 WHERE runs.id IN (SELECT id FROM runs WHERE $1::bigint IS NULL OR id = $1 ORDER BY id DESC LIMIT $2)
 GROUP BY runs.id ORDER BY runs.id DESC;
@@ -59,9 +63,18 @@ WHERE run_id = $1 AND jobs.state = 'failed' ORDER BY jobs.finished, jobs.id LIMI
 
 -- notices --
 -- Mailboxes with warnings, and mailboxes that wait for another attempt with the error of the last one
-SELECT address AS mailbox, warnings, CASE WHEN jobs.state = 'failed' THEN '' ELSE coalesce(error, '') END AS error
+SELECT address AS mailbox, warnings, CASE WHEN jobs.state = 'failed' THEN '' ELSE coalesce(error, '') END AS error,
+       odd_sizes, substitutes
 FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id
-WHERE run_id = $1 AND (warnings <> '{}' OR (error IS NOT NULL AND jobs.state <> 'failed')) ORDER BY address LIMIT $2;
+WHERE run_id = $1 AND (warnings <> '{}' OR odd_sizes > 0 OR substitutes > 0
+                       OR (error IS NOT NULL AND jobs.state <> 'failed'))
+ORDER BY address LIMIT $2;
+
+-- results --
+-- What a run did with each mailbox; on_server is NULL as long as its job is not done
+SELECT address AS mailbox, state, seen, archived, known, quarantined, filtered, deleted, bytes, on_server, missing,
+       accepted, left_out, odd_sizes, substitutes
+FROM jobs JOIN mailboxes ON mailboxes.id = mailbox_id WHERE run_id = $1 ORDER BY address, jobs.id;
 
 -- cancel --
 -- Ask a running run to stop
@@ -97,17 +110,19 @@ UPDATE runs SET paused_until = $2 WHERE id = $1 AND paused_until IS DISTINCT FRO
 SELECT any_time FROM runs WHERE id = $1;
 
 -- finish --
--- Close the run if no job is left; it has failed if at least one mailbox failed
+-- Close the run if no job is left; it has failed if at least one mailbox failed, and is incomplete if messages are
+-- missing
 UPDATE runs SET finished = now(), state = CASE
     WHEN state = 'cancelling' THEN 'cancelled'
     WHEN EXISTS (SELECT FROM jobs WHERE run_id = $1 AND state = 'failed') THEN 'failed'
-    ELSE 'succeeded' END
+    ELSE 'succeeded' END,
+    incomplete = EXISTS (SELECT FROM jobs WHERE run_id = $1 AND missing > 0)
 WHERE id = $1 AND state IN ('running', 'cancelling')
   -- Ordered like the partial indexes, so that the planner uses them. With EXISTS it expects to find such a job soon,
   -- and reads 100,000 finished ones.
   AND (SELECT id FROM jobs WHERE run_id = $1 AND state = 'waiting' ORDER BY not_before, id LIMIT 1) IS NULL
   AND (SELECT id FROM jobs WHERE run_id = $1 AND state IN ('sent', 'running') ORDER BY lease_until LIMIT 1) IS NULL
-RETURNING state;
+RETURNING CASE WHEN incomplete AND state = 'succeeded' THEN 'incomplete' ELSE state END;
 
 -- master_look --
 -- The result of looking at the privileged user's own mailbox, as long as it is fresh: the mailbox can get its first

@@ -33,16 +33,14 @@ WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
 -- totals --
 -- What the archive holds, from running totals; only the quarantine, which is small, is counted
 SELECT coalesce(sum(messages), 0)::bigint AS messages,
-       coalesce(sum(entries), 0)::bigint AS entries, (SELECT count(*) FROM quarantine) AS quarantined,
+       coalesce(sum(entries), 0)::bigint AS entries,
+       (SELECT count(*) FROM quarantine WHERE accepted IS NULL) AS quarantined,
+       (SELECT count(*) FROM quarantine WHERE accepted IS NOT NULL) AS accepted,
+       (SELECT count(DISTINCT mailboxes.id) FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id
+        WHERE missing > 0 AND vanished IS NULL AND is_archived(mailboxes)) AS incomplete,
        coalesce(sum(bytes), 0)::bigint AS bytes
 FROM store_counts;
 
 -- outbox_depth --
 -- How many rows wait for the index, counted up to 10,000
 SELECT count(*) FROM (SELECT FROM index_outbox LIMIT 10000) AS due;
-
--- quarantine_list --
--- Messages in quarantine with the reason, the oldest first
-SELECT users.name AS user_name, address, path, uid, reason, first_seen, last_tried, attempts
-FROM quarantine JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
-JOIN users ON users.id = mailboxes.user_id ORDER BY quarantine.id LIMIT $1;

@@ -23,6 +23,9 @@ class Action(StrEnum):
     USER_CHANGED = "user changed"
     USER_REMOVED = "user removed"
     ARCHIVE_SEARCHED = "archive searched"
+    QUARANTINE_ACCEPTED = "quarantine accepted"
+    QUARANTINE_RETRIED = "quarantine retried"
+    QUARANTINE_EXPORTED = "quarantine exported"
 
 
 async def act(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from muniment.db import deletions, runs
-from muniment.model.deletion import Deletion
+from muniment.model.deletion import Deletion, KeptMessage
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
@@ -17,3 +17,14 @@ async def show_deletions(
         if run_id is not None:
             await runs.get(session, run_id)
         return await deletions.ledger(session, run_id=run_id, address=address, limit=limit)
+
+
+async def show_kept(
+    principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
+) -> list[KeptMessage]:
+    """Return up to `limit` (None: all) archived messages that rules leave on the server because something is wrong."""
+    principal.require(Right.OPERATE)
+    async with resources.database.session() as session:
+        if run_id is not None:
+            await runs.get(session, run_id)
+        return await deletions.kept(session, run_id=run_id, address=address, limit=limit)

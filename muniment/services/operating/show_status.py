@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muniment.db import status, stores
+from muniment.db import quarantine, status, stores
 from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
 from muniment.jobs import Queue
 from muniment.model.process_report import ProcessReport
-from muniment.model.quarantined import Quarantined
+from muniment.model.quarantined import EVERYTHING, QuarantineChoice, Quarantined
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
@@ -68,8 +68,15 @@ async def _depth(resources: Resources, queue: Queue) -> int | None:
         return None
 
 
-async def list_quarantine(principal: Principal, resources: Resources, limit: int) -> list[Quarantined]:
-    """Return messages in quarantine, with the reasons."""
+async def list_quarantine(
+    principal: Principal,
+    resources: Resources,
+    limit: int | None,
+    *,
+    choice: QuarantineChoice = EVERYTHING,
+    accepted: bool = False,
+) -> list[Quarantined]:
+    """Return messages in quarantine, with the reasons; `accepted`: those that are accepted as missing."""
     principal.require(Right.OPERATE)
     async with resources.database.session() as session:
-        return await status.quarantine_list(session, limit)
+        return await quarantine.list_(session, choice, accepted=accepted, limit=limit)

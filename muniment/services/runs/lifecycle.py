@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from muniment import log
 from muniment.db import profiles, runs
@@ -10,7 +10,7 @@ from muniment.db.database import Session
 from muniment.db.profiles import DueProfile
 from muniment.errors import Conflict, Misconfigured, Permanent
 from muniment.model.profile import Profile
-from muniment.model.run import Failure, Notice, Run
+from muniment.model.run import Failure, MailboxResult, Notice, Run
 from muniment.services.access.principal import Principal, Right
 from muniment.services.directories.sync import sync_directory
 from muniment.services.resources import Resources
@@ -21,11 +21,12 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run, its failed mailboxes, and mailboxes with notices."""
+    """A run, its failed mailboxes, mailboxes with notices, and, if wanted, what it did with each mailbox."""
 
     run: Run
     failures: list[Failure]
     notices: list[Notice]
+    results: list[MailboxResult] = field(default_factory=list)
 
 
 async def start_run(principal: Principal, resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
@@ -93,12 +94,18 @@ async def _open_run(session: Session, profile: Profile, *, scheduled: bool = Fal
     return run_id
 
 
-async def show_run(principal: Principal, resources: Resources, run_id: int, *, most: int | None = None) -> RunReport:
-    """Return a run with at most `most` failures and notices each (None: all); NotFound: no such run."""
+async def show_run(
+    principal: Principal, resources: Resources, run_id: int, *, most: int | None = None, results: bool = False
+) -> RunReport:
+    """Return a run with at most `most` failures and notices each (None: all); NotFound: no such run.
+
+    `results`: also return what it did with each mailbox.
+    """
     principal.require(Right.ARCHIVE, Right.OPERATE)
     async with resources.database.transaction(snapshot=True) as session:
         run = await runs.get(session, run_id)
-        return RunReport(run, await runs.failures(session, run_id, most), await runs.notices(session, run_id, most))
+        failures, notices = await runs.failures(session, run_id, most), await runs.notices(session, run_id, most)
+        return RunReport(run, failures, notices, await runs.results(session, run_id) if results else [])
 
 
 async def list_runs(principal: Principal, resources: Resources, limit: int) -> list[Run]:
