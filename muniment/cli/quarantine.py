@@ -25,7 +25,7 @@ from muniment.cli.kit.output import (
     rigid,
     size,
 )
-from muniment.errors import Misconfigured
+from muniment.errors import Misconfigured, MunimentError
 from muniment.model.quarantined import QuarantineChoice
 from muniment.services.operating.show_status import list_quarantine
 from muniment.services.operating.tend_quarantine import (
@@ -190,6 +190,9 @@ def export(id_: int, output: str) -> None:
             found = call_with_database_only(export_quarantined, id_, file.write)
     except FileExistsError:
         raise Misconfigured(f"{path} exists already", hint="Name a new file; nothing is overwritten.") from None
+    except MunimentError:
+        path.unlink()
+        raise
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"wrote {size(path.stat().st_size)} of {found.place} to {path}")

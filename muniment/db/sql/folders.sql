@@ -25,7 +25,7 @@ SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmod
        CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2
-          AND (accepted IS NULL OR retry))
+          AND (quarantine.accepted IS NULL OR retry))
          AS quarantined
 FROM folders WHERE mailbox_id = $1 AND NOT distributed ORDER BY id;
 

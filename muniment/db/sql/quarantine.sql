@@ -5,7 +5,7 @@ SELECT quarantine.id, users.name AS user_name, address, path, quarantine.uidvali
        last_tried, attempts, quarantine.substitute, original.sha256,
        coalesce(original.size, (SELECT sum(length(data)) FROM quarantine_parts WHERE quarantine_id = quarantine.id))::bigint
          AS size,
-       retry, accepted, accepted_by, acceptance
+       retry, quarantine.accepted, accepted_by, acceptance
 FROM quarantine JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id
 LEFT JOIN LATERAL (
@@ -14,7 +14,7 @@ LEFT JOIN LATERAL (
     WHERE quarantine.substitute <> '' AND entries.folder_id = quarantine.folder_id
       AND entries.uidvalidity = quarantine.uidvalidity AND entries.uid = quarantine.uid) AS original ON true
 WHERE ($1::bigint[] IS NULL OR quarantine.id = ANY ($1)) AND ($2::text IS NULL OR lower(address) = lower($2))
-  AND (NOT $3::boolean OR quarantine.substitute <> '') AND ($4::boolean IS NULL OR (accepted IS NOT NULL) = $4)
+  AND (NOT $3::boolean OR quarantine.substitute <> '') AND ($4::boolean IS NULL OR (quarantine.accepted IS NOT NULL) = $4)
 ORDER BY quarantine.id LIMIT $5;
 
 -- accept --
