@@ -78,6 +78,11 @@ ROWS = (
                 text="`muniment run show` shows the reasons.",
             ),
             Panel(
+                "Missing messages at the end of the last run",
+                [("max by (profile) (muniment_fleet_last_run_missing_messages)", "{{profile}}")],
+                text="`muniment quarantine list` shows the reasons.",
+            ),
+            Panel(
                 "Setbacks (failed slices)",
                 [(f"sum by (kind) (increase(muniment_setbacks_total{_RATE}))", "{{kind}}")],
                 text="Slices that failed and will be retried.",

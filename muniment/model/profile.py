@@ -278,7 +278,8 @@ class Profile(ProfileSettings, frozen=True, kw_only=True):
         warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
         if self.deletion:
             when = "as soon as they are archived" if self.deletion.after == AT_ONCE else f"after {self.deletion.after}"
-            warnings.append(f"deletes archived messages on the mail server {when}")
+            odd = ", even if the server announces another size for them" if self.deletion.despite_size else ""
+            warnings.append(f"deletes archived messages on the mail server {when}{odd}")
         if self.schedule_error:
             warnings.append(f"could not run as scheduled: {self.schedule_error}")
         return warnings

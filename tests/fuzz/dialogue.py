@@ -160,6 +160,8 @@ class Dialogue:
                 raise Finding(f"UID {message.uid} was delivered without being requested")
             if any(message.uid == other.uid for other in messages):
                 raise Finding(f"UID {message.uid} was delivered twice")
+            if message.announced is not None and message.announced < 0:
+                raise Finding(f"UID {message.uid} was announced with {message.announced} bytes")
             messages.append(message)
             if message.raw is None:
                 self._tally.without_bytes += 1
@@ -208,6 +210,8 @@ class Dialogue:
                 self._same("a message too large", (None, True), (message.raw, bool(message.reason)))
             elif (message.uid, wanted.content) not in contents:
                 raise Finding(f"UID {message.uid} is not {wanted.content[:200]!r}")
+            if message.is_size_odd:
+                raise Finding(f"UID {message.uid} has the size that the server announced, and not {message.announced}")
             self._same(f"the date of {message.uid}", wanted.received, message.internal_date)
             self._same(f"the flags of {message.uid}", _flags(wanted), message.flags)
 

@@ -9,8 +9,18 @@ import pytest
 from rich.console import Console
 
 from muniment.cli.kit.exit_codes import ExitCode
-from muniment.cli.runs.run_view import exit_code, print_report, run_row
-from muniment.model.run import Failure, MailboxCounts, MessageCounts, Notice, Run, RunState
+from muniment.cli.runs.run_view import exit_code, messages_text, print_report, run_row
+from muniment.model.run import (
+    Failure,
+    HeldCounts,
+    JobState,
+    MailboxCounts,
+    MailboxResult,
+    MessageCounts,
+    Notice,
+    Run,
+    RunState,
+)
 from muniment.services.runs.lifecycle import RunReport
 from muniment.shapes.runs import report_shape
 
@@ -44,6 +54,7 @@ def printed(report: RunReport, *, failures_shown: int | None = None) -> str:
     ("state", "code"),
     [
         (RunState.SUCCEEDED, ExitCode.OK),
+        (RunState.INCOMPLETE, ExitCode.INCOMPLETE),
         (RunState.FAILED, ExitCode.MAILBOXES_FAILED),
         (RunState.CANCELLED, ExitCode.CANCELLED),
         (RunState.RUNNING, ExitCode.OK),
@@ -72,6 +83,11 @@ def test_json_has_the_promised_keys() -> None:
             "quarantined": 3,
             "filtered": 0,
             "deleted": 0,
+            "on_server": None,
+            "proven": None,
+            "missing": None,
+            "accepted": None,
+            "left_out": None,
         },
         "bytes": 20_000_000,
         "warnings": ["accepts all certificates"],
@@ -82,7 +98,59 @@ def test_json_has_the_promised_keys() -> None:
             {"mailbox": "bob@example.com", "error": "cut off", "hint": ""},
         ],
         "notices": [{"mailbox": "eve@example.com", "warnings": ["the mailbox is empty"], "error": ""}],
+        "results": [],
     }
+
+
+HELD = HeldCounts(on_server=1440, missing=2, accepted=1, left_out=7)
+
+
+def test_json_of_a_mailbox() -> None:
+    """Each mailbox has its own numbers."""
+    counts = MessageCounts(0, 0, 0, 0, held=HELD)
+    result = MailboxResult("anna@example.com", JobState.DONE, counts, 5, odd_sizes=3, substitutes=1)
+    [shape] = json.loads(json.dumps(report_shape(replace(REPORT, results=[result]))))["results"]
+
+    messages = shape.pop("messages")
+    assert shape == {"mailbox": "anna@example.com", "state": "done", "bytes": 5, "odd_sizes": 3, "substitutes": 1}
+    assert messages["on_server"] == 1440
+    assert messages["proven"] == 1430
+    assert (messages["missing"], messages["accepted"], messages["left_out"]) == (2, 1, 7)
+
+
+def test_a_run_without_news_says_what_is_proven() -> None:
+    """A second run has nothing to fetch: it proves what is there, and calls nothing archived."""
+    counts = MessageCounts(0, 0, 0, 0, held=HeldCounts(1440))
+    done = MailboxCounts(total=3, done=3, failed=0, running=0, queued=0, cancelled=0)
+    run = replace(RUN, state=RunState.SUCCEEDED, messages=counts, mailboxes=done)
+
+    assert messages_text(run) == "1,440 on the server, 1,440 proven; 0 archived now, 1,440 known before"
+
+
+def test_what_is_missing_is_said() -> None:
+    """Messages that are missing, accepted or left out are counted apart; so are mailboxes that are not done."""
+    run = replace(RUN, messages=MessageCounts(32, 30, 0, 2, deleted=4, held=HELD))
+
+    assert messages_text(run) == (
+        "1,440 on the server in 3 mailboxes, 1,430 proven, 2 missing, 1 accepted as missing, 7 left out; "
+        "30 archived now, 1,400 known before; 4 deleted on the server"
+    )
+
+
+def test_the_table_of_mailboxes() -> None:
+    """Mailboxes that need attention come first; one that is not done has no numbers of the server."""
+    done = MailboxResult("a@example.com", JobState.DONE, MessageCounts(5, 5, 0, 0, held=HeldCounts(20)), 5)
+    lacking = MailboxResult("b@example.com", JobState.DONE, MessageCounts(0, 0, 0, 0, held=HELD), 0)
+    failed = MailboxResult("c@example.com", JobState.FAILED, MessageCounts(3, 3, 0, 0), 3)
+    text = printed(replace(REPORT, results=[done, lacking, failed]))
+    rows = [" ".join(line.split()) for line in text.splitlines() if "@example.com " in line and ":" not in line]
+
+    assert rows == [
+        "b@example.com incomplete 1,440 1,430 0 1,430 2 + 1 accepted 7",
+        "c@example.com failed 3",
+        "a@example.com done 20 20 5 15 0 0",
+    ]
+    assert text.count("login refused") == 1
 
 
 def test_summary_says_what_happened_and_what_to_do() -> None:
