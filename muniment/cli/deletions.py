@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from muniment.cli.kit.connect import call_with_database_only
-from muniment.cli.kit.names import RUN_ID, Address
+from muniment.cli.kit.names import LIMIT, RUN_ID, Address
 from muniment.cli.kit.output import (
     Column,
     folder_text,
@@ -28,7 +28,7 @@ from muniment.shapes.messages import deletion_shape, kept_shape
 @click.option("--mailbox", type=Address(), help="Only deletions in this mailbox.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     metavar="N",
     default=50,
     show_default=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from muniment.cli.kit.connect import call_with_database_only
-from muniment.cli.kit.names import Address, Id, IdCommand
+from muniment.cli.kit.names import LIMIT, Address, Id, IdCommand
 from muniment.cli.kit.output import (
     Column,
     folder_text,
@@ -67,7 +67,7 @@ def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 @quarantine.command("list")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     metavar="N",
     default=100,
     show_default=True,

@@ -60,12 +60,14 @@ class Patterns:
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         # Certain ones first: the first match decides.
         self._patterns = sorted(patterns, key=lambda pattern: not pattern.substitute.is_certain)
-        self._needs_lines = any(pattern.header for pattern in self._patterns)
+        # The longest word of each glob, to look at the lines of few headers only.
+        globs = [glob for pattern in self._patterns for glob in pattern.header]
+        self._words = [max(re.split(r"[* ]+", glob), key=len).encode() for glob in globs]
 
     def find(self, head: bytes, headers: Headers) -> Substitute | None:
         """Return what the message that begins with `head` (`HEAD_BYTES` suffice) is; None: an ordinary message."""
         sender, subject = _plain(headers.sender), _plain(headers.subject)
-        lines = _lines(head) if self._needs_lines else []
+        lines = self._lines(head)
         body: str | None = None
         for pattern in self._patterns:
             if not (_any(pattern.sender, [sender]) and _any(pattern.subject, [subject])):
@@ -78,6 +80,17 @@ class Patterns:
                     continue
             return pattern.substitute
         return None
+
+    def _lines(self, head: bytes) -> list[str]:
+        """Return the lines of the header, unfolded, if one of them can match; otherwise none."""
+        if not self._words:
+            return []
+        block = header_block(head)
+        lower = block.lower()
+        if not any(word in lower for word in self._words):
+            return []
+        text = _FOLD.sub(" ", block.decode("latin-1").replace("\r", ""))
+        return [_plain(line) for line in text.split("\n") if line]
 
 
 @lru_cache(maxsize=8)
@@ -150,12 +163,6 @@ def _matches(glob: str, text: str) -> bool:
             return False
         at = found + len(piece)
     return True
-
-
-def _lines(head: bytes) -> list[str]:
-    """Return the lines of the header, unfolded."""
-    text = _FOLD.sub(" ", header_block(head).decode("latin-1").replace("\r", ""))
-    return [_plain(line) for line in text.split("\n") if line]
 
 
 def _text(head: bytes) -> str:

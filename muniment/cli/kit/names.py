@@ -74,6 +74,9 @@ class Address(click.ParamType[str]):
         return value
 
 
+#: How many rows to show: far less than what PostgreSQL takes as a number.
+LIMIT = click.IntRange(1, 1_000_000_000)
+
 #: The id of a run.
 RUN_ID = Id("run", "`muniment run list` shows the latest runs.")
 

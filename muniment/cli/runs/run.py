@@ -6,7 +6,7 @@ import click
 
 from muniment.cli.kit.connect import call, call_with_database_only
 from muniment.cli.kit.exit_codes import ExitCode
-from muniment.cli.kit.names import RUN_ID, IdCommand
+from muniment.cli.kit.names import LIMIT, RUN_ID, IdCommand
 from muniment.cli.kit.output import console, print_json, print_table, print_warnings
 from muniment.cli.runs.follow import watch
 from muniment.cli.runs.run_view import (
@@ -28,7 +28,7 @@ def run() -> None:
 @run.command("list")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     metavar="N",
     default=20,
     show_default=True,
