@@ -39,6 +39,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "verify": ("one object", archives.verify_shape),
     "deletions": ("a list of", messages.deletion_shape),
     "quarantine list": ("a list of", messages.quarantined_shape),
+    "quarantine show": ("one object", messages.quarantined_shape),
     "server list": ("a list of", servers.server_shape),
     "audit": ("a list of", audit.audit_shape),
     "status": ("one object", status.status_shape),

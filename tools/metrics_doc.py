@@ -42,7 +42,7 @@ def own() -> list[Metric]:
 
 def fleet() -> list[Metric]:
     """Return the metrics of a scheduler about the whole fleet."""
-    totals = Totals(messages=0, entries=0, quarantined=0, bytes=0)
+    totals = Totals(messages=0, entries=0, quarantined=0, accepted=0, incomplete=0, bytes=0)
     status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), 0, [])
     collector = FleetCollector()
     collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], 0))

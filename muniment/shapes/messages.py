@@ -73,7 +73,9 @@ def quarantined_shape(message: Quarantined) -> dict[str, object]:
 
 def deletion_shape(row: Deletion) -> dict[str, object]:
     """`id`, `run`, `folder[]` (the mailbox's address, then the server's path), `uidvalidity`, `uid`, `sha256`,
-    `planned`, `deleted` (null: not yet confirmed).
+    `planned`, `deleted` (null: not yet confirmed). With `--kept`: `run`, `folder[]`, `uidvalidity`, `uid`, `sha256`,
+    `reason`, `announced` and `received` (bytes that the server announces and those that it delivered, or null if they
+    are not the reason), `noted` (when the rule was last applied).
     """
     return {
         "id": row.id,
@@ -88,10 +90,7 @@ def deletion_shape(row: Deletion) -> dict[str, object]:
 
 
 def kept_shape(row: KeptMessage) -> dict[str, object]:
-    """With `--kept`: `run`, `folder[]`, `uidvalidity`, `uid`, `sha256`, `reason`, `announced` and `received` (bytes
-    that the server announces and those that it delivered, or null if they are not the reason), `noted` (when the rule
-    was last applied).
-    """
+    """Return a message that rules leave on the server; `deletion_shape` describes it."""
     return {
         "run": row.run_id,
         "folder": [row.address, *row.path],
