@@ -115,6 +115,7 @@ async def test_the_original_comes_later(harness: Harness) -> None:
     """A substitute is asked for again after a day; its original takes its place, and both are archived."""
     script = _script()
     original = _folder(script).messages[2].content
+    assert isinstance(original, bytes)
     _put(script, 3, _stub(3))
     async with ImapServer(script) as server:
         await submit(harness, server, deletion=_ALL)
@@ -130,7 +131,6 @@ async def test_the_original_comes_later(harness: Harness) -> None:
     assert await proven(harness)
     assert _left(script) == []
     contents = await harness.exported(TARGET)
-    assert isinstance(original, bytes)
     assert contents["INBOX",][hashlib.sha256(original).hexdigest()] == 1
     assert contents["INBOX",][hashlib.sha256(_stub(3)).hexdigest()] == 1
 
