@@ -38,7 +38,7 @@ COMMANDS = {
     "deletions": Entry("muniment.cli.deletions:deletions", "List messages that Muniment deleted on mail servers."),
     "backup": Entry("muniment.cli.backup:backup", "Write the whole installation to one file."),
     "restore": Entry("muniment.cli.backup:restore", "Restore a backup into an empty installation."),
-    "quarantine": Entry("muniment.cli.quarantine:quarantine", "List messages that could not be archived yet."),
+    "quarantine": Entry("muniment.cli.quarantine:quarantine", "Tend messages that are missing in the archive."),
     "server": Entry("muniment.cli.server:server", "Show mail servers and limit the load on them."),
     "status": Entry("muniment.cli.status:status", "Show processes, queues, the index and stale mailboxes."),
     "audit": Entry("muniment.cli.audit:audit", "Show who changed what."),

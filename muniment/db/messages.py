@@ -215,13 +215,21 @@ async def leave_unowned(session: Session, places: Sequence[tuple[int, int, int]]
 
 
 async def quarantine(
-    session: Session, folder_id: int, uidvalidity: int, uid: int, reason: str, parts: Iterable[tuple[int, bytes]] | None
+    session: Session,
+    folder_id: int,
+    uidvalidity: int,
+    uid: int,
+    reason: str,
+    parts: Iterable[tuple[int, bytes]] | None,
+    *,
+    size: int | None = None,
 ) -> bool:
-    """Quarantine a message with the reason and its encoded (codec, data) parts; True the first time.
+    """Quarantine a message with the reason and its encoded (codec, data) parts of `size` bytes; True the first time.
 
     Without `parts`, those of an earlier attempt are kept: they may be the only copy.
     """
-    row = await session.row(_Quarantined, _SQL["quarantine"], folder_id, uidvalidity, uid, reason.replace("\0", ""))
+    values = (folder_id, uidvalidity, uid, reason.replace("\0", ""), size)
+    row = await session.row(_Quarantined, _SQL["quarantine"], *values)
     if row is None:  # INSERT … RETURNING always returns
         raise AssertionError
     if parts is None:

@@ -1,6 +1,6 @@
 """Recognises messages that a mail server delivers in place of one that it cannot deliver.
 
-The patterns are data: `substitutes.toml` beside this module says what they may contain.
+The patterns are data: `shipped_substitutes` says what they may contain.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from muniment.errors import Misconfigured
 from muniment.mail.charsets import decode
 from muniment.mail.headers import header_block
 from muniment.mail.markup import html_to_text
+from muniment.mail.shipped_substitutes import SHIPPED
 from muniment.model.message import Headers
 
 #: How many bytes of a message are read to recognise it; what servers make up is far shorter.
@@ -31,7 +31,7 @@ _COMPARED = 2000
 _CRITERIA = ("sender", "subject", "body", "header")
 _SENT = re.compile(rb"\n(?:received|message-id)[ \t]*:[ \t]*\S", re.IGNORECASE)
 _FOLD = re.compile(r"\n(?=[ \t])")
-_HINT = "The file muniment/mail/substitutes.toml shows and explains the form."
+_HINT = "docs/how-to/handle-missing-messages.md explains the form."
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ class Patterns:
 @lru_cache(maxsize=8)
 def load_patterns(path: Path | None) -> Patterns:
     """Return the shipped patterns and those in a file; Misconfigured if it cannot be read or understood."""
-    shipped = files(__package__).joinpath("substitutes.toml").read_text("utf-8")
-    patterns = _parse(shipped, "substitutes.toml")
+    patterns = _parse(SHIPPED, "shipped_substitutes")
     if path is not None:
         try:
             patterns += _parse(path.read_text("utf-8"), str(path))

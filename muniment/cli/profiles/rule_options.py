@@ -229,9 +229,10 @@ def check_rules(given: Mapping[str, Any]) -> None:
     """Raise UsageError if the options for rules contradict each other."""
     if given["time_zone"] and not _has_schedule(given):
         raise click.UsageError("--time-zone requires --schedule or --window.")
-    further = [name for name in ("flagged", "without_uidplus", "despite_size") if given[f"delete_{name}"]]
-    if given["delete"] == NEVER and further:
-        raise click.UsageError(f"--delete-{further[0].replace('_', '-')} requires --delete.")
+    if given["delete"] == NEVER and (given["delete_flagged"] or given["delete_without_uidplus"]):
+        raise click.UsageError("--delete-flagged and --delete-without-uidplus require --delete.")
+    if given["delete"] == NEVER and given["delete_despite_size"]:
+        raise click.UsageError("--delete-despite-size requires --delete.")
 
 
 def rule_defaults(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,9 +60,9 @@ WHERE quarantine.folder_id = old.folder_id AND quarantine.uidvalidity = old.uidv
 
 -- held --
 -- What the archive holds of these folders and numberings: archived UIDs, those that left the server, those in
--- quarantine that are not tried again (tried since $3, or accepted), those without an owner (tried since then, or no user
--- got an address since), those archived as substitutes, those to fetch again because of that (once a day), and those
--- whose absence is accepted
+-- quarantine that are not tried again (tried since $3, or accepted), those without an owner (tried since then, or no
+-- user got an address since), those archived as substitutes, those to fetch again because of that (once a day), and
+-- those whose absence is accepted
 SELECT given.folder_id,
        array(SELECT uid FROM entries
              WHERE entries.folder_id = given.folder_id AND uidvalidity = numbering) AS archived,

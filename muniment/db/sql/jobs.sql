@@ -60,8 +60,9 @@ WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
 -- complete --
 -- Finish a job. $4: every folder is proven, and those in $5 have not changed since their last proof; $6 is the
--- mailbox's fingerprint; $9 are all folders that the profile archives. In the same statement the worker $7 (NULL: none) gets the run's next job, so that the number
--- of jobs in flight stays the same; it gets none if that number is above the profile's present limit.
+-- mailbox's fingerprint; $9 are all folders that the profile archives. In the same statement the worker $7 (NULL: none)
+-- gets the run's next job, so that the number of jobs in flight stays the same; it gets none if that number is above
+-- the profile's present limit.
 WITH ended AS (
     UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3,
                     on_server = held.on_server, missing = held.missing, accepted = held.accepted,

@@ -104,9 +104,10 @@ ON CONFLICT (folder_id, uidvalidity, uid) DO UPDATE SET last_tried = now();
 
 -- quarantine --
 -- Quarantine a message, or count another failed attempt; returns whether it is the first
-INSERT INTO quarantine (folder_id, uidvalidity, uid, reason) VALUES ($1, $2, $3, $4)
+INSERT INTO quarantine (folder_id, uidvalidity, uid, reason, size) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (folder_id, uidvalidity, uid)
-DO UPDATE SET reason = excluded.reason, last_tried = now(), retry = false, attempts = quarantine.attempts + 1
+DO UPDATE SET reason = excluded.reason, last_tried = now(), retry = false, attempts = quarantine.attempts + 1,
+              size = coalesce(excluded.size, quarantine.size)
 RETURNING id, attempts = 1 AS first;
 
 -- forget_quarantine --

@@ -1,10 +1,10 @@
 -- list --
 -- Messages in quarantine with the reason, the oldest first. $1: these ids (NULL: all); $2: of this mailbox; $3: only
 -- substitutes; $4: accepted ones or (false) the others (NULL: both).
-SELECT quarantine.id, users.name AS user_name, address, path, quarantine.uidvalidity, quarantine.uid, reason, first_seen,
-       last_tried, attempts, quarantine.substitute, original.sha256,
-       coalesce(original.size, (SELECT sum(length(data)) FROM quarantine_parts WHERE quarantine_id = quarantine.id))::bigint
-         AS size,
+SELECT quarantine.id, users.name AS user_name, address, path, quarantine.uidvalidity, quarantine.uid, reason,
+       first_seen, last_tried, attempts, quarantine.substitute, filed.sha256,
+       coalesce(filed.size, quarantine.size, (SELECT sum(length(data)) FROM quarantine_parts
+                             WHERE quarantine_id = quarantine.id))::bigint AS size,
        retry, quarantine.accepted, accepted_by, acceptance
 FROM quarantine JOIN folders ON folders.id = folder_id JOIN mailboxes ON mailboxes.id = mailbox_id
 JOIN users ON users.id = mailboxes.user_id
@@ -12,9 +12,10 @@ LEFT JOIN LATERAL (
     SELECT sha256, size FROM entries
     JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
     WHERE quarantine.substitute <> '' AND entries.folder_id = quarantine.folder_id
-      AND entries.uidvalidity = quarantine.uidvalidity AND entries.uid = quarantine.uid) AS original ON true
+      AND entries.uidvalidity = quarantine.uidvalidity AND entries.uid = quarantine.uid) AS filed ON true
 WHERE ($1::bigint[] IS NULL OR quarantine.id = ANY ($1)) AND ($2::text IS NULL OR lower(address) = lower($2))
-  AND (NOT $3::boolean OR quarantine.substitute <> '') AND ($4::boolean IS NULL OR (quarantine.accepted IS NOT NULL) = $4)
+  AND (NOT $3::boolean OR quarantine.substitute <> '')
+  AND ($4::boolean IS NULL OR (quarantine.accepted IS NOT NULL) = $4)
 ORDER BY quarantine.id LIMIT $5;
 
 -- accept --
@@ -23,7 +24,8 @@ UPDATE quarantine SET accepted = now(), accepted_by = $2, acceptance = $3, retry
 
 -- retry --
 -- Have the next run try these messages again, accepted or not
-UPDATE quarantine SET retry = true, accepted = NULL, accepted_by = NULL, acceptance = NULL WHERE id = ANY ($1::bigint[]);
+UPDATE quarantine SET retry = true, accepted = NULL, accepted_by = NULL, acceptance = NULL
+WHERE id = ANY ($1::bigint[]);
 
 -- profiles --
 -- The profiles that archived the mailboxes of these messages last
@@ -39,7 +41,7 @@ SELECT codec, data FROM quarantine_parts WHERE quarantine_id = $1 ORDER BY part;
 
 -- content --
 -- Where a substitute is stored
-SELECT entries.store_id, entries.message_id, sha256, size FROM quarantine
+SELECT entries.store_id, entries.message_id, sha256, messages.size FROM quarantine
 JOIN entries ON entries.folder_id = quarantine.folder_id AND entries.uidvalidity = quarantine.uidvalidity
             AND entries.uid = quarantine.uid
 JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id

@@ -233,7 +233,8 @@ async def _quarantine(session: Session, refused: Iterable[_Refused]) -> None:
     for item in refused:
         parts = None if item.raw is None else ((part.codec, part.data) for part in encode(item.raw))
         folder_id, uidvalidity = item.target.folder_id, item.target.uidvalidity
-        await messages.quarantine(session, folder_id, uidvalidity, item.uid, item.reason, parts)
+        size = None if item.raw is None else item.raw.size
+        await messages.quarantine(session, folder_id, uidvalidity, item.uid, item.reason, parts, size=size)
 
 
 async def _flag(session: Session, found: Sequence[_Readable]) -> None:

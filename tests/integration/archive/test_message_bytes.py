@@ -13,6 +13,7 @@ from muniment.db.database import Session
 from muniment.model.run import RunState
 from muniment.services.indexing.show_index import list_problems
 from muniment.services.operating.show_status import list_quarantine, show_status
+from muniment.services.operating.tend_quarantine import export_quarantined
 from muniment.services.reading.export_archive import export_archive
 from muniment.services.reading.verify_archive import verify_archive
 from tests.support.harness import Harness, hashes
@@ -111,13 +112,15 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
         [row] = await list_quarantine(ADMIN, harness.resources, 10)
         async with harness.database.session() as session:
             kept = await quarantined_bytes(session, bad)
+        exported = bytearray()
+        await export_quarantined(ADMIN, harness.resources, row.id, exported.extend)
         await change(harness, "ALTER TABLE messages DROP CONSTRAINT picky")
         healed = await harness.archive("all")
 
     assert (report.run.state, report.run.messages.quarantined) == (RunState.INCOMPLETE, 1)
     assert (row.uid, row.attempts) == (10, 2)
     assert "picky" in row.reason
-    assert kept == bad
+    assert (kept, bytes(exported), row.size) == (bad, bad, len(bad))
     assert (again.run.messages.archived, again.run.messages.quarantined) == (0, 1)
     assert (healed.run.messages.archived, await list_quarantine(ADMIN, harness.resources, 10)) == (1, [])
     for address, folders in script.mailboxes.items():

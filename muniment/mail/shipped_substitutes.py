@@ -1,3 +1,9 @@
+"""The patterns of substitutes that Muniment brings along, in the form of a file of one's own."""
+
+from __future__ import annotations
+
+#: TOML; `MUNIMENT_SUBSTITUTES_FILE` adds to it.
+SHIPPED = """\
 # Messages that a mail server makes up and delivers in place of one that it cannot deliver. Muniment archives them,
 # flags them, keeps them on the server, and asks for the original again.
 #
@@ -70,3 +76,4 @@ name = "internal data of the mail server"
 certain = false
 sender = ["Mail System Internal Data*"]
 subject = ["DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"]
+"""
