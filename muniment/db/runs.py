@@ -160,9 +160,10 @@ class _NoticeRow:
                 "`muniment quarantine list` names them"
             )
         if self.odd_sizes:
+            messages = "1 new message has" if self.odd_sizes == 1 else f"{self.odd_sizes} new messages have"
             warnings.append(
-                f"{self.odd_sizes} new messages have another size than the server announced; they are archived as "
-                "they were delivered, and no rule deletes them on the server"
+                f"{messages} another size than the server announced: archived as delivered, and kept on the server "
+                "by deletion rules"
             )
         return Notice(self.mailbox, warnings, self.error)
 

@@ -88,6 +88,9 @@ def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
         f"would archive {plural(messages, 'message')}, {size(sum(one.bytes for one in forecasts))}, "
         f"from {number(share)} of {plural(len(forecasts), 'mailbox')}"
     )
+    filtered = sum(one.filtered for one in forecasts)
+    if filtered:
+        click.echo(f"would leave out {plural(filtered, 'message')} that the filter excludes")
     if renumbered:
         click.echo(
             f"{number(renumbered)} of these are in folders with a new UIDVALIDITY; most will be recognised by content"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -51,7 +52,7 @@ async def fetch_batches(
             with timed(Stage.ROOM):
                 await work.session.make_room(sum(sizes.get(uid, unknown) for uid in uids))
                 await resources.budget.reserve(cost)
-            async with aclosing(_fetch_set(resources, work, uids, cost)) as fetched:
+            async with aclosing(_fetch_set(resources, work, uids, cost, sizes)) as fetched:
                 async for batch in fetched:
                     yield batch
 
@@ -69,7 +70,7 @@ async def _sizes(resources: Resources, work: FolderWork, uids: Sequence[int]) ->
 
 
 async def _fetch_set(
-    resources: Resources, work: FolderWork, uids: Sequence[int], cost: int
+    resources: Resources, work: FolderWork, uids: Sequence[int], cost: int, sizes: Mapping[int, int]
 ) -> AsyncGenerator[Batch, None]:
     """Yield the messages of one FETCH as one batch, or as several if they are larger than the server claimed.
 
@@ -84,7 +85,7 @@ async def _fetch_set(
     try:
         async with aclosing(session.fetch(uids)) as fetched:
             async for message in fetched:
-                batch.messages.append(message)
+                batch.messages.append(_with_announcement(message, sizes, work))
                 absent.discard(message.uid)
                 held += min(message.raw.size, limits.spool_bytes) if message.raw is not None else 0
                 share.cover(held)
@@ -112,6 +113,17 @@ async def _fetch_set(
         batch.close()
         raise
     yield batch
+
+
+def _with_announcement(message: FetchedMessage, sizes: Mapping[int, int], work: FolderWork) -> FetchedMessage:
+    """Return the message with the size that was announced before, if the one announced with its bytes hides a change.
+
+    POP3 announces each size once, and not exactly (`pop3.announced_size`).
+    """
+    announced = sizes.get(message.uid)
+    if message.is_size_odd or announced is None or work.profile.server.access.is_pop3:
+        return message
+    return replace(message, announced=announced)
 
 
 async def _give_up_message_if_last(

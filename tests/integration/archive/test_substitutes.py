@@ -275,7 +275,7 @@ async def test_another_size_stays_on_the_server(harness: Harness, claimed: int) 
     assert [(row.uid, row.announced, row.received) for row in kept] == [(2, announced, len(content))]
     assert place.announced == announced
     assert "UID 2 in INBOX: the server announced" in _warnings(report)
-    assert "1 new messages have another size" in _warnings(report)
+    assert "1 new message has another size" in _warnings(report)
     assert "deletion.despite_size=true" in _warnings(report)
     assert [deletion.uid for deletion in forecast.deletions] == [2]
     assert _left(script) == []

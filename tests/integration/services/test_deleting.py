@@ -161,3 +161,18 @@ async def test_who_lost_the_lease_deletes_nothing(world: MemoryWorld) -> None:
 
     assert len(_folder(world).messages) == 6
     assert not await world.ledger()
+
+
+async def test_a_size_that_shrinks_before_the_message_comes(world: MemoryWorld) -> None:
+    """A server that announces the message's size, and with its bytes that of a part, has not delivered the message."""
+    mail = _folder(world).messages[3]
+    mail.claimed_size = 20_000
+
+    async def shrink() -> None:
+        mail.claimed_size = None
+
+    world.once_before(3, shrink)
+    report = await world.archive(deletion=_ALL)
+
+    assert list(_folder(world).messages) == [3]
+    assert "UID 3 in INBOX: the server announced 20000 bytes" in warnings(report)
