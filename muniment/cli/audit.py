@@ -33,7 +33,8 @@ def audit(subject: str | None, limit: int, as_json: bool) -> None:
 
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:
-    changes = str((entry.after or {}).get("query", ""))
+    after = entry.after or {}
+    changes = str(after.get("query", after.get("accepted because", "")))
     if entry.before is not None and entry.after is not None:
         before, after = _fields(entry.before), _fields(entry.after)
         names = sorted(name for name in before | after if before.get(name) != after.get(name))

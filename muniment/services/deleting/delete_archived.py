@@ -1,9 +1,9 @@
 """Delete archived messages on the mail server by the profile's rule: the second part of a mailbox's job.
 
 Each group of messages takes two phases. First, the messages are read back from the store, hashed, compared with the
-headers that the server shows, and written to the ledger. Then the server deletes exactly these messages, in a folder
-opened under the UIDVALIDITY of the proof; the ledger confirms the ones that the server no longer lists. A crash between
-the phases leaves ledger rows that the next run confirms or retries.
+headers and sizes that the server shows, looked at as possible substitutes, and written to the ledger. Then the server
+deletes exactly these messages, in a folder opened under the UIDVALIDITY of the proof; the ledger confirms the ones that
+the server no longer lists. A crash between the phases leaves ledger rows that the next run confirms or retries.
 """
 
 from __future__ import annotations
