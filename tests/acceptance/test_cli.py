@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 import os
 import pty
@@ -131,12 +132,61 @@ def test_failed_mailboxes_make_the_run_fail(shell: Shell, new_address: NewAddres
 
     assert finished.code == ExitCode.MAILBOXES_FAILED
     assert finished.stdout.strip().isdigit()
-    assert f"failed: {bad}" in finished.stderr
+    assert finished.stderr.count(f"failed: {bad}") == 1
     assert "hint: " in finished.stderr
     run = shell.json("run", "show", finished.stdout.strip())
     assert (run["mailboxes"]["done"], run["mailboxes"]["failed"]) == (1, 1)
     assert [failure["mailbox"] for failure in run["failures"]] == [bad]
     assert shell.run("run", "show", finished.stdout.strip(), "--follow").code == ExitCode.MAILBOXES_FAILED
+
+
+def test_a_run_that_lacks_messages(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
+    """Such a run is incomplete, with an exit code of its own, until the missing message is accepted."""
+    address = new_address()
+    shell.mailbox(address, 10)
+    stub = (
+        b"From: Microsoft Exchange Server\r\nSubject: Retrieval using the IMAP4 protocol failed for the following "
+        b"message: 7\r\n\r\nThe server couldn't retrieve the following message:\r\n"
+    )
+    with imaplib.IMAP4(shell.dovecot.host, shell.dovecot.port) as user:
+        user.login(address, "own password")
+        user.append("INBOX", "", "", stub)
+    shell.master("lacking", tmp_path, address, options=("--delete", "at-once"))
+
+    finished = shell.run("profile", "run", "lacking", "--wait")
+    run_id = finished.stdout.strip()
+    shown = shell.ok("run", "show", run_id)
+    (missing,) = shell.json("quarantine", "list", "--mailbox", address)
+    number = str(missing["id"])
+    told = shell.ok("quarantine", "show", number)
+    shell.ok("quarantine", "export", number, "--output", str(tmp_path / "stub.eml"))
+    again = shell.run("quarantine", "export", number, "--output", str(tmp_path / "stub.eml"))
+    accepted = shell.ok("quarantine", "accept", number, "--reason", "a calendar entry")
+    second = shell.run("profile", "run", "lacking", "--wait")
+    results = shell.json("run", "show", second.stdout.strip())["results"]
+
+    assert finished.code == ExitCode.INCOMPLETE
+    assert "11 on the server, 10 proven, 1 missing" in finished.stderr
+    assert [one["state"] for one in shell.json("run", "list") if str(one["id"]) == run_id] == ["incomplete"]
+    assert [line.split()[:4] for line in shown.splitlines() if line.startswith(f"{address} ")] == [
+        [address, "incomplete", "11", "10"]
+    ]
+    assert "Exchange cannot convert the message" in told
+    assert (tmp_path / "stub.eml").read_bytes() == stub
+    assert (again.code, "exists already" in again.stderr) == (ExitCode.MISCONFIGURED, True)
+    assert accepted.startswith("accepted as missing: 1 message\n")
+    assert "`muniment profile run lacking --wait`" in accepted
+    assert second.code == ExitCode.OK, second.stderr
+    assert "1 accepted as missing" in second.stderr
+    assert [(one["mailbox"], one["messages"]["accepted"]) for one in results] == [(address, 1)]
+    assert shell.json("quarantine", "list", "--accepted", "--mailbox", address)[0]["accepted"]["reason"] == (
+        "a calendar entry"
+    )
+    assert shell.run("run", "show", "999999999999999999").code == ExitCode.NOT_FOUND
+    with imaplib.IMAP4(shell.dovecot.host, shell.dovecot.port) as user:
+        user.login(address, "own password")
+        user.select("INBOX", readonly=True)
+        assert user.search(None, "SUBJECT", "Retrieval")[1] != [b""]
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_run(shell: Shell, new_address: NewAddress, tmp_path: Path) -> None:
