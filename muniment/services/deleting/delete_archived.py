@@ -159,8 +159,11 @@ async def _keep(
     if not found:
         return
     for one in found:
-        _log.error("a message stays on the server", folder=state.id, uid=one.candidate.uid, reason=one.reason)
+        if one.announced is None:
+            _log.error("a message stays on the server", folder=state.id, uid=one.candidate.uid, reason=one.reason)
         done.keep(folder, one)
+    if odd := sum(one.announced is not None for one in found):  # on some servers, these are all messages
+        _log.warning("messages of other sizes than announced stay on the server", folder=state.id, messages=odd)
     async with resources.database.session() as session:
         await deletions.keep(session, opened.job.lease, state.id, state.uidvalidity, found)
         # Archived before the pattern was known: from now on, the original is missing and asked for.
