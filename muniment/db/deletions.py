@@ -108,6 +108,11 @@ async def confirm_earlier(session: Session, folder_ids: Sequence[int]) -> None:
     await session.execute(_SQL["confirm_earlier"], list(folder_ids))
 
 
+async def asked(session: Session, folder_id: int, uidvalidity: int) -> set[int]:
+    """Return the UIDs that the server was told to delete, without knowing what became of them."""
+    return set(await session.values(_SQL["asked"], folder_id, uidvalidity))
+
+
 async def ledger(session: Session, *, run_id: int | None, address: str | None, limit: int | None) -> list[Deletion]:
     """Return the newest `limit` rows (None: all), optionally only those of a run or a mailbox."""
     return await session.rows(Deletion, _SQL["ledger"], run_id, address, limit)

@@ -46,7 +46,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Proof:
-    """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS."""
+    """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS.
+
+    `partial`: the server showed only a part of the folder, so it proves less.
+    """
 
     folder_id: int
     basis: FolderStatus
@@ -54,6 +57,7 @@ class Proof:
     missing: int
     filtered: int = 0
     accepted: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class _Row:
     vanished: bool
     refusal: str
     quarantined: int
+    partial: bool
 
     def state(self) -> FolderState:
         status = FolderStatus(self.uidvalidity, self.uidnext, self.messages, self.highestmodseq)
@@ -93,10 +98,11 @@ class _Row:
             status=status if self.proven and not self.vanished else None,
             renumbered=self.renumbered,
             proven_run=self.proven_run if self.proven else None,
-            complete=self.proven is not None and self.missing == 0,
+            complete=self.proven is not None and self.missing == 0 and not self.partial,
             quarantined=self.quarantined,
             refusal=self.refusal,
             vanished=self.vanished,
+            partial=self.partial,
         )
 
 
@@ -176,6 +182,7 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
         lease.job_id,
         [proof.filtered for proof in proofs],
         [proof.accepted for proof in proofs],
+        [proof.partial for proof in proofs],
     )
 
 

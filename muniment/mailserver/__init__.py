@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from muniment.mailserver.diagnosis import diagnose_connection
     from muniment.mailserver.gate import UnlimitedGate
     from muniment.mailserver.limits import Limits
-    from muniment.mailserver.session import Eraser, MailSession
+    from muniment.mailserver.session import Eraser, ListsInParts, MailSession
 
 __all__ = [
     "Attributes",
@@ -21,6 +21,7 @@ __all__ = [
     "Connector",
     "Eraser",
     "Limits",
+    "ListsInParts",
     "MailSession",
     "Numbering",
     "UnlimitedGate",
@@ -35,6 +36,7 @@ __getattr__ = lazily(
         "Connector": "connector",
         "Eraser": "session",
         "Limits": "limits",
+        "ListsInParts": "session",
         "MailSession": "session",
         "Numbering": "connector",
         "UnlimitedGate": "gate",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from muniment.mailserver.attributes import Attributes
 from muniment.model.folder import FolderStatus, ServerFolder
@@ -128,4 +128,44 @@ class MailSession(Protocol):
 
     def abort(self) -> None:
         """Drop the connection at once."""
+        ...
+
+
+@runtime_checkable
+class ListsInParts(Protocol):
+    """A session whose server may show another part of the mailbox in the next one (POP3).
+
+    `search_uids` returns what any list of this session has shown and the server was not told to delete.
+    """
+
+    @property
+    def fetched(self) -> frozenset[int]:
+        """UIDs of messages that were read since the last list."""
+        ...
+
+    @property
+    def shows_more(self) -> bool:
+        """Whether the last list showed messages that no earlier one of this visit did."""
+        ...
+
+    def settle(self, uids: Iterable[int]) -> None:
+        """Report that these messages are archived. As long as others were read, the session ends without QUIT.
+
+        QUIT makes some servers hide or delete what was read.
+        """
+        ...
+
+    async def list_again(self) -> None:
+        """End the session and open the next one. Call it when everything fetched is stored."""
+        ...
+
+    def enough(self, *, before: bool) -> int:
+        """Return how many lists in a row must show nothing new; `before`: the list was known to be a part.
+
+        0: the server does not tell what is new.
+        """
+        ...
+
+    def doubt(self, *, before: bool) -> str:
+        """Return why the lists may be only a part of the mailbox, as a clause; empty if nothing suggests that."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from muniment.model.folder_scope import Namespace
 
@@ -35,6 +36,14 @@ class ServerFolder:
     root: tuple[str, ...] = ()
 
 
+class Listing(Enum):
+    """What a list of the messages in a folder says about those that it lacks."""
+
+    WHOLE = "they are not there"
+    SEEN = "they may be there: the protocol does not say (POP3)"
+    PART = "the server shows others in other sessions"
+
+
 def messages_in(folders: Sequence[ServerFolder]) -> int | None:
     """Return the total number of messages; None if a folder's count is unknown without opening it."""
     counts = [folder.status.messages for folder in folders if folder.status is not None]
@@ -49,7 +58,8 @@ class FolderState:
     `proven_run` is the run of the last proof, and `status` the server's status at that time; both are None before the
     first proof. `complete`: nothing was missing at that time. A complete folder with an unchanged status needs no
     EXAMINE. `renumbered`: the folder contains entries with an older UIDVALIDITY. `refusal`: why the server did not open
-    the folder in this run; empty if it did. `vanished`: the server's last LIST did not contain the folder.
+    the folder in this run; empty if it did. `vanished`: the server's last LIST did not contain the folder. `partial`:
+    the list behind the last proof was a part of the folder, so the folder is not `complete`.
     """
 
     id: int
@@ -64,3 +74,4 @@ class FolderState:
     quarantined: int
     refusal: str
     vanished: bool = False
+    partial: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from muniment.errors import ProtocolViolation
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.spool import Discarded, DiscardSink, MemorySink, SpooledMessage, SpoolSink
@@ -79,3 +81,20 @@ class HeadSink:
     def head(self) -> bytes:
         """Return the bytes before the first blank line."""
         return bytes(self._data.partition(b"\r\n\r\n")[0])
+
+
+class DigestSink:
+    """Passes a message on to another sink and hashes it."""
+
+    def __init__(self, sink: BodySink | HeadSink) -> None:
+        self._sink = sink
+        self._hash = hashlib.sha256()
+
+    def write(self, data: memoryview) -> None:
+        """Pass on some bytes."""
+        self._hash.update(data)
+        self._sink.write(data)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the message."""
+        return self._hash.digest()

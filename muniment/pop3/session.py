@@ -2,47 +2,44 @@
 
 UIDs are our own numbers for the server's unique ids (UIDL, RFC 1939 §7); the caller that opens the session assigns
 them. A server without UIDL is treated like one without UIDVALIDITY: its messages are recognised by content.
+
+A list may be a part of the mailbox (`Listings`); `list_again` asks for another part. QUIT makes some servers hide or
+delete what was read, so it is sent only if everything that was read is archived.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import re
 from array import array
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from muniment.errors import (
     CommandRefused,
-    LoginUnsupported,
     MunimentError,
-    ProtocolViolation,
     ServerThrottled,
     ServerUnavailable,
 )
 from muniment.mailserver import Attributes, Limits
-from muniment.mailserver.gate import ConnectionSlot
-from muniment.mailserver.redaction import Redactor
-from muniment.mailserver.sasl import check_sendable, forms_of_password, xoauth2_response
+from muniment.mailserver.sasl import check_sendable
 from muniment.mailserver.spool import Discarded
-from muniment.mailserver.starttls import open_connection
 from muniment.model.folder import FolderStatus, ServerFolder
-from muniment.model.login import Credentials, LoginKind
+from muniment.model.login import Credentials
 from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
-from muniment.pop3.bodies import BodySink, HeadSink
+from muniment.pop3.bodies import BodySink, DigestSink, HeadSink
 from muniment.pop3.connection import Pop3Connection
+from muniment.pop3.listings import Listings
+from muniment.pop3.opening import greeted, listing, log_in
 from muniment.pop3.sizes import announced_size
-from muniment.pop3.stls import negotiate_stls
 
-#: The only folder, and the UIDVALIDITY for the UIDs that we assign.
+#: The only folder, and the UIDVALIDITY for the UIDs that we assign: "POP3" in ASCII, which hardly an IMAP server has.
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
-UIDVALIDITY = 1
+UIDVALIDITY = 0x504F5033
 
-_LISTED = re.compile(rb"(\d{1,10}) (\S{1,100}).*", re.DOTALL)
-_LINE_BYTES = 1 << 20
+_COUNTED = re.compile(rb"\+OK (\d{1,10}) \d.*", re.DOTALL)  # the answer to STAT
+_EXPIRES_AT_ONCE = re.compile(r"EXPIRE +0+(?: .*)?")  # RFC 2449 §6.7
 _UID_SET = re.compile(r"UID ([\d:,]+)", re.IGNORECASE)
 
 #: Assigns a permanent number to each unique id of a mailbox.
@@ -60,6 +57,12 @@ class Pop3Session:
         self._connection: Pop3Connection | None = None
         self._messages: dict[int, int] = {}  # UID → message number in this session
         self._sizes: dict[int, int] = {}  # by message number
+        self._exists = 0
+        self._listings = Listings()
+        self._fetched: set[int] = set()  # since the last list
+        self._unsettled: set[int] = set()  # read since the last list, and not known to be archived
+        self._lowest = 0  # the message number that the last list began with
+        self._first = b""  # the digest of that message, once it was read
         self._has_uidl = True
         self._commands = 0  # sent on earlier connections
         self.login_kind = credentials.kind
@@ -78,8 +81,9 @@ class Pop3Session:
         slot = await self._limits.gate.enter(self._server)
         connection: Pop3Connection | None = None
         try:
-            connection = await self._greeted(slot)
-            await self._log_in(connection)
+            connection = await greeted(self._server, slot)
+            self.capabilities = await log_in(connection, self._credentials)
+            self._listings.expires = any(_EXPIRES_AT_ONCE.fullmatch(line) for line in self.capabilities)
             slot.logged_in()
             self._commands, self._connection = self.commands, connection
             await self._list(connection)
@@ -110,7 +114,7 @@ class Pop3Session:
     @property
     def exists(self) -> int:
         """Number of messages in the mailbox when it was opened."""
-        return len(self._messages)
+        return self._exists
 
     async def list_folders(self) -> list[ServerFolder]:
         """Return the only folder, with its status."""
@@ -121,19 +125,23 @@ class Pop3Session:
         return self._status()
 
     def _status(self) -> FolderStatus:
-        newest = max(self._messages, default=0)
         if not self._has_uidl:
-            return FolderStatus(0, None, len(self._messages), None)
-        return FolderStatus(UIDVALIDITY, newest + 1, len(self._messages), None)
+            return FolderStatus(0, None, self._exists, None)
+        return FolderStatus(UIDVALIDITY, max(self._shown, default=0) + 1, self._exists, None)
+
+    @property
+    def _shown(self) -> Collection[int]:
+        """UIDs that any list has shown; without UIDL, numbers have no meaning beyond one session."""
+        return self._listings.known if self._has_uidl else self._messages
 
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
-        """Return all UIDs, or those of a set (`UID 1:5,9`), ascending."""
+        """Return all UIDs, or those of a set (`UID 1:5,9`), ascending; also of messages that an earlier list showed."""
         match = _UID_SET.fullmatch(criteria)
         if match is None:
-            return array("Q", sorted(self._messages))
+            return array("Q", sorted(self._shown))
         ranges = [part.partition(":") for part in match[1].split(",")]
         wanted = [(int(first), int(last or first)) for first, _, last in ranges]
-        return array("Q", sorted(uid for uid in self._messages if any(a <= uid <= b for a, b in wanted)))
+        return array("Q", sorted(uid for uid in self._shown if any(a <= uid <= b for a, b in wanted)))
 
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:  # noqa: ARG002 - POP3 cannot search
         """Return `uids`."""
@@ -158,6 +166,7 @@ class Pop3Session:
             sink = HeadSink()
             if await self._retrieve(uid, sink) == "":
                 heads[uid] = sink.head()
+                self._unsettled.add(uid)
         return heads
 
     async def oldest_messages(self, count: int = 3) -> list[tuple[int, str]]:
@@ -167,7 +176,7 @@ class Pop3Session:
 
     @property
     def search_cap(self) -> int:
-        """Return 0: POP3 lists all messages."""
+        """Return 0: POP3 has no SEARCH."""
         return 0
 
     async def fetched_order(self, count: int) -> list[int]:
@@ -189,6 +198,9 @@ class Pop3Session:
                 raise
             if reason is None:
                 continue
+            self._fetched.add(uid)
+            if not reason:
+                self._unsettled.add(uid)
             raw = sink.finish()
             if isinstance(raw, Discarded):
                 reason = f"the message has {raw.size} bytes, more than the {self._limits.max_message_bytes} allowed"
@@ -210,7 +222,12 @@ class Pop3Session:
             if isinstance(error, CommandRefused):
                 return f"the server refused to deliver it: {connection.shown(line)}"
             raise error
-        await connection.body(sink)
+        if number != self._lowest:
+            await connection.body(sink)
+            return ""
+        digest = DigestSink(sink)
+        await connection.body(digest)
+        self._first = digest.digest()
         return ""
 
     def eraser(self) -> Pop3Eraser:
@@ -218,10 +235,50 @@ class Pop3Session:
         return Pop3Eraser(self)
 
     async def logout(self) -> None:
-        """Send QUIT and close; never raises."""
-        with suppress(MunimentError):
-            await self.quit()
+        """Close, with QUIT if everything that was read is archived; never raises."""
+        if not self._unsettled:
+            with suppress(MunimentError):
+                await self.quit()
         self.abort()
+
+    @property
+    def fetched(self) -> frozenset[int]:
+        """UIDs of messages that were fetched since the last list."""
+        return frozenset(self._fetched)
+
+    @property
+    def shows_more(self) -> bool:
+        """Whether the last list showed messages that no earlier one did."""
+        return self._listings.shows_more
+
+    def settle(self, uids: Iterable[int]) -> None:
+        """Report that these messages are archived, so that QUIT loses nothing."""
+        self._unsettled.difference_update(uids)
+
+    async def list_again(self) -> None:
+        """End the session, open the next one and list the messages that it shows."""
+        earlier, sizes, first = set(self._messages), sorted(self._sizes.values()), self._first
+        await self.logout()
+        await self.connect()
+        is_other_list = bool(earlier) and not earlier.intersection(self._messages)
+        if is_other_list and first and sorted(self._sizes.values()) == sizes:
+            # New ids for the same messages, or others of the same sizes: without this check, it would never end.
+            [uid] = [uid for uid, number in self._messages.items() if number == self._lowest]
+            await self.heads([uid])
+            if self._first == first:
+                self._listings.deleted(self._messages)
+                self._listings.ids_change = True
+                self._messages = {}
+
+    def enough(self, *, before: bool) -> int:
+        """Return how many lists in a row must show nothing new; see `Listings`. 0 without UIDL: nothing tells."""
+        return self._listings.enough(before=before) if self._has_uidl else 0
+
+    def doubt(self, *, before: bool) -> str:
+        """Return why the lists may be only a part of the mailbox; see `Listings`."""
+        if self._fetched and self._has_uidl:
+            return "the next session has not confirmed the list yet"
+        return self._listings.doubt(before=before)
 
     async def quit(self) -> None:
         """Send QUIT, which deletes marked messages (RFC 1939 §6); raise CommandRefused if the server could not."""
@@ -230,6 +287,10 @@ class Pop3Session:
         connection.close(clean=True)
         if not line.startswith(b"+OK"):
             raise CommandRefused(f"{connection.peer} did not delete all messages: {connection.shown(line)}")
+
+    def deleted(self, uids: Iterable[int]) -> None:
+        """Report that the server confirmed the deletion of these messages."""
+        self._listings.deleted(uids)
 
     async def mark(self, uid: int) -> None:
         """Mark a message as deleted; QUIT removes it."""
@@ -250,54 +311,16 @@ class Pop3Session:
             raise ServerUnavailable(f"the connection to {self._server.host}:{self._server.port} is closed")
         return self._connection
 
-    async def _greeted(self, slot: ConnectionSlot) -> Pop3Connection:
-        server = self._server
-        reader = asyncio.StreamReader(limit=_LINE_BYTES)
-        transport, protocol = await open_connection(
-            server, slot, negotiate_stls, lambda: asyncio.StreamReaderProtocol(reader)
-        )
-        writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
-        connection = Pop3Connection(f"{server.host}:{server.port}", (reader, writer), server.timeout_seconds, slot)
-        try:
-            if not server.access.is_starttls:
-                await connection.greeting()
-        except BaseException:
-            connection.close(clean=False)
-            raise
-        return connection
-
-    async def _log_in(self, connection: Pop3Connection) -> None:
-        """Log in with USER and PASS; with SASL (RFC 5034) for a token or if the server does not support USER."""
-        credentials = self._credentials
-        line = await connection.run("CAPA")
-        self.capabilities = frozenset(
-            capability.decode("ascii", "replace").upper()
-            for capability in (await connection.lines() if line.startswith(b"+OK") else [])
-        )
-        mechanisms = {word for line_ in self.capabilities if line_.startswith("SASL") for word in line_.split()[1:]}
-        connection.redactor = Redactor(forms_of_password(credentials))
-        if credentials.kind is LoginKind.XOAUTH2:
-            if "XOAUTH2" not in mechanisms:
-                raise LoginUnsupported(f"{connection.peer} does not offer XOAUTH2", hint="Use a password.")
-            line = await connection.run("AUTH XOAUTH2 ", xoauth2_response(credentials))
-            if line.startswith(b"+ "):
-                line = await connection.run("")  # the server sent the reason as a challenge
-        elif "USER" not in self.capabilities and "PLAIN" in mechanisms:
-            response = f"\0{credentials.user}\0{credentials.password.reveal()}".encode()
-            line = await connection.run("AUTH PLAIN ", base64.b64encode(response))
-        else:
-            line = await connection.run(f"USER {credentials.user}")
-            if line.startswith(b"+OK"):
-                line = await connection.run("PASS ", credentials.password.reveal().encode())
-        if not line.startswith(b"+OK"):
-            raise connection.error(line, f"the login of {credentials.user}", is_login=True)
-
     async def _list(self, connection: Pop3Connection) -> None:
-        listed = await self._listing(connection, "LIST")
-        if listed is None:
-            raise ProtocolViolation(f"{connection.peer} does not list its messages")
+        counted = _COUNTED.fullmatch(await connection.run("STAT"))
+        listed = await listing(connection, "LIST") or {}
         self._sizes = {number: int(size) if size.isdigit() else 0 for number, size in listed.items()}
-        uidls = await self._listing(connection, "UIDL")
+        self._exists = max(len(listed), int(counted[1]) if counted else 0)
+        self._fetched, self._unsettled, self._first = set(), set(), b""
+        # A refusal by a server that has UIDL would pass its messages off as new ones, without ids.
+        has_uidl = "UIDL" in self.capabilities
+        is_known = has_uidl and not listed
+        uidls = {} if is_known else await listing(connection, "UIDL", is_optional=not has_uidl)
         self._has_uidl = uidls is not None
         if uidls is None:
             self._messages = {number: number for number in listed}
@@ -310,21 +333,8 @@ class Pop3Session:
             ids[uidl if seen[uidl] == 1 else f"{uidl} {seen[uidl]}"] = number
         numbers = await self._numbering(list(ids))
         self._messages = {numbers[id_]: number for id_, number in ids.items()}
-
-    async def _listing(self, connection: Pop3Connection, command: str) -> dict[int, str] | None:
-        """Return the LIST or UIDL value by message number; None if the server does not support the command."""
-        line = await connection.run(command)
-        if not line.startswith(b"+OK"):
-            return None
-        values: dict[int, str] = {}
-        for entry in await connection.lines():
-            match = _LISTED.fullmatch(entry)
-            if match is None:
-                raise ProtocolViolation(
-                    f"{connection.peer} sent a malformed {command} response: {connection.shown(entry)}"
-                )
-            values[int(match[1])] = match[2].decode("latin-1")
-        return values
+        self._lowest = min(uidls, default=0)
+        self._listings.add(self._messages)
 
 
 class Pop3Eraser:
@@ -344,15 +354,21 @@ class Pop3Eraser:
         return set()
 
     async def erase(self, uids: Sequence[int]) -> None:
-        """Delete these messages; raise CommandRefused if the server refuses, in which case some may be gone."""
+        """Delete these messages; raise CommandRefused if the server refuses, in which case some may be gone.
+
+        A message that is not listed afterwards is deleted only if the server accepted DELE for it and QUIT.
+        """
         refusal: CommandRefused | None = None
+        marked: list[int] = []
         for uid in uids:
             try:
                 await self._session.mark(uid)
+                marked.append(uid)
             except CommandRefused as error:
                 refusal = error
         try:
             await self._session.quit()
+            self._session.deleted(marked)
         except CommandRefused as error:
             refusal = error
         await self._session.connect()

@@ -1,4 +1,4 @@
-"""The fuzzer: an input of bytes is a dialogue, some STARTTLS, some single parsers, or a measurement of their time."""
+"""The fuzzer: an input of bytes is a dialogue, some STARTTLS, POP3 lists, single parsers, or a measurement of time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from typing import Any
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.dialogue import Dialogue, Tally
+from tests.fuzz.partial_lists import visit
 from tests.fuzz.pieces import probe_time, read_piece
 from tests.fuzz.starttls import negotiate
 from tests.fuzz.virtual import Finding, VirtualLoop
 
 INPUT_BYTES = 3000
-_DIALOGUES = 232  # of 256 inputs; the rest are for STARTTLS and single parsers
+_DIALOGUES = 232  # of 256 inputs; the rest are for STARTTLS, POP3 lists and single parsers
 _STARTTLS = range(232, 240)
 _STARTTLS_EACH = 8
+_LISTS = range(240, 248)
+_LISTS_EACH = 4
 _PROBE = 250
 _PIECES_EACH = 8
 
@@ -37,6 +40,7 @@ class Fuzzer:
         self.tally = Tally()
         self.executions = 0
         self.starttls: Counter[str] = Counter()
+        self.lists: Counter[str] = Counter()
         self.pieces: Counter[str] = Counter()
         self.probes: Counter[str] = Counter()
         self._loop = VirtualLoop()
@@ -51,6 +55,9 @@ class Fuzzer:
         elif kind in _STARTTLS:
             for _ in range(_STARTTLS_EACH):
                 self._talk(lambda loop: negotiate(loop, c, self.starttls))
+        elif kind in _LISTS:
+            for _ in range(_LISTS_EACH):
+                visit(c, self.lists)
         elif kind == _PROBE:
             self.probes[probe_time(c)] += 1
         else:

@@ -45,6 +45,7 @@ class Report:
             ("findings", f"{findings}"),
             ("dialogues that ended with", _counts(tally.endings)),
             ("STARTTLS that ended with", _counts(fuzzer.starttls)),
+            ("POP3 lists", _counts(fuzzer.lists)),
             ("mutations", _counts(tally.mutations)),
         ]
         width = max(len(name) for name, _ in rows)

@@ -43,6 +43,25 @@ def test_all_endings_of_a_starttls(fuzzer: Fuzzer) -> None:
     assert {"ok", "PlaintextInjected", "ProtocolViolation", "ServerUnavailable"} <= set(fuzzer.starttls)
 
 
+@given(st.binary(max_size=400))
+@settings(max_examples=300, deadline=None, derandomize="CI" in os.environ)
+def test_any_part_of_a_mailbox(data: bytes) -> None:
+    """Whatever part of a mailbox each POP3 session shows, the client ends, and calls no list whole that is not."""
+    fuzzer = Fuzzer()
+    try:
+        fuzzer.run(b"\xf0" + data)
+    finally:
+        fuzzer.close()
+
+
+def test_all_endings_of_pop3_lists(fuzzer: Fuzzer) -> None:
+    """Whole lists and parts both occur."""
+    for data in islice(inputs(0), 100):
+        fuzzer.run(b"\xf0" + data)
+
+    assert min(fuzzer.lists["whole"], fuzzer.lists["doubtful"]) > 50
+
+
 @pytest.mark.proof
 def test_random_servers(fuzzer: Fuzzer) -> None:
     """The same holds for the inputs of `make fuzz`; all kinds of inputs occur."""

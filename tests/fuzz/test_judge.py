@@ -18,6 +18,7 @@ from muniment.mailserver.redaction import Redactor
 from muniment.mailserver.spool import DiscardSink
 from muniment.mailserver.starttls import Plaintext
 from muniment.model.message import MemoryMessage
+from muniment.pop3.listings import Listings
 from tests.fuzz.choices import Choices
 from tests.fuzz.fuzzer import Fuzzer, inputs
 from tests.fuzz.pieces import Piece, probe_time
@@ -152,6 +153,19 @@ def test_a_careless_starttls_is_found(
 
     with pytest.raises(Finding, match=says):
         _begin_tls(fuzzer)
+
+
+def test_a_credulous_client_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzzer) -> None:
+    """A client that takes every POP3 list for the whole mailbox is caught."""
+    monkeypatch.setattr(Listings, "doubt", lambda *_, **__: "")
+
+    with pytest.raises(Finding, match="whole"):
+        _list(fuzzer)
+
+
+def _list(fuzzer: Fuzzer) -> None:
+    for data in islice(inputs(1), 500):
+        fuzzer.run(b"\xf0" + data)
 
 
 def _begin_tls(fuzzer: Fuzzer) -> None:

@@ -66,6 +66,10 @@ UPDATE deletions SET deleted = now() FROM entries
 WHERE deletions.folder_id = ANY ($1::bigint[]) AND deleted IS NULL AND entries.folder_id = deletions.folder_id
   AND entries.uidvalidity = deletions.uidvalidity AND entries.uid = deletions.uid AND entries.gone IS NOT NULL;
 
+-- asked --
+-- Messages of a folder that the server was told to delete, without knowing what became of them
+SELECT uid FROM deletions WHERE folder_id = $1 AND uidvalidity = $2 AND deleted IS NULL;
+
 -- ledger --
 -- The newest deletions first; $1: only those of one run, $2: only those of one mailbox
 SELECT deletions.id, run_id, address, path, deletions.uidvalidity, uid, sha256, planned, deleted

@@ -21,7 +21,7 @@ FROM folders JOIN unnest($1::bigint[], $2::bytea[]) AS given (mailbox_id, wire_n
 -- of_mailbox --
 -- What the archive knows of each folder; quarantined: messages in quarantine to try again that were not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
-       proven, proven_run, vanished IS NOT NULL AS vanished,
+       proven, proven_run, vanished IS NOT NULL AS vanished, partial,
        CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2
@@ -92,10 +92,10 @@ UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE j
                    on_server = given.on_server, missing = given.missing, filtered = given.filtered,
                    accepted = given.accepted,
                    uidnext = given.uidnext, messages = given.messages, highestmodseq = given.highestmodseq,
-                   refused = NULL, refusal = '', vanished = NULL
+                   refused = NULL, refusal = '', vanished = NULL, partial = given.partial
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[],
-            $9::bigint[])
-  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted)
+            $9::bigint[], $10::boolean[])
+  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted, partial)
 WHERE folders.id = given.id;
 
 -- set_gone --

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from muniment import log
 from muniment.db import folders
 from muniment.errors import Transient
-from muniment.model.folder import FolderStatus
+from muniment.mailserver import ListsInParts
+from muniment.model.folder import FolderStatus, Listing
 from muniment.services.archiving.fetch_batches import fetch_batches
 from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last
 from muniment.services.archiving.prove_folders import Visited
@@ -77,15 +78,14 @@ async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus
         return work
     if state.uidvalidity:
         _log.warning("UIDVALIDITY changed", folder=state.id, was=state.uidvalidity, now=status.uidvalidity)
-    if state.uidvalidity > 0:
-        async with resources.database.transaction() as session:
-            await folders.renumber(session, work.lease, state.id, status.uidvalidity)
+    # POP3 has numbers of its own, which nobody reuses, and its list does not tell that others have left.
+    proves_absence = not isinstance(work.session, ListsInParts)
+    async with resources.database.transaction() as session:
+        await folders.renumber(session, work.lease, state.id, status.uidvalidity)
+        if state.uidvalidity > 0 and proves_absence:
             await folders.park(session, [state.id])
-    else:
-        async with resources.database.transaction() as session:
-            await folders.renumber(session, work.lease, state.id, status.uidvalidity)
-            if state.uidvalidity:
-                await folders.leave_all(session, state.id)
+        elif state.uidvalidity and proves_absence:
+            await folders.leave_all(session, state.id)
     renumbered = state.renumbered or state.uidvalidity != 0
     return replace(work, state=replace(state, uidvalidity=status.uidvalidity, last_uid=0, renumbered=renumbered))
 
@@ -142,4 +142,12 @@ async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: froze
         uids = [uid for uid in uids if uid not in gone]
     # The older of the two answers: a message that arrives between LIST and EXAMINE makes the next run visit again.
     basis = listed if listed is not None and listed.uidvalidity == status.uidvalidity else status
-    return Visited(work.target, basis, uids, seen.hidden, filtered)
+    return Visited(work.target, basis, uids, seen.hidden, filtered, _listing(work))
+
+
+def _listing(work: FolderWork) -> Listing:
+    """Return what it means if a message is not listed; after a fetch, only the next POP3 session can tell."""
+    session = work.session
+    if not isinstance(session, ListsInParts):
+        return Listing.WHOLE
+    return Listing.PART if session.doubt(before=work.state.partial) else Listing.SEEN

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from muniment import log
 from muniment.db import folders
 from muniment.errors import CommandRefused
+from muniment.mailserver import ListsInParts
 from muniment.model.folder import ServerFolder
 from muniment.model.run import LeasedJob
 from muniment.services.archiving.archive_folder import archive_folder
+from muniment.services.archiving.archive_other_parts import archive_other_parts, confirm_stored
 from muniment.services.archiving.folder_work import FolderWork
 from muniment.services.archiving.writer import Writer
 from muniment.services.deleting.delete_archived import delete_archived
@@ -69,12 +71,15 @@ async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAcces
         slice_budget = SliceBudget(min(resources.settings.slice_seconds, seconds), resources.settings.slice_bytes)
         async with Writer(resources, job.lease) as writer:
             outcome = await _archive_folders(resources, opened, states, writer, slice_budget)
+        outcome = await _archive_other_parts(resources, opened, outcome, slice_budget)
         # An empty mailbox may have been created by this very login, so nothing about it counts as proven.
         doubtful = EMPTY_MAILBOX in check.warnings and opened.profile.is_privileged
         if opened.profile.deletion and not outcome.more and not doubtful:
             deletion = await delete_archived(resources, opened, slice_budget)
             warnings = [*outcome.warnings, *deletion.warnings]
-            outcome = replace(outcome, more=deletion.more, warnings=warnings)
+            # Where a list is limited, a deletion makes room for others.
+            more = deletion.more or (isinstance(session, ListsInParts) and session.shows_more)
+            outcome = replace(outcome, more=more, warnings=warnings)
         await session.logout()
     finally:
         session.abort()
@@ -95,7 +100,11 @@ async def _check(resources: Resources, opened: OpenMailbox, access: RunAccess) -
         return Check([], opened.job.fingerprint)
     master = await access.master_fingerprint(opened.job)
     allow_same = opened.profile.allow_same_mailbox
-    return await check_mailbox(resources, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
+    check = await check_mailbox(resources, opened.job, opened.session, opened.listed, master, allow_same=allow_same)
+    if opened.profile.is_privileged or not any(state.last_uid or state.renumbered for state in opened.states.values()):
+        return check
+    # A mailbox that opened with its own password and whose mail is archived is no mistyped address.
+    return replace(check, warnings=[warning for warning in check.warnings if warning != EMPTY_MAILBOX])
 
 
 async def _adopt_source(resources: Resources, job: LeasedJob, source: str) -> None:
@@ -121,7 +130,12 @@ async def _ensure_folders(resources: Resources, opened: OpenMailbox, states: Sta
 
 
 async def _note_vanished(resources: Resources, opened: OpenMailbox, states: States) -> None:
-    """Mark the folders that the server no longer lists: their messages may turn up in other folders."""
+    """Mark the folders that the server no longer lists: their messages may turn up in other folders.
+
+    POP3 lists no folders, so it says nothing about those that were archived over IMAP.
+    """
+    if isinstance(opened.session, ListsInParts):
+        return
     listed = {folder.wire_name for folder in opened.listed}
     lost = [state.id for name, state in states.items() if name not in listed and not state.vanished]
     if lost:
@@ -138,7 +152,10 @@ async def _archive_folders(
         return Outcome(more=False, complete=True, warnings=[_nothing_archived(opened)])
     # A folder that an earlier slice of this run proved is done, even if it changed since or the server reports no
     # STATUS: the next run visits it again. This way every slice gets further than the one before.
-    done = {state.id for state in states.values() if state.proven_run == job.run_id}.union(opened.unmoved)
+    # A POP3 session shows a single folder, and may show another part of it.
+    lists_in_parts = isinstance(session, ListsInParts)
+    proven = {state.id for state in states.values() if state.proven_run == job.run_id and not lists_in_parts}
+    done = proven.union(opened.unmoved)
     incomplete = {states[f.wire_name].id for f in listed if not states[f.wire_name].complete}.intersection(done)
     unreadable = [_unreadable(f, states[f.wire_name].refusal) for f in listed if states[f.wire_name].refusal]
     done.update(state.id for state in states.values() if state.refusal)
@@ -173,6 +190,23 @@ async def _archive_folders(
         warnings=[_lacking(lacking, len(listed))] if lacking else [],
         unreadable=unreadable,
     )
+
+
+async def _archive_other_parts(
+    resources: Resources, opened: OpenMailbox, outcome: Outcome, slice_budget: SliceBudget
+) -> Outcome:
+    """Archive what a POP3 server shows in its next sessions."""
+    if not isinstance(opened.session, ListsInParts) or not opened.folders or outcome.unreadable:
+        return outcome
+    if outcome.more:
+        await confirm_stored(resources, opened)
+        return outcome
+    parts = await archive_other_parts(resources, opened, slice_budget)
+    if parts.more:
+        return replace(outcome, more=True, complete=False)
+    lacking = [_lacking(["INBOX"], 1)] if parts.lacks and outcome.complete else []
+    warnings = [*outcome.warnings, *lacking, *filter(None, [parts.warning])]
+    return replace(outcome, complete=outcome.complete and not parts.lacks and not parts.doubt, warnings=warnings)
 
 
 def _nothing_archived(opened: OpenMailbox) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from muniment import log
-from muniment.db import folders, messages
+from muniment.db import deletions, folders, messages
 from muniment.db.database import Session
-from muniment.model.folder import FolderStatus
+from muniment.model.folder import FolderStatus, Listing
 from muniment.model.run import Lease
 from muniment.services.archiving.batch import Target
 
@@ -24,7 +24,7 @@ class Visited:
 
     `listed`: UIDs, without those expunged during the visit. `hidden`: how many messages it counts but does not list.
     `basis`: the next run skips the folder as long as its STATUS equals this one. `filtered`: listed UIDs that the
-    profile's filter left out.
+    profile's filter left out. `listing`: what it means if a message is not listed.
     """
 
     target: Target
@@ -32,6 +32,7 @@ class Visited:
     listed: Sequence[int]
     hidden: int
     filtered: frozenset[int] = frozenset()
+    listing: Listing = Listing.WHOLE
 
     @property
     def standing(self) -> FolderStatus:
@@ -57,10 +58,14 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
         visit = replace(each, filtered=left_out)
         whole = archived.difference(of.substitutes)
         lacking = {uid for uid in visit.listed if uid not in whole and uid not in visit.filtered}
+        if visit.listing is not Listing.WHOLE:
+            # Messages in quarantine that the server does not show any more may still be there.
+            lacking |= set(of.quarantined).difference(archived)
         accepted = len(lacking.intersection(of.accepted))
         missing = visit.hidden + len(lacking) - accepted
         on_server = len(visit.listed) + visit.hidden
-        proofs.append(folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered), accepted))
+        proof = folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered), accepted)
+        proofs.append(replace(proof, partial=visit.listing is Listing.PART))
         await _tidy(session, visit, whole, [*of.quarantined, *of.substitutes])
         await _follow(session, visit, archived, of.gone)
         if missing:
@@ -70,20 +75,27 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
 
 
 async def _follow(session: Session, visit: Visited, archived: set[int], gone: Sequence[int]) -> None:
-    """Record which messages left the folder and which are back; skipped for departures if the server hides messages."""
+    """Record which messages left the folder and which are back; skipped for departures if the server hides messages.
+
+    A list that may lack messages proves no departure, except of those that the server was told to delete.
+    """
     folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
     if back := set(gone).intersection(visit.listed):
         await folders.set_back(session, folder_id, uidvalidity, sorted(back))
-    if not visit.hidden and (left := archived.difference(visit.listed, gone)):
+    if visit.hidden or visit.listing is Listing.PART or not (left := archived.difference(visit.listed, gone)):
+        return
+    if visit.listing is Listing.WHOLE or left <= await deletions.asked(session, folder_id, uidvalidity):
         await folders.set_gone(session, folder_id, uidvalidity, sorted(left))
 
 
 async def _tidy(session: Session, visit: Visited, archived: set[int], quarantined: Sequence[int]) -> None:
-    """Remove from quarantine what is archived by now or no longer on the server."""
+    """Remove from quarantine what is archived by now, or no longer on the server as far as a list tells."""
     folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
     if visit.target.renumbered:
         await messages.forget_old_numberings(session, folder_id, uidvalidity)
     if settled := archived.intersection(quarantined):
         await messages.forget_quarantine(session, folder_id, uidvalidity, sorted(settled))
+    if visit.listing is not Listing.WHOLE:
+        return
     if gone := set(quarantined).difference(settled, visit.listed):
         await messages.forget_gone(session, folder_id, uidvalidity, sorted(gone))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from itertools import pairwise
 
 from muniment.errors import CommandRefused
-from muniment.mailserver import MailSession
+from muniment.mailserver import ListsInParts, MailSession
 from muniment.model.finding import Finding, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.profile import Profile, Server
@@ -35,6 +35,8 @@ async def diagnose_mailbox(
         yield fine("messages", f"{session.exists} in the inbox")
         if listed[0].status is not None and not listed[0].status.uidvalidity:
             yield _WITHOUT_UIDL
+        if isinstance(session, ListsInParts) and (doubt := session.doubt(before=False)):
+            yield warning("list", f"may be a part of the mailbox: {doubt}", _USE_IMAP)
         return
     yield _capabilities(session, profile)
     effective = await _effective(listed, profile)
@@ -55,6 +57,10 @@ async def diagnose_mailbox(
             yield finding
 
 
+_USE_IMAP = (
+    "A run goes on until the server lists nothing new, but cannot prove that nothing is missing, and deletes nothing. "
+    "Use IMAP if it is offered, and have the server keep what POP3 clients read."
+)
 _WITHOUT_UIDL = warning(
     "UIDL", "not offered", "All messages are fetched in each run, and nothing is deleted; use IMAP, or another server."
 )
