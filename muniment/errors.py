@@ -142,7 +142,8 @@ class CertificateRejected(Permanent):
     """The mail server's TLS certificate is not trusted."""
 
     default_hint = (
-        "Install the server's CA certificate on this machine, or set --accept-all-certificates if you accept the risk."
+        "Trust the server's CA certificate with --ca-file, or only this certificate with --certificate-sha256 "
+        "(`muniment profile test` shows its fingerprint). --accept-all-certificates is insecure."
     )
 
 

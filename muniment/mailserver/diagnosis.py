@@ -18,6 +18,7 @@ from muniment.clock import utc_now
 from muniment.errors import CertificateRejected, MunimentError
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.starttls import Negotiation, open_connection
+from muniment.mailserver.tls import fingerprint
 from muniment.model.finding import Finding, failed, fine, warning
 from muniment.model.profile import Server
 
@@ -32,6 +33,7 @@ class _Certificate:
     subject: str
     issuer: str
     not_after: datetime
+    sha256: str
 
 
 async def diagnose_connection(server: Server, limits: Limits, negotiate: Negotiation) -> AsyncGenerator[Finding, None]:
@@ -91,15 +93,26 @@ async def _diagnose_tls(server: Server, limits: Limits, negotiate: Negotiation) 
     try:
         certificate = await _handshake(server, limits, negotiate)
     except CertificateRejected as error:
-        reason = str(error)
+        reason, advice = str(error), error.hint
+        trusting = replace(server, accept_all_certificates=True, ca_certificates="", certificate_sha256="")
         with suppress(MunimentError):
-            certificate = await _handshake(replace(server, accept_all_certificates=True), limits, negotiate)
+            certificate = await _handshake(trusting, limits, negotiate)
             until = f"until {certificate.not_after:%Y-%m-%d}"
-            reason += f" ({certificate.subject}, issued by {certificate.issuer}, {until})"
-        return failed("TLS", reason, error.hint)
+            reason += f" ({certificate.subject}, issued by {certificate.issuer}, {until}, SHA-256 {certificate.sha256})"
+            if not server.certificate_sha256:
+                advice = _advice(certificate)
+        return failed("TLS", reason, advice)
     except MunimentError as error:
         return failed("TLS", str(error), error.hint)
     return _check_certificate(server, certificate)
+
+
+def _advice(certificate: _Certificate) -> str:
+    return (
+        "Trust the server's CA certificate with --ca-file. Or compare this fingerprint with that of the certificate on "
+        f"the mail server, and trust only this one: --certificate-sha256 {certificate.sha256}. "
+        "--accept-all-certificates is insecure."
+    )
 
 
 def _check_certificate(server: Server, certificate: _Certificate) -> Finding:
@@ -111,7 +124,9 @@ def _check_certificate(server: Server, certificate: _Certificate) -> Finding:
     advice = ""
     if server.accept_all_certificates:
         summary += "; any certificate is accepted"
-        advice = "Install the server's CA certificate and remove that option."
+        advice = _advice(certificate)
+    elif server.certificate_sha256:
+        summary += "; it is the only one that is trusted"
     elif days <= _EXPIRES_SOON_DAYS:
         advice = "Renew the certificate: once it expires, nothing is archived."
     elif certificate.version in _OLD_TLS:
@@ -139,4 +154,5 @@ def _peer_certificate(connection: ssl.SSLObject) -> _Certificate:
         certificate.subject.rfc4514_string() or "no subject",
         certificate.issuer.rfc4514_string() or "an unnamed issuer",
         certificate.not_valid_after_utc,
+        fingerprint(connection),
     )

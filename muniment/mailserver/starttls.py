@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 from muniment.errors import PlaintextInjected, ProtocolViolation
 from muniment.mailserver.gate import ConnectionSlot
 from muniment.mailserver.sockets import open_socket
-from muniment.mailserver.tls import tls_context
+from muniment.mailserver.tls import check_pin, tls_context
 from muniment.mailserver.translate import translating
 from muniment.model.profile import Server
 
@@ -135,10 +135,18 @@ async def _begin(
     with translating(peer, "starting TLS" if server.access.is_starttls else "connecting"):
         async with asyncio.timeout(server.timeout_seconds):
             try:
-                return await loop.create_connection(make_protocol, sock=tcp, ssl=context, server_hostname=hostname)
+                transport, protocol = await loop.create_connection(
+                    make_protocol, sock=tcp, ssl=context, server_hostname=hostname
+                )
             except ssl.SSLError as error:
                 if server.access.is_starttls and error.reason in _NOT_TLS:
                     raise PlaintextInjected(
                         f"{peer} agreed to begin TLS and then sent something else, possibly an attack"
                     ) from error
                 raise
+    try:
+        check_pin(server, transport)
+    except BaseException:
+        transport.abort()
+        raise
+    return transport, protocol

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from muniment.errors import Misconfigured
+from muniment.model.certificates import ca_certificates, certificate_fingerprint
 from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
 from muniment.model.login import Identity, LoginKind, LoginMethod
@@ -79,7 +80,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mail server and how to reach it.
 
     `port`: 0 becomes the default port of the access. `timeout_seconds`: limit for connecting and for each response.
-    `kind`: the name of a `ServerKind`.
+    `kind`: the name of a `ServerKind`. `ca_certificates`: PEM text; only these are trusted. `certificate_sha256`: only
+    the certificate with this fingerprint is trusted, for any name and time.
     """
 
     host: str
@@ -88,9 +90,20 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accept_all_certificates: bool = False
     timeout_seconds: float = 60.0
     kind: str = GENERIC.name
+    ca_certificates: str = ""
+    certificate_sha256: str = ""
 
     def __post_init__(self) -> None:
         ServerKind.parse(self.kind)
+        if self.ca_certificates:
+            force_setattr(self, "ca_certificates", ca_certificates(self.ca_certificates))
+        if self.certificate_sha256:
+            force_setattr(self, "certificate_sha256", certificate_fingerprint(self.certificate_sha256))
+        if sum(map(bool, (self.accept_all_certificates, self.ca_certificates, self.certificate_sha256))) > 1:
+            raise Misconfigured(
+                "CA certificates, a fingerprint and accepting all certificates exclude each other",
+                hint="Clear the others, as in `profile edit NAME --set server.accept_all_certificates=false`.",
+            )
         if not self.port:
             force_setattr(self, "port", self.access.default_port)
 

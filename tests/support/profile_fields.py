@@ -17,10 +17,24 @@ from muniment.model.login import Identity
 from muniment.model.profile import Login, Mailboxes, ProfileDocument, ProfileKind, Server
 from muniment.model.schedule import Schedule
 
+#: The certificate of a CA that exists nowhere.
+_CA = """-----BEGIN CERTIFICATE-----
+MIIBMzCB2qADAgECAgEBMAoGCCqGSM49BAMCMBkxFzAVBgNVBAMMDmNhLmV4YW1w
+bGUuY29tMB4XDTI0MDEwMTAwMDAwMFoXDTQ0MDEwMTAwMDAwMFowGTEXMBUGA1UE
+AwwOY2EuZXhhbXBsZS5jb20wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARZaj2x
+aoknmtMn47mcIvRx/6vgrqGVa85VohB/E3WCq2PXfCFr0rCAPItNGIff8R5LzXcx
+sJmVVst8VYJ99/3ZoxMwETAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gA
+MEUCIHrSDdF5uPZes99dwGeaDJ51f2gicsZpqlOb41SfMy0EAiEA5An9Ao5HXlGD
+dekMZj34RwInHKWCYS0HV1Ytq6+Xyrg=
+-----END CERTIFICATE-----
+"""
+
 #: Values for fields whose text has a special format.
 _SAMPLES: dict[str, object] = {
     "login.method": "template:{user}*{master}",
     "server.kind": "cyrus",
+    "server.ca_certificates": _CA,
+    "server.certificate_sha256": "0f" * 32,
     "filter.older_than": "2 years",
     "filter.newer_than": "30 days",
     "deletion.after": "at once",

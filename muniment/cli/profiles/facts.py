@@ -8,7 +8,7 @@ import msgspec
 
 from muniment.cli.kit.output import local_time, number, plural
 from muniment.model.login import Identity
-from muniment.model.profile import Profile, ProfileKind, ProfileSettings
+from muniment.model.profile import Profile, ProfileKind, ProfileSettings, Server
 from muniment.services.profiles.submit_profile import ProfileSummary
 
 _FOLDERS = {
@@ -33,6 +33,7 @@ _OWN = {
         "multidrop",
     ),
     *("server.host", "server.port", "server.access", "server.accept_all_certificates", "server.timeout_seconds"),
+    *("server.ca_certificates", "server.certificate_sha256"),
     *("server.kind", "login.user", "login.method", "login.identity", "mailboxes.all", "mailboxes.but_not"),
     *(f"folders.{name}" for name in _FOLDERS),
 }
@@ -51,6 +52,7 @@ def _own_lines(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("kind", found.kind.value),
         ("server", f"{server.host}:{server.port}"),
         ("access", server.access.value),
+        ("trusts", _trust(server)),
         ("server kind", found.server_kind.title),
         ("login", " or ".join(map(str, found.logins))),
         ("user", _user(found)),
@@ -64,6 +66,13 @@ def _own_lines(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("same mailbox", "allowed under two names" if found.allow_same_mailbox else ""),
         ("master mailbox", f"{found.user} has none" if found.no_master_mailbox else ""),
     ]
+
+
+def _trust(server: Server) -> str:
+    if server.certificate_sha256:
+        return f"only the certificate with the SHA-256 fingerprint {server.certificate_sha256}"
+    authorities = server.ca_certificates.count("BEGIN CERTIFICATE")
+    return f"only {plural(authorities, 'CA certificate')} of its own" if authorities else ""
 
 
 def _user(found: Profile) -> str:

@@ -33,6 +33,13 @@ class _Pattern(click.ParamType[str]):
             self.fail(f"{error}. {error.hint or ''}".strip(), param, ctx)
 
 
+def _pem(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("latin-1")
+    except OSError as error:
+        raise Misconfigured(f"cannot read {file}: {error.strerror}") from error
+
+
 def _roles(given: Sequence[str]) -> list[str]:
     if _NONE in given and len(given) > 1:
         raise click.UsageError("--always-exclude none cannot be combined with a role.")
@@ -76,6 +83,21 @@ SERVER = [
         is_flag=True,
         help="Do not verify the server's certificate. Insecure: the connection can be intercepted. The profile then "
         "shows a warning.",
+    ),
+    sets(
+        "server.ca_certificates",
+        "--ca-file",
+        value=_pem,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Trust only certificates signed by the CA certificates in this PEM file. The profile keeps a copy.",
+    ),
+    sets(
+        "server.certificate_sha256",
+        "--certificate-sha256",
+        metavar="FINGERPRINT",
+        help="Trust only the server certificate with this SHA-256 fingerprint, whatever name and date it has. "
+        "`profile test` shows the server's.",
     ),
 ]
 
@@ -178,10 +200,12 @@ def token_source(file: Path | None, command: str | None) -> Secret | None:
 
 def check_server(given: Mapping[str, Any]) -> None:
     """Raise UsageError if the options for the server contradict each other."""
-    if given["accept_all_certificates"] and not Access(given["access"]).is_protected:
-        raise click.UsageError(
-            f"--accept-all-certificates has no effect with --access {given['access']}, which does not use TLS."
-        )
+    if Access(given["access"]).is_protected:
+        return
+    for name in ("accept_all_certificates", "ca_file", "certificate_sha256"):
+        if given[name]:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} has no effect with --access {given['access']}, which does not use TLS.")
 
 
 def read_file(file: Path) -> bytes:

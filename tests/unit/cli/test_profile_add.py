@@ -10,6 +10,7 @@ from muniment.cli.profiles.add import add, request_from
 from muniment.model.login import LoginKind
 from muniment.model.profile import Access, Mailboxes, ProfileKind
 from muniment.services.profiles.submit_profile import ProfileRequest
+from tests.support.certificates import self_signed
 
 Parse = Callable[..., ProfileRequest]
 
@@ -24,6 +25,8 @@ def parse(tmp_path: Path) -> Parse:
     for name, text in contents.items():
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text(text)
+    contents["CA"] = (tmp_path / "CA").name
+    (tmp_path / "CA").write_bytes(self_signed(tmp_path, "ca.example.com").path.read_bytes())
 
     def request(*arguments: str) -> ProfileRequest:
         words = [str(tmp_path / word) if word in contents else word for word in arguments]
@@ -45,6 +48,15 @@ def test_master_archives_all_users_by_default(parse: Parse) -> None:
     assert parse(*MASTER).document.mailboxes == Mailboxes(all=True)
     assert parse(*MASTER, "--mailboxes", "all").document.mailboxes == Mailboxes(all=True)
     assert parse(*MASTER, "--mailboxes", "LIST").document.mailboxes == Mailboxes(addresses=("anna@example.com",))
+
+
+def test_certificates_are_read(parse: Parse, tmp_path: Path) -> None:
+    """A profile keeps a copy of its CA certificates, and a fingerprint in one form."""
+    server = parse(*MASTER, "--ca-file", "CA").document.server
+    pinned = parse(*MASTER, "--certificate-sha256", ":".join(["AB"] * 32)).document.server
+
+    assert server.ca_certificates == (tmp_path / "CA").read_text()
+    assert pinned.certificate_sha256 == "ab" * 32
 
 
 def test_csv_needs_no_password(parse: Parse) -> None:
@@ -123,6 +135,12 @@ def test_login_template(parse: Parse) -> None:
         ((*MASTER, "--login", "kerberos"), "unknown login method"),
         ((*MASTER, "--mailboxes", "/no/such/file"), ": no such file."),
         ((*MASTER, "--access", "imap", "--accept-all-certificates"), "does not use TLS"),
+        ((*MASTER, "--access", "imap", "--ca-file", "CA"), "--ca-file has no effect"),
+        ((*MASTER, "--access", "pop3", "--certificate-sha256", "00" * 32), "--certificate-sha256 has no effect"),
+        ((*MASTER, "--ca-file", "LIST"), "no certificate in PEM form"),
+        ((*MASTER, "--ca-file", "/no/such/file"), "does not exist"),
+        ((*MASTER, "--certificate-sha256", "abc"), "no SHA-256 fingerprint"),
+        ((*MASTER, "--certificate-sha256", "00" * 32, "--accept-all-certificates"), "exclude each other"),
         ((*MASTER, "--port", "0"), "0 is not in the range"),
         ((*MASTER, "--timeout", "0"), "is not in the range"),
         ((*MASTER, "--max-jobs", "0"), "is not in the range"),
