@@ -14,6 +14,7 @@ from muniment.imap.internaldate import parse_internaldate
 from muniment.imap.tokens import Part, String, Value
 from muniment.imap.uids import fetch_items
 from muniment.mailserver.spool import Discarded, SpooledMessage
+from muniment.model.flags import lasting
 from muniment.model.message import FetchedMessage, MemoryMessage
 
 # Dovecot and most other servers answer in the order of our items, so one match replaces twenty tokens.
@@ -22,6 +23,11 @@ from muniment.model.message import FetchedMessage, MemoryMessage
 _USUAL = re.compile(
     rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]{0,1024}+)\)"
     rb' INTERNALDATE "([^"\\]*)" RFC822\.SIZE (\d{1,19}) BODY\[\] '
+)
+
+
+_USUAL_FLAGS = re.compile(
+    rb"\* \d{1,10} FETCH \(UID (\d{1,10}) FLAGS \(([^()\"]{0,1024}+)\)(?: MODSEQ \(\d{1,20}\))?\)"
 )
 
 
@@ -92,15 +98,24 @@ def read_fetch(parts: list[Part]) -> Fetched | None:
     )
 
 
+def read_flags(parts: list[Part]) -> tuple[int, tuple[str, ...]] | None:
+    """Return UID and flags of a FETCH response; None if one of them is missing."""
+    usual = _USUAL_FLAGS.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
+    if usual is not None:
+        return int(usual[1]), _split_flags(usual[2])
+    fetched = read_fetch(parts)
+    return None if fetched is None or fetched.flags is None else (fetched.uid, fetched.flags)
+
+
 @lru_cache(maxsize=256)
 def _split_flags(text: bytes) -> tuple[str, ...]:
     return _flags([flag for flag in text.split(b" ") if flag])
 
 
 def _flags(values: Sequence[Value]) -> tuple[str, ...]:
-    """Return the flags as text, without those that contain control characters.
+    """Return the flags as text, without `\\Recent` and those that contain control characters.
 
-    They are not valid flags (RFC 3501 §9), and PostgreSQL cannot store NUL.
+    These are not valid flags (RFC 3501 §9), and PostgreSQL cannot store NUL.
     """
     flags = (flag.decode("utf-8", "replace") for flag in values if isinstance(flag, bytes))
-    return tuple(flag for flag in flags if not any(unicodedata.category(c) == "Cc" for c in flag))
+    return lasting(flag for flag in flags if not any(unicodedata.category(c) == "Cc" for c in flag))

@@ -12,6 +12,7 @@ from muniment.imap.attributes import fetch_attributes, fetch_heads, fetch_labels
 from muniment.imap.connect import connect, drop
 from muniment.imap.eraser import Eraser
 from muniment.imap.fetching import fetch_messages
+from muniment.imap.flags import fetch_flags
 from muniment.imap.opening import open_folder
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import message_error
@@ -113,6 +114,10 @@ class ImapSession:
     async def attributes(self, uids: Sequence[int], *, with_head: bool = False) -> dict[int, Attributes]:
         """Return flags, date and size (and header fields) by UID; an expunged or refused message has no entry."""
         return await fetch_attributes(self._protocol, uids, with_head=with_head)
+
+    async def flags(self, first: int, last: int | None, *, since: int | None = None) -> dict[int, tuple[str, ...]]:
+        """Return flags by UID, from `first` to `last` (None: to the end), or those changed after a mod-sequence."""
+        return await fetch_flags(self._protocol, first, last, since)
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return the header of each message, up to the blank line, by UID; an undelivered message has no entry."""

@@ -20,8 +20,9 @@ class MemoryMail:
     """One message and its misbehaviour.
 
     `claimed_size`: a false RFC822.SIZE. `refusal`: the answer to a FETCH of its body. `is_withheld`: SEARCH returns it,
-    but no FETCH delivers it. `is_hidden`: the server counts it, but neither returns nor delivers it. `breaks`: the
-    connection is lost whenever it is fetched.
+    but no FETCH delivers it. `is_hidden`: the server counts it, but neither returns nor delivers it. `is_unsearched`:
+    FETCH delivers it, but SEARCH does not return it. `breaks`: the connection is lost whenever it is fetched. `modseq`:
+    its mod-sequence, if the folder has them.
     """
 
     content: bytes
@@ -31,8 +32,10 @@ class MemoryMail:
     refusal: str = ""
     is_withheld: bool = False
     is_hidden: bool = False
+    is_unsearched: bool = False
     breaks: bool = False
     labels: tuple[bytes, ...] = ()  # Gmail's
+    modseq: int = 0
 
     @property
     def size(self) -> int:
@@ -59,6 +62,10 @@ class MemoryFolder:
         self.is_read_only = False
         #: The answer to UID STORE, if the server refuses it.
         self.erase_refusal = ""
+        #: STATUS answers this, whatever the folder holds; EXAMINE tells the truth.
+        self.frozen: FolderStatus | None = None
+        #: The highest mod-sequence (CONDSTORE), counted by `deliver` and `mark`; None: the folder has none.
+        self.highestmodseq: int | None = None
         self._uidnext = 1
         for content in contents:
             self.deliver(content)
@@ -68,7 +75,18 @@ class MemoryFolder:
         uid = self._uidnext
         self._uidnext += 1
         self.messages[uid] = content if isinstance(content, MemoryMail) else MemoryMail(content)
+        self._touch(uid)
         return uid
+
+    def mark(self, uid: int, *flags: str) -> None:
+        """Replace the flags of a message, as another client does."""
+        self.messages[uid].flags = flags
+        self._touch(uid)
+
+    def _touch(self, uid: int) -> None:
+        if self.highestmodseq is not None:
+            self.highestmodseq += 1
+            self.messages[uid].modseq = self.highestmodseq
 
     def renumber(self, uidvalidity: int) -> None:
         """Give every message a new UID under a new UIDVALIDITY, like a server that lost its index."""
@@ -79,8 +97,8 @@ class MemoryFolder:
 
     @property
     def status(self) -> FolderStatus:
-        """The answer to STATUS."""
-        return FolderStatus(self.uidvalidity, self._uidnext, len(self.messages), None)
+        """What the folder holds: the answer to EXAMINE, and to STATUS unless that is frozen."""
+        return FolderStatus(self.uidvalidity, self._uidnext, len(self.messages), self.highestmodseq)
 
 
 #: The folders of a mailbox, by path with slashes.
@@ -123,4 +141,4 @@ class MemoryServer:
         ]
 
     def _status(self, folder: MemoryFolder) -> FolderStatus | None:
-        return folder.status if self.tells_status else None
+        return (folder.frozen or folder.status) if self.tells_status else None

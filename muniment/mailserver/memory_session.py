@@ -12,6 +12,7 @@ from muniment.mailserver.attributes import Attributes
 from muniment.mailserver.gate import ConnectionSlot
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.memory_mailbox import MemoryFolder, MemoryMail, MemoryServer
+from muniment.model.flags import lasting
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.login import LoginKind
 from muniment.model.message import FetchedMessage, MemoryMessage
@@ -69,7 +70,7 @@ class MemorySession:
         """Return the matching UIDs: ALL, UID with a set, or the output of `MailFilter.search_keys`."""
         await self._command("SEARCH")
         matches = _criteria(criteria)
-        return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail)))
+        return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail) and not mail.is_unsearched))
 
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
         """Return the UIDs whose messages match `keys`."""
@@ -94,6 +95,15 @@ class MemorySession:
             uid: Attributes(mail.flags, mail.received, mail.size, _fields(mail, _ADDRESS_FIELDS) if with_head else None)
             for uid, mail in self._visible()
             if uid in wanted and not mail.is_withheld
+        }
+
+    async def flags(self, first: int, last: int | None, *, since: int | None = None) -> dict[int, tuple[str, ...]]:
+        """Return flags by UID; `since` limits them to messages changed after that mod-sequence."""
+        await self._command("FETCH FLAGS" if since is None else "FETCH CHANGEDSINCE")
+        return {
+            uid: lasting(mail.flags)
+            for uid, mail in self._visible()
+            if first <= uid <= (last or uid) and (since is None or mail.modseq > since) and not mail.is_withheld
         }
 
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
@@ -196,7 +206,8 @@ class MemorySession:
         if len(mail.content) > allowed:
             reason = f"the message has {len(mail.content)} bytes, more than the {allowed} allowed"
             return FetchedMessage(uid, mail.flags, mail.received, None, reason)
-        return FetchedMessage(uid, mail.flags, mail.received, MemoryMessage(mail.content), announced=mail.size)
+        content = MemoryMessage(mail.content)
+        return FetchedMessage(uid, lasting(mail.flags), mail.received, content, announced=mail.size)
 
     def _close(self, *, clean: bool) -> None:
         if self._is_open:

@@ -93,6 +93,13 @@ class MailSession(Protocol):
         """Return flags, INTERNALDATE and size by UID, and the address and subject fields if `with_head`."""
         ...
 
+    async def flags(self, first: int, last: int | None, *, since: int | None = None) -> dict[int, tuple[str, ...]]:
+        """Return flags by UID, from `first` to `last` (None: to the end); empty if the protocol has none.
+
+        `since`: only of messages changed after this mod-sequence (RFC 7162), if the server offers CONDSTORE.
+        """
+        ...
+
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return the header of each message, up to the blank line, by UID; an undelivered message has no entry."""
         ...

@@ -159,6 +159,16 @@ class Pop3Session:
         """Return the sizes by UID; POP3 has no flags and no dates."""
         return {uid: Attributes((), None, size) for uid, size in (await self.sizes(uids)).items()}
 
+    async def flags(
+        self,
+        first: int,  # noqa: ARG002 - POP3 has no flags
+        last: int | None,  # noqa: ARG002
+        *,
+        since: int | None = None,  # noqa: ARG002
+    ) -> dict[int, tuple[str, ...]]:
+        """Return nothing: POP3 has no flags."""
+        return {}
+
     async def heads(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return the header of each message by UID. Fetches whole messages, because TOP is optional."""
         heads: dict[int, bytes] = {}
