@@ -60,8 +60,9 @@ class UidSearch:
 
     async def _all(self) -> array[int]:
         uids = await self._search("ALL")
-        if len(uids) >= self._protocol.exists:
+        if len(uids) == self._protocol.exists:
             return uids
+        # Fewer: the result is truncated. More: it comes from an index that is behind, and may lack new messages, too.
         both = _union(uids, await self._list("1:*", by_uid=False))
         if len(both) > len(uids):  # otherwise, messages were expunged in the meantime
             self._cap = max(1, len(uids))

@@ -93,6 +93,7 @@ class Folder:
     read_only: bool = False  # SELECT opens it like EXAMINE
     uidvalidity_to_delete: int | None = None  # SELECT sends this value instead of the UIDVALIDITY
     hidden: set[int] = field(default_factory=set)  # counted, but neither found by SEARCH nor listed by FETCH
+    indexed: Sequence[int] | None = None  # what UID SEARCH ALL finds, from an index that is behind
 
     @property
     def uidnext(self) -> int:

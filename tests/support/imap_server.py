@@ -426,6 +426,8 @@ class _Connection:
         if criteria[0].upper() == b"DELETED":
             messages = [mail for mail in messages if "\\Deleted" in mail.flags]
         uids = [m.uid for m in messages if m.uid not in self._folder.hidden][: self._script.search_cap]
+        if self._folder.indexed is not None and criteria[0].upper() == b"ALL":
+            uids = list(self._folder.indexed)
         if not extended:
             found = b"".join(b" %d" % uid for uid in uids)
             await self._send(b"* SEARCH%b\r\n" % found)
