@@ -182,8 +182,23 @@ class Settings:
     )
     retry_first_seconds: float = _setting(2.0, _amount, "Delay before the second attempt; doubles with each attempt.")
     retry_cap_seconds: float = _setting(300.0, _amount, "Maximum delay between two attempts.")
+    compare_hours: float = _setting(
+        24.0,
+        _amount,
+        "A folder is opened, and its UIDs and flags are compared with the archive, at least this often, even if its "
+        "STATUS stands still.",
+    )
+    compare_messages: int = _setting(
+        50_000,
+        _count,
+        "A folder with more messages than this is compared less often: the interval is once more as long for each "
+        "further such number, up to 7 times.",
+    )
     stale_hours: float = _setting(
-        48.0, _amount, "A mailbox is stale if its last completeness proof is older than this."
+        48.0,
+        _amount,
+        "A mailbox is stale if no run has completed it within this time, or if UIDs of a folder were last compared "
+        "longer ago than this and than its interval plus `MUNIMENT_COMPARE_HOURS`.",
     )
     store_messages: int = _setting(
         5_000_000, _count, "When the current archive store holds this many messages, a new one is created."

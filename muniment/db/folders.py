@@ -48,7 +48,8 @@ class Held:
 class Proof:
     """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS.
 
-    `partial`: the server showed only a part of the folder, so it proves less.
+    `partial`: the server showed only a part of the folder, so it proves less. `flags_seen`: flags were compared as well,
+    up to `flags_modseq` (None: unknown).
     """
 
     folder_id: int
@@ -58,6 +59,8 @@ class Proof:
     filtered: int = 0
     accepted: int = 0
     partial: bool = False
+    flags_seen: bool = False
+    flags_modseq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class _Row:
     refusal: str
     quarantined: int
     partial: bool
+    flags_seen: datetime | None
+    flags_modseq: int | None
 
     def state(self) -> FolderState:
         status = FolderStatus(self.uidvalidity, self.uidnext, self.messages, self.highestmodseq)
@@ -103,6 +108,9 @@ class _Row:
             refusal=self.refusal,
             vanished=self.vanished,
             partial=self.partial,
+            proven=self.proven,
+            flags_seen=self.flags_seen,
+            flags_modseq=self.flags_modseq,
         )
 
 
@@ -183,6 +191,8 @@ async def prove(session: Session, lease: Lease, proofs: Sequence[Proof]) -> None
         [proof.filtered for proof in proofs],
         [proof.accepted for proof in proofs],
         [proof.partial for proof in proofs],
+        [proof.flags_seen for proof in proofs],
+        [proof.flags_modseq for proof in proofs],
     )
 
 

@@ -145,11 +145,11 @@ async def step_back(session: Session, lease: Lease, seconds: float, reason: str,
 
 @dataclass(frozen=True)
 class Completion:
-    """The result of a successful job. `unmoved`: ids of folders that are unchanged since their last proof.
+    """The result of a successful job. `unmoved`: ids of folders that were not opened: their STATUS did not change.
 
-    `folders`: ids of all folders that the profile archives.
-    `proven`: every folder of the mailbox is proven complete. `fingerprint`: identifies the mailbox that the server
-    opened; None if not determined.
+    `folders`: ids of all folders that the profile archives. `proven`: every folder of the mailbox is complete, by its
+    last comparison. `fingerprint`: identifies the mailbox that the server opened; None if not determined. `stretch`: of
+    its largest folder (`ComparisonInterval`).
     """
 
     warnings: Sequence[str]
@@ -157,6 +157,7 @@ class Completion:
     unmoved: Sequence[int]
     fingerprint: bytes | None
     folders: Sequence[int] = ()
+    stretch: int = 1
 
 
 async def complete(
@@ -169,8 +170,8 @@ async def complete(
     """
     done = completion
     proof = (list(done.warnings), done.proven, list(done.unmoved), done.fingerprint)
-    values = (*proof, next_for, seconds, list(done.folders))
-    row = await session.row(_Leased, _SQL["complete"], lease.job_id, lease.fence, *values)
+    following = (next_for, seconds, list(done.folders), done.stretch)
+    row = await session.row(_Leased, _SQL["complete"], lease.job_id, lease.fence, *proof, *following)
     if row is None:
         raise LeaseLost
     return row.job()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from muniment.model.folder_scope import Namespace
@@ -57,9 +58,11 @@ class FolderState:
 
     `proven_run` is the run of the last proof, and `status` the server's status at that time; both are None before the
     first proof. `complete`: nothing was missing at that time. A complete folder with an unchanged status needs no
-    EXAMINE. `renumbered`: the folder contains entries with an older UIDVALIDITY. `refusal`: why the server did not open
-    the folder in this run; empty if it did. `vanished`: the server's last LIST did not contain the folder. `partial`:
-    the list behind the last proof was a part of the folder, so the folder is not `complete`.
+    EXAMINE until it is due (`ComparisonInterval`). `renumbered`: the folder contains entries with an older UIDVALIDITY.
+    `refusal`: why the server did not open the folder in this run; empty if it did. `vanished`: the server's last LIST
+    did not contain the folder. `partial`: the list behind the last proof was a part of the folder, so the folder is not
+    `complete`. `proven`: when its UIDs were last compared; `flags_seen`: its flags, which are known up to
+    `flags_modseq` (RFC 7162; None: unknown).
     """
 
     id: int
@@ -75,3 +78,6 @@ class FolderState:
     refusal: str
     vanished: bool = False
     partial: bool = False
+    proven: datetime | None = None
+    flags_seen: datetime | None = None
+    flags_modseq: int | None = None

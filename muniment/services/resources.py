@@ -10,6 +10,7 @@ from muniment.attachments import AttachmentReader
 from muniment.errors import Misconfigured
 from muniment.mailserver.gate import UnlimitedGate
 from muniment.mailserver.limits import Limits
+from muniment.model.comparison import ComparisonInterval
 
 # Every command imports this module, and few use every resource.
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Resources:
     governor: Governor | None = None
     connector: Connector = _NO_CONNECTOR
     attachments: AttachmentReader = field(default_factory=AttachmentReader)
+
+    @property
+    def comparison(self) -> ComparisonInterval:
+        """How often a folder whose STATUS stands still is compared."""
+        return ComparisonInterval(self.settings.compare_hours, self.settings.compare_messages)
 
     @cached_property
     def limits(self) -> Limits:

@@ -103,6 +103,15 @@ class Harness:
         """Return a run."""
         return (await show_run(ADMIN, self.resources, run_id)).run
 
+    async def let_pass(self, hours: float) -> None:
+        """Let time pass since all that was looked at: everything that the archive knows of it becomes older."""
+        age = "make_interval(secs => $1 * 3600) AS age"
+        of_folders = "UPDATE folders SET proven = proven - age, unmoved = unmoved - age, flags_seen = flags_seen - age"
+        of_mailboxes = "UPDATE mailboxes SET proven = proven - age, visited = visited - age"
+        async with self.database.session() as session:
+            await session.execute(f"{of_folders} FROM {age}", hours)
+            await session.execute(f"{of_mailboxes} FROM {age}", hours)
+
     async def search(self, query: str, user: str | None = None, **options: Any) -> list[Hit]:
         """Return the results of a search over all archives or as a user."""
         return (await self.found(query, user, **options)).hits

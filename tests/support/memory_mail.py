@@ -91,6 +91,10 @@ class MemoryWorld:
         """Add a profile, start a run of it, and return the run's id."""
         return await start_run(ADMIN, self.resources, await self.submit(**changes))
 
+    async def start_of(self, profile: str) -> int:
+        """Start a run of a profile, and return the run's id."""
+        return await start_run(ADMIN, self.resources, profile)
+
     async def exported(self, address: str = ANNA) -> Contents:
         """Return the archive of a mailbox as hashes of the exported files."""
         return await self.harness.exported(address, f"export-{next(self._numbers)}")

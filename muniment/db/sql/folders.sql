@@ -21,7 +21,7 @@ FROM folders JOIN unnest($1::bigint[], $2::bytea[]) AS given (mailbox_id, wire_n
 -- of_mailbox --
 -- What the archive knows of each folder; quarantined: messages in quarantine to try again that were not tried since $2
 SELECT id, wire_name, path, uidvalidity, last_uid, uidnext, messages, highestmodseq, renumbered, missing,
-       proven, proven_run, vanished IS NOT NULL AS vanished, partial,
+       proven, proven_run, vanished IS NOT NULL AS vanished, partial, flags_seen, flags_modseq,
        CASE WHEN refused >= $2 THEN refusal ELSE '' END AS refusal,
        (SELECT count(*) FROM quarantine
         WHERE folder_id = folders.id AND quarantine.uidvalidity = folders.uidvalidity AND last_tried < $2
@@ -38,7 +38,8 @@ SELECT -nextval('numberings');
 -- lease.
 WITH own AS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE)
 UPDATE folders SET renumbered = renumbered OR uidvalidity <> 0, uidvalidity = $4, last_uid = 0,
-                   proven = NULL, uidnext = NULL, messages = NULL, highestmodseq = NULL
+                   proven = NULL, uidnext = NULL, messages = NULL, highestmodseq = NULL,
+                   unmoved = NULL, flags_seen = NULL, flags_modseq = NULL
 WHERE id = $3 AND EXISTS (SELECT FROM own) RETURNING id;
 
 -- park_entries --
@@ -92,10 +93,13 @@ UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE j
                    on_server = given.on_server, missing = given.missing, filtered = given.filtered,
                    accepted = given.accepted,
                    uidnext = given.uidnext, messages = given.messages, highestmodseq = given.highestmodseq,
-                   refused = NULL, refusal = '', vanished = NULL, partial = given.partial
+                   refused = NULL, refusal = '', vanished = NULL, partial = given.partial, unmoved = NULL,
+                   flags_seen = CASE WHEN given.flags_seen THEN now() ELSE folders.flags_seen END,
+                   flags_modseq = CASE WHEN given.flags_seen THEN given.flags_modseq ELSE folders.flags_modseq END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[],
-            $9::bigint[], $10::boolean[])
-  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted, partial)
+            $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[])
+  AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted, partial, flags_seen,
+            flags_modseq)
 WHERE folders.id = given.id;
 
 -- set_gone --
@@ -138,7 +142,7 @@ SELECT id FROM folders WHERE mailbox_id = $1 AND uidvalidity <> 0;
 -- forget_numbering --
 -- Forget the numbering of all folders of a mailbox: the UIDs of another server can look like the old ones
 UPDATE folders SET renumbered = true, uidvalidity = 0, last_uid = 0, proven = NULL, uidnext = NULL, messages = NULL,
-                   highestmodseq = NULL
+                   highestmodseq = NULL, unmoved = NULL, flags_seen = NULL, flags_modseq = NULL
 WHERE mailbox_id = $1 AND (uidvalidity <> 0 OR last_uid > 0);
 
 -- ids_after --

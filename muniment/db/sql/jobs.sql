@@ -59,10 +59,11 @@ UPDATE jobs SET state = 'waiting', lease_until = NULL, worker = NULL, not_before
 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id;
 
 -- complete --
--- Finish a job. $4: every folder is proven, and those in $5 have not changed since their last proof; $6 is the
--- mailbox's fingerprint; $9 are all folders that the profile archives. In the same statement the worker $7 (NULL: none)
--- gets the run's next job, so that the number of jobs in flight stays the same; it gets none if that number is above
--- the profile's present limit.
+-- Finish a job. $4: every folder is complete; those in $5 were not opened, because their STATUS is that of their last
+-- comparison, which they keep, and with it the mailbox; $6 is the mailbox's fingerprint, $9 are all folders that the
+-- profile archives, $10 is the mailbox's stretch. In the same statement the worker $7 (NULL: none) gets the run's next
+-- job, so that the number of jobs in flight stays the same; it gets none if that number is above the profile's present
+-- limit.
 WITH ended AS (
     UPDATE jobs SET state = 'done', lease_until = NULL, finished = now(), error = NULL, hint = NULL, warnings = $3,
                     on_server = held.on_server, missing = held.missing, accepted = held.accepted,
@@ -74,11 +75,15 @@ WITH ended AS (
                    AS substitutes
           FROM folders WHERE folders.id = ANY ($9::bigint[])) AS held
     WHERE jobs.id = $1 AND fence = $2 AND state = 'running' RETURNING jobs.id, run_id, mailbox_id
+), oldest AS (
+    SELECT min(folders.proven) AS proven FROM ended JOIN folders USING (mailbox_id)
+    WHERE folders.id = ANY ($5::bigint[]) OR (proven_run = run_id AND NOT distributed)
 ), mailbox AS (
-    UPDATE mailboxes SET proven = CASE WHEN $4 THEN now() ELSE proven END, fingerprint = $6
-    FROM ended WHERE mailboxes.id = mailbox_id
+    UPDATE mailboxes SET proven = CASE WHEN $4 THEN coalesce(oldest.proven, now()) ELSE mailboxes.proven END,
+                         visited = CASE WHEN $4 THEN now() ELSE visited END, fingerprint = $6, stretch = $10
+    FROM ended, oldest WHERE mailboxes.id = mailbox_id
 ), unmoved AS (
-    UPDATE folders SET proven = now() WHERE id = ANY ($5::bigint[]) AND EXISTS (SELECT FROM ended)
+    UPDATE folders SET unmoved = now() WHERE id = ANY ($5::bigint[]) AND EXISTS (SELECT FROM ended)
 ), next AS (
     SELECT jobs.id FROM ended JOIN jobs USING (run_id)
     WHERE $7::text IS NOT NULL AND jobs.state = 'waiting' AND not_before <= now()

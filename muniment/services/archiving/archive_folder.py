@@ -13,6 +13,7 @@ from muniment.mailserver import ListsInParts
 from muniment.model.folder import FolderStatus, Listing
 from muniment.services.archiving.fetch_batches import fetch_batches
 from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last
+from muniment.services.archiving.follow_flags import NOT_SEEN, FlagsLook, follow_flags
 from muniment.services.archiving.prove_folders import Visited
 from muniment.services.archiving.writer import Writer
 from muniment.services.mailboxes.filter_new_messages import filter_new_messages
@@ -41,6 +42,9 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
             seen = replace(seen, status=replace(seen.status, uidvalidity=await folders.new_numbering(session)))
         slice_budget = SliceBudget()
     renumbered = await _renumber(resources, work, seen.status)
+    flags = await _follow_flags(resources, renumbered, seen)
+    if flags.unlisted:
+        seen = replace(seen, uids=sorted(flags.unlisted.union(seen.uids)))
     new = await _find_new(resources, renumbered, seen.uids)
     renumbered = replace(renumbered, again=new.again)
     todo = await filter_new_messages(
@@ -50,25 +54,39 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
     if delivered is None:
         return False
     filtered = frozenset(new.todo).difference(todo)
-    await writer.prove(await _visited(renumbered, seen, new.archived | delivered, filtered))
+    await writer.prove(await _visited(renumbered, seen, new.archived | delivered, filtered, flags))
     return True
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the server shows of an open folder. `hidden`: how many messages it counts but does not list."""
+    """What the server shows of an open folder. `counted`: how many messages it counts."""
 
     status: FolderStatus
     uids: Sequence[int]
-    hidden: int
+    counted: int
+
+    @property
+    def hidden(self) -> int:
+        """How many messages the server counts but does not list."""
+        return max(0, self.counted - len(self.uids))
 
 
 async def _look(work: FolderWork) -> _Seen:
     status = await work.session.examine(work.folder)
     uids = await work.session.search_uids()
     # The smaller of the counts at opening and now: messages that arrived or left in between are not hidden.
-    counted = min(status.messages or 0, work.session.exists)
-    return _Seen(status, uids, max(0, counted - len(uids)))
+    return _Seen(status, uids, min(status.messages or 0, work.session.exists))
+
+
+async def _follow_flags(resources: Resources, work: FolderWork, seen: _Seen) -> FlagsLook:
+    if work.profile.server.access.is_pop3:
+        return NOT_SEEN
+    try:
+        return await follow_flags(resources, work, seen.status, seen.uids)
+    except Transient as error:
+        await give_up_folder_if_last(resources, work, error)
+        raise
 
 
 async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus) -> FolderWork:
@@ -87,7 +105,8 @@ async def _renumber(resources: Resources, work: FolderWork, status: FolderStatus
         elif state.uidvalidity and proves_absence:
             await folders.leave_all(session, state.id)
     renumbered = state.renumbered or state.uidvalidity != 0
-    return replace(work, state=replace(state, uidvalidity=status.uidvalidity, last_uid=0, renumbered=renumbered))
+    anew = replace(state, uidvalidity=status.uidvalidity, last_uid=0, renumbered=renumbered, proven=None)
+    return replace(work, state=replace(anew, flags_seen=None, flags_modseq=None))
 
 
 @dataclass(frozen=True)
@@ -132,7 +151,7 @@ async def _fetch(
     return delivered
 
 
-async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: frozenset[int]) -> Visited:
+async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: frozenset[int], flags: FlagsLook) -> Visited:
     """Return what the proof compares; UIDs that were not delivered are searched again, they may be expunged by now."""
     listed, status = work.folder.status, seen.status
     absent = [uid for uid in seen.uids if uid not in had and uid not in filtered]
@@ -142,7 +161,10 @@ async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: froze
         uids = [uid for uid in uids if uid not in gone]
     # The older of the two answers: a message that arrives between LIST and EXAMINE makes the next run visit again.
     basis = listed if listed is not None and listed.uidvalidity == status.uidvalidity else status
-    return Visited(work.target, basis, uids, seen.hidden, filtered, _listing(work))
+    if _contradict(basis, status):
+        # So does a STATUS that stands still: it does not say what EXAMINE says.
+        basis = replace(basis, uidnext=None)
+    return Visited(work.target, basis, uids, seen.hidden, filtered, _listing(work), flags)
 
 
 def _listing(work: FolderWork) -> Listing:
@@ -151,3 +173,11 @@ def _listing(work: FolderWork) -> Listing:
     if not isinstance(session, ListsInParts):
         return Listing.WHOLE
     return Listing.PART if session.doubt(before=work.state.partial) else Listing.SEEN
+
+
+def _contradict(one: FolderStatus, other: FolderStatus) -> bool:
+    """Return whether STATUS and EXAMINE report different numbers of messages, or of deliveries."""
+    return any(
+        a is not None and b is not None and a != b
+        for a, b in ((one.uidnext, other.uidnext), (one.messages, other.messages))
+    )

@@ -33,10 +33,11 @@ _NAMED = 3
 class Outcome:
     """What a slice achieved.
 
-    `more`: the slice ended before the mailbox did. `complete`: every folder is proven complete. `unmoved`: ids of the
-    folders unchanged since their last proof. `fingerprint`: of the mailbox, if it was needed. `unreadable`: folders
-    that the server refused to open, with the reasons, out of `folders` in all. `folder_ids`: of those that the profile
-    archives. `commands`: how many were sent.
+    `more`: the slice ended before the mailbox did. `complete`: every folder is complete, by its last comparison.
+    `unmoved`: ids of the folders that were not opened, because STATUS is that of their last comparison. `fingerprint`:
+    of the mailbox, if it was needed. `unreadable`: folders that the server refused to open, with the reasons, out of
+    `folders` in all. `folder_ids`: of those that the profile archives. `commands`: how many were sent. `stretch`: of
+    the largest folder (`ComparisonInterval`).
     """
 
     more: bool
@@ -48,6 +49,7 @@ class Outcome:
     folders: int = 0
     folder_ids: Sequence[int] = ()
     commands: int = 0
+    stretch: int = 1
 
 
 async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) -> Outcome:
@@ -92,6 +94,7 @@ async def archive_mailbox(resources: Resources, job: LeasedJob, access: RunAcces
         folders=len(opened.folders),
         folder_ids=[states[folder.wire_name].id for folder in opened.folders],
         commands=session.commands,
+        stretch=_stretch(resources, opened),
     )
 
 
@@ -146,7 +149,7 @@ async def _note_vanished(resources: Resources, opened: OpenMailbox, states: Stat
 async def _archive_folders(
     resources: Resources, opened: OpenMailbox, states: States, writer: Writer, slice_budget: SliceBudget
 ) -> Outcome:
-    """Visit the folders whose STATUS changed (RFC 9051 §6.3.11) and skip the others."""
+    """Visit the folders whose STATUS changed (RFC 9051 §6.3.11) or that are due, and skip the others."""
     job, session, listed = opened.job, opened.session, opened.folders
     if not listed:
         return Outcome(more=False, complete=True, warnings=[_nothing_archived(opened)])
@@ -168,9 +171,16 @@ async def _archive_folders(
             return Outcome(more=True, complete=False)
         visited += 1
         try:
-            is_new = folder.wire_name not in opened.states
-            elsewhere = labels_elsewhere(folder, listed, session.capabilities)
-            work = FolderWork(job, opened.profile, session, folder, state, is_new=is_new, elsewhere=elsewhere)
+            work = FolderWork(
+                job,
+                opened.profile,
+                session,
+                folder,
+                state,
+                is_new=folder.wire_name not in opened.states,
+                is_due=state.id in opened.due,
+                elsewhere=labels_elsewhere(folder, listed, session.capabilities),
+            )
             is_done = await archive_folder(resources, work, writer, slice_budget)
         except CommandRefused as error:
             # A folder that cannot be read does not stop the others, and is not tried again in this run.
@@ -207,6 +217,11 @@ async def _archive_other_parts(
     lacking = [_lacking(["INBOX"], 1)] if parts.lacks and outcome.complete else []
     warnings = [*outcome.warnings, *lacking, *filter(None, [parts.warning])]
     return replace(outcome, complete=outcome.complete and not parts.lacks and not parts.doubt, warnings=warnings)
+
+
+def _stretch(resources: Resources, opened: OpenMailbox) -> int:
+    counts = [folder.status.messages for folder in opened.folders if folder.status is not None]
+    return max((resources.comparison.stretch(count) for count in counts), default=1)
 
 
 def _nothing_archived(opened: OpenMailbox) -> str:

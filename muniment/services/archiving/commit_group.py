@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from muniment import log, metrics
 from muniment.contents import ContentStore, NewContent
 from muniment.contents.codec import EncodedPart, encode, sha256_of
-from muniment.db import jobs, messages, stores
+from muniment.db import flags, jobs, messages, stores
 from muniment.db.database import Session
 from muniment.db.jobs import Progress
 from muniment.db.messages import Copy, FlaggedSubstitute, NewEntry, NewMessage, Wrapper
@@ -257,6 +257,9 @@ async def _recognise(session: Session, readable: Sequence[_Readable]) -> set[tup
             uids, hashes = [item.message.uid for item in ours], [item.sha256 for item in ours]
             found = await messages.claim_renumbered(session, target.folder_id, target.uidvalidity, uids, hashes)
             recognised.update((target.folder_id, uid) for uid in found)
+            # No flags may mean that the server did not report them; the folder's next look at its flags tells.
+            told = {item.message.uid: item.message.flags for item in ours if item.message.uid in found}
+            await flags.follow(session, target.folder_id, target.uidvalidity, {u: f for u, f in told.items() if f})
     return recognised
 
 

@@ -26,9 +26,9 @@ _NO_UID = 0
 class FolderWork:
     """A folder on the server, what the archive knows about it, and the lease to write.
 
-    `is_new`: the folder was first seen in this slice, so the archive holds nothing of it. `elsewhere`: Gmail's labels
-    whose messages other archived folders show. `again`: UIDs that are archived as substitutes, whose originals are
-    asked for once more.
+    `is_new`: the folder was first seen in this slice, so the archive holds nothing of it. `is_due`: this run has to
+    compare its UIDs and flags, whatever STATUS says. `elsewhere`: Gmail's labels whose messages other archived folders
+    show. `again`: UIDs that are archived as substitutes, whose originals are asked for once more.
     """
 
     job: LeasedJob
@@ -39,6 +39,7 @@ class FolderWork:
     is_new: bool = False
     elsewhere: frozenset[bytes] = frozenset()
     again: frozenset[int] = frozenset()
+    is_due: bool = False
 
     @property
     def lease(self) -> Lease:

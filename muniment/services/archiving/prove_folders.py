@@ -12,6 +12,7 @@ from muniment.db.database import Session
 from muniment.model.folder import FolderStatus, Listing
 from muniment.model.run import Lease
 from muniment.services.archiving.batch import Target
+from muniment.services.archiving.follow_flags import NOT_SEEN, FlagsLook
 
 _log = log.get(__name__)
 
@@ -23,8 +24,8 @@ class Visited:
     """What the server showed during a finished visit of a folder.
 
     `listed`: UIDs, without those expunged during the visit. `hidden`: how many messages it counts but does not list.
-    `basis`: the next run skips the folder as long as its STATUS equals this one. `filtered`: listed UIDs that the
-    profile's filter left out. `listing`: what it means if a message is not listed.
+    `basis`: the next run skips the folder as long as its STATUS equals this one and it is not due. `filtered`: listed
+    UIDs that the profile's filter left out. `listing`: what it means if a message is not listed.
     """
 
     target: Target
@@ -33,6 +34,7 @@ class Visited:
     hidden: int
     filtered: frozenset[int] = frozenset()
     listing: Listing = Listing.WHOLE
+    flags: FlagsLook = NOT_SEEN
 
     @property
     def standing(self) -> FolderStatus:
@@ -64,8 +66,19 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
         accepted = len(lacking.intersection(of.accepted))
         missing = visit.hidden + len(lacking) - accepted
         on_server = len(visit.listed) + visit.hidden
-        proof = folders.Proof(of.folder_id, visit.standing, on_server, missing, len(visit.filtered), accepted)
-        proofs.append(replace(proof, partial=visit.listing is Listing.PART))
+        proofs.append(
+            folders.Proof(
+                of.folder_id,
+                visit.standing,
+                on_server,
+                missing,
+                filtered=len(visit.filtered),
+                accepted=accepted,
+                partial=visit.listing is Listing.PART,
+                flags_seen=visit.flags.seen,
+                flags_modseq=visit.flags.modseq,
+            )
+        )
         await _tidy(session, visit, whole, [*of.quarantined, *of.substitutes])
         await _follow(session, visit, archived, of.gone)
         if missing:

@@ -122,7 +122,9 @@ async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, g
 
 async def _complete(resources: Resources, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> LeasedJob | None:
     done = outcome
-    completion = Completion(done.warnings, done.complete, done.unmoved, done.fingerprint, done.folder_ids)
+    completion = Completion(
+        done.warnings, done.complete, done.unmoved, done.fingerprint, done.folder_ids, stretch=done.stretch
+    )
     seconds = resources.settings.lease_seconds
     async with resources.database.session() as session:
         try:

@@ -140,7 +140,9 @@ class _Visit:
     archived: list[ServerFolder] = field(default_factory=list)
 
     async def look_into(self, folder: ServerFolder, state: FolderState | None) -> None:
-        stands = state is not None and is_unmoved(folder.status, state)
+        is_due = state is not None and self.resources.comparison.is_due(state, self.now)
+        is_pop3 = self.profile.server.access.is_pop3
+        stands = state is not None and not is_due and not is_pop3 and is_unmoved(folder.status, state)
         if stands and not self.profile.deletion:
             return
         try:

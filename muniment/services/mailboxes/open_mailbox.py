@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from muniment.db import folders
@@ -32,7 +32,8 @@ class OpenMailbox:
     """A mailbox on the server, and what the archive knows about it.
 
     `listed`: every folder on the server. `folders`: those that the profile archives. `source`: the account that the
-    UIDs belong to. `unmoved`: ids of the folders unchanged since their last proof.
+    UIDs belong to. `due`: ids of the folders whose UIDs and flags have to be compared in this run, whatever STATUS
+    says. `unmoved`: ids of the other folders whose STATUS is that of their last proof; they are not opened.
     """
 
     job: LeasedJob
@@ -42,11 +43,15 @@ class OpenMailbox:
     folders: list[ServerFolder]
     states: States
     source: str
+    due: frozenset[int]
     unmoved: frozenset[int]
 
     @property
     def is_as_before(self) -> bool:
-        """Whether no folder changed in a mailbox that its numbers identify: it is the same mailbox as last time."""
+        """Whether no folder changed in a mailbox that its numbers identify: it is the same mailbox as last time.
+
+        Not if a folder is due: numbers that are not believed to say what is in it do not identify it either.
+        """
         statuses = [folder.status for folder in self.folders]
         return len(self.unmoved) == len(self.folders) and _is_told_by_numbers(self.job, statuses)
 
@@ -59,7 +64,8 @@ async def open_mailbox(resources: Resources, job: LeasedJob, access: RunAccess) 
     up, and logs in again.
     """
     states = await folder_states(resources, job)
-    if not _is_told_by_numbers(job, [state.status for state in states.values()]):
+    present = [state for state in states.values() if not state.vanished]
+    if _due(resources, job, present) or not _is_told_by_numbers(job, [state.status for state in states.values()]):
         await access.master_fingerprint(job)
     opened = await _log_in(resources, job, access, states)
     if opened.is_as_before or access.has_looked:
@@ -91,8 +97,11 @@ async def _log_in(resources: Resources, job: LeasedJob, access: RunAccess, state
             raise
     archived = [decision.folder for decision in effective if decision.is_archived]
     source = _source(job, profile, credentials)
-    unmoved = _unmoved(archived, states) if source == job.source else frozenset()
-    return OpenMailbox(job, profile, session, listed, archived, states, source, unmoved)
+    due = _due(resources, job, (states[folder.wire_name] for folder in archived if folder.wire_name in states))
+    # A POP3 session lists the whole mailbox: comparing it costs no command.
+    trusts_status = source == job.source and not profile.server.access.is_pop3
+    unmoved = _unmoved(archived, states) - due if trusts_status else frozenset()
+    return OpenMailbox(job, profile, session, listed, archived, states, source, due, unmoved)
 
 
 async def folder_states(resources: Resources, job: LeasedJob) -> States:
@@ -107,14 +116,21 @@ def _source(job: LeasedJob, profile: Profile, credentials: Credentials) -> str:
     return f"{account} at {profile.server.name}"
 
 
+def _due(resources: Resources, job: LeasedJob, states: Iterable[FolderState]) -> frozenset[int]:
+    """Return the ids of the folders that this run still has to compare; new folders are not among them."""
+    interval, began = resources.comparison, job.run_started
+    waiting = (state for state in states if state.proven is not None and state.proven_run != job.run_id)
+    return frozenset(state.id for state in waiting if interval.is_due(state, began))
+
+
 def _unmoved(listed: list[ServerFolder], states: States) -> frozenset[int]:
-    """Return the ids of the folders that need no visit."""
+    """Return the ids of the folders whose STATUS asks for no visit."""
     known = ((folder.status, states.get(folder.wire_name)) for folder in listed)
     return frozenset(state.id for status, state in known if state is not None and is_unmoved(status, state))
 
 
 def is_unmoved(now: FolderStatus | None, state: FolderState) -> bool:
-    """Return whether a folder needs no visit: complete at its last proof, and the same STATUS since."""
+    """Return whether STATUS asks for no visit of a folder: complete at its last proof, and the same STATUS since."""
     if now is None or now.uidnext is None or now.messages is None or state.quarantined:
         return False
     return state.complete and state.status == now

@@ -43,7 +43,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "prolong sent": (JOBS["prolong_sent"], ([1], 60.0)),
     "similar fingerprints": (JOBS["similar_fingerprints"], (1, b"x", 5)),
     "is taken": (JOBS["is_taken"], (1001,)),
-    "complete": (JOBS["complete"], (1000, 0, [], True, [], None, "worker", 60.0)),
+    "complete": (JOBS["complete"], (1000, 0, [], True, [], None, "worker", 60.0, 1)),
     "finish": (RUNS["finish"], (1,)),
 }
 
