@@ -48,8 +48,8 @@ class Held:
 class Proof:
     """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS.
 
-    `partial`: the server showed only a part of the folder, so it proves less. `flags_seen`: flags were compared as well,
-    up to `flags_modseq` (None: unknown).
+    `partial`: the server showed only a part of the folder, so it proves less. `flags_seen`: flags were compared as
+    well, up to `flags_modseq` (None: unknown).
     """
 
     folder_id: int

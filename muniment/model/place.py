@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from muniment.model.flags import FlagChange
+
 
 @dataclass(frozen=True)
 class Place:
@@ -13,10 +15,12 @@ class Place:
     `gone`: when the message left this folder on the server. `former`: it is now archived in another folder.
     `deleted`: when a profile's rule deleted it on the server. `substitute`: what it is, if the server delivered it in
     place of another message. `announced`: the size that the server announced, if it delivered another one.
+    `flag_changes`: how its flags became what they are.
     """
 
     store_id: int
     message_id: int
+    folder_id: int
     size: int
     subject: str
     sender: str
@@ -35,3 +39,4 @@ class Place:
     deleted: datetime | None
     substitute: str | None = None
     announced: int | None = None
+    flag_changes: tuple[FlagChange, ...] = ()

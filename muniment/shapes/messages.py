@@ -10,11 +10,12 @@ from muniment.shapes.values import utc
 
 def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
     """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
-    internal_date, archived, gone, former, deleted, report, substitute, announced}]` (gone: when Muniment noticed that
-    the message had left this folder on the server, or null; former: the message is now archived in another folder;
-    deleted: when a profile's rule deleted it on the server, or null; report: the part of the journal report before the
-    message, with its envelope, or null; substitute: what the message is if the server delivered it in place of another
-    one, or null; announced: the size that the server announced if it delivered another one, or null).
+    flag_changes[{noticed, before[], after[]}], internal_date, archived, gone, former, deleted, report, substitute,
+    announced}]` (flag_changes: when a run noticed that its flags had changed on the server, oldest first; gone: when
+    Muniment noticed that the message had left this folder on the server, or null; former: the message is now archived
+    in another folder; deleted: when a profile's rule deleted it on the server, or null; report: the part of the journal
+    report before the message, with its envelope, or null; substitute: what the message is if the server delivered it in
+    place of another one, or null; announced: the size that the server announced if it delivered another one, or null).
     """
     first = found[0]
     return {
@@ -30,6 +31,10 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
                 "uidvalidity": place.uidvalidity,
                 "uid": place.uid,
                 "flags": place.flags,
+                "flag_changes": [
+                    {"noticed": utc(change.noticed), "before": change.before, "after": change.after}
+                    for change in place.flag_changes
+                ],
                 "internal_date": utc(place.internal_date),
                 "archived": utc(place.archived),
                 "gone": utc(place.gone),

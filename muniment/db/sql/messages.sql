@@ -129,8 +129,10 @@ DELETE FROM quarantine WHERE folder_id = $1 AND uidvalidity <> $2
 DELETE FROM quarantine_parts WHERE quarantine_id = $1;
 
 -- entries_of_folder --
--- The entries of a folder; an entry whose message is missing has no hash. $2: with former places.
-SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date, flags, sha256, coalesce(size, 0) AS size
+-- The entries of a folder; an entry whose message is missing has no hash. $2: with former places. Older versions stored
+-- \Recent, which says nothing about a message.
+SELECT entries.store_id, entries.message_id, uidvalidity, uid, internal_date,
+       array_remove(flags, '\Recent') AS flags, sha256, coalesce(size, 0) AS size
 FROM entries LEFT JOIN messages ON messages.id = entries.message_id AND messages.store_id = entries.store_id
 WHERE folder_id = $1 AND ($2 OR entries.gone IS NULL OR NOT is_former(entries)) ORDER BY uidvalidity, uid;
 
@@ -147,10 +149,12 @@ JOIN users ON users.id = mailboxes.user_id
 WHERE entries.store_id = $1 AND entries.message_id = $2 ORDER BY 1, 2, 3, 4;
 
 -- places --
--- Every present and former place of the messages with this hash, in the order in which they got there
-SELECT messages.store_id, messages.id AS message_id, size, subject, sender, messages.date,
+-- Every present and former place of the messages with this hash, in the order in which they got there. \Recent is no
+-- flag of a message.
+SELECT messages.store_id, messages.id AS message_id, entries.folder_id, size, subject, sender, messages.date,
        users.name AS user_name, mailboxes.address, path, entries.uidvalidity, entries.uid,
-       internal_date, flags, wrapper_begin, entries.archived, gone, gone IS NOT NULL AND is_former(entries) AS former,
+       internal_date, array_remove(flags, '\Recent') AS flags, wrapper_begin, entries.archived, gone,
+       gone IS NOT NULL AND is_former(entries) AS former,
        (SELECT coalesce(deleted, planned) FROM deletions
         WHERE deletions.folder_id = entries.folder_id AND deletions.uidvalidity = entries.uidvalidity
           AND deletions.uid = entries.uid AND deletions.sha256 = messages.sha256) AS deleted,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from muniment.db import messages
+from dataclasses import replace
+
+from muniment.db import flags, messages
 from muniment.errors import Misconfigured, NotFound
+from muniment.model.flags import FlagChange
 from muniment.model.place import Place
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
@@ -24,6 +27,10 @@ async def show_message(principal: Principal, resources: Resources, sha256: str) 
         )
     async with resources.database.session() as session:
         found = await messages.places(session, digest)
+        history: dict[tuple[int, int], list[FlagChange]] = {}
+        ids = {place.message_id for place in found}
+        for change in await flags.changes(session, [place.folder_id for place in found], sorted(ids)):
+            history.setdefault((change.folder_id, change.message_id), []).append(change)
     if not found:
         raise NotFound("no message with this SHA-256 is archived", hint="`muniment search … --json` shows identities.")
-    return found
+    return [replace(place, flag_changes=tuple(history.get((place.folder_id, place.message_id), ()))) for place in found]
