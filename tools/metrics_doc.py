@@ -13,6 +13,7 @@ from muniment.bridge import Bridge
 from muniment.db.fleet import Capacity
 from muniment.db.status import Totals
 from muniment.exporter import Budget, Build, FleetCollector, Volume
+from muniment.model.proof import Proofs
 from muniment.services.indexing.show_index import IndexStatus
 from muniment.services.operating.show_status import Status
 from muniment.services.operating.watch_fleet import FleetFacts
@@ -43,9 +44,9 @@ def own() -> list[Metric]:
 def fleet() -> list[Metric]:
     """Return the metrics of a scheduler about the whole fleet."""
     totals = Totals(messages=0, entries=0, quarantined=0, accepted=0, incomplete=0, bytes=0)
-    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), 0, [])
+    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), Proofs(0, None, 0), 0, [])
     collector = FleetCollector()
-    collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], 0))
+    collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], [], 0))
     return list(collector.collect())
 
 

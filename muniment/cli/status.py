@@ -22,9 +22,11 @@ from muniment.cli.kit.output import (
     rigid,
     size,
 )
+from muniment.cli.kit.proofs import proofs_text
 from muniment.cli.server_view import print_servers
 from muniment.clock import utc_now
 from muniment.model.process_report import ProcessReport
+from muniment.model.proof import MailboxProof
 from muniment.services.operating.show_status import Status, show_status
 from muniment.shapes.status import status_shape
 
@@ -76,6 +78,7 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         ("index", coverage_text(found.index)),
         *((f"  {store.name}", store_text(store)) for store in found.index.stores if len(found.index.stores) > 1),
         ("incomplete mailboxes", number(totals.incomplete)),
+        ("proofs", proofs_text(found.proofs)),
         ("stale mailboxes", number(found.stale_count)),
     ]
 
@@ -84,11 +87,17 @@ def _print_stale(found: Status) -> None:
     if found.stale:
         click.echo()
         print_table(
-            [Column("stale mailbox"), Column("user"), rigid("last proven complete")],
-            [(one.address, one.user_name, local_time(one.proven) if one.proven else "never") for one in found.stale],
+            [Column("stale mailbox"), Column("user"), rigid("UIDs last compared"), rigid("unchanged by STATUS until")],
+            [_stale_row(one) for one in found.stale],
         )
     if found.stale_count > len(found.stale):
         click.echo(f"… and {number(found.stale_count - len(found.stale))} more")
+
+
+def _stale_row(one: MailboxProof) -> tuple[str, ...]:
+    compared = local_time(one.proven) if one.proven else "never"
+    by_status = one.proven is not None and one.visited is not None and one.visited > one.proven
+    return one.address, one.user_name, compared, local_time(one.visited) if by_status else "-"
 
 
 def _warnings(found: Status) -> list[str]:

@@ -48,7 +48,7 @@ class LagBucket:
 
 @dataclass(frozen=True)
 class MailboxLag:
-    """Seconds since a mailbox was last proven complete; None: never."""
+    """Seconds since the oldest comparison of UIDs in a mailbox that is proven complete; None: never."""
 
     user_name: str
     mailbox: str
@@ -81,8 +81,13 @@ async def last_runs(session: Session) -> list[LastRun]:
 
 
 async def lags(session: Session, bounds: Sequence[float]) -> list[LagBucket]:
-    """Return a histogram of the time since mailboxes were proven complete; bucket n is below bounds[n] (seconds)."""
+    """Return a histogram of the age of mailboxes' oldest comparison of UIDs; bucket n is below bounds[n] (seconds)."""
     return await session.rows(LagBucket, _SQL["lags"], list(bounds))
+
+
+async def visit_lags(session: Session, bounds: Sequence[float]) -> list[LagBucket]:
+    """Return a histogram of the time since a run last completed mailboxes; bucket n is below bounds[n] (seconds)."""
+    return await session.rows(LagBucket, _SQL["visit_lags"], list(bounds))
 
 
 async def longest_lags(session: Session, limit: int) -> list[MailboxLag]:

@@ -14,6 +14,7 @@ from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.login import OwnLogin
 from muniment.model.profile import MailboxScope, Profile, ProfileSettings, shared_fields
 from muniment.model.profile_versions import SCHEMA_VERSION, upgraded
+from muniment.model.proof import Proofs
 from muniment.model.schedule import Schedule
 
 _SQL = load("profiles")
@@ -188,6 +189,14 @@ async def lock(session: Session, profile_id: int) -> None:
 async def remove(session: Session, profile_id: int) -> None:
     """Delete a profile but keep its runs and everything archived."""
     await session.execute(_SQL["remove"], profile_id)
+
+
+async def proofs(session: Session, profile_id: int) -> Proofs:
+    """Return how many mailboxes of a profile are proven complete, and by what."""
+    row = await session.row(Proofs, _SQL["proofs"], profile_id)
+    if row is None:  # an aggregate always returns a row
+        raise AssertionError
+    return row
 
 
 async def count_mailboxes(session: Session, profile_id: int) -> int:

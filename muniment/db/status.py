@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.model.process_report import ProcessReport
+from muniment.model.proof import MailboxProof, Proofs
 
 _SQL = load("status")
-
-
-@dataclass(frozen=True)
-class StaleMailbox:
-    """A mailbox whose last completeness proof is too old; `proven` is None if it has none."""
-
-    user_name: str
-    address: str
-    proven: datetime | None
 
 
 @dataclass(frozen=True)
@@ -57,15 +48,23 @@ async def processes(session: Session, silence_seconds: float) -> list[ProcessRep
     return await session.rows(ProcessReport, _SQL["processes"], silence_seconds)
 
 
-async def stale_mailboxes(session: Session, hours: float, limit: int) -> list[StaleMailbox]:
-    """Return mailboxes without a completeness proof in the last `hours`, oldest first."""
-    return await session.rows(StaleMailbox, _SQL["stale_mailboxes"], hours, limit)
+async def stale_mailboxes(session: Session, hours: float, compare_hours: float, limit: int) -> list[MailboxProof]:
+    """Return mailboxes that no run completed in the last `hours`, or with an overdue comparison, oldest first."""
+    return await session.rows(MailboxProof, _SQL["stale_mailboxes"], hours, compare_hours, limit)
 
 
-async def count_stale(session: Session, hours: float) -> int:
+async def count_stale(session: Session, hours: float, compare_hours: float) -> int:
     """Return how many mailboxes are stale."""
-    count: int = await session.value(_SQL["count_stale"], hours)
+    count: int = await session.value(_SQL["count_stale"], hours, compare_hours)
     return count
+
+
+async def proofs(session: Session) -> Proofs:
+    """Return how many mailboxes are proven, and by what."""
+    row = await session.row(Proofs, _SQL["proofs"])
+    if row is None:  # an aggregate always returns a row
+        raise AssertionError
+    return row
 
 
 async def totals(session: Session) -> Totals:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client.metrics_core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from muniment.db.fleet import LagBucket
 from muniment.governor import ServerState
 from muniment.services.operating.watch_fleet import LAG_BOUNDS, FleetFacts
 
@@ -115,27 +116,42 @@ def _runs(facts: FleetFacts) -> Iterator[Metric]:
 
 def _mailboxes(facts: FleetFacts) -> Iterator[Metric]:
     yield _gauge(
-        "muniment_fleet_stale_mailboxes", "Mailboxes last proven complete too long ago.", facts.status.stale_count
+        "muniment_fleet_stale_mailboxes",
+        "Mailboxes last completed by a run, or with UIDs last compared, too long ago.",
+        facts.status.stale_count,
+    )
+    yield _gauge(
+        "muniment_fleet_mailboxes_by_status",
+        "Mailboxes with a folder that was not compared since, because its STATUS is unchanged.",
+        facts.status.proofs.by_status,
     )
     yield _gauge("muniment_fleet_unproven_mailboxes", "Mailboxes never proven complete.", facts.never_proven)
-    counts = {bucket.bucket: bucket.mailboxes for bucket in facts.lags}
-    total, buckets = 0, []
-    for number, bound in enumerate((*LAG_BOUNDS, math.inf)):
-        total += counts.get(number, 0)
-        buckets.append(("+Inf" if math.isinf(bound) else str(bound), total))
-    yield GaugeHistogramMetricFamily(
+    yield _histogram(
         "muniment_fleet_mailboxes_lag_seconds",
-        "Time since mailboxes were last proven complete.",
-        buckets=buckets,
-        gsum_value=sum(bucket.seconds for bucket in facts.lags),
+        "Age of the oldest comparison of UIDs in each mailbox that is proven complete.",
+        facts.lags,
+    )
+    yield _histogram(
+        "muniment_fleet_mailboxes_visit_lag_seconds",
+        "Time since a run last completed each mailbox: UIDs compared, or STATUS unchanged since.",
+        facts.visit_lags,
     )
     longest = {(lag.user_name, lag.mailbox): lag.seconds for lag in facts.longest_lags if lag.seconds is not None}
     yield _gauges(
         "muniment_fleet_mailbox_lag_seconds",
-        "Time since a mailbox was last proven complete; only the longest (MUNIMENT_METRICS_MAILBOXES).",
+        "Age of a mailbox's oldest comparison of UIDs; only the longest (MUNIMENT_METRICS_MAILBOXES).",
         ["user", "mailbox"],
         longest.items(),
     )
+
+
+def _histogram(name: str, text: str, lags: Sequence[LagBucket]) -> Metric:
+    counts = {bucket.bucket: bucket.mailboxes for bucket in lags}
+    total, buckets = 0, []
+    for number, bound in enumerate((*LAG_BOUNDS, math.inf)):
+        total += counts.get(number, 0)
+        buckets.append(("+Inf" if math.isinf(bound) else str(bound), total))
+    return GaugeHistogramMetricFamily(name, text, buckets=buckets, gsum_value=sum(bucket.seconds for bucket in lags))
 
 
 def _servers(servers: Iterable[ServerState] | None) -> Iterator[Metric]:

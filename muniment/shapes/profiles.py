@@ -18,6 +18,7 @@ from muniment.model.profile import (
 )
 from muniment.services.profiles.profile_document import to_builtins
 from muniment.services.profiles.submit_profile import ProfileSummary
+from muniment.shapes.proofs import proofs_shape
 from muniment.shapes.values import utc
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -69,7 +70,8 @@ def _flat_keys() -> list[str]:
 
 @_listing(fields=_quoted(_flat_keys()))
 def profile_shape(summary: ProfileSummary) -> dict[str, object]:
-    """`id`, <fields>, `mailboxes` (number of mailboxes), `due` (next scheduled run, or null), `warnings[]`. `logins`
+    """`id`, <fields>, `mailboxes` (number of mailboxes), `proofs{mailboxes, oldest, by_status}` (as in `status`), `due`
+    (next scheduled run, or null), `warnings[]`. `logins`
     are in the order in which they are tried; `identity` is null without a privileged login, `user` is null for csv.
     `filter`, `deletion`, `schedule` and `multidrop` are without fields that have their default value.
     """
@@ -81,6 +83,7 @@ def profile_shape(summary: ProfileSummary) -> dict[str, object]:
         "identity": profile.identity.value if profile.is_privileged else None,
         "user": profile.user or None,
         "mailboxes": summary.mailboxes,
+        "proofs": proofs_shape(summary.proofs),
         "due": utc(profile.due),
         "warnings": profile.warnings,
     }

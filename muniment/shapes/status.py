@@ -5,6 +5,7 @@ from __future__ import annotations
 from muniment.model.process_report import ProcessReport
 from muniment.services.operating.show_status import Status
 from muniment.shapes.index import index_shape
+from muniment.shapes.proofs import proofs_shape
 from muniment.shapes.servers import server_shape
 from muniment.shapes.values import utc
 
@@ -15,7 +16,10 @@ def status_shape(found: Status) -> dict[str, object]:
     `archive{messages, entries, bytes, quarantined, accepted, incomplete_mailboxes}` (accepted: in quarantine with an
     administrator's consent; incomplete_mailboxes: those that lacked messages at their last proof),
     `stores[{id, name, state, created, messages, entries, bytes}]`, `index{…}` (as in `index status`),
-    `stale{count, mailboxes[{user, mailbox, proven}]}` (the mailboxes whose last completeness proof is oldest).
+    `proofs{mailboxes, oldest, by_status}` (mailboxes that were proven complete; the oldest comparison of UIDs among
+    them; in how many a folder was not compared since, but its STATUS is unchanged),
+    `stale{count, mailboxes[{user, mailbox, proven, visited}]}` (those with the oldest proof; proven: no folder's UIDs
+    were compared longer ago; visited: the last run that compared every folder or saw its STATUS unchanged).
     """
     totals = found.totals
     return {
@@ -43,10 +47,16 @@ def status_shape(found: Status) -> dict[str, object]:
             for store in found.stores
         ],
         "index": index_shape(found.index),
+        "proofs": proofs_shape(found.proofs),
         "stale": {
             "count": found.stale_count,
             "mailboxes": [
-                {"user": mailbox.user_name, "mailbox": mailbox.address, "proven": utc(mailbox.proven)}
+                {
+                    "user": mailbox.user_name,
+                    "mailbox": mailbox.address,
+                    "proven": utc(mailbox.proven),
+                    "visited": utc(mailbox.visited),
+                }
                 for mailbox in found.stale
             ],
         },

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from muniment.cli.kit.output import local_time, number, plural
+from muniment.cli.kit.proofs import proofs_text
 from muniment.model.login import Identity
 from muniment.model.profile import Profile, ProfileKind, ProfileSettings, Server
 from muniment.services.profiles.submit_profile import ProfileSummary
@@ -59,6 +60,7 @@ def _own_lines(summary: ProfileSummary) -> list[tuple[str, str]]:
         ("mailboxes", plural(summary.mailboxes, "mailbox") + _everybody(found)),
         *_folder_lines(found),
         *_rule_lines(found),
+        ("proofs", proofs_text(summary.proofs) if summary.proofs.mailboxes else ""),
         ("next run", local_time(found.due) if found.due else "manual"),
         ("max. jobs", number(found.max_jobs)),
         ("timeout", f"{server.timeout_seconds:g} s"),

@@ -69,7 +69,7 @@ def _to_delete(forecasts: Iterable[Forecast]) -> Iterable[tuple[object, ...]]:
 
 
 def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
-    affected = [one for one in forecasts if one.messages or one.deletions or one.error]
+    affected = [one for one in forecasts if one.messages or one.filtered or one.deletions or one.error]
     if affected:
         columns = [
             Column("mailbox"),
@@ -88,9 +88,8 @@ def _print(forecasts: Sequence[Forecast], seconds: float | None) -> None:
         f"would archive {plural(messages, 'message')}, {size(sum(one.bytes for one in forecasts))}, "
         f"from {number(share)} of {plural(len(forecasts), 'mailbox')}"
     )
-    filtered = sum(one.filtered for one in forecasts)
-    if filtered:
-        click.echo(f"would leave out {plural(filtered, 'message')} that the filter excludes")
+    if filtered := sum(one.filtered for one in forecasts):
+        click.echo(f"would leave out {plural(filtered, 'message')} by the profile's filter")
     if renumbered:
         click.echo(
             f"{number(renumbered)} of these are in folders with a new UIDVALIDITY; most will be recognised by content"

@@ -28,15 +28,23 @@ FROM profiles CROSS JOIN LATERAL (
     WHERE profile_id = profiles.id AND state IN ('succeeded', 'failed') ORDER BY id DESC LIMIT 1) AS last
 ORDER BY last.profile;
 
+-- visit_lags --
+-- How long ago a run last completed each archived mailbox, by comparisons or because STATUS was unchanged; counted like
+-- `lags`
+SELECT width_bucket(extract(epoch FROM now() - greatest(visited, proven))::float8, $1::float8[]) AS bucket,
+       count(*) AS mailboxes, coalesce(sum(extract(epoch FROM now() - greatest(visited, proven))), 0)::float8 AS seconds
+FROM mailboxes WHERE proven IS NOT NULL AND is_archived(mailboxes) GROUP BY 1 ORDER BY 1;
+
 -- lags --
--- How long ago each archived mailbox was proven complete, counted by upper bounds in seconds ($1, ascending). Bucket 0
--- is within the first bound, the last bucket is beyond all of them. Mailboxes that were never proven are left out.
+-- How long ago the oldest comparison of UIDs in each archived mailbox was, counted by upper bounds in seconds ($1,
+-- ascending). Bucket 0 is within the first bound, the last bucket is beyond all of them. Mailboxes that were never
+-- proven complete are left out.
 SELECT width_bucket(extract(epoch FROM now() - proven)::float8, $1::float8[]) AS bucket, count(*) AS mailboxes,
        coalesce(sum(extract(epoch FROM now() - proven)), 0)::float8 AS seconds
 FROM mailboxes WHERE proven IS NOT NULL AND is_archived(mailboxes) GROUP BY 1 ORDER BY 1;
 
 -- longest_lags --
--- The mailboxes that have waited longest for a proof; NULL: a run has tried, but there was never a proof
+-- The mailboxes with the oldest comparison of UIDs; NULL: a run has tried, but there was never a proof
 SELECT users.name AS user_name, address AS mailbox, extract(epoch FROM now() - proven)::float8 AS seconds
 FROM mailboxes JOIN users ON users.id = user_id
 WHERE (proven IS NOT NULL OR EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id)) AND is_archived(mailboxes)

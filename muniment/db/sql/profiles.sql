@@ -111,3 +111,13 @@ WHERE profile_id = $1 ORDER BY 2, 3;
 SELECT given FROM unnest($1::text[]) AS given
 WHERE NOT EXISTS (SELECT FROM users WHERE lower(name) = given)
   AND NOT EXISTS (SELECT FROM user_addresses WHERE lower(address) = given) ORDER BY given;
+
+-- proofs --
+-- Mailboxes of a profile with a proof: how many there are, how old the oldest comparison of UIDs is, and in how many a
+-- folder was last seen unchanged by STATUS only
+SELECT count(*) AS mailboxes, min(proven) AS oldest, count(*) FILTER (WHERE visited > proven) AS by_status
+FROM mailboxes WHERE proven IS NOT NULL AND id IN (
+    SELECT mailbox_id FROM profile_mailboxes WHERE profile_id = $1
+    UNION ALL SELECT mailboxes.id FROM everybody JOIN mailboxes
+      ON mailboxes.user_id = everybody.user_id AND lower(mailboxes.address) = lower(everybody.address)
+    WHERE everybody.profile_id = $1);

@@ -18,17 +18,28 @@ SELECT name, kind, host, pid, concurrency, started, seen, now() - seen < make_in
 FROM processes ORDER BY kind, name;
 
 -- stale_mailboxes --
--- Archived mailboxes that a run has tried and whose last proof is older than $1 hours, or that have none
-SELECT users.name AS user_name, address, proven FROM mailboxes JOIN users ON users.id = user_id
-WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+-- Archived mailboxes that a run has tried, without a proof, or that no run completed within $1 hours, or where UIDs of
+-- a folder were last compared longer ago than this and than its interval and $2 hours. A version that did not know
+-- `visited` renewed `proven`.
+SELECT users.name AS user_name, address, proven, greatest(visited, proven) AS visited
+FROM mailboxes JOIN users ON users.id = user_id
+WHERE (proven IS NULL OR greatest(visited, proven) < now() - make_interval(secs => $1 * 3600)
+       OR proven < now() - make_interval(secs => 3600 * greatest($1, $2 * (1 + stretch))))
   AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes)
-ORDER BY proven NULLS FIRST, address LIMIT $2;
+ORDER BY proven NULLS FIRST, address LIMIT $3;
 
 -- count_stale --
 -- How many mailboxes `stale_mailboxes` has to list
 SELECT count(*) FROM mailboxes
-WHERE (proven IS NULL OR proven < now() - make_interval(secs => $1 * 3600))
+WHERE (proven IS NULL OR greatest(visited, proven) < now() - make_interval(secs => $1 * 3600)
+       OR proven < now() - make_interval(secs => 3600 * greatest($1, $2 * (1 + stretch))))
   AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.id) AND is_archived(mailboxes);
+
+-- proofs --
+-- Archived mailboxes with a proof: how many there are, how old the oldest comparison of UIDs is, and in how many a
+-- folder was last seen unchanged by STATUS only
+SELECT count(*) AS mailboxes, min(proven) AS oldest, count(*) FILTER (WHERE visited > proven) AS by_status
+FROM mailboxes WHERE proven IS NOT NULL AND is_archived(mailboxes);
 
 -- totals --
 -- What the archive holds, from running totals; only the quarantine, which is small, is counted

@@ -10,6 +10,7 @@ from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
 from muniment.jobs import Queue
 from muniment.model.process_report import ProcessReport
+from muniment.model.proof import MailboxProof, Proofs
 from muniment.model.quarantined import EVERYTHING, QuarantineChoice, Quarantined
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.show_index import IndexStatus, show_index
@@ -31,8 +32,9 @@ class Status:
     stores: list[Store]
     servers: list[ServerState] | None
     index: IndexStatus
+    proofs: Proofs
     stale_count: int
-    stale: list[status.StaleMailbox]
+    stale: list[MailboxProof]
 
 
 async def show_status(principal: Principal, resources: Resources) -> Status:
@@ -41,6 +43,7 @@ async def show_status(principal: Principal, resources: Resources) -> Status:
     queues = {queue.value: await _depth(resources, queue) for queue in Queue}
     servers = await show_governor(principal, resources)
     index = await show_index(principal, resources)
+    hours = (resources.settings.stale_hours, resources.settings.compare_hours)
     async with resources.database.transaction(snapshot=True) as session:
         return Status(
             processes=await status.processes(session, SILENCE_SECONDS),
@@ -49,8 +52,9 @@ async def show_status(principal: Principal, resources: Resources) -> Status:
             stores=await stores.list_all(session),
             servers=servers,
             index=index,
-            stale_count=await status.count_stale(session, resources.settings.stale_hours),
-            stale=await status.stale_mailboxes(session, resources.settings.stale_hours, _LISTED),
+            proofs=await status.proofs(session),
+            stale_count=await status.count_stale(session, *hours),
+            stale=await status.stale_mailboxes(session, *hours, _LISTED),
         )
 
 

@@ -27,7 +27,11 @@ LAG_BOUNDS = (900.0, 3600.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0,
 
 @dataclass(frozen=True)
 class FleetFacts:
-    """The facts at `taken` (Unix time). `lags`: a histogram by `LAG_BOUNDS`; `longest_lags`: of some mailboxes."""
+    """The facts at `taken` (Unix time).
+
+    `lags`, `visit_lags`: histograms by `LAG_BOUNDS`, since UIDs were compared and since a run completed a mailbox;
+    `longest_lags`: of some mailboxes.
+    """
 
     taken: float
     status: Status
@@ -35,6 +39,7 @@ class FleetFacts:
     open_runs: list[OpenRun]
     last_runs: list[LastRun]
     lags: list[LagBucket]
+    visit_lags: list[LagBucket]
     longest_lags: list[MailboxLag]
     never_proven: int
 
@@ -62,6 +67,7 @@ async def fleet_facts(principal: Principal, resources: Resources) -> FleetFacts:
             open_runs=await fleet.open_runs(session),
             last_runs=await fleet.last_runs(session),
             lags=await fleet.lags(session, LAG_BOUNDS),
+            visit_lags=await fleet.visit_lags(session, LAG_BOUNDS),
             longest_lags=await fleet.longest_lags(session, resources.settings.metrics_mailboxes),
             never_proven=await fleet.never_proven(session),
         )

@@ -14,6 +14,7 @@ from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.folder_scope import EVERYTHING, USUAL
 from muniment.model.login import LoginKind
 from muniment.model.profile import Profile, ProfileDocument, ProfileKind
+from muniment.model.proof import NO_PROOFS, Proofs
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.access import audit
 from muniment.services.access.audit import Action
@@ -56,10 +57,11 @@ class ProfileRequest:
 
 @dataclass(frozen=True)
 class ProfileSummary:
-    """A profile and the number of mailboxes that a run started now would have."""
+    """A profile, the number of mailboxes that a run started now would have, and how complete they are known to be."""
 
     profile: Profile
     mailboxes: int
+    proofs: Proofs = NO_PROOFS
 
 
 async def submit_profile(
@@ -285,4 +287,5 @@ async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Targe
 
 
 async def _summary(session: Session, profile: Profile) -> ProfileSummary:
-    return ProfileSummary(profile, await profiles.count_mailboxes(session, profile.id))
+    count = await profiles.count_mailboxes(session, profile.id)
+    return ProfileSummary(profile, count, await profiles.proofs(session, profile.id))
