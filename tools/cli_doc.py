@@ -35,6 +35,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "index compare": ("a list of", index.comparison_shape),
     "index problems": ("a list of", index.problem_shape),
     "message": ("one object", messages.message_shape),
+    "archive show": ("one object", archives.archive_shape),
     "export": ("one object", archives.export_shape),
     "verify": ("one object", archives.verify_shape),
     "deletions": ("a list of", messages.deletion_shape),

@@ -1,4 +1,4 @@
-"""`muniment export` and `muniment verify`: read the archive."""
+"""`muniment archive`, `muniment export` and `muniment verify`: what is archived."""
 
 from __future__ import annotations
 
@@ -6,14 +6,48 @@ from pathlib import Path
 
 import click
 
+from muniment.cli.archive_view import print_folders, print_mailboxes
 from muniment.cli.kit.connect import call_with_database_only
 from muniment.cli.kit.counting import counting
 from muniment.cli.kit.errors import warn
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.kit.output import Column, plural, print_json, print_table, shown, size
 from muniment.services.reading.export_archive import ExportFormat, export_archive
+from muniment.services.reading.show_archive import list_archives, show_archive
 from muniment.services.reading.verify_archive import verify_archive
-from muniment.shapes.archives import export_shape, verify_shape
+from muniment.shapes.archives import archive_shape, export_shape, verify_shape
+
+_SHOWN = 200
+
+
+@click.group()
+def archive() -> None:
+    """Show what is archived, and how long ago that was compared with the server."""
+
+
+@archive.command("show")
+@click.option("--user", metavar="NAME", help="List the folders of this user's archive.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=_SHOWN, show_default=True, help="Print at most this many lines."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; lists everything.")
+def show(user: str | None, limit: int, as_json: bool) -> None:
+    """Show how many messages are archived, of which time, and whether they are all that the server has.
+
+    Without --user, each mailbox has a line; with --user, each folder. "compared" is the last time when the UIDs on the
+    server were compared with those in the archive. "unchanged until" is the last time when the server reported the same
+    numbers (STATUS) as at that comparison, so that the folder was not opened.
+    """
+    if user is None:
+        found = call_with_database_only(list_archives, None if as_json else limit)
+    else:
+        found = call_with_database_only(show_archive, user)
+    if as_json:
+        print_json(archive_shape(found))
+    elif user is None:
+        print_mailboxes(found)
+    else:
+        print_folders(found, limit)
 
 
 @click.command("export")

@@ -32,6 +32,7 @@ COMMANDS = {
     "search": Entry("muniment.cli.search:search", "Search archived messages."),
     "saved-search": Entry("muniment.cli.saved_search:saved_search", "Manage saved searches."),
     "index": Entry("muniment.cli.index:index", "Inspect, compare and rebuild the search index."),
+    "archive": Entry("muniment.cli.archive:archive", "Show what is archived, and how long ago that was compared."),
     "message": Entry("muniment.cli.message:message", "Show one message and where it is archived."),
     "export": Entry("muniment.cli.archive:export", "Export archived messages, byte for byte."),
     "verify": Entry("muniment.cli.archive:verify", "Check every archived message for damage."),

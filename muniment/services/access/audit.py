@@ -26,6 +26,7 @@ class Action(StrEnum):
     QUARANTINE_ACCEPTED = "quarantine accepted"
     QUARANTINE_RETRIED = "quarantine retried"
     QUARANTINE_EXPORTED = "quarantine exported"
+    ARCHIVE_SHOWN = "archive shown"
 
 
 async def act(

@@ -61,6 +61,8 @@ _RIGHTS: dict[str, set[Right]] = {
     "operating.tend_quarantine.retry_quarantined": {Right.ARCHIVE, Right.OPERATE},
     "operating.tend_quarantine.show_quarantined": {Right.OPERATE},
     "operating.watch_fleet.watch_fleet": {Right.PROCESS},
+    "reading.show_archive.list_archives": {Right.OPERATE},
+    "reading.show_archive.show_archive": _ADMIN,
     "profiles.edit_profile.edit_profile": {Right.MODIFY_PROFILES},
     "profiles.edit_profile.export_profile": _READ_PROFILES,
     "profiles.edit_profile.import_profile": {Right.MODIFY_PROFILES},
