@@ -20,9 +20,8 @@ class MemoryMail:
     """One message and its misbehaviour.
 
     `claimed_size`: a false RFC822.SIZE. `refusal`: the answer to a FETCH of its body. `is_withheld`: SEARCH returns it,
-    but no FETCH delivers it. `is_hidden`: the server counts it, but neither returns nor delivers it. `is_unsearched`:
-    FETCH delivers it, but SEARCH does not return it. `breaks`: the connection is lost whenever it is fetched. `modseq`:
-    its mod-sequence, if the folder has them.
+    but no FETCH delivers it. `is_hidden`: the server counts it, but neither returns nor delivers it. `breaks`: the
+    connection is lost whenever it is fetched. `modseq`: its mod-sequence, if the folder has them.
     """
 
     content: bytes
@@ -32,7 +31,6 @@ class MemoryMail:
     refusal: str = ""
     is_withheld: bool = False
     is_hidden: bool = False
-    is_unsearched: bool = False
     breaks: bool = False
     labels: tuple[bytes, ...] = ()  # Gmail's
     modseq: int = 0
@@ -64,6 +62,8 @@ class MemoryFolder:
         self.erase_refusal = ""
         #: STATUS answers this, whatever the folder holds; EXAMINE tells the truth.
         self.frozen: FolderStatus | None = None
+        #: The UIDs that SEARCH ALL finds, if its index is behind.
+        self.indexed: frozenset[int] | None = None
         #: The highest mod-sequence (CONDSTORE), counted by `deliver` and `mark`; None: the folder has none.
         self.highestmodseq: int | None = None
         self._uidnext = 1

@@ -69,8 +69,11 @@ class MemorySession:
     async def search_uids(self, criteria: str = "ALL") -> array[int]:
         """Return the matching UIDs: ALL, UID with a set, or the output of `MailFilter.search_keys`."""
         await self._command("SEARCH")
+        indexed = self._opened().indexed
+        if criteria == "ALL" and indexed is not None and len(indexed) == self.exists:
+            return array("Q", sorted(indexed))  # with another number of UIDs, `ImapSession` asks FETCH as well
         matches = _criteria(criteria)
-        return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail) and not mail.is_unsearched))
+        return array("Q", (uid for uid, mail in self._visible() if matches(uid, mail)))
 
     async def matching(self, uids: Sequence[int], keys: str) -> list[int]:
         """Return the UIDs whose messages match `keys`."""

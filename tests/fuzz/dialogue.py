@@ -15,6 +15,7 @@ from muniment.imap.batches import batches
 from muniment.imap.login import log_in
 from muniment.imap.protocol import ImapProtocol
 from muniment.mailserver import Limits
+from muniment.model.flags import lasting
 from muniment.model.folder import FolderStatus
 from muniment.model.login import Credentials, LoginKind
 from muniment.model.message import FetchedMessage
@@ -141,6 +142,7 @@ class Dialogue:
         oldest = await session.oldest_messages()
         uids = await session.search_uids(self._c.pick(["ALL", "ALL", "UID 2:*"]) if not self._is_valid else "ALL")
         sizes = await session.sizes(uids[:_CONFUSED])
+        flags = await session.flags(1, None, since=self._c.pick([None, None, 1, 77]))
         got: list[FetchedMessage] = []
         for batch in batches(uids[:_CONFUSED], sizes, LIMITS):
             fetched = await self._fetch(session, batch)
@@ -150,6 +152,8 @@ class Dialogue:
             got += fetched
         if self._is_valid:
             assert true is not None
+            # The server may tell of another message unasked.
+            self._same("all flags", {m.uid: _flags(m) for m in true.messages}, {uid: flags[uid] for uid in uids})
             self._judge_folder(true, oldest, list(uids), sizes, got)
 
     async def _fetch(self, session: ImapSession, uids: Sequence[int]) -> list[FetchedMessage]:
@@ -237,4 +241,4 @@ def _judge_numbers(*statuses: FolderStatus | None) -> None:
 
 
 def _flags(message: Message) -> tuple[str, ...]:
-    return tuple(flag.decode() for flag in message.flags)
+    return lasting(flag.decode() for flag in message.flags)

@@ -166,6 +166,8 @@ class TrueServer:
                 yield b"* %d FETCH (UID %d)\r\n" % (number, message.uid)
             elif items == b"(RFC822.SIZE)":
                 yield self._response(number, [b"UID %d" % message.uid, b"RFC822.SIZE %d" % len(message.content)])
+            elif items.startswith(b"(FLAGS)"):
+                yield self._response(number, self._flags(message))
             elif b"HEADER.FIELDS" in items:
                 yield self._response(number, self._header(message))
             elif b"<0.1>" in items:
@@ -173,6 +175,14 @@ class TrueServer:
                 yield self._response(number, [b"UID %d" % message.uid, b"BODY[]<0> " + first])
             else:
                 yield from self._whole(number, message)
+
+    def _flags(self, message: Message) -> list[bytes]:
+        items = [b"UID %d" % message.uid, b"FLAGS (%b)" % b" ".join(message.flags)]
+        if b"CONDSTORE" in self.offers or self._strange():
+            items.append(b"MODSEQ (77)")
+        if self._strange():
+            self._c.shuffle(items)
+        return items
 
     def _header(self, message: Message) -> list[bytes]:
         line, end, _ = message.content.partition(b"\r\n")

@@ -37,13 +37,11 @@ def _mixed_up(patch: pytest.MonkeyPatch) -> None:
     def message(self: fetched.Fetched, most: int) -> Any:
         result = true(self, most)
         last.append(result.raw)
-        return (
-            result
-            if len(last) < 2 or result.raw is None
-            else type(result)(
-                result.uid, result.flags, result.internal_date, MemoryMessage(b"Message-ID: <0.1@fuzz>\r\n"), ""
-            )
-        )
+        if len(last) < 2 or result.raw is None:
+            return result
+        result.raw.close()  # it may be a spool file
+        wrong = MemoryMessage(b"Message-ID: <0.1@fuzz>\r\n")
+        return type(result)(result.uid, result.flags, result.internal_date, wrong, "")
 
     patch.setattr(fetched.Fetched, "message", message)
 

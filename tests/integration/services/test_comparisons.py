@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from muniment.mailserver.memory_mailbox import MemoryFolder, MemoryMail
+from muniment.mailserver.memory_mailbox import MemoryFolder
 from muniment.model.run import RunState
 from muniment.services.doctor.what_if import what_if
 from muniment.services.operating.show_status import show_status
@@ -114,18 +114,21 @@ async def test_numbers_that_are_due_do_not_identify_the_mailbox(world: MemoryWor
 
 @pytest.mark.parametrize("modseq", [None, 1], ids=["without CONDSTORE", "CONDSTORE"])
 async def test_messages_that_search_leaves_out(world: MemoryWorld, modseq: int | None) -> None:
-    """A SEARCH that lists as many messages as the folder counts, but others: the flags tell of the one left out."""
+    """A SEARCH that lists as many messages as the folder counts, but not all: the flags tell of the one left out."""
     inbox = _inbox(world)
     inbox.highestmodseq = modseq
     profile = await world.submit()
     await world.harness.archive(profile)
-    inbox.deliver(MemoryMail(message("not in the index"), is_unsearched=True))
+    inbox.indexed = frozenset(inbox.messages)
+    inbox.deliver(message("not in the index"))
+    del inbox.messages[1]
     await world.harness.let_pass(24)
     report = await world.harness.archive(profile)
 
     assert report.run.messages.archived == 1
     assert await world.value("SELECT missing FROM folders WHERE path = '{INBOX}'") == 0
-    assert await world.exported() == contents(world.mail.mailboxes[ANNA])
+    exported = await world.exported()
+    assert contents(world.mail.mailboxes[ANNA])["INBOX",] <= exported["INBOX",]
 
 
 @pytest.mark.parametrize(
