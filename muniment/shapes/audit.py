@@ -7,8 +7,10 @@ from muniment.shapes.values import utc
 
 
 def audit_shape(entry: AuditEntry) -> dict[str, object]:
-    """`id`, `at`, `who`, `action`, `subject`, `before`, `after` (as in `profile export --json`; null: the object did
-    not exist).
+    """`id`, `at`, `who`, `action`, `subject`, `outcome` (`begun`, `done`, `refused`, `failed`), `before`, `after` (as
+    in `profile export --json`; null: the object did not exist), `details` (what was asked for, or why it failed),
+    `process{uid, account, login_uid}` (what the operating system says), `claimed` (what the caller claims), `role` and
+    `client` (what PostgreSQL knows).
     """
     return {
         "id": entry.id,
@@ -16,6 +18,12 @@ def audit_shape(entry: AuditEntry) -> dict[str, object]:
         "who": entry.who,
         "action": entry.action,
         "subject": entry.subject,
+        "outcome": entry.outcome,
         "before": entry.before,
         "after": entry.after,
+        "details": entry.details,
+        "process": {"uid": entry.os_uid, "account": entry.os_name, "login_uid": entry.login_uid},
+        "claimed": entry.claimed,
+        "role": entry.role,
+        "client": entry.client,
     }

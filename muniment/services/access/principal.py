@@ -35,11 +35,13 @@ class Principal:
     #: Whether the principal is the archive user, and not someone who acts for the user. Not derived from the names:
     #: an operator's account may be called like a user, and what it reads must still be audited.
     is_user: bool = False
+    #: Another name that the caller claims. The audit log shows it beside `name`; nothing depends on it.
+    claimed: str | None = None
 
     @classmethod
-    def administrator(cls, name: str) -> Principal:
+    def administrator(cls, name: str, *, claimed: str | None = None) -> Principal:
         """Return a principal with every right."""
-        return cls(name, frozenset({Right.ADMIN}))
+        return cls(name, frozenset({Right.ADMIN}), claimed=claimed)
 
     @classmethod
     def process(cls) -> Principal:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from muniment.db import deletions, runs
 from muniment.model.deletion import Deletion, KeptMessage
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
 
+@audited(Action.DELETIONS_LISTED, "address", details=("run_id",))
 async def show_deletions(
     principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
 ) -> list[Deletion]:
@@ -19,6 +21,7 @@ async def show_deletions(
         return await deletions.ledger(session, run_id=run_id, address=address, limit=limit)
 
 
+@audited(Action.DELETIONS_LISTED, "address", details=("run_id",))
 async def show_kept(
     principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
 ) -> list[KeptMessage]:

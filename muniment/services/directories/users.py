@@ -8,12 +8,12 @@ from muniment.db import users
 from muniment.db.database import Session
 from muniment.errors import Conflict, NotFound
 from muniment.model.user import User
-from muniment.services.access import audit
-from muniment.services.access.audit import Action
+from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
 
+@audited(Action.USER_ADDED, "name")
 async def add_user(
     principal: Principal, resources: Resources, name: str, addresses: Sequence[str], *, with_archive: bool = False
 ) -> None:
@@ -40,6 +40,7 @@ async def add_user(
         await _act(session, principal, Action.USER_ADDED, None, await users.find(session, name))
 
 
+@audited(Action.USER_CHANGED, "name")
 async def set_addresses(principal: Principal, resources: Resources, name: str, addresses: Sequence[str]) -> User:
     """Replace a user's addresses, the first one is the primary address; return the changed user.
 
@@ -49,6 +50,7 @@ async def set_addresses(principal: Principal, resources: Resources, name: str, a
     return await _change_addresses(principal, resources, name, lambda _: addresses)
 
 
+@audited(Action.USER_CHANGED, "name")
 async def add_address(
     principal: Principal, resources: Resources, name: str, address: str, *, primary: bool = False
 ) -> User:
@@ -59,6 +61,7 @@ async def add_address(
     )
 
 
+@audited(Action.USER_CHANGED, "name")
 async def remove_address(principal: Principal, resources: Resources, name: str, address: str) -> User:
     """Take an address from a user, and return the changed user. Raises as `set_addresses` does."""
     principal.require(Right.ADMIN)
@@ -72,6 +75,7 @@ async def remove_address(principal: Principal, resources: Resources, name: str, 
     return await _change_addresses(principal, resources, name, without)
 
 
+@audited(Action.USER_CHANGED, "name")
 async def rename_user(principal: Principal, resources: Resources, name: str, new_name: str) -> None:
     """Give a user another name; the archive follows.
 
@@ -85,6 +89,7 @@ async def rename_user(principal: Principal, resources: Resources, name: str, new
         await _act(session, principal, Action.USER_CHANGED, before, await users.find(session, new_name))
 
 
+@audited(Action.USER_REMOVED, "name")
 async def remove_user(principal: Principal, resources: Resources, name: str) -> list[str]:
     """Remove a user but keep the archive; return the profiles that still archive mailboxes into it. Raises NotFound."""
     principal.require(Right.ADMIN)
@@ -149,7 +154,7 @@ async def _check_left_out(session: Session, going: Sequence[str]) -> None:
 async def _act(session: Session, principal: Principal, action: Action, before: User | None, after: User | None) -> None:
     subject = after or before
     assert subject is not None
-    await audit.act(
+    await act(
         session,
         principal,
         action,

@@ -14,6 +14,7 @@ from muniment.model.finding import Verdict
 from muniment.model.folder import messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
+from muniment.services.access.audit import Action, audited_stream
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.credentials import open_logins, own_login
@@ -51,6 +52,7 @@ class _Target:
     server: str = ""  # if it differs from the profile's
 
 
+@audited_stream(Action.PROFILE_TESTED, "server.host")
 def check_rows(
     principal: Principal, resources: Resources, server: Server, rows: Sequence[CsvMailbox], at_once: int
 ) -> AsyncGenerator[LoginCheck, None]:
@@ -67,6 +69,7 @@ def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
     return lambda: own_login(row.login_user, row.password)
 
 
+@audited_stream(Action.PROFILE_TESTED, "name")
 async def check_profile(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[LoginCheck, None]:
     """Try the login to each mailbox of a profile and yield each result as it completes; NotFound: no such profile."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)

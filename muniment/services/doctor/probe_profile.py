@@ -12,6 +12,7 @@ from muniment.model.finding import Finding, Verdict, failed, fine, warning
 from muniment.model.folder import ServerFolder, messages_in
 from muniment.model.login import Credentials
 from muniment.model.profile import Server
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
@@ -42,6 +43,7 @@ class Probe:
         return [f"{finding.step}: {finding.found}" for finding in self.findings if finding.verdict is not Verdict.OK]
 
 
+@audited(Action.PROFILE_TESTED, "name", details=("mailbox",), ahead=True)
 async def probe_profile(principal: Principal, resources: Resources, name: str, mailbox: str | None = None) -> Probe:
     """Try one mailbox of the profile (by default the first) and return what works and what to change.
 

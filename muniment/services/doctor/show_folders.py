@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.try_mailbox import tried_mailbox
 from muniment.services.mailboxes.effective_folders import EffectiveFolder, effective_folders, unused_patterns
@@ -20,6 +21,7 @@ class MailboxFolders:
     unused: list[str]
 
 
+@audited(Action.FOLDERS_LISTED, "name", details=("mailbox",), ahead=True)
 async def show_folders(
     principal: Principal, resources: Resources, name: str, mailbox: str | None = None
 ) -> MailboxFolders:

@@ -19,6 +19,7 @@ from muniment.errors import CommandRefused, MunimentError
 from muniment.mailserver import MailSession
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.profile import Profile
+from muniment.services.access.audit import Action, audited_stream
 from muniment.services.access.principal import Principal, Right
 from muniment.services.deleting.choose_deletions import SIZE_DIFFERS, choose_deletions, may_delete
 from muniment.services.deleting.delete_archived import NO_UIDPLUS
@@ -64,6 +65,7 @@ class Forecast:
     hint: str = ""
 
 
+@audited_stream(Action.FORECAST_MADE, "name")
 async def what_if(principal: Principal, resources: Resources, name: str) -> AsyncGenerator[Forecast, None]:
     """Yield what a run of the profile would do with each mailbox, as results complete; NotFound: no such profile."""
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)

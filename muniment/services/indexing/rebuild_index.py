@@ -14,6 +14,7 @@ from muniment.db import generations, outbox
 from muniment.db.generations import Generation
 from muniment.errors import SearchUnavailable
 from muniment.search import SearchIndex, Target
+from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
 from muniment.services.resources import Resources
@@ -32,6 +33,7 @@ class Begun:
     already: bool
 
 
+@audited(Action.INDEX_REBUILT, "store")
 async def begin_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[Begun]:
     """Start rebuilding the index of one store, or of all stores; NotFound if there is no such store."""
     principal.require(Right.ADMIN)
@@ -40,10 +42,12 @@ async def begin_rebuilds(principal: Principal, resources: Resources, store: str 
         async with resources.database.transaction() as session:
             await generations.exclude(session)
             new = await generations.begin_rebuild(session, generation.store_id, resources.index.backend)
+            await act(session, principal, Action.INDEX_REBUILT, generation.store_name, details={"already": not new})
         begun.append(Begun(generation.store_name, already=not new))
     return begun
 
 
+@audited(Action.INDEX_REBUILD_GIVEN_UP, "store")
 async def give_up_rebuilds(principal: Principal, resources: Resources, store: str | None) -> list[str]:
     """Abandon the rebuild of one store, or of all stores, and keep the live index. Return the stores' names."""
     principal.require(Right.ADMIN)
@@ -54,6 +58,7 @@ async def give_up_rebuilds(principal: Principal, resources: Resources, store: st
         async with resources.database.transaction() as session:
             await generations.exclude(session)
             await generations.give_up_rebuild(session, generation.store_id, resources.index.backend)
+            await act(session, principal, Action.INDEX_REBUILD_GIVEN_UP, generation.store_name)
         await _discard(resources.index, generation.store_id, generation.building)
         stopped.append(generation.store_name)
     return stopped

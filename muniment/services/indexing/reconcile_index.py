@@ -10,6 +10,7 @@ from muniment.db import generations, index_problems, messages, outbox
 from muniment.db.database import Session
 from muniment.db.generations import Generation
 from muniment.search import Target
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
 from muniment.services.resources import Resources
@@ -51,6 +52,7 @@ async def reconcile_index(resources: Resources, generation: Generation) -> tuple
     return missing, orphans
 
 
+@audited(Action.INDEX_COMPARED, "store")
 async def compare_indexes(principal: Principal, resources: Resources, store: str | None) -> list[tuple[str, int, int]]:
     """Compare the index of one store, or of all, with the archive.
 

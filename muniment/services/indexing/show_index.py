@@ -13,6 +13,7 @@ from muniment.db.index_pause import Pause
 from muniment.db.index_problems import Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.index_problem import IndexProblem
+from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
 from muniment.services.resources import Resources
@@ -111,6 +112,7 @@ async def show_index(principal: Principal, resources: Resources) -> IndexStatus:
     return IndexStatus(resources.index.backend, shown, reasons, pause, error)
 
 
+@audited(Action.INDEX_PROBLEMS_LISTED, "store")
 async def list_problems(
     principal: Principal, resources: Resources, store: str | None, limit: int
 ) -> list[IndexProblem]:
@@ -121,12 +123,15 @@ async def list_problems(
         return await index_problems.list_all(session, store_id, limit)
 
 
+@audited(Action.INDEX_RETRIED, "store")
 async def retry_problems(principal: Principal, resources: Resources, store: str | None) -> int:
     """Retry every message that is not indexed, or only in part; return how many."""
     principal.require(Right.ADMIN)
     store_id = await _store_id(resources, store)
     async with resources.database.transaction() as session:
-        return await index_problems.retry_all(session, store_id)
+        count = await index_problems.retry_all(session, store_id)
+        await act(session, principal, Action.INDEX_RETRIED, store or "all", details={"messages": count})
+        return count
 
 
 async def _store_id(resources: Resources, name: str | None) -> int | None:

@@ -11,7 +11,7 @@ from muniment.db import quarantine
 from muniment.db.messages import StoredMessage
 from muniment.errors import Misconfigured, NotFound
 from muniment.model.quarantined import QuarantineChoice, Quarantined
-from muniment.services.access.audit import Action, act
+from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
@@ -27,6 +27,7 @@ class Tended:
     profiles: list[str]
 
 
+@audited(Action.QUARANTINE_LISTED, details=("id_",))
 async def show_quarantined(principal: Principal, resources: Resources, id_: int) -> Quarantined:
     """Return one message in quarantine; NotFound: there is none with this number."""
     principal.require(Right.OPERATE)
@@ -35,6 +36,7 @@ async def show_quarantined(principal: Principal, resources: Resources, id_: int)
         return found
 
 
+@audited(Action.QUARANTINE_RETRIED, details=("choice.ids", "choice.address"))
 async def retry_quarantined(principal: Principal, resources: Resources, choice: QuarantineChoice) -> Tended:
     """Have the next run of their profiles try messages again, at once and even if they were accepted."""
     principal.require(Right.ARCHIVE, Right.OPERATE)
@@ -43,10 +45,11 @@ async def retry_quarantined(principal: Principal, resources: Resources, choice: 
         ids = [message.id for message in found]
         await quarantine.retry(session, ids)
         for message in found:
-            await act(session, principal, Action.QUARANTINE_RETRIED, message.place, after=_told(message))
+            await act(session, principal, Action.QUARANTINE_RETRIED, message.place, details=_told(message))
         return Tended(found, await quarantine.profiles(session, ids))
 
 
+@audited(Action.QUARANTINE_ACCEPTED, details=("choice.ids", "choice.address", "reason"))
 async def accept_quarantined(
     principal: Principal, resources: Resources, choice: QuarantineChoice, reason: str
 ) -> Tended:
@@ -66,11 +69,12 @@ async def accept_quarantined(
         ids = [message.id for message in found]
         await quarantine.accept(session, ids, principal.name, reason)
         for message in found:
-            after = {**_told(message), "accepted because": reason}
-            await act(session, principal, Action.QUARANTINE_ACCEPTED, message.place, after=after)
+            told = {**_told(message), "accepted because": reason}
+            await act(session, principal, Action.QUARANTINE_ACCEPTED, message.place, details=told)
         return Tended(found, await quarantine.profiles(session, ids))
 
 
+@audited(Action.QUARANTINE_EXPORTED, details=("id_",), ahead=True)
 async def export_quarantined(
     principal: Principal, resources: Resources, id_: int, write: Callable[[bytes], Any]
 ) -> Quarantined:
@@ -90,7 +94,7 @@ async def export_quarantined(
         if stored is None:
             async for part in quarantine.parts(session, id_):
                 write(decode_part(part.codec, part.data))
-        await act(session, principal, Action.QUARANTINE_EXPORTED, message.place, after=_told(message))
+        await act(session, principal, Action.QUARANTINE_EXPORTED, message.place, details=_told(message))
     if stored is not None:
         await _write_content(resources, stored, write)
     return message

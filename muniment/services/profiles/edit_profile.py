@@ -7,6 +7,7 @@ from muniment.errors import Misconfigured
 from muniment.model.login import LoginKind
 from muniment.model.profile import ProfileDocument, ProfileKind
 from muniment.secrecy import Secret
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.profiles.profile_document import document_of
 from muniment.services.profiles.submit_profile import ProfileRequest, ProfileSummary, submit_profile
@@ -21,6 +22,7 @@ async def export_profile(principal: Principal, resources: Resources, name: str) 
         return document_of(profile, await profiles.mailboxes(session, profile.id))
 
 
+@audited(Action.PROFILE_SUBMITTED, "old.name")
 async def edit_profile(
     principal: Principal,
     resources: Resources,
@@ -51,6 +53,7 @@ async def edit_profile(
     return await submit_profile(principal, resources, request, change=True, keep=True)
 
 
+@audited(Action.PROFILE_SUBMITTED, "document.name")
 async def import_profile(
     principal: Principal,
     resources: Resources,

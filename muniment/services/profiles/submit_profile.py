@@ -17,7 +17,7 @@ from muniment.model.profile import Profile, ProfileDocument, ProfileKind
 from muniment.model.proof import NO_PROOFS, Proofs
 from muniment.secrecy import Secret, SecretBox
 from muniment.services.access import audit
-from muniment.services.access.audit import Action
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.mailboxes.access_token import is_source
 from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
@@ -64,6 +64,7 @@ class ProfileSummary:
     proofs: Proofs = NO_PROOFS
 
 
+@audited(Action.PROFILE_SUBMITTED, "request.document.name", details=("change",))
 async def submit_profile(
     principal: Principal,
     resources: Resources,
@@ -154,6 +155,7 @@ async def list_profiles(principal: Principal, resources: Resources) -> list[Prof
         return [await _summary(session, profile) for profile in await profiles.list_all(session)]
 
 
+@audited(Action.PROFILE_REMOVED, "name")
 async def remove_profile(principal: Principal, resources: Resources, name: str) -> None:
     """Delete a profile but keep its archives and runs; Conflict while it is running."""
     principal.require(Right.MODIFY_PROFILES)

@@ -17,6 +17,7 @@ from muniment.db.database import Session
 from muniment.db.folders import ArchiveFolder
 from muniment.db.messages import Entry
 from muniment.errors import Damaged, NotFound
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.reading.formats.eml import EmlTree
 from muniment.services.reading.formats.manifest import MailTree, ManifestEntry
@@ -49,6 +50,7 @@ class ExportReport:
 Progress = Callable[[int, int], None]
 
 
+@audited(Action.ARCHIVE_EXPORTED, "user", details=("folder", "format", "directory", "former"), ahead=True)
 async def export_archive(
     principal: Principal,
     resources: Resources,

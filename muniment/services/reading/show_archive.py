@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from muniment.db import archives, users
 from muniment.model.proof import ArchivedFolder, ArchivedMailbox, MailboxProof
-from muniment.services.access import audit
-from muniment.services.access.audit import Action
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
@@ -29,6 +28,7 @@ async def list_archives(principal: Principal, resources: Resources, limit: int |
         return ArchiveView(await archives.mailboxes(session, limit), await archives.count_mailboxes(session))
 
 
+@audited(Action.ARCHIVE_SHOWN, "user", own=False)
 async def show_archive(principal: Principal, resources: Resources, user: str) -> ArchiveView:
     """Return the mailboxes and folders of a user's archive, with what is archived in each; NotFound: no such user.
 
@@ -37,8 +37,6 @@ async def show_archive(principal: Principal, resources: Resources, user: str) ->
     principal.require_access_to(user)
     async with resources.database.transaction() as session:
         owner = await users.find(session, user)
-        if not principal.is_user:
-            await audit.act(session, principal, Action.ARCHIVE_SHOWN, owner.name)
         proofs = await archives.proofs_of(session, owner.id)
         folders = await archives.folders_of(session, owner.id)
     found = [_sum(proof, [one for one in folders if one.address == proof.address]) for proof in proofs]

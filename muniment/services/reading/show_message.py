@@ -8,12 +8,14 @@ from muniment.db import flags, messages
 from muniment.errors import Misconfigured, NotFound
 from muniment.model.flags import FlagChange
 from muniment.model.place import Place
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
 _DIGITS = 64
 
 
+@audited(Action.MESSAGE_SHOWN, "sha256")
 async def show_message(principal: Principal, resources: Resources, sha256: str) -> list[Place]:
     """Return the places of the message with this SHA-256 (hexadecimal), at least one; NotFound: no such message."""
     principal.require(Right.ADMIN)

@@ -10,6 +10,7 @@ from muniment.db import folders, messages
 from muniment.db.database import Database, Session
 from muniment.db.messages import Filed, StoredMessage
 from muniment.errors import Damaged
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.resources import Resources
 
@@ -35,6 +36,7 @@ class VerifyReport:
     damage: list[Damage] = field(default_factory=list)
 
 
+@audited(Action.ARCHIVE_VERIFIED, ahead=True)
 async def verify_archive(
     principal: Principal, resources: Resources, progress: Callable[[int, int], None] = lambda _messages, _bytes: None
 ) -> VerifyReport:

@@ -11,6 +11,7 @@ from muniment.db.profiles import DueProfile
 from muniment.errors import Conflict, Misconfigured, Permanent
 from muniment.model.profile import Profile
 from muniment.model.run import Failure, MailboxResult, Notice, Run
+from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.directories.sync import sync_directory
 from muniment.services.resources import Resources
@@ -29,6 +30,7 @@ class RunReport:
     results: list[MailboxResult] = field(default_factory=list)
 
 
+@audited(Action.RUN_STARTED, "profile_name", details=("any_time",))
 async def start_run(principal: Principal, resources: Resources, profile_name: str, *, any_time: bool = False) -> int:
     """Open a run of a profile with one job per mailbox, send the first jobs, and return the run's id.
 
@@ -40,6 +42,8 @@ async def start_run(principal: Principal, resources: Resources, profile_name: st
         profile = await profiles.find(session, profile_name)
         await profiles.lock(session, profile.id)  # a concurrent start waits here and then finds this run
         run_id = await _open_run(session, profile, any_time=any_time)
+        details = {"run": run_id, "any_time": any_time}
+        await act(session, principal, Action.RUN_STARTED, profile.name, details=details)
     await pump(resources, run_id)
     return run_id
 
@@ -55,10 +59,10 @@ async def start_due_runs(principal: Principal, resources: Resources) -> None:
         due = await profiles.due(session)
     for due_profile in due:
         if due_profile.schedule.is_open(due_profile.now):
-            await _start_due(resources, due_profile)
+            await _start_due(principal, resources, due_profile)
 
 
-async def _start_due(resources: Resources, due: DueProfile) -> None:
+async def _start_due(principal: Principal, resources: Resources, due: DueProfile) -> None:
     following = due.schedule.after(due.now)
     try:
         async with resources.database.transaction() as session:
@@ -66,6 +70,8 @@ async def _start_due(resources: Resources, due: DueProfile) -> None:
                 return
             run_id = await _open_run(session, await profiles.find(session, due.name), scheduled=True)
             await profiles.set_due(session, due.id, following)
+            details = {"run": run_id, "scheduled": True}
+            await act(session, principal, Action.RUN_STARTED, due.name, details=details)
     except (Misconfigured, Permanent) as error:
         _log.warning("profile cannot run as scheduled", profile=due.name, error=str(error))
         async with resources.database.session() as session:
@@ -115,6 +121,7 @@ async def list_runs(principal: Principal, resources: Resources, limit: int) -> l
         return await runs.latest(session, limit)
 
 
+@audited(Action.RUN_CANCELLED, "run_id")
 async def cancel_run(principal: Principal, resources: Resources, run_id: int) -> Run:
     """Cancel a run and return it: waiting jobs end now, running ones at their next heartbeat.
 
@@ -126,6 +133,7 @@ async def cancel_run(principal: Principal, resources: Resources, run_id: int) ->
         if run.state.is_final:
             raise Conflict(f"run {run_id} is over: {run.state}")
         await runs.cancel(session, run_id)
+        await act(session, principal, Action.RUN_CANCELLED, run.profile, details={"run": run_id})
     await pump(resources, run_id)  # closes the run if no worker holds a job
     async with resources.database.session() as session:
         return await runs.get(session, run_id)

@@ -20,8 +20,7 @@ from muniment.errors import Damaged, Misconfigured
 from muniment.mail.bodies import read_text
 from muniment.search import Facet, Match, Matches, Request, Sort, parse
 from muniment.search.query import Field, Query
-from muniment.services.access import audit
-from muniment.services.access.audit import Action
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal
 from muniment.services.access.readable_archives import readable_archives
 from muniment.services.resources import Resources
@@ -89,6 +88,7 @@ class Search:
     zone: tzinfo | None = None
 
 
+@audited(Action.ARCHIVE_SEARCHED, "principal.user", details=("search.query",), own=False)
 async def search_messages(principal: Principal, resources: Resources, search: Search) -> Found:
     """Return a page of messages in archives that the principal may read.
 
@@ -98,9 +98,6 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
         archives = await readable_archives(session, resources.settings, principal)
-        if not principal.is_user:
-            subject = principal.user or "all archives"
-            await audit.act(session, principal, Action.ARCHIVE_SEARCHED, subject, after={"query": search.query})
         resolved = await resolve_names(session, query, archives)
         folders = await search_scope.folders_of(session, archives) if search.facets else []
     request = Request(
