@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,18 @@ class Settings:
 
     data: Path = _setting(_data_folder(), Path, "Data folder: the embedded servers, the key file and the spool.")
     database_url: Secret | None = _setting(None, Secret, "URL of PostgreSQL, `postgresql://…`. Unset: embedded server.")
+    owner_database_url: Secret | None = _setting(
+        None,
+        Secret,
+        "URL of the same database for the role that owns the tables. Only `muniment migrate`, `restore` and `roles` use"
+        " it; workers must not have it. Unset: MUNIMENT_DATABASE_URL.",
+    )
+    admin_database_url: Secret | None = _setting(
+        None,
+        Secret,
+        "URL of the same database for an administrator of PostgreSQL, who may create roles. Only `muniment roles` uses"
+        " it.",
+    )
     redis_url: Secret | None = _setting(None, Secret, "URL of Redis or Valkey, `redis://…`. Unset: embedded server.")
     opensearch_url: Secret | None = _setting(
         None,
@@ -246,6 +258,11 @@ class Settings:
         for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
             raise Misconfigured(f"unknown setting {name}", hint="docs/reference/settings.md lists all settings.")
         return cls(**{f.name: _parse(f, text) for f in fields(cls) if (text := _text(f, environ))})
+
+    @property
+    def for_workers(self) -> Settings:
+        """These settings without what only an administrator's commands use."""
+        return replace(self, owner_database_url=None, admin_database_url=None)
 
     @property
     def key_file(self) -> Path:

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from muniment.db.database import Database
 from muniment.demo.dovecot import Dovecot
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.secrecy import Secret
 from tests.support.cyrus import Cyrus, running_cyrus
 from tests.support.dovecot import running_dovecot
@@ -191,6 +192,20 @@ async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Open the test's own database."""
     opened = await Database.open(Secret(database_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def owner_url(postgres: EmbeddedPostgres, database_url: str) -> str:
+    """Return the URL of the test's own database for the role that owns it."""
+    return postgres.url_of(urlsplit(database_url).path[1:], OWNER)
+
+
+@pytest.fixture
+async def owner_database(owner_url: str) -> AsyncIterator[Database]:
+    """Open the test's own database as its owner, to do what Muniment itself may not do."""
+    opened = await Database.open(Secret(owner_url))
     yield opened
     await opened.close()
 

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from muniment import metrics
 from muniment.bridge import Bridge
 from muniment.db.fleet import Capacity
+from muniment.db.roles import Separation
 from muniment.db.status import Totals
 from muniment.exporter import Budget, Build, FleetCollector, Volume
 from muniment.model.proof import Proofs
@@ -44,7 +45,8 @@ def own() -> list[Metric]:
 def fleet() -> list[Metric]:
     """Return the metrics of a scheduler about the whole fleet."""
     totals = Totals(messages=0, entries=0, quarantined=0, accepted=0, incomplete=0, bytes=0)
-    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), Proofs(0, None, 0), 0, [])
+    separation = Separation("", "", *[False] * 7)
+    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), Proofs(0, None, 0), 0, [], separation)
     collector = FleetCollector()
     collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], [], 0))
     return list(collector.collect())

@@ -13,6 +13,7 @@ import redis
 from bench.scale.laboratory import fleet_profile
 from muniment.jobs import Queue
 from muniment.queue.url import redis_py_url
+from muniment.resources import open_database_as_owner
 from muniment.services.indexing.tend_index import dispatch_index
 from muniment.services.profiles.submit_profile import submit_profile
 from muniment.services.resources import Resources
@@ -62,6 +63,7 @@ async def fleet(resources: Resources, mailboxes: int, ticks: int) -> Fleet:
     grown = process.memory_info().rss - before
     async with resources.database.session() as session:
         await session.execute(_MIDDLE)
+    async with open_database_as_owner(resources.settings) as owner, owner.database.session() as session:
         await session.execute("VACUUM ANALYZE jobs")
     entries, seconds = 0, []
     for _ in range(ticks):

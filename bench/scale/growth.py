@@ -21,6 +21,7 @@ from muniment.db import folders, jobs
 from muniment.model.folder import FolderStatus, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
 from muniment.model.run import Lease
+from muniment.resources import open_database_as_owner
 from muniment.services.archiving.batch import Batch, Filing, Target
 from muniment.services.archiving.commit_group import commit_group
 from muniment.services.archiving.prove_folders import Visited
@@ -122,7 +123,7 @@ class _Archive:
             await self._generate(self._rows + 1, upto)
             self._rows = upto
             await tend_stores(ADMIN, self._resources)
-        async with self._resources.database.session() as session:
+        async with open_database_as_owner(self._resources.settings) as owner, owner.database.session() as session:
             await session.execute("VACUUM ANALYZE")
 
     async def stores(self) -> int:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.server import MASTER, PASSWORD
-from muniment.db.migrate import migrate
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
 from muniment.embedded.valkey import EmbeddedValkey
 from muniment.model.profile import Access, ProfileKind, Server
-from muniment.resources import open_database_only, open_resources
+from muniment.resources import open_database_as_owner, open_resources
 from muniment.secrecy import Secret, create_key_file
+from muniment.services.operating.schema import apply_migrations
 from muniment.services.profiles.submit_profile import ProfileRequest
 from muniment.services.resources import Resources
 from muniment.settings import Settings
+from tests.support.principal import ADMIN
 from tests.support.profiles import profile_request
 
 
@@ -32,11 +33,17 @@ async def laboratory(parent: Path | None = None, **settings: Any) -> AsyncIterat
     try:
         supervisor.start(postgres.prepare())
         supervisor.start(valkey.prepare())
-        found = Settings(data=home, database_url=postgres.url, redis_url=valkey.url, **settings)
+        found = Settings(
+            data=home,
+            database_url=postgres.url,
+            owner_database_url=postgres.owner_url,
+            redis_url=valkey.url,
+            **settings,
+        )
         create_key_file(found.key_file)
         found.spool.mkdir(exist_ok=True)
-        async with open_database_only(found) as resources:
-            await migrate(resources.database)
+        async with open_database_as_owner(found) as resources:
+            await apply_migrations(ADMIN, resources)
         async with open_resources(found) as resources:
             yield resources
     finally:

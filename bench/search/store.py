@@ -10,7 +10,6 @@ from pathlib import Path
 
 from muniment.contents import PostgresContents
 from muniment.db.database import Database
-from muniment.db.migrate import migrate
 from muniment.embedded.postgres import EmbeddedPostgres
 from muniment.errors import Conflict
 from muniment.mailserver import ByteBudget
@@ -19,7 +18,7 @@ from muniment.resources.index import open_index
 from muniment.secrecy import Secret, SecretBox, create_key_file
 from muniment.services.resources import Resources
 from muniment.settings import Settings
-from tests.support.services import execute_as_administrator
+from tests.support.services import create_template
 
 _numbers = count(1)
 
@@ -54,12 +53,7 @@ def new_database(server: EmbeddedPostgres) -> str:
 
     async def make() -> str:
         name = f"bench_{next(_numbers)}"
-        await execute_as_administrator(server, f'CREATE DATABASE "{name}" OWNER muniment')
-        database = await Database.open(Secret(server.url_of(name)))
-        try:
-            await migrate(database)
-        finally:
-            await database.close()
+        await create_template(server, name)
         return server.url_of(name)
 
     return asyncio.run(make())

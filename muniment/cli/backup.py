@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from muniment.cli.kit.connect import call_with_database_only, settings
+from muniment.cli.kit.connect import call_as_owner, call_with_database_only, settings
 from muniment.cli.kit.output import size
 from muniment.embedded.postgres import program
 from muniment.services.operating.back_up import back_up, restore_backup
@@ -32,5 +32,5 @@ def restore(file: Path) -> None:
     First copy the key file of the old installation into place, then start `muniment up` (or create an empty database
     and set MUNIMENT_DATABASE_URL). After the restore, run `muniment verify` to check every message.
     """
-    call_with_database_only(restore_backup, program("pg_restore"), file)
+    call_as_owner(restore_backup, program("pg_restore"), file)
     click.echo("restored; if this version is newer than the backup, run `muniment migrate`; then run `muniment verify`")

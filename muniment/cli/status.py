@@ -114,4 +114,5 @@ def _warnings(found: Status) -> list[str]:
             f"{plural(found.totals.incomplete, 'mailbox')} lacked messages when last compared with the server: "
             "`muniment run show ID` says which"
         )
+    warnings += [f"{problem}: see docs/how-to/separate-database-roles.md" for problem in found.separation.problems]
     return warnings

@@ -14,7 +14,7 @@ import click
 from muniment import log
 from muniment.cli.kit.connect import operator, settings
 from muniment.embedded.up import up as run_all
-from muniment.resources import open_database_only
+from muniment.resources import open_database_as_owner, open_database_only
 from muniment.services.operating.schema import apply_migrations
 from muniment.services.operating.show_status import show_processes
 from muniment.settings import Settings
@@ -94,8 +94,9 @@ class _Processes:
 
     async def prepare(self, resolved: Settings) -> None:
         """Update the schema, and remember existing reports: they come from processes that have exited."""
-        async with open_database_only(resolved) as resources:
+        async with open_database_as_owner(resolved) as resources:
             await apply_migrations(operator(), resources)
+        async with open_database_only(resolved) as resources:
             found = await show_processes(operator(), resources)
         self._before = {process.name: process.seen for process in found}
 

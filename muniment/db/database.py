@@ -64,7 +64,10 @@ _NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCa
 _SCHEMES = ("postgresql", "postgres")
 #: A COPY of a huge message may take long; the job's lease limits it.
 _COPY_SECONDS = 3600.0
-_SCHEMA_HINT = "Run `muniment migrate` with the version that is installed, as the owner of the tables."
+_SCHEMA_HINT = (
+    "Run `muniment migrate` with the version that is installed, as the owner of the tables"
+    " (MUNIMENT_OWNER_DATABASE_URL)."
+)
 
 
 #: The largest number in a `bigint`.

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied  timestamptz NOT NULL DEFAULT now()
 )"""
 
+#: Whether the connected role owns the schema; the role that Muniment works as does not.
+_MAY_CREATE: LiteralString = "SELECT has_schema_privilege('public', 'CREATE')"
+
 
 @dataclass(frozen=True)
 class Migration:
@@ -56,6 +59,8 @@ def migrations() -> list[Migration]:
 async def migrate(database: Database) -> int:
     """Apply pending migrations and return their number; Misconfigured if the history does not match the files."""
     async with database.session() as session:
+        if not await session.value(_MAY_CREATE):
+            return await _check_only(session)
         await session.value("SELECT pg_advisory_lock($1)", _LOCK)
         try:
             await session.execute(_HISTORY)
@@ -74,14 +79,32 @@ async def pending(database: Database, *, phase: str = "") -> int:
         return sum(migration.version not in done for migration in wanted)
 
 
+async def _check_only(session: Session) -> int:
+    """Return 0 if nothing is pending; Misconfigured if something is."""
+    missing = migrations()
+    if await session.value("SELECT to_regclass('schema_migrations')") is not None:
+        missing = await _missing(session)
+    if not missing:
+        return 0
+    role = await session.value("SELECT current_user::text")
+    raise Misconfigured(
+        f"{len(missing)} of this version's migrations are pending, and the role {role} does not own the database",
+        hint="Set MUNIMENT_OWNER_DATABASE_URL to the URL for the owner.",
+    )
+
+
 async def _apply_missing(session: Session) -> int:
+    missing = await _missing(session)
+    for migration in missing:
+        await _apply(session, migration)
+    return len(missing)
+
+
+async def _missing(session: Session) -> list[Migration]:
+    """Return the pending migrations; Misconfigured if the history does not match the files."""
     history = dict(await session.values("SELECT (version, checksum) FROM schema_migrations"))
-    applied = 0
     for migration in migrations():
-        if migration.version not in history:
-            await _apply(session, migration)
-            applied += 1
-        elif history[migration.version] != migration.checksum:
+        if history.get(migration.version, migration.checksum) != migration.checksum:
             raise Misconfigured(
                 f"migration {migration.name} was changed after it was applied to this database",
                 hint="This database belongs to a different version of Muniment. Install that version.",
@@ -91,7 +114,7 @@ async def _apply_missing(session: Session) -> int:
             f"the database was migrated by a newer version of Muniment (migration {unknown[0]:04d} and later)",
             hint="Install that newer version of Muniment.",
         )
-    return applied
+    return [migration for migration in migrations() if migration.version not in history]
 
 
 async def _apply(session: Session, migration: Migration) -> None:

@@ -1,7 +1,9 @@
 """The embedded PostgreSQL: a cluster in the data folder, accessible only through a Unix socket.
 
-There is no password and no TCP port: a user with access to the socket's folder (mode 0700) owns the data
-anyway. Muniment uses the role `muniment`, which owns its database and is not a superuser.
+Two roles with passwords of their own share it (docs/decisions/0021): `muniment` owns the database and migrates it;
+`muniment_runtime` is what everything else works as, and owns nothing. The superuser `postgres` has no password and can
+therefore not log in. The passwords are in the data folder: they keep the roles apart within PostgreSQL, not from
+someone who can read the files of the account that runs Muniment.
 """
 
 from __future__ import annotations
@@ -9,23 +11,31 @@ from __future__ import annotations
 import locale
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from muniment import log as logs
+from muniment.db.logins import READER, scram_verifier
 from muniment.embedded.account import Account, server_account
 from muniment.embedded.child import Program, Step, command
 from muniment.embedded.leftovers import stop_servers
 from muniment.errors import Misconfigured, Permanent
-from muniment.secrecy import Secret
+from muniment.secrecy import Secret, create_private_file
 
 log = logs.get(__name__)
 
-ROLE = DATABASE = "muniment"
+DATABASE = "muniment"
+OWNER, RUNTIME = "muniment", "muniment_runtime"
+_LOGINS = (OWNER, RUNTIME)
+
+#: Who may connect (pg_hba.conf), in a file that is written at every start.
+_ACCESS = ("local all all scram-sha-256",)
+_ACCESS_FILE = "muniment_hba.conf"
 
 #: Durability of committed transactions. Set on the command line, so no configuration file can override it.
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -43,7 +53,19 @@ _TUNING = {
 }
 _TUNING_FILE = "muniment.conf"
 
-_SETUP = f"CREATE ROLE {ROLE} LOGIN CREATEDB\nCREATE DATABASE {DATABASE} OWNER {ROLE}\n"
+_SETUP = f"CREATE ROLE {OWNER} LOGIN\nCREATE DATABASE {DATABASE} OWNER {OWNER}\n"
+
+# One statement for each line: that is how the single-user mode reads. Clusters of earlier versions have the owner only,
+# without a password, and everything worked as the owner.
+_ROLES = (
+    "DO $$ BEGIN IF to_regrole('{runtime}') IS NULL THEN CREATE ROLE {runtime} LOGIN; END IF;"
+    " IF to_regrole('{reader}') IS NULL THEN CREATE ROLE {reader} NOLOGIN; END IF; END $$\n"
+    "ALTER ROLE {owner} NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{owner_verifier}'\n"
+    "ALTER ROLE {runtime} NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{runtime_verifier}'\n"
+)
+_PASSWORD_BYTES = 32
+# These passwords cannot be guessed, so each of the many connections need not pay for a slow hash.
+_ITERATIONS = 16
 
 _ERROR_LINE = re.compile(r"error:|ERROR:|FATAL:|PANIC:|cannot start")
 
@@ -54,24 +76,34 @@ _ENVIRONMENT = {"PATH": os.defpath, "TZ": "UTC"}
 class EmbeddedPostgres:
     """A cluster in `folder`, with its socket in a subfolder of `sockets` (mode 0700, a short path without quoting).
 
-    `options` are server settings that override all others, so that tests can trade safety for speed.
+    `options` are server settings that override all others, so that tests can trade safety for speed. `access` are lines
+    of pg_hba.conf that come before Muniment's own.
     """
 
-    def __init__(self, folder: Path, sockets: Path, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, sockets: Path, *, options: Mapping[str, str] | None = None, access: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
         self._cluster = folder / "cluster"
         self._sockets = sockets / "postgres"
         self._options = dict(options or {})
+        self._access = (*access, *_ACCESS)
         self._binaries = _binaries()
 
     @property
     def url(self) -> Secret:
-        """The `postgresql://` URL of Muniment's database, for asyncpg and libpq."""
+        """The `postgresql://` URL of Muniment's database, for asyncpg and libpq; with the role that owns nothing."""
         return Secret(self.url_of(DATABASE))
 
-    def url_of(self, database: str, role: str = ROLE) -> str:
+    @property
+    def owner_url(self) -> Secret:
+        """The URL of Muniment's database for the role that owns it."""
+        return Secret(self.url_of(DATABASE, OWNER))
+
+    def url_of(self, database: str, role: str = RUNTIME) -> str:
         """Return the URL of another database in this cluster."""
-        return f"postgresql://{role}@/{database}?host={self._sockets}&port=5432"
+        password = f":{self._password_file(role).read_text('ascii').strip()}" if role in _LOGINS else ""
+        return f"postgresql://{role}{password}@/{database}?host={self._sockets}&port=5432"
 
     def prepare(self) -> Program:
         """Create the cluster if it does not exist, and return the program that serves it.
@@ -84,7 +116,10 @@ class EmbeddedPostgres:
             self._check_version()
         else:
             self._create(account)
+        if not self._has_roles():
+            self._create_roles(account)
         self._write_tuning(account)
+        self._write(account, self._cluster / _ACCESS_FILE, "".join(f"{line}\n" for line in self._access))
         self._sockets.mkdir(mode=0o700, exist_ok=True)
         if account:
             account.own(self._sockets)
@@ -92,6 +127,7 @@ class EmbeddedPostgres:
             "listen_addresses": "",
             "unix_socket_directories": str(self._sockets),
             "unix_socket_permissions": "0700",
+            "hba_file": str(self._cluster / _ACCESS_FILE),
             "logging_collector": "off",  # the supervisor reads standard error and rotates the file
             "log_destination": "stderr",
             **_DURABLE,
@@ -156,10 +192,39 @@ class EmbeddedPostgres:
                 f"include '{_TUNING_FILE}'\n"
             )
         self._write_tuning(account, draft)
-        single = _arguments({"fsync": "on" if durable else "off", "log_min_messages": "warning"})
-        self._run(account, "postgres", "--single", "-D", str(draft), *single, "postgres", text=_SETUP)
+        self._run_single(account, draft, _SETUP)
         draft.rename(self._cluster)
         _sync(self._folder)
+
+    def _has_roles(self) -> bool:
+        return all(self._password_file(role).exists() for role in _LOGINS)
+
+    def _create_roles(self, account: Account | None) -> None:
+        """Give the roles new passwords, in PostgreSQL first: a crash in between is repaired by the next start."""
+        passwords = {role: Secret(secrets.token_urlsafe(_PASSWORD_BYTES)) for role in _LOGINS}
+        verifiers = {role: scram_verifier(password, iterations=_ITERATIONS) for role, password in passwords.items()}
+        self._tidy()
+        text = _ROLES.format(
+            owner=OWNER,
+            runtime=RUNTIME,
+            reader=READER,
+            owner_verifier=verifiers[OWNER],
+            runtime_verifier=verifiers[RUNTIME],
+        )
+        self._run_single(account, self._cluster, text)
+        for role, password in passwords.items():
+            file = self._password_file(role)
+            file.unlink(missing_ok=True)
+            create_private_file(file, password.reveal().encode() + b"\n")
+
+    def _password_file(self, role: str) -> Path:
+        return self._folder / f"{role}.password"
+
+    def _run_single(self, account: Account | None, cluster: Path, text: str) -> None:
+        """Run statements, one for each line, as the superuser: without a server, and so without a login."""
+        durable = self._options.get("fsync") != "off"
+        single = _arguments({"fsync": "on" if durable else "off", "log_min_messages": "warning"})
+        self._run(account, "postgres", "--single", "-D", str(cluster), *single, "postgres", text=text)
 
     def _run(self, account: Account | None, binary: str, *arguments: str, text: str = "") -> None:
         """Run one of PostgreSQL's programs and wait for it; raise Permanent with its error message if it fails."""
@@ -183,11 +248,15 @@ class EmbeddedPostgres:
             )
 
     def _write_tuning(self, account: Account | None, cluster: Path | None = None) -> None:
-        path = (cluster or self._cluster) / _TUNING_FILE
+        text = "".join(f"{name} = '{value}'\n" for name, value in _TUNING.items())
+        self._write(account, (cluster or self._cluster) / _TUNING_FILE, text)
+
+    def _write(self, account: Account | None, path: Path, text: str) -> None:
+        """Write one of the server's configuration files."""
         # We may be root in a folder that the server's account owns: never follow a link that it placed there.
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write("".join(f"{name} = '{value}'\n" for name, value in _TUNING.items()))
+            file.write(text)
             if account:
                 account.own(file.fileno())
 

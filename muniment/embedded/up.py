@@ -99,7 +99,7 @@ def celery_programs(settings: Settings, run: Path) -> list[Program]:
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
     # Pass only these settings: a child with both a URL and its *_FILE variable does not start.
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    env = FRUGAL_ALLOCATOR | others | environment(settings)
+    env = FRUGAL_ALLOCATOR | others | environment(settings.for_workers)
     ports = (str(settings.metrics_port + number) if settings.metrics_port else "" for number in itertools.count())
     children = run / "metrics"
     level = f"--loglevel={settings.log_level}"
@@ -143,20 +143,23 @@ def _clear(folder: DataFolder, settings: Settings) -> None:
 
 async def _start_servers(settings: Settings, folder: DataFolder, sockets: Path, supervisor: Supervisor) -> Settings:
     """Start the embedded servers for URLs missing from the settings; return the settings with all URLs."""
-    servers: dict[str, EmbeddedPostgres | EmbeddedValkey] = {}
-    if not settings.database_url:
-        servers["database_url"] = EmbeddedPostgres(folder.postgres, sockets)
-    if not settings.redis_url:
-        servers["redis_url"] = EmbeddedValkey(folder.valkey, sockets)
-    for server in servers.values():
-        program = await _in_thread(server.prepare)
-        await _in_thread(supervisor.start, program)
-    urls = {name: server.url for name, server in servers.items()}
-    started = Endpoints(urls.get("database_url"), urls.get("redis_url"), os.getpid())
+    postgres = None if settings.database_url else EmbeddedPostgres(folder.postgres, sockets)
+    valkey = None if settings.redis_url else EmbeddedValkey(folder.valkey, sockets)
+    for server in (postgres, valkey):
+        if server:
+            program = await _in_thread(server.prepare)
+            await _in_thread(supervisor.start, program)
+    started = Endpoints(
+        postgres.url if postgres else None,
+        valkey.url if valkey else None,
+        os.getpid(),
+        postgres.owner_url if postgres else None,
+    )
     endpoints.write(folder.path, started)
     return replace(
         settings,
         database_url=settings.database_url or started.database_url,
+        owner_database_url=started.owner_database_url or settings.owner_database_url,
         redis_url=settings.redis_url or started.redis_url,
     )
 

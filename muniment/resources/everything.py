@@ -10,17 +10,20 @@ from muniment.network import NetworkConnector
 from muniment.resources.watching import open_for_watching
 from muniment.secrecy import SecretBox
 from muniment.services.operating.check_installation import check_installation
-from muniment.services.resources import Resources
+from muniment.services.resources import NO_KEY, Resources
 from muniment.settings import Settings
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, connections: int = 10) -> AsyncIterator[Resources]:
-    """Open all resources; raise DatabaseUnavailable or Misconfigured if one cannot be opened."""
-    secrets = SecretBox.from_key_file(settings.key_file)
+async def open_resources(settings: Settings, *, connections: int = 10, key: bool = True) -> AsyncIterator[Resources]:
+    """Open all resources; raise DatabaseUnavailable or Misconfigured if one cannot be opened.
+
+    `key`: whether the process opens stored passwords. Without it, the key file need not be there.
+    """
+    secrets = SecretBox.from_key_file(settings.key_file) if key else None
     async with open_for_watching(settings, connections=connections) as watching:
         await check_installation(watching.database, secrets)
-        resources = replace(watching, secrets=secrets, connector=NetworkConnector())
+        resources = replace(watching, secrets=secrets or NO_KEY, connector=NetworkConnector())
         try:
             yield resources
         finally:

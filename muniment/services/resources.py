@@ -34,7 +34,7 @@ class _NotOpened:
         raise Misconfigured(f"{self._name} was not opened")
 
 
-_NO_KEY: Any = _NotOpened("the secret key")
+NO_KEY: Any = _NotOpened("the secret key")
 _NO_BROKER: Any = _NotOpened("the broker")
 _NO_CONTENTS: Any = _NotOpened("the store of contents")
 _NO_INDEX: Any = _NotOpened("the search index")
@@ -53,7 +53,7 @@ class Resources:
     settings: Settings
     database: Database
     budget: ByteBudget
-    secrets: SecretBox = _NO_KEY
+    secrets: SecretBox = NO_KEY
     queue: Queue = _NO_BROKER
     contents: ContentStore = _NO_CONTENTS
     index: SearchIndex = _NO_INDEX

@@ -19,7 +19,9 @@ def status_shape(found: Status) -> dict[str, object]:
     `proofs{mailboxes, oldest, by_status}` (mailboxes that were proven complete; the oldest comparison of UIDs among
     them; in how many a folder was not compared since, but its STATUS is unchanged),
     `stale{count, mailboxes[{user, mailbox, proven, visited}]}` (those with the oldest proof; proven: no folder's UIDs
-    were compared longer ago; visited: the last run that compared every folder or saw its STATUS unchanged).
+    were compared longer ago; visited: the last run that compared every folder or saw its STATUS unchanged),
+    `database{role, owner, problems[]}` (the role that Muniment works as, the one that owns the tables, and what that
+    leaves unprotected).
     """
     totals = found.totals
     return {
@@ -59,6 +61,11 @@ def status_shape(found: Status) -> dict[str, object]:
                 }
                 for mailbox in found.stale
             ],
+        },
+        "database": {
+            "role": found.separation.role,
+            "owner": found.separation.owner,
+            "problems": found.separation.problems,
         },
     }
 

@@ -6,16 +6,22 @@ import imaplib
 import json
 import os
 import pty
+import pwd
+import re
 import signal
 import threading
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
 from muniment.cli.kit.exit_codes import ExitCode
+from muniment.embedded import endpoints
+from muniment.resources import open_database_as_owner
 from muniment.services.resources import Resources
 from tests.support import processes
 from tests.support.dovecot import MASTER_PASSWORD
@@ -282,7 +288,7 @@ def test_profiles_are_changed_exported_and_imported(shell: Shell, new_address: N
     changed = shell.json("profile", "show", "edited")
     assert (changed["max_jobs"], changed["mailboxes"]) == (3, 1)
     assert shell.json("profile", "export", "copied")["mailboxes"] == {"addresses": [addresses[1]]}
-    assert [entry["action"] for entry in entries] == ["profile changed", "profile added"]
+    assert [entry["action"] for entry in entries] == ["run started", "profile changed", "profile added"]
     assert [sentence for sentence, run in refused.items() if run.code == 0 or sentence not in run.stderr] == []
     assert MASTER_PASSWORD not in exported.read_text() + shell.ok("audit", "--json")
 
@@ -500,14 +506,20 @@ async def damage_one(resources: Resources, address: str) -> tuple[int, int, byte
         )
         data: bytes = await session.value("SELECT data FROM contents WHERE message_id = $1 AND part = 0", message_id)
         broken = bytes([*data[:-5], data[-5] ^ 1, *data[-4:]])
-        await session.execute("UPDATE contents SET data = $2 WHERE message_id = $1 AND part = 0", message_id, broken)
+    await _overwrite(resources, message_id, 0, broken)
     return message_id, 0, data
 
 
 async def restore(resources: Resources, before: tuple[int, int, bytes]) -> None:
     """Restore the undamaged bytes."""
-    async with resources.database.session() as session:
-        await session.execute("UPDATE contents SET data = $3 WHERE message_id = $1 AND part = $2", *before)
+    await _overwrite(resources, *before)
+
+
+async def _overwrite(resources: Resources, *part: object) -> None:
+    """Replace a part of a message's content as the owner of the tables: Muniment itself cannot."""
+    embedded = replace(resources.settings, database_url=None)
+    async with open_database_as_owner(embedded) as owner, owner.database.session() as session:
+        await session.execute("UPDATE contents SET data = $3 WHERE message_id = $1 AND part = $2", *part)
 
 
 def typed_into(command: list[str], environ: dict[str, str], prompt: str, answer: str) -> str:
@@ -535,3 +547,53 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:  # on Linux: the other side has closed the terminal
         return b""
+
+
+async def test_every_command_is_in_the_log_under_its_account(shell: Shell, tmp_path: Path) -> None:
+    """What the environment claims does not make the actor, and nobody who runs commands can take the row back."""
+    address = f"auditor{os.getpid()}@example.com"
+    forged = {"SUDO_USER": "mallory", "LOGNAME": "mallory", "USER": "mallory", "SUDO_UID": "4711"}
+
+    assert shell.run("user", "add", address, "--email", address, **forged).code == ExitCode.OK
+    assert shell.run("user", "add", address, "--email", address, **forged).code == ExitCode.CONFLICT
+    assert shell.run("export", "--user", "nobody@nowhere", "--format", "eml", "--to", str(tmp_path / "x")).code
+    entries = shell.json("audit")
+    table = shell.ok("audit")
+    database = shell.json("status")["database"]
+
+    failed, added = [one for one in entries if one["subject"] == address]
+    assert [one["action"] for one in (added, failed)] == ["user added"] * 2
+    assert [one["outcome"] for one in (added, failed)] == ["done", "failed"]
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert added["who"].startswith(f"{account}@")
+    assert (added["process"]["uid"], added["process"]["account"]) == (os.getuid(), account)
+    assert added["claimed"] == "mallory"
+    assert added["role"] == "muniment_runtime"
+    exported = [one["outcome"] for one in entries if one["subject"] == "nobody@nowhere"]
+    assert exported == ["failed", "begun"]
+    assert "mallory" in table
+    assert database == {"role": "muniment_runtime", "owner": "muniment", "problems": []}
+    published = endpoints.read(shell.up.data)
+    assert published is not None
+    assert published.database_url is not None
+    connection = await asyncpg.connect(published.database_url.reveal())
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("DELETE FROM audit")
+    finally:
+        await connection.close()
+    for role in ("postgres", "muniment"):
+        with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)):
+            await asyncpg.connect(re.sub("//.*@", f"//{role}@", published.database_url.reveal()))
+
+
+def test_no_worker_holds_the_owners_url(shell: Shell) -> None:
+    """The environment of no process of a running `up` has the owner's password."""
+    owner = endpoints.owner_url(shell.up.data)
+    assert owner is not None
+    password = owner.reveal().partition("@")[0].rpartition(":")[2]
+    children = psutil.Process(shell.up.up.process.pid).children(recursive=True)
+
+    assert len(children) >= 4
+    assert [child.cmdline() for child in children if password in str(child.environ())] == []
+    assert [child.cmdline() for child in children if password in str(child.cmdline())] == []

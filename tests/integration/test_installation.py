@@ -11,7 +11,7 @@ import pytest
 from muniment.db import profiles
 from muniment.db.database import Database
 from muniment.db.migrate import migrate
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.errors import Misconfigured
 from muniment.mailserver import ByteBudget
 from muniment.model.profile import Access, ProfileKind, Server
@@ -29,7 +29,7 @@ from tests.support.services import fresh_database
 @pytest.fixture
 async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """Open a database without tables."""
-    async with fresh_database(postgres, "template1") as url:
+    async with fresh_database(postgres, role=OWNER) as url:
         opened = await Database.open(Secret(url))
         yield opened
         await opened.close()

@@ -31,10 +31,12 @@ def _programs(settings: Settings, run: Path) -> list[Program]:
 
 
 async def _prepare(settings: Settings) -> None:
-    assert settings.database_url is not None
-    connection = await asyncpg.connect(settings.database_url.reveal())
+    url = settings.owner_database_url or settings.database_url
+    assert url is not None
+    connection = await asyncpg.connect(url.reveal())
     try:
         await connection.execute("CREATE TABLE IF NOT EXISTS starts (at timestamptz DEFAULT now())")
+        await connection.execute("GRANT SELECT ON starts TO PUBLIC")
         await connection.execute("INSERT INTO starts DEFAULT VALUES")
     finally:
         await connection.close()

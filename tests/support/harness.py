@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from muniment.contents import PostgresContents
-from muniment.db.database import Database
+from muniment.db.database import Database, Session
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.mailserver import ByteBudget
 from muniment.model.folder_scope import EVERYTHING
@@ -38,6 +38,7 @@ from muniment.services.searching.search_messages import Found, Hit, Search, sear
 from muniment.settings import Settings
 from tests.support.principal import ADMIN
 from tests.support.profiles import profile_request
+from tests.support.services import administrator
 
 #: Folder path (without the root folder) → number of occurrences of each SHA-256 (hex).
 Contents = dict[tuple[str, ...], Counter[str]]
@@ -60,6 +61,12 @@ class Harness:
     def database(self) -> Database:
         """The database."""
         return self.resources.database
+
+    def administrator(self) -> AbstractAsyncContextManager[Session]:
+        """Return a session that may do what Muniment itself may not, such as damaging the archive."""
+        url = self.resources.settings.database_url
+        assert url is not None
+        return administrator(url.reveal())
 
     def with_settings(self, **changes: Any) -> Harness:
         """Return a copy of the harness with changed settings."""
@@ -147,6 +154,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
     create_key_file(folder / "secret.key")
     settings = Settings(
         data=folder,
+        database_url=Secret(database_url),
         lease_seconds=5.0,
         retry_first_seconds=0.01,
         retry_cap_seconds=0.02,

@@ -139,7 +139,8 @@ def test_exactly_the_secrets_have_a_file_variable() -> None:
     """file_variable returns a name only for secrets."""
     names = {file_variable(f) for f in fields(Settings)} - {None}
 
-    assert names == {"MUNIMENT_DATABASE_URL_FILE", "MUNIMENT_REDIS_URL_FILE", "MUNIMENT_OPENSEARCH_URL_FILE"}
+    databases = {f"MUNIMENT_{whose}DATABASE_URL_FILE" for whose in ("", "OWNER_", "ADMIN_")}
+    assert names == {*databases, "MUNIMENT_REDIS_URL_FILE", "MUNIMENT_OPENSEARCH_URL_FILE"}
 
 
 def test_file_variables_hide_no_other_setting() -> None:

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import click
 
 from muniment import log, resources
-from muniment.cli.kit.who import who
+from muniment.cli.kit.who import claimed, who
 from muniment.cli.program import DATA
 from muniment.services.access.principal import Principal
 from muniment.services.resources import Resources
@@ -43,7 +43,7 @@ def quiet(found: Settings) -> Settings:
 
 def operator() -> Principal:
     """Return the principal of this command: anyone with shell access is an administrator."""
-    return Principal.administrator(who())
+    return Principal.administrator(who(), claimed=claimed())
 
 
 def call(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -64,6 +64,16 @@ def call_for_reading(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwa
 def call_for_watching(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a service that shows the state of the installation and does not need the key, as the operator."""
     return _call(resources.open_for_watching(quiet(settings())), service, *args, **kwargs)
+
+
+def call_as_owner(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service that changes tables themselves, as the operator, and return its result."""
+    return _call(resources.open_database_as_owner(quiet(settings())), service, *args, **kwargs)
+
+
+def call_as_administrator(service: _Service[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a service that creates roles in PostgreSQL, as the operator, and return its result."""
+    return _call(resources.open_database_as_administrator(quiet(settings())), service, *args, **kwargs)
 
 
 def _call(

@@ -20,12 +20,14 @@ async def check_schema(database: Database) -> None:
         )
 
 
-async def check_installation(database: Database, secrets: SecretBox) -> None:
+async def check_installation(database: Database, secrets: SecretBox | None) -> None:
     """Raise Misconfigured if the stored passwords need another key, or if the schema is too old for this code.
 
-    The first key that is used with a database becomes its key.
+    The first key that is used with a database becomes its key. `secrets` None: the process opens no passwords.
     """
     await check_schema(database)
+    if secrets is None:
+        return
     async with database.session() as session:
         sealed = await installation.key_check(session, sealed_check(secrets))
     try:

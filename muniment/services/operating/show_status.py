@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muniment.db import quarantine, status, stores
+from muniment.db import quarantine, roles, status, stores
+from muniment.db.roles import Separation
 from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
 from muniment.governor import ServerState
@@ -12,6 +13,7 @@ from muniment.jobs import Queue
 from muniment.model.process_report import ProcessReport
 from muniment.model.proof import MailboxProof, Proofs
 from muniment.model.quarantined import EVERYTHING, QuarantineChoice, Quarantined
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.show_index import IndexStatus, show_index
 from muniment.services.operating.show_governor import show_governor
@@ -35,6 +37,7 @@ class Status:
     proofs: Proofs
     stale_count: int
     stale: list[MailboxProof]
+    separation: Separation
 
 
 async def show_status(principal: Principal, resources: Resources) -> Status:
@@ -55,6 +58,7 @@ async def show_status(principal: Principal, resources: Resources) -> Status:
             proofs=await status.proofs(session),
             stale_count=await status.count_stale(session, *hours),
             stale=await status.stale_mailboxes(session, *hours, _LISTED),
+            separation=await roles.separation(session),
         )
 
 
@@ -72,6 +76,7 @@ async def _depth(resources: Resources, queue: Queue) -> int | None:
         return None
 
 
+@audited(Action.QUARANTINE_LISTED)
 async def list_quarantine(
     principal: Principal,
     resources: Resources,

@@ -95,7 +95,7 @@ async def test_damage_is_named_and_left_out(harness: Harness, tmp_path: Path, ki
 
 async def damage(harness: Harness, statements: Sequence[LiteralString]) -> None:
     """Change the store directly in the database."""
-    async with harness.database.session() as session:
+    async with harness.administrator() as session:
         for statement in statements:
             await session.execute(statement)
 

@@ -218,7 +218,7 @@ async def test_what_is_damaged_stays(harness: Harness) -> None:
     async with ImapServer(script) as server:
         await submit(harness, server, name="before")
         await harness.archive("before")
-        async with harness.database.session() as session:
+        async with harness.administrator() as session:
             await session.execute(
                 "UPDATE contents SET data = overlay(data placing '\\x00' from 12) WHERE message_id IN "
                 "(SELECT id FROM messages WHERE subject IN ('about inbox-3', 'about work-7'))"

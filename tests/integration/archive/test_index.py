@@ -136,7 +136,7 @@ async def test_refused_document_stays_alone(harness: Harness) -> None:
 async def test_text_that_postgresql_refuses_stays_alone(harness: Harness) -> None:
     """If PostgreSQL refuses one document in a batch, only that one is set aside, with PostgreSQL's error."""
     subjects = await archived(harness)
-    async with harness.database.session() as session:
+    async with harness.administrator() as session:
         await session.execute(
             "ALTER TABLE search_documents ADD CONSTRAINT picky"
             f" CHECK (NOT document @@ phraseto_tsquery('simple', 'about {subjects[5].lower().replace('-', ' ')}'))"
@@ -170,7 +170,7 @@ async def test_parser_that_stumbles_stops_no_other(harness: Harness, monkeypatch
 async def test_damaged_content_is_found_by_its_headers(harness: Harness) -> None:
     """A message whose bytes are damaged is indexed by its headers and reported with the reason."""
     subjects = await archived(harness)
-    async with harness.database.session() as session:
+    async with harness.administrator() as session:
         await session.execute(
             "DELETE FROM contents WHERE message_id = (SELECT id FROM messages WHERE subject = $1)",
             f"about {subjects[0]}",

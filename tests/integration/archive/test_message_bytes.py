@@ -129,7 +129,7 @@ async def test_what_postgresql_refuses_is_quarantined_with_its_bytes(harness: Ha
 
 async def change(harness: Harness, statement: LiteralString) -> None:
     """Change the schema directly in the database."""
-    async with harness.database.session() as session:
+    async with harness.administrator() as session:
         await session.execute(statement)
 
 

@@ -25,7 +25,7 @@ async def test_lost_entry_is_found_again(harness: Harness) -> None:
     script = neighbourhood(mailbox("target"), ())
     async with ImapServer(script) as server:
         await archive(harness, server)
-        async with harness.database.session() as session:
+        async with harness.administrator() as session:
             await session.execute("DELETE FROM entries WHERE uid = 2")
         inbox = script.mailboxes[TARGET][b"INBOX"]
         inbox.messages = [*inbox.messages, Mail(50, message("new"))]

@@ -57,7 +57,7 @@ async def test_damage_stays_with_its_message(harness: Harness, tmp_path: Path) -
     script = Script(mailboxes={TARGET: {b"INBOX": folder()}})
     async with ImapServer(script) as server:
         await archive(harness, server)
-    async with harness.database.session() as session:
+    async with harness.administrator() as session:
         await session.execute(
             "DELETE FROM contents WHERE message_id = (SELECT message_id FROM entries WHERE uid = $1)", 3
         )

@@ -10,7 +10,7 @@ import pytest
 from muniment.db import migrate as migrate_module
 from muniment.db.database import Database
 from muniment.db.migrate import Migration, migrate, migrations, pending
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.errors import Misconfigured
 from muniment.secrecy import Secret
 from tests.support.services import fresh_database
@@ -19,7 +19,7 @@ from tests.support.services import fresh_database
 @pytest.fixture
 async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """Open a database without any table."""
-    async with fresh_database(postgres) as url:
+    async with fresh_database(postgres, role=OWNER) as url:
         opened = await Database.open(Secret(url))
         yield opened
         await opened.close()
@@ -53,41 +53,41 @@ async def test_processes_that_start_together(empty: Database) -> None:
     assert sorted(await asyncio.gather(*(migrate(empty) for _ in range(4)))) == [0, 0, 0, len(migrations())]
 
 
-async def test_changed_file_is_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changed_file_is_refused(owner_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that was changed after it ran is refused by name."""
     changed = [Migration(m.version, m.name, m.sql + "\n-- changed") for m in migrations()]
     monkeypatch.setattr(migrate_module, "migrations", lambda: changed)
 
     with pytest.raises(Misconfigured, match=f"{changed[0].name} was changed") as caught:
-        await migrate(database)
+        await migrate(owner_database)
 
     assert caught.value.hint
 
 
-async def test_newer_history_is_refused(database: Database) -> None:
+async def test_newer_history_is_refused(owner_database: Database) -> None:
     """A database that a newer Muniment has migrated is refused, and nothing is touched."""
-    async with database.session() as session:
+    async with owner_database.session() as session:
         await session.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'x', 'y')")
-    before = await schema(database)
+    before = await schema(owner_database)
 
     with pytest.raises(Misconfigured, match="newer version of Muniment") as caught:
-        await migrate(database)
+        await migrate(owner_database)
 
     assert caught.value.hint
-    assert before == await schema(database)
+    assert before == await schema(owner_database)
 
 
-async def test_failed_file_leaves_nothing_behind(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_file_leaves_nothing_behind(owner_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that fails in the middle is undone whole, and stays pending."""
     broken = Migration(9000, "9000_pre_broken.sql", "CREATE TABLE half (id int); SELECT 1 / 0;")
     monkeypatch.setattr(migrate_module, "migrations", lambda: [*migrations(), broken])
-    before = await schema(database)
+    before = await schema(owner_database)
 
     with pytest.raises(Exception, match="division by zero"):
-        await migrate(database)
+        await migrate(owner_database)
 
-    assert before == await schema(database)
-    assert await pending(database) == 1
+    assert before == await schema(owner_database)
+    assert await pending(owner_database) == 1
 
 
 def test_files_are_numbered_and_named() -> None:

@@ -52,9 +52,9 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
 MOST_ROWS = 300
 
 
-async def test_scheduler_and_pump_use_indexes(database_url: str) -> None:
+async def test_scheduler_and_pump_use_indexes(owner_url: str) -> None:
     """No statement that runs every second or for every slice reads more of the jobs than it works on."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute(FILL)
         bad = {}

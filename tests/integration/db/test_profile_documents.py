@@ -14,7 +14,7 @@ from muniment.db import migrate as migrate_module
 from muniment.db import profiles
 from muniment.db.database import Database
 from muniment.db.migrate import migrate, migrations
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.errors import Misconfigured
 from muniment.model.deletion_rule import DeletionRule
 from muniment.model.folder_scope import EVERYTHING, FolderRole, FolderScope, Namespace
@@ -198,7 +198,7 @@ _EXPECTED = [
 async def before_documents(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """Open a database of the version before the one with documents; `monkeypatch.undo` gives the later migrations."""
     older = [migration for migration in migrations() if migration.version < _DOCUMENTS]
-    async with fresh_database(postgres) as url:
+    async with fresh_database(postgres, role=OWNER) as url:
         opened = await Database.open(Secret(url))
         monkeypatch.setattr(migrate_module, "migrations", lambda: older)
         await migrate(opened)
@@ -312,9 +312,9 @@ async def test_every_field_survives_the_database(database: Database) -> None:
         ('document = document || \'{"max_jobs": "many"}\'', "profile plain: Expected `int`"),
     ],
 )
-async def test_unreadable_profiles_are_named(database: Database, change: Any, sentence: str) -> None:
+async def test_unreadable_profiles_are_named(owner_database: Database, change: Any, sentence: str) -> None:
     """A document that this version does not understand is refused by name, with what to do."""
-    async with database.transaction() as session:
+    async with owner_database.transaction() as session:
         await profiles.add(session, _plain, b"", None)
         await session.execute("ALTER TABLE profiles DISABLE TRIGGER sync_profile")
         await session.execute(f"UPDATE profiles SET {change}")  # noqa: S608 - constants

@@ -5,16 +5,19 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from muniment.embedded.leftovers import servers
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, RUNTIME, EmbeddedPostgres
 from muniment.embedded.supervisor import Supervisor
 from muniment.errors import Misconfigured, Permanent
-from tests.support.services import execute_as_administrator, fresh_database, postgres_server
+from tests.support.services import FAST, execute_as_administrator, fresh_database, postgres_server
 from tests.support.supervised import kill_and_wait
 from tests.support.waiting import wait_until
 
@@ -23,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 async def add_row(server: EmbeddedPostgres) -> int:
     """Add a row and return the number of rows."""
-    connection = await asyncpg.connect(server.url.reveal())
+    connection = await asyncpg.connect(server.owner_url.reveal())
     try:
         await connection.execute("CREATE TABLE IF NOT EXISTS thing (id int GENERATED ALWAYS AS IDENTITY)")
         await connection.execute("INSERT INTO thing DEFAULT VALUES")
@@ -281,7 +284,7 @@ async def test_databases_of_tests_are_copies_that_vanish(made: Path) -> None:
     """A test's database contains what its template contains, is isolated, and is dropped."""
     with postgres_server(made) as server:
         await add_row(server)
-        async with fresh_database(server, "muniment") as url:
+        async with fresh_database(server, "muniment", role=OWNER) as url:
             connection = await asyncpg.connect(url)
             assert await connection.fetchval("SELECT count(*) FROM thing") == 1
             await connection.execute("DELETE FROM thing")
@@ -290,3 +293,76 @@ async def test_databases_of_tests_are_copies_that_vanish(made: Path) -> None:
         assert await add_row(server) == 2
         with pytest.raises(asyncpg.InvalidCatalogNameError):
             await asyncpg.connect(url)
+
+
+def _plain(folder: Path) -> EmbeddedPostgres:
+    """Return a server as `muniment up` runs it: without the access that tests have otherwise."""
+    return EmbeddedPostgres(folder / "postgres", folder / "run", options=FAST)
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[EmbeddedPostgres]:
+    server, supervisor = _plain(folder), Supervisor(folder, folder)
+    try:
+        supervisor.start(server.prepare())
+        yield server
+    finally:
+        supervisor.stop()
+
+
+@pytest.mark.parametrize("role", ["postgres", OWNER, RUNTIME, "muniment_reader"])
+async def test_nobody_gets_in_without_a_password(made: Path, role: str) -> None:
+    """The socket alone opens nothing, neither as the superuser nor with the other role's password."""
+    with _served(made) as server:
+        others = (urlsplit(server.url_of("muniment", one)).password for one in {OWNER, RUNTIME} - {role})
+        passwords = ["", "wrong", *others]
+        refused = 0
+        for password in passwords:
+            try:
+                await asyncpg.connect(f"postgresql:{_as(server, role, password or '')}")
+            except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
+                refused += 1
+        works = await asyncpg.connect(server.url.reveal())
+        name = await works.fetchval("SELECT session_user")
+        await works.close()
+
+    assert refused == len(passwords)
+    assert name == RUNTIME
+
+
+def _as(server: EmbeddedPostgres, role: str, password: str) -> str:
+    host = server.url.reveal().partition("@")[2]
+    return f"//{role}:{password}@{host}" if password else f"//{role}@{host}"
+
+
+async def test_cluster_of_the_time_before_roles_is_separated(made: Path) -> None:
+    """A cluster whose only role owns everything and has no password keeps its data, and gets two with passwords."""
+    with postgres_server(made) as server:
+        await add_row(server)
+        await execute_as_administrator(server, f"DROP ROLE {RUNTIME}")
+        await execute_as_administrator(server, "DROP ROLE muniment_reader")
+        await execute_as_administrator(server, f"ALTER ROLE {OWNER} CREATEDB PASSWORD NULL")
+    for file in (made / "postgres").glob("*.password"):
+        file.unlink()
+
+    with _served(made) as server:
+        assert await add_row(server) == 2
+        works = await asyncpg.connect(server.url.reveal())
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await works.execute("DELETE FROM thing")
+        await works.close()
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (made / "postgres").glob("*.password")}
+    assert modes == {f"{OWNER}.password": 0o600, f"{RUNTIME}.password": 0o600}
+
+
+async def test_a_lost_password_is_replaced(made: Path) -> None:
+    """If one of the files is missing, as after a crash between the two, both roles get new passwords."""
+    with _served(made) as server:
+        before = server.url.reveal()
+    (made / "postgres" / f"{OWNER}.password").unlink()
+
+    with _served(made) as server:
+        assert await add_row(server) == 1
+        assert server.url.reveal() != before
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(before)

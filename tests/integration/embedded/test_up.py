@@ -283,10 +283,13 @@ def test_external_servers_are_used_and_not_published(start: Start, home: Path) -
     assert published is not None
     assert published.database_url is not None
     assert published.redis_url is not None
+    owner = endpoints.owner_url(own.data)
+    assert owner is not None
 
     up = start(
         home / "workers",
         MUNIMENT_DATABASE_URL=published.database_url.reveal(),
+        MUNIMENT_OWNER_DATABASE_URL=owner.reveal(),
         MUNIMENT_REDIS_URL=published.redis_url.reveal(),
     ).ready()
 
@@ -295,6 +298,7 @@ def test_external_servers_are_used_and_not_published(start: Start, home: Path) -
     published = endpoints.read(up.data)
     assert published is not None
     assert (published.database_url, published.redis_url) == (None, None)
+    assert endpoints.owner_url(up.data) is None
     assert up.stop() == 0
     assert own.starts() == 2
 

@@ -59,7 +59,7 @@ async def test_comparison_heals_both_ways(searching: Harness) -> None:
     await read_in(searching)
     await settled(searching)
     await lose(searching, 5)
-    async with searching.database.session() as session:
+    async with searching.administrator() as session:
         await session.execute("DELETE FROM messages WHERE id IN (SELECT max(id) FROM messages)")
         await session.execute("DELETE FROM index_outbox")
     (generation,) = await list_generations(searching.resources)

@@ -77,3 +77,29 @@ def test_without_a_running_muniment_the_error_names_the_folder(data: Path) -> No
         endpoints.resolve(Settings(data=data))
     with pytest.raises(BrokerUnavailable, match=str(data)):
         endpoints.resolve(Settings(data=data, database_url=DATABASE))
+
+
+def test_the_owner_is_published_apart(data: Path) -> None:
+    """Only those that ask for the owner's URL get it: it is not among the endpoints, and neither in their file."""
+    owner = Secret("postgresql://muniment:topsecret@/muniment?host=/run/muniment/postgres")
+    endpoints.write(data, Endpoints(DATABASE, REDIS, os.getpid(), owner))
+    found = endpoints.read(data)
+
+    assert endpoints.owner_url(data) == owner
+    assert found is not None
+    assert found.owner_database_url is None
+    assert "topsecret" not in (data / "run" / "endpoints.json").read_text()
+    assert (data / "run" / "owner.json").stat().st_mode & 0o777 == 0o600
+    endpoints.remove(data)
+    assert endpoints.owner_url(data) is None
+
+
+def test_a_broker_is_enough_for_flower(data: Path) -> None:
+    """What needs no database is content with the broker's URL; what needs one is not."""
+    settings = Settings(data=data, redis_url=REDIS)
+
+    assert endpoints.resolve_broker(settings) == settings
+    with pytest.raises(DatabaseUnavailable):
+        endpoints.resolve(settings)
+    with pytest.raises(BrokerUnavailable):
+        endpoints.resolve_broker(Settings(data=data))

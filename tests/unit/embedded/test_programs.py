@@ -22,6 +22,19 @@ def test_children_get_exactly_the_settings_in_force(monkeypatch: pytest.MonkeyPa
     assert all(Settings.from_environment(program.env) == settings for program in programs)
 
 
+def test_children_get_no_secret_of_administrators(tmp_path: Path) -> None:
+    """Workers and schedulers work as the role that owns nothing, and cannot become the owner."""
+    boss = Secret("postgresql://muniment:topsecret@/x")
+    settings = Settings(
+        data=tmp_path, database_url=Secret("postgresql://x"), owner_database_url=boss, admin_database_url=boss
+    )
+
+    programs = celery_programs(settings, tmp_path)
+
+    assert programs
+    assert not [program.name for program in programs if "topsecret" in str(dict(program.env))]
+
+
 def test_several_archive_workers_have_names_of_their_own(tmp_path: Path) -> None:
     """The configured number of archive workers is started, and Flower can distinguish them."""
     settings = Settings(data=tmp_path, archive_processes=3, archive_concurrency=7)

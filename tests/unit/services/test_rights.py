@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import Parameter, isasyncgen, iscoroutine, signature
+from inspect import Parameter, isasyncgen, iscoroutine, signature, unwrap
 from typing import Any, NoReturn
 
 import pytest
@@ -50,6 +50,7 @@ _RIGHTS: dict[str, set[Right]] = {
     "operating.reset_key.reset_key": _ADMIN,
     "operating.schema.apply_migrations": _ADMIN,
     "operating.schema.count_pending_migrations": _ADMIN,
+    "operating.schema.create_roles": _ADMIN,
     "operating.server_limits.limit_server": _ADMIN,
     "operating.server_limits.unlimit_server": _ADMIN,
     "operating.show_governor.show_governor": {Right.OPERATE, Right.PROCESS},
@@ -107,7 +108,7 @@ class _Tripwire:
 
 
 async def _call(name: str, *rights: Right) -> None:
-    function = SERVICES[f"muniment.services.{name}"]
+    function = unwrap(SERVICES[f"muniment.services.{name}"])  # tests/integration/services/test_audit.py has the rest
     principal = Principal("somebody", frozenset(rights))
     parameters = list(signature(function).parameters.values())[1:]
     arguments = [_Tripwire() for one in parameters if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
