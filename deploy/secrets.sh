@@ -26,6 +26,9 @@ keep() {
 
 keep postgres_password "$(random_hex)"
 keep database_url "postgresql://muniment:$(cat "$folder/postgres_password")@postgres:5432/muniment"
+# The superuser's URL above is for the service `roles` only. It creates these two roles with these passwords.
+keep owner_database_url "postgresql://muniment_owner:$(random_hex)@postgres:5432/muniment"
+keep runtime_database_url "postgresql://muniment_runtime:$(random_hex)@postgres:5432/muniment"
 keep redis_config "requirepass $(random_hex)"
 keep redis_url "redis://:$(sed -n 's/^requirepass //p' "$folder/redis_config")@redis:6379/0"
 keep secret_key "$(head -c 32 /dev/urandom | base64)"

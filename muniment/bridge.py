@@ -34,15 +34,16 @@ _THREADS = 64
 _CLEAN_UP_SECONDS = 6.0
 
 
-def wait_for_resources(settings: Callable[[], Settings]) -> None:
+def wait_for_resources(settings: Callable[[], Settings], *, key: bool = True) -> None:
     """Wait until every resource can be opened. An unavailable server is retried; a wrong setting ends the process.
 
-    Call this before a process takes work: a process that cannot do the work must not take it from others.
+    `key`: as in `open_resources`. Call this before a process takes work: a process that cannot do the work must not
+    take it from others.
     """
     warned = False
     while True:
         try:
-            asyncio.run(_open_once(settings()))
+            asyncio.run(_open_once(settings(), key=key))
         except Transient as error:
             if not warned:
                 _log.warning("waiting for resources", error=str(error), hint=error.hint)
@@ -54,15 +55,19 @@ def wait_for_resources(settings: Callable[[], Settings]) -> None:
             return
 
 
-async def _open_once(settings: Settings) -> None:
-    async with open_resources(settings, connections=1):
+async def _open_once(settings: Settings, *, key: bool) -> None:
+    async with open_resources(settings, connections=1, key=key):
         pass
 
 
 class Bridge:
-    """An event loop in a thread. It starts on first use, so that a process can fork before that."""
+    """An event loop in a thread. It starts on first use, so that a process can fork before that.
 
-    def __init__(self, settings: Callable[[], Settings], *, connections: int = 16) -> None:
+    `key`, which can be changed until then: whether the process opens stored passwords.
+    """
+
+    def __init__(self, settings: Callable[[], Settings], *, connections: int = 16, key: bool = True) -> None:
+        self.key = key
         self._settings = settings
         self._connections = connections
         self._lock = threading.Lock()
@@ -191,7 +196,7 @@ class Bridge:
             self._opening = asyncio.Lock()
         async with self._opening:
             if self._resources is None:
-                opened = open_resources(self._settings(), connections=self._connections)
+                opened = open_resources(self._settings(), connections=self._connections, key=self.key)
                 self._resources = await self._stack.enter_async_context(opened)
             return self._resources
 

@@ -27,7 +27,7 @@ class TickScheduler(Scheduler):
     """Runs each entry of `scheduler.schedule` when it is due; stores no state on disk."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._bridge = Bridge(settings, connections=4)
+        self._bridge = Bridge(settings, connections=4, key=False)  # a scheduler opens no passwords
         self._due: dict[Entry, float] = {}
         super().__init__(*args, **kwargs)
 
@@ -37,7 +37,7 @@ class TickScheduler(Scheduler):
         fleet = FleetCollector()
         self._exporter = Exporter("scheduler", self._bridge, current, [fleet])
         self._exporter.start()
-        wait_for_resources(settings)
+        wait_for_resources(settings, key=False)
         if current.metrics_port is not None:
             self._bridge.keep_running(partial(watch_fleet, publish=fleet.publish), "fleet facts")
         self._due = {entry: time.monotonic() for entry in schedule(current)}

@@ -16,7 +16,7 @@ def _configure(settings: Settings) -> dict[str, Any]:
 
 app = celery_app(
     "muniment",
-    lifecycle.settings,
+    lifecycle.broker_settings,
     include=("workers.tasks.archive", "workers.tasks.index"),
     configure=_configure,
 )

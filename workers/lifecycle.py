@@ -33,6 +33,11 @@ def settings() -> Settings:
     return endpoints.resolve(Settings.from_environment())
 
 
+def broker_settings() -> Settings:
+    """Read the settings that Celery itself needs, and Flower: no database."""
+    return endpoints.resolve_broker(Settings.from_environment())
+
+
 #: The bridge that runs the tasks of this process.
 bridge = Bridge(settings)
 
@@ -60,7 +65,7 @@ def _on_init(sender: Any, **_: object) -> None:
     try:
         _set_up(sender)
     finally:  # Celery swallows exceptions of signal handlers, but no worker may accept tasks without resources
-        wait_for_resources(settings)
+        wait_for_resources(settings, key=bridge.key)
 
 
 def _set_up(sender: Any) -> None:
@@ -69,6 +74,8 @@ def _set_up(sender: Any) -> None:
     current = settings()
     log.configure(current.log_level, json=current.log_json)  # Celery does this only after this signal
     queue = _queue(sender)
+    # Only archive workers log in to mail servers; the others work without the key to the stored passwords.
+    bridge.key = _parent_bridge.key = queue is Queue.ARCHIVE
     if queue is Queue.INDEX:
         os.nice(INDEX_NICENESS)
     _announcement.starting(queue, sender.concurrency, current)

@@ -25,6 +25,10 @@ from muniment.settings import Settings
 
 _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
 
+#: What no worker needs, and what Flower does not need: secrets that a process does not have cannot leak from it.
+_OF_ADMINISTRATORS = {"MUNIMENT_OWNER_DATABASE_URL", "MUNIMENT_ADMIN_DATABASE_URL"}
+_OF_WORKERS = {"MUNIMENT_DATABASE_URL", "MUNIMENT_OPENSEARCH_URL", "MUNIMENT_SECRET_KEY"}
+
 
 @click.command("worker")
 @click.option(
@@ -44,7 +48,8 @@ _POOLS = {Queue.ARCHIVE: "threads", Queue.INDEX: "prefork"}
 def worker(queue: str, concurrency: int | None) -> NoReturn:
     """Run one worker in the foreground.
 
-    You can run any number of workers on any number of machines. All of them need the same key file.
+    You can run any number of workers on any number of machines. Archive workers need the key file, index workers do
+    not.
     """
     found = settings()
     more = {} if Queue(queue) is Queue.ARCHIVE else {FOLDER_VARIABLE: _children_folder(found)}
@@ -75,7 +80,7 @@ def flower(port: int | None) -> NoReturn:
     the data folder, which is created on first use.
     """
     found = settings()
-    _become(flower_command(port or found.flower_port), found)
+    _become(flower_command(port or found.flower_port), found, database=False)
 
 
 def worker_command(found: Settings, queue: Queue, concurrency: int | None, pid: int) -> list[str]:
@@ -108,12 +113,20 @@ def _children_folder(found: Settings) -> str:
     return str(folder)
 
 
-def _become(arguments: list[str], found: Settings, more: Mapping[str, str] | None = None) -> NoReturn:
-    """Replace this process with celery, which handles signals and sets the exit code; `more`: extra environment."""
-    endpoints.resolve(found)  # fails with one line where celery would print fifty
+def _become(
+    arguments: list[str], found: Settings, more: Mapping[str, str] | None = None, *, database: bool = True
+) -> NoReturn:
+    """Replace this process with celery, which handles signals and sets the exit code.
+
+    `more`: extra environment. `database`: whether the process uses PostgreSQL.
+    """
+    # Fails with one line where celery would print fifty.
+    endpoints.resolve(found) if database else endpoints.resolve_broker(found)
     more = more or {}
+    unwanted = _OF_ADMINISTRATORS if database else _OF_ADMINISTRATORS | _OF_WORKERS
     click.echo(f"running: {''.join(f'{n}={v} ' for n, v in more.items())}celery {shlex.join(arguments)}", err=True)
     sys.stdout.flush()
     # Celery reads all other settings from the same environment.
-    environ = {**FRUGAL_ALLOCATOR, **os.environ, "MUNIMENT_DATA": str(found.data), **more}
+    inherited = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in unwanted}
+    environ = {**FRUGAL_ALLOCATOR, **inherited, "MUNIMENT_DATA": str(found.data), **more}
     os.execve(sys.executable, [sys.executable, "-m", "celery", *arguments], environ)

@@ -165,14 +165,15 @@ async def test_up_with_two_archive_workers(make_source: MakeSource) -> None:
 async def test_processes_started_one_by_one(operator: Operator, make_source: MakeSource, port: int) -> None:
     """With the operator's commands and two schedulers, a run completes; Flower shows it to users with the password.
 
-    No job is sent twice, and no process logs a problem.
+    No job is sent twice, and no process logs a problem. Each has only the secrets that it needs.
     """
     source = make_source(12, 100)
-    flower = operator.start(*FLOWER, MUNIMENT_FLOWER_PORT=str(port))
+    no_key = {"MUNIMENT_SECRET_KEY_FILE": "/nonexistent"}
+    flower = operator.start(*FLOWER, MUNIMENT_FLOWER_PORT=str(port), MUNIMENT_DATABASE_URL="", **no_key)
     # Without batches of slices, each job is one task, and tasks can be counted.
     archive = operator.start_worker(*ARCHIVE_WORKER, MUNIMENT_TURN_SECONDS="0")
-    index = operator.start_worker(*INDEX_WORKER)
-    schedulers = [operator.start(*SCHEDULER), operator.start(*SCHEDULER)]
+    index = operator.start_worker(*INDEX_WORKER, **no_key)
+    schedulers = [operator.start(*SCHEDULER, **no_key), operator.start(*SCHEDULER, **no_key)]
     with Broker(operator.valkey) as broker:
         async with operator.resources() as resources:
             await wait_until_async(lambda: reported(resources), "all processes to report")

@@ -25,7 +25,7 @@ ROOT = compose.ROOT
 SERVICES = compose.services()
 OURS = compose.muniment_services()
 WORKERS = [name for name, service in OURS.items() if "worker" in compose.argv(service)]
-ONE_SHOT = {"migrate", "cli"}
+ONE_SHOT = {"roles", "migrate", "cli"}
 CELERY_LINES = {
     f"{name}: {kind}": line
     for name, service in OURS.items()
@@ -121,7 +121,7 @@ def test_the_whole_system_is_there() -> None:
     """The databases, broker, search, scheduler, both worker pools, Flower and the migration are services."""
     expected = {"postgres", "redis", "opensearch", "migrate", "scheduler", "archive-worker", "index-worker", "flower"}
 
-    assert expected | {"cli"} == set(SERVICES)
+    assert expected | {"roles", "cli"} == set(SERVICES)
     assert int(SERVICES["archive-worker"]["deploy"]["replicas"]) >= 2
     assert "replicas" in SERVICES["index-worker"]["deploy"]
 
@@ -174,15 +174,64 @@ def test_muniment_services_share_one_dockerfile_and_one_image() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
     assert set(OURS) == set(SERVICES) - {"postgres", "redis", "opensearch"}
-    assert all(s["build"] == {"context": ".", "dockerfile": "deploy/Dockerfile"} for s in OURS.values())
+    build = {"context": ".", "dockerfile": "deploy/Dockerfile", "args": {"PYTHON_IMAGE": "python:3.11-slim-trixie"}}
+    assert all(s["build"] == build for s in OURS.values())
     assert {s["image"] for s in OURS.values()} == {f"muniment:{version}"}
     assert compose.DOCKERFILE.is_file()
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
-    """Every image has a tag that contains a version, never `latest`."""
-    assert re.fullmatch(r"[a-z/]+:\d[\w.-]*", SERVICES[name]["image"])
+    """Every image has a tag that contains a version, never `latest`, and may have a digest."""
+    assert re.fullmatch(r"[a-z/]+:\d[\w.-]*(@sha256:[0-9a-f]{64})?", SERVICES[name]["image"])
+
+
+def test_every_foreign_image_can_be_pinned_by_digest() -> None:
+    """The images of others are variables of .env, which deploy/pin-images.sh writes with digests."""
+    text = compose.COMPOSE.read_text()
+    variables = {m["name"] for m in compose.VARIABLE.finditer(text) if m["name"].endswith("_IMAGE")}
+    fixed = re.findall(r"^ +image: (?!\$\{)(\S+)$", text, re.MULTILINE)
+
+    assert variables == {"PYTHON_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE", "OPENSEARCH_IMAGE"}
+    assert {image.partition(":")[0] for image in fixed} == {"muniment"}
+
+
+_DOCKER = """#!/bin/sh
+case "$1 $2" in
+    "pull --quiet") [ "$3" != "$BROKEN" ] ;;
+    "image inspect") echo "${5%%:*}@sha256:$(printf %s "$5" | sha256sum | cut -d' ' -f1)" ;;
+    *) exit 9 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("broken", ["", "valkey/valkey:9.0-alpine"])
+def test_images_are_pinned_all_or_none(tmp_path: Path, broken: str) -> None:
+    """The script writes image, tag and digest of each image beside the other lines; if one pull fails, nothing."""
+    (tmp_path / "docker").write_text(_DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    file = tmp_path / ".env"
+    before = "ARCHIVE_REPLICAS=3\nPOSTGRES_IMAGE=postgres:17@sha256:old\n"
+    file.write_text(before)
+
+    done = subprocess.run(
+        ["sh", ROOT / "deploy/pin-images.sh", file],
+        env={"PATH": f"{tmp_path}:{os.defpath}", "BROKEN": broken},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode == 0) == (not broken)
+    if broken:
+        assert file.read_text() == before
+        return
+    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert lines.pop("ARCHIVE_REPLICAS") == "3"
+    defaults = {m["name"]: m["default"] for m in compose.VARIABLE.finditer(compose.COMPOSE.read_text())}
+    assert {name: value.partition("@")[0] for name, value in lines.items()} == {
+        name: image for name, image in defaults.items() if name.endswith("_IMAGE")
+    }
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", value) for value in lines.values())
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -198,7 +247,58 @@ def test_muniment_services_are_locked_down(name: str) -> None:
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("name", sorted(set(OURS) - {"migrate"}))
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_servers_have_no_capabilities(name: str) -> None:
+    """PostgreSQL and Valkey run as the accounts of their images from the start, so that nothing has to give up root."""
+    service = SERVICES[name]
+
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+#: Which secrets each service gets, and nothing else.
+_DATABASE, _BROKER, _INDEX, _KEY = "runtime_database_url", "redis_url", "opensearch_url", "secret_key"
+_SECRETS = {
+    "postgres": {"postgres_password"},
+    "redis": {"redis_config"},
+    "opensearch": {"opensearch_password"},
+    "roles": {"database_url", "owner_database_url", _DATABASE},
+    "migrate": {"owner_database_url", _DATABASE},
+    "scheduler": {_DATABASE, _BROKER, _INDEX},
+    "archive-worker": {_DATABASE, _BROKER, _KEY},
+    "index-worker": {_DATABASE, _BROKER, _INDEX},
+    "flower": {_BROKER, "flower_password"},
+    "cli": {_DATABASE, _BROKER, _INDEX, _KEY},
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_gets_only_the_secrets_that_it_needs(name: str) -> None:
+    """The superuser's URL is for `roles`, the key for whoever logs in to mail servers, no database for Flower."""
+    environment = SERVICES[name].get("environment", {})
+    read = {value.removeprefix("/run/secrets/") for value in environment.values() if value.startswith("/run/secrets/")}
+
+    assert set(SERVICES[name].get("secrets", [])) == _SECRETS[name]
+    assert name in {"redis", "opensearch"} or read == _SECRETS[name]
+
+
+def test_no_service_but_one_is_the_superuser(tmp_path: Path) -> None:
+    """The secrets name three roles; the superuser's is not the one that works, and every password is another one."""
+    subprocess.run(["sh", ROOT / "deploy/secrets.sh", tmp_path], check=True, capture_output=True)
+    logins = [
+        re.fullmatch(r"postgresql://(\w+):(\w+)@postgres:5432/muniment\n", (tmp_path / name).read_text())
+        for name in ("database_url", "owner_database_url", "runtime_database_url")
+    ]
+    roles = [login[1] for login in logins if login]
+
+    assert roles == [SERVICES["postgres"]["environment"]["POSTGRES_USER"], "muniment_owner", "muniment_runtime"]
+    assert len({login[2] for login in logins if login}) == 3
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"roles", "migrate", "flower"}))
 def test_nothing_runs_before_the_migration(name: str) -> None:
     """Each of Muniment's services waits until `muniment migrate` has succeeded and its servers are healthy."""
     assert OURS[name]["depends_on"] == {
