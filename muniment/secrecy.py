@@ -1,4 +1,4 @@
-"""Secrets: a string type that hides its value, and encryption at rest."""
+"""Secrets: a string type that hides its value, URLs that contain one, and private files; see also `sealing`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from muniment.errors import Misconfigured
 
-_NONCE_BYTES = 12  # NIST SP 800-38D §8.2.2: 96 random bits
-_VERSION = b"\x01"
 _PLACE_END = re.compile("[/?]")
 _BRACKET = re.compile(r"[\[\]\s]")
 _HOST = re.compile(r"([^:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
@@ -49,56 +45,6 @@ class Secret:
         return "Secret('**********')"
 
     __str__ = __repr__
-
-
-@dataclass(frozen=True)
-class SecretBox:
-    """Encrypts secrets with AES-256-GCM.
-
-    The *purpose* is authenticated with the ciphertext: a value sealed for one
-    purpose cannot be opened for another.
-    """
-
-    _key: Secret
-
-    @classmethod
-    def from_key_file(cls, path: Path) -> SecretBox:
-        """Read the key that `create_key_file` wrote; raise Misconfigured if the file is missing or invalid."""
-        try:
-            text = path.read_text("ascii").strip()
-            key = base64.b64decode(text, validate=True)
-        except OSError as error:
-            raise Misconfigured(
-                f"cannot read the secret key file {path}: {error.strerror}",
-                hint="MUNIMENT_SECRET_KEY_FILE must name the same key file in every process; "
-                "`muniment key create` creates one.",
-            ) from error
-        except ValueError as error:
-            raise Misconfigured(f"{path} is not a Muniment secret key file") from error
-        if len(key) != 32:
-            raise Misconfigured(f"{path} is not a Muniment secret key file: expected 32 bytes in base64")
-        return cls(Secret(text))
-
-    def seal(self, secret: Secret, *, purpose: str) -> bytes:
-        """Return the ciphertext of `secret`: version, nonce, AES-GCM output."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher().encrypt(nonce, secret.reveal().encode(), purpose.encode())
-
-    def open(self, sealed: bytes, *, purpose: str) -> Secret:
-        """Return the plaintext passed to `seal`; raise Misconfigured if the key or the purpose differs."""
-        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-        try:
-            if sealed[:1] != _VERSION or len(nonce) < _NONCE_BYTES:
-                raise InvalidTag
-            return Secret(self._cipher().decrypt(nonce, ciphertext, purpose.encode()).decode())
-        except InvalidTag as error:
-            raise Misconfigured(
-                "a stored credential cannot be decrypted with this key",
-                hint="MUNIMENT_SECRET_KEY_FILE must name the key file that was used to encrypt it.",
-            ) from error
-
-    def _cipher(self) -> AESGCM:
-        return AESGCM(base64.b64decode(self._key.reveal()))
 
 
 def check_url(url: Secret, name: str, schemes: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from muniment.errors import Conflict
 from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.resources.index import open_index
-from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.sealing import KeyRing
+from muniment.secrecy import Secret, create_key_file
 from muniment.services.resources import Resources
 from muniment.settings import Settings
 from tests.support.services import create_template
@@ -35,7 +36,7 @@ async def opened(url: str, folder: Path, environment: Settings) -> AsyncIterator
         settings=settings,
         database=database,
         budget=ByteBudget(1),
-        secrets=SecretBox.from_key_file(settings.key_file),
+        secrets=KeyRing.from_key_file(settings.key_file),
         queue=MemoryQueue(),
         index=index,
         contents=PostgresContents(database),

@@ -43,7 +43,7 @@ COMMANDS = {
     "server": Entry("muniment.cli.server:server", "Show mail servers and limit the load on them."),
     "status": Entry("muniment.cli.status:status", "Show processes, queues, the index and stale mailboxes."),
     "audit": Entry("muniment.cli.audit:audit", "Show who did what, reading included."),
-    "key": Entry("muniment.cli.key:key", "Create or reset the key that encrypts stored passwords."),
+    "key": Entry("muniment.cli.key:key", "Create, rotate or reset the key that encrypts stored passwords."),
     "roles": Entry("muniment.cli.migrate:roles", "Create or separate the database's roles."),
     "migrate": Entry("muniment.cli.migrate:migrate", "Update the database schema."),
     "worker": Entry("muniment.cli.processes:worker", "Run a single worker."),

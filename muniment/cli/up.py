@@ -15,7 +15,9 @@ from muniment import log
 from muniment.cli.kit.connect import operator, settings
 from muniment.embedded.up import up as run_all
 from muniment.resources import open_database_as_owner, open_database_only
+from muniment.sealing import KeyRing
 from muniment.services.operating.schema import apply_migrations
+from muniment.services.operating.seal_again import bind_passwords
 from muniment.services.operating.show_status import show_processes
 from muniment.settings import Settings
 
@@ -75,7 +77,7 @@ def up(
         index_concurrency=index_concurrency or found.index_concurrency,
     )
     log.configure(found.log_level, json=found.log_json)
-    watch = _Processes()
+    watch = _Processes(is_alone=found.database_url is None)
     return asyncio.run(
         run_all(
             found,
@@ -89,7 +91,8 @@ def up(
 class _Processes:
     """Detects when the processes of this `up` report, as opposed to those of an earlier, killed `up`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_alone: bool) -> None:
+        self._is_alone = is_alone  # nobody else uses this database
         self._before: dict[str, datetime] = {}
 
     async def prepare(self, resolved: Settings) -> None:
@@ -97,6 +100,8 @@ class _Processes:
         async with open_database_as_owner(resolved) as resources:
             await apply_migrations(operator(), resources)
         async with open_database_only(resolved) as resources:
+            if self._is_alone:  # so no process of an older version works that could not read the passwords
+                await bind_passwords(operator(), resources, KeyRing.from_key_file(resolved.key_file))
             found = await show_processes(operator(), resources)
         self._before = {process.name: process.seen for process in found}
 

@@ -1,31 +1,95 @@
-"""The installation: the key that encrypts its passwords, and whether it is empty."""
+"""The installation: its id, the key that encrypts its passwords, and whether it is empty."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
 
 from muniment.db.database import Database, Session
 from muniment.db.sql import load
+from muniment.errors import Conflict
 
 _SQL = load("installation")
 
 
-async def key_check(session: Session, proposed: bytes) -> bytes:
-    """Return the stored check value encrypted with the installation's key; store `proposed` if there is none."""
-    stored: bytes | None = await session.value(_SQL["key_check"])
-    if stored is None:
-        await session.execute(_SQL["set_key_check"], proposed)
-        stored = await session.value(_SQL["key_check"])
-        assert stored is not None
-    return stored
+@dataclass(frozen=True)
+class Installation:
+    """The id of an installation, and the sealed value by which it recognises its key."""
+
+    id: str
+    key_check: bytes
 
 
-async def replace_key(session: Session, key_check: bytes) -> None:
-    """Adopt a new key and delete all passwords encrypted with the old one; requires a transaction."""
-    await session.execute(_SQL["replace_key_check"], key_check)
+@dataclass(frozen=True)
+class _Row:
+    id: UUID
+    key_check: bytes
+
+
+class Hold(StrEnum):
+    """What a transaction prevents until its end: nothing, a change of the active key, or sealing."""
+
+    NOTHING = "find"
+    ACTIVE_KEY = "find_to_seal"
+    SEALING = "find_to_change"
+
+
+async def find(session: Session, hold: Hold = Hold.NOTHING) -> Installation | None:
+    """Return the installation; None if no key was used with this database yet. `hold` requires a transaction."""
+    row = await session.row(_Row, _SQL[hold.value])
+    return None if row is None else Installation(str(row.id), row.key_check)
+
+
+async def add(session: Session, found: Installation) -> None:
+    """Store the installation's id and check value, unless there are some already."""
+    await session.execute(_SQL["add"], UUID(found.id), found.key_check)
+
+
+async def set_key_check(session: Session, key_check: bytes) -> None:
+    """Make the key of a check value the active one."""
+    await session.execute(_SQL["set_key_check"], key_check)
+
+
+async def is_used(session: Session) -> bool:
+    """Whether there are passwords or messages: then a missing installation was deleted."""
+    used: bool = await session.value(_SQL["is_used"])
+    return used
+
+
+async def keep_passwords(session: Session) -> None:
+    """Prevent everybody from storing passwords until the transaction ends."""
+    await session.execute(_SQL["keep_passwords"])
+
+
+async def forget_passwords(session: Session) -> None:
+    """Delete all passwords; requires a transaction."""
     await session.execute(_SQL["forget_profile_passwords"])
     await session.execute(_SQL["forget_mailbox_passwords"])
+
+
+@asynccontextmanager
+async def only_rotation(session: Session) -> AsyncIterator[None]:
+    """Let nobody else rotate the key during the block; Conflict if somebody does."""
+    if not await session.value(_SQL["start_rotation"]):
+        raise Conflict("the key is being rotated by another process")
+    try:
+        yield
+    finally:
+        await session.execute(_SQL["end_rotation"])
+
+
+@dataclass(frozen=True)
+class _SealedBy:
+    header: bytes
+    values: int
+
+
+async def sealed_by(session: Session) -> dict[bytes, int]:
+    """Return how many stored passwords begin with each header (`sealing.SecretBox.header`)."""
+    return {row.header: row.values for row in await session.rows(_SealedBy, _SQL["sealed_by"])}
 
 
 async def is_empty(session: Session) -> bool:

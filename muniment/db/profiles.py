@@ -58,6 +58,18 @@ class StoredProfile:
 
 
 @dataclass(frozen=True)
+class SealedMailbox:
+    """The password of one mailbox of a csv profile."""
+
+    profile_id: int
+    mailbox_id: int
+    address: str
+    login_user: str
+    password: bytes = field(repr=False)
+    server: str = ""
+
+
+@dataclass(frozen=True)
 class _Row:
     id: int
     name: str
@@ -78,8 +90,14 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _StoredRow(_Row):
+class SealedProfile(_Row):
+    """A profile's row with its sealed password."""
+
     password: bytes = field(repr=False)
+
+    def stored(self) -> StoredProfile:
+        """Return the profile; Misconfigured if this version cannot read it."""
+        return StoredProfile(self.profile(), self.password)
 
 
 @dataclass(frozen=True)
@@ -110,11 +128,11 @@ class _MailboxId:
     id: int
 
 
-async def add(session: Session, settings: ProfileSettings, sealed_password: bytes, due: datetime | None) -> int:
-    """Store a profile and return its id; Conflict if the name is taken."""
+async def add(session: Session, settings: ProfileSettings, due: datetime | None) -> int:
+    """Store a profile, still without its password, and return its id; Conflict if the name is taken."""
     values = (stored_form(settings), SCHEMA_VERSION, due)
     try:
-        profile_id: int = await session.value(_SQL["add"], settings.name, settings.kind.value, sealed_password, *values)
+        profile_id: int = await session.value(_SQL["add"], settings.name, settings.kind.value, *values)
     except Conflict as error:
         raise Conflict(
             f"profile {settings.name} exists already", hint="Use --replace to change it, or choose another name."
@@ -122,14 +140,22 @@ async def add(session: Session, settings: ProfileSettings, sealed_password: byte
     return profile_id
 
 
-async def replace(
-    session: Session, profile_id: int, settings: ProfileSettings, sealed_password: bytes | None, due: datetime | None
-) -> None:
-    """Overwrite a profile except its name and kind, and except its password if `sealed_password` is None.
+async def replace(session: Session, profile_id: int, settings: ProfileSettings, due: datetime | None) -> None:
+    """Overwrite a profile except its name, its kind and its password.
 
     `due` applies only if the schedule changes; an unchanged schedule keeps its next run.
     """
-    await session.execute(_SQL["replace"], profile_id, sealed_password, stored_form(settings), SCHEMA_VERSION, due)
+    await session.execute(_SQL["replace"], profile_id, stored_form(settings), SCHEMA_VERSION, due)
+
+
+async def set_password(session: Session, profile_id: int, sealed: bytes) -> None:
+    """Store the sealed password of a profile; empty: it has none."""
+    await session.execute(_SQL["set_password"], profile_id, sealed)
+
+
+async def set_mailbox_password(session: Session, profile_id: int, mailbox_id: int, sealed: bytes) -> None:
+    """Store the sealed password of a mailbox of a csv profile."""
+    await session.execute(_SQL["set_mailbox_password"], profile_id, mailbox_id, sealed)
 
 
 def stored_form(settings: ProfileSettings) -> dict[str, object]:
@@ -149,10 +175,22 @@ async def find(session: Session, name: str) -> Profile:
 
 async def get(session: Session, profile_id: int) -> StoredProfile:
     """Return the profile with this id and its password; NotFound if there is none."""
-    row = await session.row(_StoredRow, _SQL["get"], profile_id)
+    row = await session.row(SealedProfile, _SQL["get"], profile_id)
     if row is None:
         raise NotFound("the profile was removed")
-    return StoredProfile(row.profile(), row.password)
+    return row.stored()
+
+
+async def sealed_otherwise(session: Session, after: int, header: bytes, limit: int) -> list[SealedProfile]:
+    """Lock and return the next profiles, by id, whose password begins with another header; requires a transaction."""
+    return await session.rows(SealedProfile, _SQL["sealed_otherwise"], after, header, limit)
+
+
+async def mailboxes_sealed_otherwise(
+    session: Session, after: tuple[int, int], header: bytes, limit: int
+) -> list[SealedMailbox]:
+    """Lock and return the next mailboxes, by both ids, whose password begins with another header."""
+    return await session.rows(SealedMailbox, _SQL["mailboxes_sealed_otherwise"], *after, header, limit)
 
 
 async def list_all(session: Session) -> list[Profile]:

@@ -99,7 +99,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class OwnLogin:
-    """The login of a csv profile for one mailbox; the password is sealed (`secrecy.SecretBox`).
+    """The login of a csv profile for one mailbox; the password is sealed (`sealing.SecretBox`).
 
     `server`: `host` or `host:port` if it differs from the profile's server.
     """

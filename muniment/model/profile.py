@@ -72,6 +72,9 @@ class Access(StrEnum):
         return 993 if self.is_implicit_tls else 143
 
 
+#: The fields of a server that neither say where it is nor how the connection is protected.
+_UNBOUND = frozenset({"timeout_seconds", "kind"})
+
 #: A change from one of these ports to another changes the protection, not the server.
 _USUAL_PORTS = (143, 993, 110, 995)
 
@@ -122,6 +125,21 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def name(self) -> str:
         """The name of the mail server, the same for every access: `host`, or `host:port` for an unusual port."""
         return server_name(self.host, self.port)
+
+    @property
+    def binding(self) -> dict[str, object]:
+        """The facts that decide where a password sent to this server goes, and how it is protected on the way.
+
+        A password is sealed for them (`sealing.Place`). Every field is one of them unless it is excused, also a field
+        that comes later; fields with their default are left out, so that a new field changes no binding.
+        """
+        fields = [field for field in msgspec.structs.fields(self) if field.name not in _UNBOUND]
+        values = {field.name: getattr(self, field.name) for field in fields}
+        changed = {field.name: values[field.name] for field in fields if values[field.name] != field.default}
+        facts: dict[str, object] = msgspec.to_builtins(
+            {**changed, "host": self.host.lower(), "port": self.port, "access": self.access}, order="sorted"
+        )
+        return facts
 
     def at(self, place: str) -> Server:
         """Return the server at `host` or `host:port`, reached in the same way; if `place` is empty, this server."""

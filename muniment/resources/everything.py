@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from muniment.network import NetworkConnector
 from muniment.resources.watching import open_for_watching
-from muniment.secrecy import SecretBox
+from muniment.sealing import KeyRing
 from muniment.services.operating.check_installation import check_installation
 from muniment.services.resources import NO_KEY, Resources
 from muniment.settings import Settings
@@ -20,7 +20,7 @@ async def open_resources(settings: Settings, *, connections: int = 10, key: bool
 
     `key`: whether the process opens stored passwords. Without it, the key file need not be there.
     """
-    secrets = SecretBox.from_key_file(settings.key_file) if key else None
+    secrets = KeyRing.from_key_file(settings.key_file) if key else None
     async with open_for_watching(settings, connections=connections) as watching:
         await check_installation(watching.database, secrets)
         resources = replace(watching, secrets=secrets or NO_KEY, connector=NetworkConnector())

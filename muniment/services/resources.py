@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from muniment.governor import Governor
     from muniment.mailserver import ByteBudget, Connector
     from muniment.queue import Queue
+    from muniment.sealing import KeyRing
     from muniment.search import SearchIndex
-    from muniment.secrecy import SecretBox
     from muniment.settings import Settings
 
 
@@ -53,7 +53,7 @@ class Resources:
     settings: Settings
     database: Database
     budget: ByteBudget
-    secrets: SecretBox = NO_KEY
+    secrets: KeyRing = NO_KEY
     queue: Queue = _NO_BROKER
     contents: ContentStore = _NO_CONTENTS
     index: SearchIndex = _NO_INDEX

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 
 from deploy import locked
 from muniment.process import FRUGAL_ALLOCATOR
-from muniment.secrecy import Secret, SecretBox
+from muniment.sealing import KeyRing, Place, SecretBox
+from muniment.secrecy import Secret
 from muniment.settings import Settings
 from tests.support.compose import DOCKERFILE, ROOT
 
@@ -107,7 +108,7 @@ def closure(requirements: list[str]) -> set[str]:
 
 
 def test_secrets_script_makes_what_muniment_reads(tmp_path: Path) -> None:
-    """deploy/secrets.sh creates secrets that Settings and SecretBox accept, in a folder that others cannot enter."""
+    """deploy/secrets.sh creates secrets that Settings and KeyRing accept, in a folder that others cannot enter."""
     folder = make_secrets(tmp_path)
 
     settings = Settings.from_environment(
@@ -117,10 +118,10 @@ def test_secrets_script_makes_what_muniment_reads(tmp_path: Path) -> None:
             "MUNIMENT_SECRET_KEY_FILE": str(folder / "secret_key"),
         }
     )
-    box = SecretBox.from_key_file(settings.key_file)
+    box = SecretBox.new(KeyRing.from_key_file(settings.key_file), "test")
     password = (folder / "postgres_password").read_text().strip()
     assert settings.database_url == Secret(f"postgresql://muniment:{password}@postgres:5432/muniment")
-    assert box.open(box.seal(Secret("x"), purpose="test"), purpose="test") == Secret("x")
+    assert box.open(box.seal(Secret("x"), Place("test")), Place("test")) == Secret("x")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
 

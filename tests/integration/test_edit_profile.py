@@ -12,13 +12,14 @@ from msgspec.structs import replace
 from muniment.db import profiles
 from muniment.errors import Conflict, Misconfigured
 from muniment.model.folder_scope import FolderScope, Namespace
-from muniment.model.login import Identity, LoginMethod
+from muniment.model.login import Credentials, Identity, LoginMethod
 from muniment.model.profile import Access, ProfileDocument, ProfileKind, Server
 from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.access.audit import show_audit
 from muniment.services.access.principal import Principal
 from muniment.services.mailboxes.access_token import token_command
+from muniment.services.mailboxes.credentials import open_logins
 from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
 from muniment.services.profiles.profile_document import from_toml, to_builtins, to_toml, with_change
 from muniment.services.profiles.submit_profile import ProfileSummary, remove_profile, summarize_profile
@@ -58,6 +59,14 @@ async def password(harness: Harness, name: str = "office") -> bytes:
         return (await profiles.get(session, profile.id)).sealed_password
 
 
+async def login(harness: Harness) -> Credentials:
+    """Return what a worker would send for the first mailbox."""
+    async with harness.database.session() as session:
+        stored = await profiles.get(session, (await profiles.find(session, "office")).id)
+        mailbox = await profiles.test_mailbox(session, stored.profile, None)
+    return (await open_logins(harness.resources, stored)).of_mailbox(mailbox).credentials
+
+
 async def edit(harness: Harness, *changes: tuple[str, str], **given: Any) -> ProfileSummary:
     """Change fields of the profile."""
     old = new = await export_profile(ADMIN, harness.resources, "office")
@@ -87,9 +96,7 @@ async def test_a_profile_survives_the_way_through_a_file(harness: Harness) -> No
 @pytest.mark.parametrize(
     ("key", "value", "attribute", "expected"),
     [
-        ("server.host", "mail2.example.com", "server.host", "mail2.example.com"),
-        ("server.port", "993", "server.port", 993),
-        ("server.access", "imap-ssl", "server.access", Access.IMAP_SSL),
+        ("server.timeout_seconds", "9.5", "server.timeout_seconds", 9.5),
         ("server.kind", "cyrus", "server.kind", "cyrus"),
         ("login.user", "somebody", "login.user", "somebody"),
         ("login.method", "plain-authzid", "login.method", "plain-authzid"),
@@ -118,6 +125,53 @@ async def test_single_fields_change(harness: Harness, key: str, value: str, attr
         "ann@example.com",
         "ben@example.com",
     )
+
+
+MOVES = [
+    ("server.host", "mail2.example.com"),
+    ("server.port", "993"),
+    ("server.access", "imap-ssl"),
+    ("server.access", "imap"),
+    ("server.accept_all_certificates", "false"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), MOVES)
+async def test_a_move_asks_for_the_password_again(harness: Harness, key: str, value: str) -> None:
+    """The password of a profile goes only to the server, port and protection that it was entered for."""
+    await submit(harness)
+    before = await export_profile(ADMIN, harness.resources, "office")
+    with pytest.raises(Misconfigured, match="only for the server") as caught:
+        await edit(harness, (key, value))
+    assert "--password-file" in (caught.value.hint or "")
+    assert await export_profile(ADMIN, harness.resources, "office") == before
+
+    await edit(harness, (key, value), password=Secret("again"))
+
+    assert (await login(harness)).password == Secret("again")
+
+
+@pytest.mark.parametrize(("key", "value"), MOVES)
+async def test_a_move_asks_for_the_csv_file_again(harness: Harness, key: str, value: str) -> None:
+    """The same for the passwords in the rows of a csv profile."""
+    await submit(harness, kind=ProfileKind.CSV, login=None, user="", csv=CSV, identity=None, mailboxes=None)
+    with pytest.raises(Misconfigured, match="only for the server") as caught:
+        await edit(harness, (key, value))
+    assert "--csv" in (caught.value.hint or "")
+
+    await edit(harness, (key, value), csv=CSV)
+
+    assert (await login(harness)).password == Secret("pw1")
+
+
+async def test_an_edit_on_top_of_another_is_compared_with_what_is_stored(harness: Harness) -> None:
+    """Somebody edited the profile in the meantime: a late edit does not take the new password back to the old host."""
+    await submit(harness)
+    old = await export_profile(ADMIN, harness.resources, "office")
+    await edit(harness, ("server.host", "mail2.example.com"), password=Secret("again"))
+    late = replace(old, max_jobs=9)
+    with pytest.raises(Misconfigured, match="only for the server"):
+        await edit_profile(EVE, harness.resources, old, late, password=Secret(""), csv=None)
 
 
 @pytest.mark.parametrize(

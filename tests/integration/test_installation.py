@@ -15,7 +15,8 @@ from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.errors import Misconfigured
 from muniment.mailserver import ByteBudget
 from muniment.model.profile import Access, ProfileKind, Server
-from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.sealing import KeyRing
+from muniment.secrecy import Secret, create_key_file
 from muniment.services.operating.check_installation import check_installation
 from muniment.services.operating.reset_key import reset_key
 from muniment.services.profiles.submit_profile import submit_profile
@@ -39,10 +40,10 @@ def _resources(database: Database) -> Resources:
     return Resources(settings=Settings(), database=database, budget=ByteBudget(1))
 
 
-def box(path: Path) -> SecretBox:
-    """Return a box with a new key."""
+def box(path: Path) -> KeyRing:
+    """Return the ring of a new key."""
     create_key_file(path)
-    return SecretBox.from_key_file(path)
+    return KeyRing.from_key_file(path)
 
 
 async def test_schema_must_be_there(empty: Database, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from muniment.model.profile import Access, ProfileKind, Server
 from muniment.model.run import Run
 from muniment.network import NetworkConnector
 from muniment.queue import MemoryQueue
+from muniment.sealing import KeyRing
 from muniment.search import OpenSearchIndex, PostgresIndex
-from muniment.secrecy import Secret, SecretBox, create_key_file
+from muniment.secrecy import Secret, create_key_file
 from muniment.services.access.principal import Principal
 from muniment.services.archiving.run_slice import SliceEnd
 from muniment.services.archiving.run_slices import run_slices
@@ -166,7 +167,7 @@ async def open_harness(database_url: str, folder: Path) -> AsyncIterator[Harness
     resources = Resources(
         settings=settings,
         database=database,
-        secrets=SecretBox.from_key_file(settings.key_file),
+        secrets=KeyRing.from_key_file(settings.key_file),
         queue=MemoryQueue(),
         index=PostgresIndex(database),
         contents=PostgresContents(database),

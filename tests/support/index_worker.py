@@ -12,7 +12,7 @@ from muniment.errors import Misconfigured, Transient
 from muniment.mailserver import ByteBudget
 from muniment.queue import MemoryQueue
 from muniment.resources.index import open_index
-from muniment.secrecy import SecretBox
+from muniment.sealing import KeyRing
 from muniment.services.indexing.tend_index import work_at_index
 from muniment.services.resources import Resources
 from muniment.settings import Settings
@@ -24,7 +24,7 @@ async def main() -> None:
     settings = replace(Settings.from_environment(), index_batch=10)
     assert settings.database_url is not None
     database = await Database.open(settings.database_url)
-    secrets = SecretBox.from_key_file(settings.key_file)
+    secrets = KeyRing.from_key_file(settings.key_file)
     resources = Resources(
         settings=settings,
         database=database,

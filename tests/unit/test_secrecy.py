@@ -1,4 +1,4 @@
-"""Secrets stay hidden, sealed secrets open only with key and purpose, and key files are created once and complete."""
+"""Secrets stay hidden, and key files are created once and complete."""
 
 from __future__ import annotations
 
@@ -11,26 +11,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from muniment.errors import Misconfigured
-from muniment.secrecy import Secret, SecretBox, check_url, create_key_file
+from muniment.secrecy import Secret, check_url, create_key_file
 
 PASSWORD = "hunter2-Ünïcode"
 KEY = base64.b64encode(bytes(range(32))).decode()
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> SecretBox:
-    """Return a box with a new key."""
-    create_key_file(tmp_path / "key")
-    return SecretBox.from_key_file(tmp_path / "key")
-
-
-def flip(sealed: bytes, position: int) -> bytes:
-    """Return the bytes with one bit changed."""
-    return sealed[:position] + bytes([sealed[position] ^ 1]) + sealed[position + 1 :]
 
 
 def test_a_secret_shows_itself_only_by_reveal(caplog: pytest.LogCaptureFixture) -> None:
@@ -98,62 +84,6 @@ def test_an_empty_secret_is_false() -> None:
     assert Secret(" ")
 
 
-@given(text=st.text(), purpose=st.text())
-def test_what_is_sealed_opens_unchanged(text: str, purpose: str) -> None:
-    """Any text is restored by sealing and opening it with the same purpose."""
-    box = SecretBox(Secret(KEY))
-
-    assert box.open(box.seal(Secret(text), purpose=purpose), purpose=purpose) == Secret(text)
-
-
-def test_sealing_twice_gives_different_bytes(box: SecretBox) -> None:
-    """Two ciphertexts do not reveal that their secrets are equal, and do not contain the secret."""
-    first, second = (box.seal(Secret(PASSWORD), purpose="p") for _ in range(2))
-
-    assert first != second
-    assert PASSWORD.encode() not in first
-
-
-def test_another_purpose_does_not_open(box: SecretBox) -> None:
-    """A sealed value that is moved to another row or column cannot be opened there."""
-    sealed = box.seal(Secret(PASSWORD), purpose="profile 1")
-
-    with pytest.raises(Misconfigured, match="cannot be decrypted"):
-        box.open(sealed, purpose="profile 2")
-
-
-def test_another_key_does_not_open(box: SecretBox) -> None:
-    """With a different key file, the message names the setting to check."""
-    sealed = SecretBox(Secret(KEY)).seal(Secret(PASSWORD), purpose="p")
-
-    with pytest.raises(Misconfigured) as caught:
-        box.open(sealed, purpose="p")
-    assert "MUNIMENT_SECRET_KEY_FILE" in caught.value.hint
-
-
-def test_every_changed_bit_is_noticed(box: SecretBox) -> None:
-    """Version, nonce, ciphertext and tag are all authenticated."""
-    sealed = box.seal(Secret("x"), purpose="p")
-
-    for position in range(len(sealed)):
-        with pytest.raises(Misconfigured):
-            box.open(flip(sealed, position), purpose="p")
-
-
-def test_every_cut_is_noticed(box: SecretBox) -> None:
-    """A truncated sealed value is refused as undecryptable, however short it is."""
-    sealed = box.seal(Secret("x"), purpose="p")
-
-    for length in range(len(sealed)):
-        with pytest.raises(Misconfigured):
-            box.open(sealed[:length], purpose="p")
-
-
-def test_the_box_hides_its_key() -> None:
-    """The box's repr does not contain the key."""
-    assert KEY not in repr(SecretBox(Secret(KEY)))
-
-
 def test_a_made_key_is_private_and_random(tmp_path: Path) -> None:
     """create_key_file creates private folders and one file, with mode 0600 and a 256-bit key in base64."""
     first, second = tmp_path / "deep/er/key", tmp_path / "key"
@@ -189,24 +119,3 @@ def test_racing_processes_agree_on_one_key(tmp_path: Path) -> None:
 def _make_and_read(path: Path) -> bytes:
     create_key_file(path)
     return path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (None, "cannot read the secret key file"),
-        (b"", "expected 32 bytes"),
-        (base64.b64encode(b"too short"), "expected 32 bytes"),
-        (b"not base64 at all!", "is not a Muniment secret key file"),
-        (b"\xff\xfe", "is not a Muniment secret key file"),
-    ],
-)
-def test_a_file_that_is_no_key_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """A missing or invalid key file is refused with its path and a reason, without its content."""
-    path = tmp_path / "key"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(Misconfigured, match=reason) as caught:
-        SecretBox.from_key_file(path)
-
-    assert str(path) in str(caught.value)

@@ -15,6 +15,7 @@ from muniment.cli.kit.passwords import read_password
 from muniment.cli.profiles.add import report_profile
 from muniment.cli.profiles.options import encoding_option, read_csv_file, token_options, token_source
 from muniment.errors import Misconfigured
+from muniment.model.login import LoginKind
 from muniment.model.profile import Mailboxes, ProfileDocument, ProfileKind
 from muniment.secrecy import Secret
 from muniment.services.profiles.edit_profile import edit_profile, export_profile, import_profile
@@ -59,7 +60,9 @@ def edit(
 ) -> None:
     """Change the profile NAME. Without options, edit it as a TOML file in your editor ($EDITOR).
 
-    Fields that you do not set keep their values, including the password. Archived mail is not affected.
+    Fields that you do not set keep their values, including the password. A change of the server, its port or the
+    protection of the connection asks for the password again: it was entered for the old one. Archived mail is not
+    affected.
     """
     old = call_with_database_only(export_profile, name)
     new = old
@@ -80,8 +83,8 @@ def edit(
             return
     _check(new)
     password = token or Secret("")
-    if has_password:
-        password = read_password(password_file, from_stdin=password_stdin, user="")
+    if has_password or (not token and _asks_again(old, new)):
+        password = read_password(password_file, from_stdin=password_stdin, user=new.login.user or name)
 
     summary = call(edit_profile, old, new, password=password, csv=read_csv_file(csv, encoding) if csv else None)
     report_profile(summary, "changed")
@@ -135,6 +138,12 @@ def import_(
 
     summary = call(import_profile, document, password=password, csv=read_csv_file(csv, encoding) if csv else None)
     report_profile(summary, "added")
+
+
+def _asks_again(old: ProfileDocument, new: ProfileDocument) -> bool:
+    """Whether a prompt is needed for the password, because it would be sent to another place, or less protected."""
+    by_password = new.kind is not ProfileKind.CSV and new.login.method != LoginKind.XOAUTH2
+    return by_password and old.server.binding != new.server.binding and sys.stdin.isatty()
 
 
 def _check(document: ProfileDocument) -> None:

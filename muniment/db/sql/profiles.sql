@@ -1,14 +1,22 @@
 -- add --
 -- Store a new profile
-INSERT INTO profiles (name, kind, password, document, schema_version, due) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
+INSERT INTO profiles (name, kind, password, document, schema_version, due) VALUES ($1, $2, '', $3, $4, $5) RETURNING id;
 
 -- replace --
--- Change a profile; a NULL password keeps the present one, and an unchanged schedule keeps its next run
+-- Change a profile except its password; an unchanged schedule keeps its next run
 UPDATE profiles
-SET password = coalesce($2, password), document = $3::jsonb, schema_version = $4,
-    due = CASE WHEN document->'schedule' = $3::jsonb->'schedule' THEN due ELSE $5 END,
-    schedule_error = CASE WHEN document->'schedule' = $3::jsonb->'schedule' THEN schedule_error ELSE '' END
+SET document = $2::jsonb, schema_version = $3,
+    due = CASE WHEN document->'schedule' = $2::jsonb->'schedule' THEN due ELSE $4 END,
+    schedule_error = CASE WHEN document->'schedule' = $2::jsonb->'schedule' THEN schedule_error ELSE '' END
 WHERE id = $1;
+
+-- set_password --
+-- Store the encrypted password of a profile
+UPDATE profiles SET password = $2 WHERE id = $1;
+
+-- set_mailbox_password --
+-- Store the encrypted password of a mailbox with a login of its own
+UPDATE profile_mailboxes SET password = $3 WHERE profile_id = $1 AND mailbox_id = $2;
 
 -- find --
 -- A profile by its name, without the password
@@ -121,3 +129,16 @@ FROM mailboxes WHERE proven IS NOT NULL AND id IN (
     UNION ALL SELECT mailboxes.id FROM everybody JOIN mailboxes
       ON mailboxes.user_id = everybody.user_id AND lower(mailboxes.address) = lower(everybody.address)
     WHERE everybody.profile_id = $1);
+
+-- sealed_otherwise --
+-- The next profiles whose password does not begin with this header; no one changes them until the transaction ends
+SELECT id, name, kind, document, schema_version, due, schedule_error, password FROM profiles
+WHERE id > $1 AND password <> '' AND substring(password FROM 1 FOR length($2::bytea)) <> $2 ORDER BY id LIMIT $3 FOR UPDATE;
+
+-- mailboxes_sealed_otherwise --
+-- The next mailboxes whose password does not begin with this header; no one changes them until the transaction ends
+SELECT profile_id, mailbox_id, address, login_user, profile_mailboxes.password, server
+FROM profile_mailboxes JOIN mailboxes ON mailboxes.id = mailbox_id
+WHERE (profile_id, mailbox_id) > ($1, $2) AND profile_mailboxes.password <> ''
+  AND substring(profile_mailboxes.password FROM 1 FOR length($3::bytea)) <> $3
+ORDER BY profile_id, mailbox_id LIMIT $4 FOR UPDATE OF profile_mailboxes;

@@ -77,6 +77,8 @@ class Action(StrEnum):
     MIGRATED = "migrated"
     ROLES_CREATED = "roles created"
     KEY_RESET = "key reset"
+    KEY_ROTATED = "key rotated"
+    PASSWORDS_BOUND = "passwords bound"
     AUDIT_READ = "audit read"
 
 
@@ -134,7 +136,7 @@ class Audited:
         given = bound.arguments
         subject = str(_field(given, self.subject) or "all") if self.subject else _WHOLE
         details = {name.rpartition(".")[2]: _plain(_field(given, name)) for name in self.details}
-        details = {name: value for name, value in details.items() if value not in {None, False}}
+        details = {name: value for name, value in details.items() if value is not None and value is not False}
         principal: Principal = given["principal"]
         attempt = _Attempt(principal, given["resources"], self.action, _storable(subject), details, self.anyway)
         attempt.is_recorded = principal.is_user and not self.own

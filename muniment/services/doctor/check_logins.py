@@ -12,12 +12,11 @@ from muniment.db import profiles
 from muniment.errors import MunimentError, ServerUnavailable
 from muniment.model.finding import Verdict
 from muniment.model.folder import messages_in
-from muniment.model.login import Credentials
 from muniment.model.profile import Profile, Server
 from muniment.services.access.audit import Action, audited_stream
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
-from muniment.services.mailboxes.credentials import open_logins, own_login
+from muniment.services.mailboxes.credentials import MailboxLogin, open_logins, own_login
 from muniment.services.mailboxes.open_session import open_session
 from muniment.services.mailboxes.run_concurrently import retry_while_busy, run_concurrently
 from muniment.services.profiles.csv_mailboxes import CsvMailbox
@@ -48,8 +47,8 @@ class _Target:
     user: str
     mailbox: str
     line: int | None
-    credentials: Callable[[], Credentials]
-    server: str = ""  # if it differs from the profile's
+    login: Callable[[], MailboxLogin]
+    has_own_server: bool  # it differs from the profile's
 
 
 @audited_stream(Action.PROFILE_TESTED, "server.host")
@@ -61,12 +60,12 @@ def check_rows(
     Raises ServerUnavailable if the server cannot be reached at all.
     """
     principal.require(Right.ARCHIVE, Right.MODIFY_PROFILES)
-    targets = [_Target(row.user, row.address, row.line, _credentials_of(row), row.server) for row in rows]
+    targets = [_Target(row.user, row.address, row.line, _login_of(row, server), bool(row.server)) for row in rows]
     return _check(resources, server, None, targets, at_once)
 
 
-def _credentials_of(row: CsvMailbox) -> Callable[[], Credentials]:
-    return lambda: own_login(row.login_user, row.password)
+def _login_of(row: CsvMailbox, server: Server) -> Callable[[], MailboxLogin]:
+    return lambda: MailboxLogin(server.at(row.server), own_login(row.login_user, row.password))
 
 
 @audited_stream(Action.PROFILE_TESTED, "name")
@@ -77,12 +76,11 @@ async def check_profile(principal: Principal, resources: Resources, name: str) -
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)
         stored = await profiles.get(session, profile.id)
-    logins = await open_logins(stored, resources.secrets)
-
-    def credentials_of(mailbox: profiles.ProfileMailbox) -> Callable[[], Credentials]:
-        return lambda: logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
-
-    targets = [_Target(m.user_name, m.address, None, credentials_of(m), m.server) for m in mailboxes]
+    logins = await open_logins(resources, stored)
+    targets = [
+        _Target(m.user_name, m.address, None, partial(logins.of_mailbox, m), bool(m.own_login and m.own_login.server))
+        for m in mailboxes
+    ]
     async with aclosing(_check(resources, profile.server, profile, targets, profile.max_jobs)) as checks:
         async for check in checks:
             yield check
@@ -93,7 +91,7 @@ async def _check(
 ) -> AsyncGenerator[LoginCheck, None]:
     """Check first that the server can be reached, instead of failing at each of thousands of mailboxes."""
     async for finding in resources.connector.diagnose(server, resources.limits):
-        if finding.verdict is Verdict.FAILED and not any(target.server for target in targets):
+        if finding.verdict is Verdict.FAILED and not any(target.has_own_server for target in targets):
             raise ServerUnavailable(f"{finding.step}: {finding.found}", hint=finding.advice)
     looks = (partial(_try, resources, server, profile, target) for target in targets)
     async with aclosing(run_concurrently(looks, at_once)) as checks:
@@ -105,7 +103,8 @@ async def _try(resources: Resources, server: Server, profile: Profile | None, ta
     began = time.monotonic()
 
     async def look() -> LoginCheck:
-        session = await open_session(resources, server.at(target.server), target.credentials(), 0)
+        login = target.login()
+        session = await open_session(resources, login.server, login.credentials, 0)
         try:
             listed = await session.list_folders()
             found = [finding async for finding in diagnose_mailbox(session, listed, server, profile)]

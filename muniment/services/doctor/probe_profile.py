@@ -16,7 +16,7 @@ from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.doctor.diagnose_mailbox import diagnose_mailbox
 from muniment.services.mailboxes.check_mailbox import EMPTY, fingerprint, fingerprint_of, is_same_mailbox
-from muniment.services.mailboxes.credentials import Logins, open_logins
+from muniment.services.mailboxes.credentials import Logins, MailboxLogin, open_logins
 from muniment.services.mailboxes.open_session import open_session
 from muniment.services.resources import Resources
 
@@ -55,15 +55,14 @@ async def probe_profile(principal: Principal, resources: Resources, name: str, m
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
         stored = await profiles.get(db, profile.id)
-    logins = await open_logins(stored, resources.secrets)
+    logins = await open_logins(resources, stored)
     probe = Probe(found.address)
-    credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    server = profile.server.at(found.server)
-    if not await _way_is_open(resources, server, probe):
+    login = logins.of_mailbox(found)
+    if not await _way_is_open(resources, login.server, probe):
         # Try all the same, to report the error that a run would report.
-        probe.error = await _error_of_login(resources, server, credentials)
+        probe.error = await _error_of_login(resources, login)
         return probe
-    session = await _log_in(resources, logins, found, credentials, probe)
+    session = await _log_in(resources, logins, found, login, probe)
     if session is not None:
         await _look(resources, logins, session, probe)
     return probe
@@ -76,9 +75,9 @@ async def _way_is_open(resources: Resources, server: Server, probe: Probe) -> bo
     return all(finding.verdict is not Verdict.FAILED for finding in probe.findings)
 
 
-async def _error_of_login(resources: Resources, server: Server, credentials: Credentials) -> MunimentError | None:
+async def _error_of_login(resources: Resources, login: MailboxLogin) -> MunimentError | None:
     try:
-        session = await open_session(resources, server, credentials, 0)
+        session = await open_session(resources, login.server, login.credentials, 0)
     except MunimentError as error:
         return error
     await session.logout()
@@ -86,18 +85,17 @@ async def _error_of_login(resources: Resources, server: Server, credentials: Cre
 
 
 async def _log_in(
-    resources: Resources, logins: Logins, mailbox: ProfileMailbox, credentials: Credentials, probe: Probe
+    resources: Resources, logins: Logins, mailbox: ProfileMailbox, login: MailboxLogin, probe: Probe
 ) -> MailSession | None:
     """Try every login method that the profile allows; return a session by the one that a run would use."""
     first: MunimentError | None = None
     session: MailSession | None = None
-    way: Credentials | None = credentials
+    way: Credentials | None = login.credentials
     methods = {method.kind: str(method) for method in logins.profile.logins}
     while way is not None:
         name = methods.get(way.kind, way.kind.value)
         try:
-            server = logins.profile.server.at(mailbox.server)
-            opened = await open_session(resources, server, replace(way, instead=None), mailbox.mailbox_id)
+            opened = await open_session(resources, login.server, replace(way, instead=None), mailbox.mailbox_id)
         except (ServerBusy, BrokerUnavailable) as error:
             if session is not None:
                 break  # the server allows one connection, and the method that works holds it

@@ -35,9 +35,9 @@ async def tried_mailbox(resources: Resources, name: str, mailbox: str | None) ->
         profile = await profiles.find(db, name)
         found = await profiles.test_mailbox(db, profile, mailbox)
         stored = await profiles.get(db, profile.id)
-    logins = await open_logins(stored, resources.secrets)
-    credentials = logins.of_mailbox(found.address, found.user_name, found.own_login)
-    session = await open_session(resources, profile.server.at(found.server), credentials, found.mailbox_id)
+    logins = await open_logins(resources, stored)
+    login = logins.of_mailbox(found)
+    session = await open_session(resources, login.server, login.credentials, found.mailbox_id)
     try:
         yield TriedMailbox(profile, found.address, session, await session.list_folders())
         await session.logout()

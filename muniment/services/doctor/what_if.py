@@ -73,7 +73,7 @@ async def what_if(principal: Principal, resources: Resources, name: str) -> Asyn
         profile = await profiles.find(session, name)
         mailboxes = await profiles.test_mailboxes(session, profile)
         stored = await profiles.get(session, profile.id)
-    logins = await open_logins(stored, resources.secrets)
+    logins = await open_logins(resources, stored)
     now = utc_now()
     looks = (partial(_forecast, resources, logins, mailbox, now) for mailbox in mailboxes)
     async with aclosing(run_concurrently(looks, profile.max_jobs)) as forecasts:
@@ -113,8 +113,8 @@ async def _look(resources: Resources, logins: Logins, mailbox: ProfileMailbox, n
     async with resources.database.session() as db:
         known = await folders.of_mailbox(db, mailbox.mailbox_id, now) if mailbox.mailbox_id else []
     states = {state.wire_name: state for state in known}
-    credentials = logins.of_mailbox(mailbox.address, mailbox.user_name, mailbox.own_login)
-    session = await open_session(resources, profile.server.at(mailbox.server), credentials, mailbox.mailbox_id)
+    login = logins.of_mailbox(mailbox)
+    session = await open_session(resources, login.server, login.credentials, mailbox.mailbox_id)
     visit = _Visit(resources, profile, session, now, Forecast(mailbox.user_name, mailbox.address))
     try:
         listed = await session.list_folders()

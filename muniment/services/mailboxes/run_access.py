@@ -32,16 +32,13 @@ class RunAccess:
         """Return the profile and the login to the job's mailbox.
 
         Raises NotFound if the profile was removed or no longer names the mailbox, and Misconfigured if a password is
-        missing or was sealed with another key.
+        missing or was sealed with another key or for another place.
         """
         logins = await self._load(job)
         if not (logins.profile.all_mailboxes or job.is_named):
             raise NotFound(f"profile {logins.profile.name} does not name mailbox {job.address} any more")
-        own = job.own_login
-        profile = logins.profile
-        if own is not None and own.server:
-            profile = replace(profile, server=profile.server.at(own.server))
-        return profile, logins.of_mailbox(job.address, job.user_name, own)
+        login = logins.of_mailbox(job)
+        return replace(logins.profile, server=login.server), login.credentials
 
     async def seconds_left(self, job: LeasedJob) -> float:
         """Return how long the schedule's window stays open, in seconds; 0 if none is open, inf if it never closes."""
@@ -66,5 +63,5 @@ class RunAccess:
             async with self._resources.database.session() as session:
                 stored = await profiles.get(session, job.profile_id)
                 self._any_time = await runs.is_any_time(session, job.run_id)
-            self._logins = await open_logins(stored, self._resources.secrets)
+            self._logins = await open_logins(self._resources, stored)
         return self._logins

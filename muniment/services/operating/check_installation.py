@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from muniment.db import installation
 from muniment.db.database import Database
 from muniment.db.migrate import pending
 from muniment.errors import Misconfigured
-from muniment.secrecy import Secret, SecretBox
-
-_PURPOSE = "key check"
-_TEXT = Secret("muniment")
+from muniment.sealing import KeyRing
+from muniment.services.mailboxes.secret_box import current_box
 
 
 async def check_schema(database: Database) -> None:
@@ -20,25 +17,13 @@ async def check_schema(database: Database) -> None:
         )
 
 
-async def check_installation(database: Database, secrets: SecretBox | None) -> None:
+async def check_installation(database: Database, ring: KeyRing | None) -> None:
     """Raise Misconfigured if the stored passwords need another key, or if the schema is too old for this code.
 
-    The first key that is used with a database becomes its key. `secrets` None: the process opens no passwords.
+    The first key that is used with a database becomes its key. `ring` None: the process opens no passwords.
     """
     await check_schema(database)
-    if secrets is None:
+    if ring is None:
         return
-    async with database.session() as session:
-        sealed = await installation.key_check(session, sealed_check(secrets))
-    try:
-        secrets.open(sealed, purpose=_PURPOSE)
-    except Misconfigured as error:
-        raise Misconfigured(
-            "the secret key is not the one that the passwords in this database are encrypted with",
-            hint="MUNIMENT_SECRET_KEY_FILE must name that key file. If it is lost: `muniment key reset`.",
-        ) from error
-
-
-def sealed_check(secrets: SecretBox) -> bytes:
-    """Return the value that the database stores to recognise the key."""
-    return secrets.seal(_TEXT, purpose=_PURPOSE)
+    async with database.transaction() as session:
+        await current_box(session, ring)

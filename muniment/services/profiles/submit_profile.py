@@ -10,17 +10,21 @@ from msgspec import structs
 from muniment.clock import utc_now
 from muniment.db import profiles, users
 from muniment.db.database import Session
+from muniment.db.installation import Hold
 from muniment.errors import Conflict, Misconfigured, NotFound
 from muniment.model.folder_scope import EVERYTHING, USUAL
 from muniment.model.login import LoginKind
 from muniment.model.profile import Profile, ProfileDocument, ProfileKind
 from muniment.model.proof import NO_PROOFS, Proofs
-from muniment.secrecy import Secret, SecretBox
+from muniment.sealing import SecretBox
+from muniment.secrecy import Secret
 from muniment.services.access import audit
 from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.mailboxes.access_token import is_source
-from muniment.services.mailboxes.credentials import MAILBOX_PASSWORD, PROFILE_PASSWORD
+from muniment.services.mailboxes.credentials import mailbox_place, profile_place
+from muniment.services.mailboxes.secret_box import current_box
+from muniment.services.profiles.csv_mailboxes import CsvMailbox as CsvRow
 from muniment.services.profiles.csv_mailboxes import read_csv
 from muniment.services.profiles.profile_document import HINT, document_of, to_builtins
 from muniment.services.resources import Resources
@@ -30,6 +34,12 @@ _SHOWN = 10
 #: The user whose archive contains the collecting mailboxes, and so records how their messages were distributed.
 COLLECTORS = "@multidrop"
 
+#: How to give the password again, and in a csv profile (True) the passwords.
+_AGAIN = {
+    False: "Give it again in the same command, with --password-file FILE (or --token-file, --token-command).",
+    True: "Give the file with the mailboxes and their passwords again in the same command: --csv FILE.",
+}
+
 #: The login methods that fit each kind of profile.
 FITTING_LOGINS = {
     ProfileKind.MASTER: "master: plain-authzid, template:'{user}*{master}', x-masterauth or proxyauth.",
@@ -38,8 +48,14 @@ FITTING_LOGINS = {
     ProfileKind.MULTIDROP: "multidrop: login or xoauth2.",
 }
 
-#: (user name, mailbox address, login name, sealed password, server)
-_Target = tuple[str, str, str | None, bytes | None, str]
+
+@dataclass(frozen=True)
+class _Target:
+    """A mailbox that the profile names; `row`: its own login, in a csv profile."""
+
+    user: str
+    address: str
+    row: CsvRow | None = None
 
 
 @dataclass(frozen=True)
@@ -82,17 +98,20 @@ async def submit_profile(
     principal.require(Right.MODIFY_PROFILES)
     document = _checked(request, is_new=not keep)
     keeps_rows = keep and document.kind is ProfileKind.CSV and request.csv is None
-    targets = None if keeps_rows else _targets(document, request.csv, resources.secrets)
-    missing = None if keep else b""
-    sealed = resources.secrets.seal(request.password, purpose=PROFILE_PASSWORD) if request.password else missing
+    targets = None if keeps_rows else _targets(document, request.csv)
     due = document.schedule.after(utc_now())
     async with resources.database.transaction() as session:
+        box = await current_box(session, resources.secrets, Hold.ACTIVE_KEY)
         await _check_users(session, document)
         await _check_collecting(session, document)
         before = await _document(session, document.name) if change else None
-        profile_id = await _store(session, document, sealed, due, change=change)
+        if keep:
+            await _check_binding(session, document, has_password=bool(request.password), has_rows=targets is not None)
+        profile_id = await _store(session, document, due, change=change)
+        if request.password or not keep:
+            await _set_password(session, profile_id, document, request.password, box)
         if targets is not None:
-            await _set_mailboxes(session, profile_id, targets, by_address=document.kind is ProfileKind.MASTER)
+            await _set_mailboxes(session, profile_id, document, targets, box)
         if document.kind is ProfileKind.MULTIDROP:
             await profiles.set_collecting(session, profile_id)
         after = await _document(session, document.name)
@@ -235,57 +254,80 @@ def _check_pop3(document: ProfileDocument) -> None:
         raise Misconfigured("folders need IMAP: POP3 knows only the inbox")
 
 
-def _targets(document: ProfileDocument, csv: bytes | None, secrets: SecretBox) -> list[_Target]:
+def _targets(document: ProfileDocument, csv: bytes | None) -> list[_Target]:
     boxes = document.mailboxes
     match document.kind:
         case ProfileKind.SINGLE:
-            return [(boxes.archive or document.user, boxes.address or document.user, None, None, "")]
+            return [_Target(boxes.archive or document.user, boxes.address or document.user)]
         case ProfileKind.MULTIDROP:
-            return [(COLLECTORS, boxes.address or document.user, None, None, "")]
+            return [_Target(COLLECTORS, boxes.address or document.user)]
         case ProfileKind.MASTER:
-            return [] if boxes.all else [(address, address, None, None, "") for address in boxes.addresses]
+            return [] if boxes.all else [_Target(address, address) for address in boxes.addresses]
         case ProfileKind.CSV:
             if csv is None:
                 raise Misconfigured("a csv profile needs a CSV file", hint="Name it with --csv FILE.")
-            return [
-                (
-                    row.user,
-                    row.address,
-                    row.login_user,
-                    secrets.seal(row.password, purpose=MAILBOX_PASSWORD),
-                    row.server,
-                )
-                for row in read_csv(csv)
-            ]
+            return [_Target(row.user, row.address, row) for row in read_csv(csv)]
 
 
-async def _store(
-    session: Session, document: ProfileDocument, sealed: bytes | None, due: datetime | None, *, change: bool
-) -> int:
+async def _store(session: Session, document: ProfileDocument, due: datetime | None, *, change: bool) -> int:
     if not change:
-        return await profiles.add(session, document, sealed or b"", due)
+        return await profiles.add(session, document, due)
     old = await profiles.find(session, document.name)
     if old.kind is not document.kind:
         raise Conflict(f"profile {old.name} is a {old.kind} profile", hint="Remove it first, or choose another name.")
-    await profiles.replace(session, old.id, document, sealed, due)
+    await profiles.replace(session, old.id, document, due)
     return old.id
 
 
-async def _set_mailboxes(session: Session, profile_id: int, targets: list[_Target], *, by_address: bool) -> None:
+async def _check_binding(session: Session, document: ProfileDocument, *, has_password: bool, has_rows: bool) -> None:
+    """Refuse to keep passwords whose server, port or protection changes: they were entered for the old ones."""
+    old = await profiles.find(session, document.name)
+    await profiles.lock(session, old.id)
+    stored = await profiles.get(session, old.id)
+    if stored.profile.server.binding == document.server.binding:
+        return
+    given, there = (has_rows, True) if document.kind is ProfileKind.CSV else (has_password, stored.sealed_password)
+    if there and not given:
+        raise Misconfigured(
+            "the stored password is only for the server, port and protection that it was entered for",
+            hint=_AGAIN[document.kind is ProfileKind.CSV],
+        )
+
+
+async def _set_password(
+    session: Session, profile_id: int, document: ProfileDocument, password: Secret, box: SecretBox
+) -> None:
+    has_one = bool(password) and document.kind is not ProfileKind.CSV
+    sealed = box.seal(password, profile_place(profile_id, document.server)) if has_one else b""
+    await profiles.set_password(session, profile_id, sealed)
+
+
+async def _set_mailboxes(
+    session: Session, profile_id: int, document: ProfileDocument, targets: list[_Target], box: SecretBox
+) -> None:
     """Find or create users and mailboxes; a master profile's mailbox belongs to the user with its address."""
-    owners = await users.owners(session, [address for _, address, *_ in targets]) if by_address else {}
-    missing = [name for name, address, *_ in targets if address not in owners]
+    by_address = document.kind is ProfileKind.MASTER
+    owners = await users.owners(session, [target.address for target in targets]) if by_address else {}
+    missing = [target.user for target in targets if target.address not in owners]
     named = await users.ensure(session, missing)
-    known = [(named[name], address) for name, address, *_ in targets if name in named and "@" in address]
+    known = [(named[one.user], one.address) for one in targets if one.user in named and "@" in one.address]
     if COLLECTORS not in named:
         await users.give_addresses(session, known)
-    owned = [(owners.get(address) or named[name], address) for name, address, *_ in targets]
+    owned = [(owners.get(target.address) or named[target.user], target.address) for target in targets]
     ids = await profiles.ensure_mailboxes(session, owned)
-    logins = {
-        ids[user, address]: (login, sealed, server)
-        for (user, address), (_, _, login, sealed, server) in zip(owned, targets, strict=True)
-    }
-    await profiles.set_mailboxes(session, profile_id, [(mailbox, *login) for mailbox, login in logins.items()])
+    rows = {ids[place]: target.row for place, target in zip(owned, targets, strict=True)}
+    stored = [(mailbox, *_own_login(profile_id, mailbox, document, row, box)) for mailbox, row in rows.items()]
+    await profiles.set_mailboxes(session, profile_id, stored)
+
+
+def _own_login(
+    profile_id: int, mailbox_id: int, document: ProfileDocument, row: CsvRow | None, box: SecretBox
+) -> tuple[str | None, bytes | None, str]:
+    """Return login name, sealed password and server of a row, for the database."""
+    if row is None:
+        return None, None, ""
+    place = mailbox_place(profile_id, mailbox_id, row.login_user, document.server.at(row.server))
+    return row.login_user, box.seal(row.password, place), row.server
 
 
 async def _summary(session: Session, profile: Profile) -> ProfileSummary:

@@ -260,9 +260,10 @@ async def test_processes_of_the_version_before_see_changes(database: Database) -
     """What newer processes write is what older ones read."""
     async with database.transaction() as session:
         for profile in _EXPECTED:
-            await profiles.add(session, replace(profile, name=f"{profile.name} copy"), b"sealed", profile.due)
+            added = await profiles.add(session, replace(profile, name=f"{profile.name} copy"), profile.due)
+            await profiles.set_password(session, added, b"sealed")
         plain = await profiles.find(session, "plain copy")
-        await profiles.replace(session, plain.id, replace(plain, max_jobs=5), None, None)
+        await profiles.replace(session, plain.id, replace(plain, max_jobs=5), None)
     copies = {row.pop("name"): row for row in await _old_rows(database)}
 
     expected = {f"{row['name']} copy": _json(row) for row in (_RICH, _OLD, _SINGLE, _CSV, {**_PLAIN, "max_jobs": 5})}
@@ -296,7 +297,7 @@ async def test_every_field_survives_the_database(database: Database) -> None:
     wanted = sorted(set(FIELDS) - NAMED)
     async with database.transaction() as session:
         for field in wanted:
-            await profiles.add(session, replace(changed(field), name=field), b"", None)
+            await profiles.add(session, replace(changed(field), name=field), None)
         found = {profile.name: profile for profile in await profiles.list_all(session)}
 
     assert found == {
@@ -315,7 +316,7 @@ async def test_every_field_survives_the_database(database: Database) -> None:
 async def test_unreadable_profiles_are_named(owner_database: Database, change: Any, sentence: str) -> None:
     """A document that this version does not understand is refused by name, with what to do."""
     async with owner_database.transaction() as session:
-        await profiles.add(session, _plain, b"", None)
+        await profiles.add(session, _plain, None)
         await session.execute("ALTER TABLE profiles DISABLE TRIGGER sync_profile")
         await session.execute(f"UPDATE profiles SET {change}")  # noqa: S608 - constants
         with pytest.raises(Misconfigured, match=sentence) as caught:
