@@ -51,7 +51,6 @@ _RIGHTS: dict[str, set[Right]] = {
     "operating.rotate_key.key_use": _ADMIN,
     "operating.rotate_key.prepare_key": _ADMIN,
     "operating.rotate_key.rotate_key": _ADMIN,
-    "operating.seal_again.adopt_newest_key": _ADMIN,
     "operating.seal_again.bind_passwords": _ADMIN,
     "operating.schema.apply_migrations": _ADMIN,
     "operating.schema.count_pending_migrations": _ADMIN,
