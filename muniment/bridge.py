@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from muniment import log
@@ -40,6 +40,7 @@ def wait_for_resources(settings: Callable[[], Settings], *, key: bool = True) ->
     `key`: as in `open_resources`. Call this before a process takes work: a process that cannot do the work must not
     take it from others.
     """
+    _warn_of_links(settings)
     warned = False
     while True:
         try:
@@ -53,6 +54,13 @@ def wait_for_resources(settings: Callable[[], Settings], *, key: bool = True) ->
             raise SystemExit(f"error: {error}\nhint: {error.hint}") from error
         else:
             return
+
+
+def _warn_of_links(settings: Callable[[], Settings]) -> None:
+    """Log each link to a server that is not protected; errors are reported when the resources are opened."""
+    with suppress(MunimentError):
+        for told in settings().check_links():
+            _log.warning("unprotected link", warning=told)
 
 
 async def _open_once(settings: Settings, *, key: bool) -> None:

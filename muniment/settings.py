@@ -17,8 +17,9 @@ from typing import Any
 
 import platformdirs
 
+from muniment import links
 from muniment.errors import Misconfigured
-from muniment.secrecy import Secret
+from muniment.secrecy import Secret, create_private_file
 
 PREFIX = "MUNIMENT_"
 _FILE = "_FILE"
@@ -130,6 +131,12 @@ class Settings:
     )
     opensearch_prefix: str = _setting(
         "muniment", _index_name, "Alias that is searched, and prefix of the names of all indexes."
+    )
+    unencrypted_links: bool = _setting(
+        False,
+        _flag,
+        "Permit passwords in clear text, and PostgreSQL without TLS, on links to other machines. Only for a network "
+        "that nobody else can reach, such as Compose's; every process warns. See docs/how-to/protect-links.md.",
     )
     secret_key_file: Path | None = _setting(
         None, Path, "Key that encrypts stored credentials. Unset: `secret.key` in the data folder."
@@ -259,6 +266,17 @@ class Settings:
             raise Misconfigured(f"unknown setting {name}", hint="docs/reference/settings.md lists all settings.")
         return cls(**{f.name: _parse(f, text) for f in fields(cls) if (text := _text(f, environ))})
 
+    def check_links(self) -> list[str]:
+        """Return a warning for each link to a server that is not protected.
+
+        Raises Misconfigured if a link would tell a password to others, without permission.
+        """
+        may = self.unencrypted_links
+        found = [links.database_link(self.database_url, unencrypted=may)] if self.database_url else []
+        found += [links.redis_link(self.redis_url)] if self.redis_url else []
+        found += [links.opensearch_link(self.opensearch_url)] if self.opensearch_url else []
+        return links.check(found, unencrypted=may)
+
     @property
     def for_workers(self) -> Settings:
         """These settings without what only an administrator's commands use."""
@@ -285,16 +303,34 @@ def file_variable(setting: Field[Any]) -> str | None:
     return variable(setting) + _FILE if setting.metadata["parse"] is Secret else None
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment from which a child process reads exactly these settings."""
-    values = {variable(f): getattr(settings, f.name) for f in fields(Settings)}
-    return {name: _text_of(value) for name, value in values.items() if value is not None}
+def environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """Return the environment from which a child process reads exactly these settings.
+
+    Secrets are written to files in `folder`, readable only by their owner, and the environment names those files: an
+    environment is inherited, shown by tools and written into crash reports.
+    """
+    found = {}
+    for setting in fields(Settings):
+        value, from_file = getattr(settings, setting.name), file_variable(setting)
+        if isinstance(value, Secret) and from_file is not None:
+            path = folder / setting.name
+            path.unlink(missing_ok=True)
+            create_private_file(path, value.reveal().encode())
+            found[from_file] = str(path)
+        elif value is not None:
+            found[variable(setting)] = _text_of(value)
+    return found
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without settings: for programs that are not Muniment, which need not know its secrets."""
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
 def _text_of(value: object) -> str:
     if isinstance(value, frozenset):
         return " ".join(sorted(value)) or "none"
-    return value.reveal() if isinstance(value, Secret) else str(value)
+    return str(value)
 
 
 def _parse(setting: Field[Any], text: str) -> Any:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self, TypeVar
 
 import asyncpg
 
+from muniment.db.careful import CleartextDemanded, connecting
 from muniment.errors import Conflict, Damaged, DatabaseUnavailable, Misconfigured, MunimentError, Unstorable
+from muniment.links import wants_verified_tls
 from muniment.process import process_name
 from muniment.secrecy import Secret, check_url
 
@@ -60,10 +65,14 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
 }
 # asyncpg's client-side DataError is also an InterfaceError.
 _FOREIGN = tuple(ERRORS)
-_NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+_NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, CleartextDemanded)
 _SCHEMES = ("postgresql", "postgres")
 #: A COPY of a huge message may take long; the job's lease limits it.
 _COPY_SECONDS = 3600.0
+_TLS_HINT = (
+    "PostgreSQL on another machine needs TLS: end MUNIMENT_DATABASE_URL with ?sslmode=verify-full&sslrootcert=FILE, "
+    "and use SCRAM passwords. If nobody else can reach that network, set MUNIMENT_UNENCRYPTED_LINKS=true."
+)
 _SCHEMA_HINT = (
     "Run `muniment migrate` with the version that is installed, as the owner of the tables"
     " (MUNIMENT_OWNER_DATABASE_URL)."
@@ -201,12 +210,26 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: Secret, *, connections: int = 10, idle_transaction_seconds: float = 60.0) -> Database:
-        """Connect; DatabaseUnavailable if PostgreSQL does not respond, Misconfigured if it refuses the login."""
+    async def open(
+        cls,
+        url: Secret,
+        *,
+        connections: int = 10,
+        idle_transaction_seconds: float = 60.0,
+        unencrypted_links: bool = False,
+    ) -> Database:
+        """Connect; DatabaseUnavailable if PostgreSQL does not respond, Misconfigured if it refuses the login.
+
+        Beyond this machine, TLS with a verified certificate is the default, and a server that demands the password in
+        clear text without it is refused, unless there may be `unencrypted_links`.
+        """
         check_url(url, "MUNIMENT_DATABASE_URL", _SCHEMES)
+        verified = wants_verified_tls(url, unencrypted=unencrypted_links)
         with database_errors():
             pool = await asyncpg.create_pool(
                 url.reveal(),
+                connect=connecting(may_tell_password=unencrypted_links),
+                ssl=_verifying(url) if verified else None,
                 min_size=0,
                 max_size=connections,
                 timeout=20,
@@ -225,12 +248,14 @@ class Database:
                 await session.value("SELECT 1")
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, _NOT_LET_IN):
+                if verified:
+                    raise DatabaseUnavailable(str(error), hint=_TLS_HINT) from error
                 raise
             # At startup, a refused login means a wrong setting. Later it is transient: the pool waits for it to work
             # again.
-            raise Misconfigured(
-                str(error), hint="Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
-            ) from error
+            is_open = isinstance(error.__cause__, CleartextDemanded)
+            hint = "Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
+            raise Misconfigured(str(error), hint=_TLS_HINT if is_open else hint) from error
         return database
 
     async def close(self) -> None:
@@ -254,6 +279,14 @@ class Database:
         """Yield a connection within a transaction."""
         async with self.session() as session, session.transaction(snapshot=snapshot):
             yield session
+
+
+def _verifying(url: Secret) -> ssl.SSLContext | str:
+    """Return how asyncpg verifies a server: by the CA that libpq's settings name, otherwise by the system's CAs."""
+    named = "sslrootcert=" in url.reveal() or os.environ.get("PGSSLROOTCERT")
+    if named or Path("~/.postgresql/root.crt").expanduser().exists():
+        return "verify-full"
+    return ssl.create_default_context()
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from muniment.demo.account import Account
 from muniment.embedded.child import command as dying_with_us
 from muniment.errors import Misconfigured
+from muniment.settings import without_settings
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 5
@@ -57,7 +58,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env={**os.environ, **(environ or {})},
+                env={**without_settings(os.environ), **(environ or {})},
                 start_new_session=True,  # Ctrl-C reaches only this process, which stops the server in order
                 user=account.uid if account and changes_user else None,
                 group=account.gid if account and changes_user else None,

@@ -26,7 +26,7 @@ from muniment.demo.mail import generate_addresses, generate_mailbox
 from muniment.demo.maildir import served_bytes
 from muniment.embedded.child import command
 from muniment.errors import Conflict, Misconfigured, Permanent
-from muniment.settings import PREFIX
+from muniment.settings import without_settings
 
 MASTER = "archiver"
 MASTER_PASSWORD = "correct horse battery staple"
@@ -99,8 +99,7 @@ class Shell:
         self.folder = folder
         self.variables = {"MUNIMENT_DATA": str(data), "SSL_CERT_FILE": str(certificate)}
         # The user's settings must not point the demo to the user's own archive.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        self.environ = {**inherited, **self.variables}
+        self.environ = {**without_settings(os.environ), **self.variables}
 
     def run(self, *arguments: str) -> None:
         """Run a command and show it with its output; Permanent if it fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -28,7 +29,7 @@ from muniment.jobs import Queue
 from muniment.metrics import FOLDER_VARIABLE
 from muniment.process import FRUGAL_ALLOCATOR
 from muniment.secrecy import create_key_file
-from muniment.settings import PREFIX, Settings, environment
+from muniment.settings import Settings, environment, without_settings
 
 log = logs.get(__name__)
 
@@ -39,6 +40,9 @@ _T = TypeVar("_T")
 
 _POLL_SECONDS = 0.2
 _REMIND_SECONDS = 30.0
+#: The folder for the URLs of the servers, which may contain passwords.
+_SECRETS = "secrets"
+
 _WORKER_RANK, _SCHEDULER_RANK = 2, 3
 
 
@@ -98,8 +102,7 @@ def celery_programs(settings: Settings, run: Path) -> list[Program]:
     """
     celery = (sys.executable, "-m", "celery", "--quiet", "-A")
     # Pass only these settings: a child with both a URL and its *_FILE variable does not start.
-    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    env = FRUGAL_ALLOCATOR | others | environment(settings.for_workers)
+    env = FRUGAL_ALLOCATOR | without_settings(os.environ) | environment(settings.for_workers, run / _SECRETS)
     ports = (str(settings.metrics_port + number) if settings.metrics_port else "" for number in itertools.count())
     children = run / "metrics"
     level = f"--loglevel={settings.log_level}"
@@ -185,6 +188,7 @@ async def _is_ready(ready: Callable[[], Awaitable[bool]]) -> bool:
 async def _shut_down(folder: DataFolder, supervisor: Supervisor) -> None:
     endpoints.remove(folder.path)
     await asyncio.to_thread(supervisor.stop)
+    await asyncio.to_thread(shutil.rmtree, folder.run / _SECRETS, ignore_errors=True)
 
 
 async def _work_until(

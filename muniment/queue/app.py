@@ -32,6 +32,7 @@ def celery_app(
             current = settings()
             if current.redis_url is None:
                 raise Misconfigured("MUNIMENT_REDIS_URL is not set")
+            current.check_links()
             return celery_config(current.redis_url) | configure(current)
         except MunimentError as error:
             raise SystemExit(f"error: {error}\nhint: {error.hint}") from error

@@ -17,12 +17,19 @@ from muniment.secrecy import Secret
 VISIBILITY_TIMEOUT_SECONDS = 3600
 
 
+def verified(url: str) -> str:
+    """Return the URL with the default that kombu lacks: it does not verify certificates unless a URL asks for it."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+
+
 def celery_config(redis_url: Secret) -> dict[str, Any]:
     """Return the configuration for the broker at `redis_url`; raise Misconfigured if it is not a Redis URL."""
     check_broker_url(redis_url)
     listen_promptly()
     return {
-        "broker_url": redis_url.reveal(),
+        "broker_url": verified(redis_url.reveal()),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # wait for the broker without a limit: it may be killed at any time
         "broker_transport_options": {

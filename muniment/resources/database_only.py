@@ -57,8 +57,12 @@ async def open_database_as_administrator(settings: Settings) -> AsyncIterator[Re
 
 @asynccontextmanager
 async def _only(settings: Settings, url: Secret, connections: int) -> AsyncIterator[Resources]:
+    settings.check_links()
     database = await Database.open(
-        url, connections=connections, idle_transaction_seconds=settings.idle_transaction_seconds
+        url,
+        connections=connections,
+        idle_transaction_seconds=settings.idle_transaction_seconds,
+        unencrypted_links=settings.unencrypted_links,
     )
     try:
         yield Resources(

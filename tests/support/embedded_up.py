@@ -23,7 +23,7 @@ from muniment.settings import Settings, environment
 
 
 def _programs(settings: Settings, run: Path) -> list[Program]:
-    env = {**os.environ, **environment(settings)}
+    env = {**os.environ, **environment(settings, run / "secrets")}
     return [
         Program(name, (sys.executable, "-c", code), run, env, rank, (Step(signal.SIGTERM, seconds),))
         for name, rank, seconds, code in json.loads(sys.argv[2])

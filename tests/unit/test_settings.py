@@ -156,7 +156,7 @@ def test_secrets_do_not_show() -> None:
 
 
 def test_environment_makes_a_child_read_the_same_settings(tmp_path: Path) -> None:
-    """from_environment() restores what environment() returns: every type, including secrets from files."""
+    """from_environment() restores what environment() returns: every type, and secrets only by way of files."""
     file = tmp_path / "secret"
     file.write_text(URL)
     settings = Settings.from_environment(
@@ -169,8 +169,14 @@ def test_environment_makes_a_child_read_the_same_settings(tmp_path: Path) -> Non
         }
     )
 
-    assert Settings.from_environment(environment(settings)) == settings
-    assert "MUNIMENT_DATABASE_URL_FILE" not in environment(settings)
+    found = environment(settings, tmp_path / "run" / "secrets")
+
+    assert Settings.from_environment(found) == settings
+    assert URL not in str(found)
+    own = Path(found["MUNIMENT_DATABASE_URL_FILE"])
+    assert own.parent == tmp_path / "run" / "secrets"
+    assert (own.stat().st_mode & 0o777, own.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert environment(settings, tmp_path / "run" / "secrets") == found  # at the next start
 
 
 def test_key_file_and_spool_lie_in_the_data_folder() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
 
 from muniment.errors import Misconfigured, ServerUnavailable
 from muniment.secrecy import Secret
+from muniment.settings import without_settings
 
 _COMMAND_SECONDS = 30.0
 _FILE, _COMMAND = "file", "command"
@@ -71,6 +73,7 @@ async def _output(command: str) -> str:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=without_settings(os.environ),
         )
     except OSError as error:
         raise Misconfigured(

@@ -24,7 +24,8 @@ async def back_up(principal: Principal, resources: Resources, program: Path, fil
     principal.require(Right.ADMIN)
     if await asyncio.to_thread(file.exists):
         raise Conflict(f"{file} exists already", hint="Choose another name: a backup is never overwritten.")
-    await dump.dump(program, _given(resources.settings.database_url), file)
+    url, unencrypted = _given(resources.settings.database_url), resources.settings.unencrypted_links
+    await dump.dump(program, url, file, unencrypted_links=unencrypted)
     return (await asyncio.to_thread(file.stat)).st_size
 
 
@@ -47,7 +48,7 @@ async def restore_backup(principal: Principal, resources: Resources, program: Pa
                 hint="Restore into a new one: an empty database, or a data folder of its own with --data.",
             )
     async with nullcontext() if is_bare else installation.put_aside(resources.database):
-        await dump.restore(program, _given(url), file)
+        await dump.restore(program, _given(url), file, unencrypted_links=resources.settings.unencrypted_links)
     await grant_runtime(resources, resources.database)
 
 
