@@ -29,7 +29,9 @@ from muniment.secrecy import Secret
 _NONCE_BYTES = 12  # NIST SP 800-38D §8.2.2: 96 random bits
 _KEY_BYTES = 32
 _ID_BYTES = 8
-_UNBOUND, _BOUND = b"\x01", b"\x02"
+#: How a value of version 1 begins, which is bound to no place.
+UNBOUND = b"\x01"
+_BOUND = b"\x02"
 
 #: The length of what `header` returns, at the start of a sealed value.
 HEADER_BYTES = 1 + _ID_BYTES
@@ -162,7 +164,7 @@ class SecretBox:
     def checked(cls, ring: KeyRing, installation: str, check: bytes) -> SecretBox:
         """Return the box of the installation with this check value; Misconfigured if no key of the ring fits."""
         ring.refresh()
-        unbound = check[:1] == _UNBOUND
+        unbound = check[:1] == UNBOUND
         candidates = ring.keys if unbound else tuple(filter(None, [ring.find(key_of(check))]))
         for key in candidates:
             box = cls(ring, installation, key, accepts_unbound=unbound)
@@ -188,7 +190,7 @@ class SecretBox:
 
     def open(self, sealed: bytes, place: Place) -> Secret:
         """Return the plaintext passed to `seal`; Misconfigured if the key is missing, or the place is another one."""
-        if sealed[:1] == _UNBOUND:
+        if sealed[:1] == UNBOUND:
             return self._open_unbound(sealed, place)
         key = self.ring.find(key_of(sealed)) if sealed[:1] == _BOUND and len(sealed) >= HEADER_BYTES else None
         if key is None:
@@ -225,12 +227,12 @@ class SecretBox:
 
 def key_of(sealed: bytes) -> str:
     """Return the id of the key that sealed a value; empty if it names none (version 1)."""
-    return "" if sealed[:1] == _UNBOUND else sealed[1:HEADER_BYTES].hex()
+    return "" if sealed[:1] == UNBOUND else sealed[1:HEADER_BYTES].hex()
 
 
 def _opened(sealed: bytes, place: Place, installation: str, key: Key) -> Secret:
     """Decrypt a value of either version; raise InvalidTag if it is not what this key sealed for this place."""
-    if sealed[:1] == _UNBOUND:
+    if sealed[:1] == UNBOUND:
         start, data = 1, place.purpose.encode()
     else:
         start, data = HEADER_BYTES, place.bound_to(installation, key.id)

@@ -115,4 +115,8 @@ def _warnings(found: Status) -> list[str]:
             "`muniment run show ID` says which"
         )
     warnings += [f"{problem}: see docs/how-to/separate-database-roles.md" for problem in found.separation.problems]
+    warnings += found.unprotected_links
+    if found.unbound_passwords:
+        passwords = plural(found.unbound_passwords, "password")
+        warnings.append(f"{passwords} of an older version not bound to a server yet: run `muniment key bind`")
     return warnings

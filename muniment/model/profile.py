@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from muniment.errors import Misconfigured
+from muniment.links import is_local
 from muniment.model.certificates import ca_certificates, certificate_fingerprint
 from muniment.model.deletion_rule import AT_ONCE, NO_DELETION, DeletionRule
 from muniment.model.folder_scope import USUAL, FolderScope
@@ -307,6 +308,8 @@ class Profile(ProfileSettings, frozen=True, kw_only=True):
         """Warnings to show wherever the profile or its runs are shown."""
         accepted = self.server.accept_all_certificates and self.server.access.is_protected
         warnings = ["accepts all certificates: the connection can be intercepted"] if accepted else []
+        if not self.server.access.is_protected and not is_local(self.server.host):
+            warnings.append(f"sends passwords and mail unencrypted, with {self.server.access}")
         if self.deletion:
             when = "as soon as they are archived" if self.deletion.after == AT_ONCE else f"after {self.deletion.after}"
             odd = ", even if the server announces another size for them" if self.deletion.despite_size else ""

@@ -21,7 +21,8 @@ def status_shape(found: Status) -> dict[str, object]:
     `stale{count, mailboxes[{user, mailbox, proven, visited}]}` (those with the oldest proof; proven: no folder's UIDs
     were compared longer ago; visited: the last run that compared every folder or saw its STATUS unchanged),
     `database{role, owner, problems[]}` (the role that Muniment works as, the one that owns the tables, and what that
-    leaves unprotected).
+    leaves unprotected), `unprotected_links` (a warning for each), `unbound_passwords` (how many an older version
+    stored).
     """
     totals = found.totals
     return {
@@ -67,6 +68,8 @@ def status_shape(found: Status) -> dict[str, object]:
             "owner": found.separation.owner,
             "problems": found.separation.problems,
         },
+        "unprotected_links": found.unprotected_links,
+        "unbound_passwords": found.unbound_passwords,
     }
 
 

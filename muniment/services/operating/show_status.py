@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muniment.db import quarantine, roles, status, stores
+from muniment.db import installation, quarantine, roles, status, stores
 from muniment.db.roles import Separation
 from muniment.db.stores import Store
 from muniment.errors import BrokerUnavailable
@@ -13,6 +13,7 @@ from muniment.jobs import Queue
 from muniment.model.process_report import ProcessReport
 from muniment.model.proof import MailboxProof, Proofs
 from muniment.model.quarantined import EVERYTHING, QuarantineChoice, Quarantined
+from muniment.sealing import UNBOUND
 from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.show_index import IndexStatus, show_index
@@ -26,7 +27,10 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Status:
-    """What an operator looks at first. Queue depths and mail servers are None if Redis does not respond."""
+    """What an operator looks at first. Queue depths and mail servers are None if Redis does not respond.
+
+    `unprotected_links`: a warning for each (`muniment.links`). `unbound_passwords`: those that an older version stored.
+    """
 
     processes: list[ProcessReport]
     queues: dict[str, int | None]
@@ -38,6 +42,8 @@ class Status:
     stale_count: int
     stale: list[MailboxProof]
     separation: Separation
+    unprotected_links: list[str]
+    unbound_passwords: int
 
 
 async def show_status(principal: Principal, resources: Resources) -> Status:
@@ -59,6 +65,8 @@ async def show_status(principal: Principal, resources: Resources) -> Status:
             stale_count=await status.count_stale(session, *hours),
             stale=await status.stale_mailboxes(session, *hours, _LISTED),
             separation=await roles.separation(session),
+            unprotected_links=resources.settings.check_links(),
+            unbound_passwords=(await installation.sealed_by(session)).get(UNBOUND, 0),
         )
 
 
