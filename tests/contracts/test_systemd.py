@@ -49,14 +49,37 @@ def test_unit_starts_a_command_that_exists_and_gives_it_time(unit: Path) -> None
     assert service["EnvironmentFile"] == "/etc/muniment/muniment.env"
 
 
-def test_environment_file_is_complete() -> None:
-    """Muniment accepts the example environment, which selects no embedded server."""
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_unit_is_confined(unit: Path) -> None:
+    """`systemd-analyze security` rates the exposure as OK or better, 3.0 of 10 at most; MEDIUM begins at 5.0."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")  # also in CI: containers have no systemd
+    done = subprocess.run(
+        [program, "security", "--no-pager", "--offline=true", "--threshold=30", str(unit)],
+        capture_output=True,
+        text=True,
+    )
+
+    if "unrecognized option" in done.stderr:
+        pytest.skip("systemd-analyze is older than version 250")
+    assert done.returncode == 0, done.stdout[-200:]
+
+
+def test_environment_file_is_complete(tmp_path: Path) -> None:
+    """Muniment accepts the example environment, which selects no embedded server and contains no secret."""
     lines = (FOLDER / "muniment.env").read_text().splitlines()
-    found = Settings.from_environment(dict(line.split("=", 1) for line in lines if line))
+    given = dict(line.split("=", 1) for line in lines if line)
+    for name, url in {"DATABASE_URL": "postgresql://u:p@h/m", "REDIS_URL": "rediss://:p@h/0"}.items():
+        (tmp_path / name).write_text(url)
+        assert given[f"MUNIMENT_{name}_FILE"] == f"/etc/muniment/{name.lower()}"
+        given[f"MUNIMENT_{name}_FILE"] = str(tmp_path / name)
+    found = Settings.from_environment(given)
 
     assert found.database_url is not None
     assert found.redis_url is not None
     assert found.secret_key_file is not None
+    assert found.check_links() == []
 
 
 def test_units_are_looked_at() -> None:
