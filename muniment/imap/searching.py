@@ -12,6 +12,7 @@ from muniment.imap.batches import uid_sets
 from muniment.imap.protocol import ImapProtocol
 from muniment.imap.refusal import command_error
 from muniment.imap.uids import UidListing
+from muniment.mailserver.budget import ListShare
 
 _FROM_UID = re.compile(r"UID (\d{1,10}):\*", re.IGNORECASE)
 _UID_SET = re.compile(r"UID (\d{1,10}(?::\d{1,10})?(?:,\d{1,10}(?::\d{1,10})?)*)", re.IGNORECASE)
@@ -24,8 +25,9 @@ Ranges: TypeAlias = "list[tuple[int, int]]"
 class UidSearch:
     """UID SEARCH on one connection; remembers whether the server truncates its results."""
 
-    def __init__(self, protocol: ImapProtocol) -> None:
+    def __init__(self, protocol: ImapProtocol, share: ListShare | None = None) -> None:
         self._protocol = protocol
+        self._share = share or ListShare(None)
         self._cap = 0  # UIDs in a truncated result; 0: none seen so far
 
     @property
@@ -90,7 +92,7 @@ class UidSearch:
         return _is_round(count) or (self._cap > 0 and count >= min(self._cap, _CAP // 2))
 
     async def _search(self, criteria: str) -> array[int]:
-        listing = UidListing({b"SEARCH", b"ESEARCH"})
+        listing = UidListing({b"SEARCH", b"ESEARCH"}, self._share.hold)
         words = [b"RETURN (ALL)"] if "ESEARCH" in self._protocol.capabilities else []
         status = await self._protocol.run("SEARCH", [*words, criteria.encode()], uid=True, on_data=listing.take)
         if not status.ok:
@@ -98,7 +100,7 @@ class UidSearch:
         return listing.sorted()
 
     async def _list(self, sequence_set: str, *, by_uid: bool) -> array[int]:
-        listing = UidListing({b"FETCH"})
+        listing = UidListing({b"FETCH"}, self._share.hold)
         words = [sequence_set.encode(), b"(UID)"]
         status = await self._protocol.run("FETCH", words, uid=by_uid, on_data=listing.take)
         # RFC 2180 §4.1: another client expunged some messages; all others have arrived.

@@ -20,6 +20,7 @@ from muniment.imap.searching import UidSearch
 from muniment.imap.tokens import Part
 from muniment.imap.uids import fetch_items
 from muniment.mailserver.attributes import Attributes
+from muniment.mailserver.budget import ListShare
 from muniment.mailserver.limits import Limits
 from muniment.mailserver.server_text import shown
 from muniment.model.folder import FolderStatus, ServerFolder
@@ -44,7 +45,8 @@ class ImapSession:
         #: The login method used.
         self.login_kind = login_kind
         self._limits = limits
-        self._search = UidSearch(protocol)
+        self._share = ListShare(limits.budget)
+        self._search = UidSearch(protocol, self._share)
 
     @classmethod
     async def open(cls, server: Server, credentials: Credentials, limits: Limits) -> ImapSession:
@@ -84,6 +86,7 @@ class ImapSession:
 
     async def examine(self, folder: ServerFolder) -> FolderStatus:
         """Open a folder read-only; a missing UIDVALIDITY is returned as 0."""
+        self._share.clear()
         return await open_folder(self._protocol, folder)
 
     def eraser(self) -> Eraser:
@@ -201,6 +204,7 @@ class ImapSession:
 
     def abort(self) -> None:
         """Drop the connection at once; a call in progress fails."""
+        self._share.clear()
         self._protocol.abort()
 
 

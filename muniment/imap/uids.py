@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import pairwise
 
 from muniment.errors import ProtocolViolation
@@ -15,6 +15,8 @@ from muniment.mailserver.server_text import shown
 #: No real folder has more UIDs than this: they would not fit into the server's own index.
 MAX_UIDS = 20_000_000
 _MAX_UID = 2**32 - 1
+_BITS = 64
+_MASK = 2**_BITS - 1
 _NUMBER = re.compile(rb"\d{1,20}+")
 _RANGE = re.compile(rb"(\d{1,10}+)(?::(\d{1,10}+))?(?:,|$)")
 _SEARCH = re.compile(rb"\* SEARCH((?: \d{1,10}+)*+) ?(?:\(MODSEQ \d+\))? ?", re.IGNORECASE)
@@ -27,8 +29,13 @@ _PLAIN_FETCH = re.compile(rb"\* \d+ FETCH \(UID (\d{1,10})\)", re.IGNORECASE)
 class UidListing:
     """Collects UIDs from untagged responses with one of `keywords`; ignores other responses."""
 
-    def __init__(self, keywords: Container[bytes] = (b"SEARCH", b"ESEARCH", b"FETCH")) -> None:
+    def __init__(
+        self,
+        keywords: Container[bytes] = (b"SEARCH", b"ESEARCH", b"FETCH"),
+        on_count: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._keywords = keywords
+        self._on_count = on_count  # told how many UIDs there will be, before they are in memory
         # Inclusive ranges: memory grows with the bytes received, not with the size of the ranges that they name.
         self._firsts = array("Q")
         self._lasts = array("Q")
@@ -65,8 +72,10 @@ class UidListing:
         match = _SEARCH.fullmatch(parts[0]) if len(parts) == 1 and isinstance(parts[0], bytes) else None
         if match is None:
             raise ProtocolViolation(f"the server sent a malformed SEARCH response: {shown(parts[0])}")
+        self._expect(match[1].count(b" "))
         uids = array("Q", (int(m[0]) for m in _NUMBER.finditer(match[1])))
-        self._add(len(uids), uids, uids)
+        self._firsts.extend(uids)
+        self._lasts.extend(uids)
 
     def _take_esearch(self, parts: list[Part]) -> None:
         values = tokens.parse(parts)
@@ -82,7 +91,7 @@ class UidListing:
                 raise ProtocolViolation(f"the server sent a malformed UID set: {shown(text[at:])}")
             at = match.end()
             first, last = sorted((int(match[1]), int(match[2] or match[1])))
-            self._add(last - first + 1, (first,), (last,))
+            self._add(first, last)
 
     def _take_fetch(self, parts: list[Part]) -> None:
         match = _PLAIN_FETCH.fullmatch(parts[0]) if isinstance(parts[0], bytes) else None
@@ -90,20 +99,26 @@ class UidListing:
         if uid is None and (value := fetch_items(parts).get(b"UID")) is not None:
             uid = tokens.number(value)
         if uid is not None:
-            self._add(1, (uid,), (uid,))
+            self._add(uid, uid)
 
-    def _add(self, count: int, firsts: Iterable[int], lasts: Iterable[int]) -> None:
+    def _add(self, first: int, last: int) -> None:
+        self._expect(last - first + 1)
+        self._firsts.append(first)
+        self._lasts.append(last)
+
+    def _expect(self, count: int) -> None:
         self._count += count
         if self._count > MAX_UIDS:
-            raise ProtocolViolation(f"the server lists more than {MAX_UIDS} messages")
-        self._firsts.extend(firsts)
-        self._lasts.extend(lasts)
+            raise ProtocolViolation(f"the server lists more than {MAX_UIDS:,} messages")
+        self._on_count(self._count)
 
 
 def _merged(firsts: array[int], lasts: array[int]) -> tuple[array[int], array[int]]:
     """Return the ranges in ascending order, with overlapping ones merged."""
     starts, ends = array("Q"), array("Q")
-    for first, last in sorted(zip(firsts, lasts, strict=True)):
+    # One number for each range instead of a tuple: a server may send millions of them in any order.
+    for both in sorted(first << _BITS | last for first, last in zip(firsts, lasts, strict=True)):
+        first, last = both >> _BITS, both & _MASK
         if ends and first <= ends[-1]:
             ends[-1] = max(ends[-1], last)
         else:

@@ -77,4 +77,5 @@ class Resources:
             max_message_bytes=settings.max_message_bytes,
             spool=settings.spool,
             gate=self.governor or UnlimitedGate(),
+            budget=self.budget,
         )
