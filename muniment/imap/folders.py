@@ -102,6 +102,8 @@ async def _ask_status(protocol: ImapProtocol, listing: FolderListing) -> None:
     # The first goes alone until we know which items the server supports: some disconnect after several BADs.
     room = 1 if len(_forms_of_items(protocol.capabilities)) > 1 else _STATUS_WINDOW
     for folder in listing.folders():
+        if not wire.can_name(folder.wire_name):
+            continue  # opening it says why it cannot be read
         name = wire.astring(folder.wire_name)
         if len(wire.pieces([name], protocol.capabilities)) > 1:
             await _status_window(protocol, listing, [name])  # a synchronizing literal cannot be pipelined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from muniment.errors import Misconfigured
+from muniment.errors import CommandRefused, Misconfigured
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _QUOTABLE = re.compile(rb"[^\x00-\x1f\x7f-\xff]*")
@@ -19,11 +19,22 @@ class Literal(bytes):
 def astring(value: bytes) -> bytes:
     """Return a folder name as an atom if possible, otherwise quoted, otherwise as a literal.
 
-    Prefer atoms and never quote `&-`: Office 365 never answers `EXAMINE "R&-D"`, but accepts `R&-D`.
+    Prefer atoms and never quote `&-`: Office 365 never answers `EXAMINE "R&-D"`, but accepts `R&-D`. Raises
+    CommandRefused for a name that no command can contain: that concerns one folder, not the mailbox.
     """
+    if not can_name(value):
+        raise CommandRefused(
+            "the folder's name contains a NUL character, which no IMAP command can contain (RFC 9051 §9)",
+            hint="Rename the folder on the mail server. The other folders are archived.",
+        )
     if _ATOM.fullmatch(value) and value.upper() != b"NIL":
         return value
     return Literal(value) if b"&-" in value else string(value)
+
+
+def can_name(value: bytes) -> bool:
+    """Whether a command can contain this folder name."""
+    return b"\0" not in value
 
 
 def string(value: bytes) -> bytes:
