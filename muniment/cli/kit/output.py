@@ -25,6 +25,14 @@ from rich.text import Text
 _WIDE = 100_000
 # Control characters move a terminal's cursor; bidirectional overrides make one name look like another.
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+# What JSON leaves as it is and a terminal or an editor obeys without showing it: C1 controls, format characters (bidi
+# marks and overrides, zero width, soft hyphen, interlinear annotation, tags), line and paragraph separators, lone
+# surrogates. Within a JSON string, `\uXXXX` means the same.
+_INVISIBLE = re.compile(
+    r"[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _FOLDER_SEPARATOR = "/"
 
 
@@ -63,7 +71,13 @@ def print_json(value: object) -> None:
     """Print a value as indented JSON."""
     # If the output is not UTF-8, use JSON escapes.
     ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    click.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))
+    click.echo(_INVISIBLE.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=ascii_only)))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Return a character as JSON escapes it: as one code unit of UTF-16, or as two."""
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, out: Console | None = None) -> None:

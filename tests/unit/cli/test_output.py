@@ -125,3 +125,34 @@ def test_durations(seconds: float, expected: str) -> None:
 def test_plurals(count: int, noun: str, expected: str) -> None:
     """Counts are formatted as correct English."""
     assert plural(count, noun) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u202egpj.exe",
+        "a\u2066b\u2069",
+        "\u200f\u200e\u061c",
+        "zero\u200bwidth\u200d\ufeff",
+        "soft\u00adhyphen",
+        "c1\x9b31m\x85",
+        "line\u2028\u2029",
+        "tag\U000e0041\U000e007f",
+        "del\x7f",
+    ],
+)
+def test_json_escapes_what_is_invisible(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """What a terminal or an editor would obey without showing it is escaped, and means the same to a program."""
+    print_json({"name": text, text: [text], "visible": "Grüße 日本 👍"})
+    out = capsys.readouterr().out
+
+    assert json.loads(out) == {"name": text, text: [text], "visible": "Grüße 日本 👍"}
+    assert out.replace("\n", "").isprintable()
+    assert "Grüße 日本 👍" in out
+
+
+def test_json_escapes_as_usual(capsys: pytest.CaptureFixture[str]) -> None:
+    """The override that turns names around is `\\u202e`."""
+    print_json("\u202e")
+
+    assert capsys.readouterr().out == '"\\u202e"\n'
