@@ -10,7 +10,20 @@ import click
 
 from muniment.cli.kit.exit_codes import ExitCode
 from muniment.cli.program import root
-from muniment.shapes import archives, audit, doctor, index, messages, profiles, runs, searches, servers, status, users
+from muniment.shapes import (
+    archives,
+    audit,
+    doctor,
+    index,
+    keys,
+    messages,
+    profiles,
+    runs,
+    searches,
+    servers,
+    status,
+    users,
+)
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 
@@ -44,6 +57,7 @@ SHAPES: dict[str, tuple[str, Callable[..., dict[str, object]]]] = {
     "server list": ("a list of", servers.server_shape),
     "audit": ("a list of", audit.audit_shape),
     "status": ("one object", status.status_shape),
+    "key show": ("one object", keys.key_use_shape),
 }
 
 _HEAD = """\

@@ -46,7 +46,7 @@ def fleet() -> list[Metric]:
     """Return the metrics of a scheduler about the whole fleet."""
     totals = Totals(messages=0, entries=0, quarantined=0, accepted=0, incomplete=0, bytes=0)
     separation = Separation("", "", *[False] * 7)
-    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), Proofs(0, None, 0), 0, [], separation, [], 0)
+    status = Status([], {}, totals, [], [], IndexStatus("", [], [], None), Proofs(0, None, 0), 0, [], separation)
     collector = FleetCollector()
     collector.publish(FleetFacts(0.0, status, Capacity(0, 0, 0, 0.0), [], [], [], [], [], 0))
     return list(collector.collect())

@@ -8,7 +8,7 @@ looks at the server's messages until the login is over.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,8 +16,14 @@ from typing import Any
 import asyncpg
 import asyncpg.protocol
 
+from muniment.errors import Misconfigured
 from muniment.links import is_local
 
+#: The hint for a link that needs TLS.
+TLS_HINT = (
+    "PostgreSQL on another machine needs TLS: end MUNIMENT_DATABASE_URL with ?sslmode=verify-full&sslrootcert=FILE, "
+    "and use SCRAM passwords. If nobody else can reach that network, set MUNIMENT_UNENCRYPTED_LINKS=true."
+)
 _AUTHENTICATION, _READY = b"R", b"Z"
 _CLEARTEXT = 3  # AuthenticationCleartextPassword
 _LENGTH_BYTES, _CODE_BYTES = 4, 4
@@ -25,14 +31,7 @@ _LENGTH_BYTES, _CODE_BYTES = 4, 4
 _may_tell: ContextVar[bool] = ContextVar("may_tell_password", default=False)
 
 
-class CleartextDemanded(asyncpg.InterfaceError):
-    """The server demands the password in clear text, and the link is not protected.
-
-    Not an error of the server: after one of those, asyncpg tries the other of "with TLS" and "without".
-    """
-
-
-class _Protocol(asyncpg.protocol.Protocol):  # type: ignore[misc]
+class _Protocol(asyncpg.protocol.Protocol):
     """asyncpg's protocol; `data_received` is the original one again as soon as the login is over."""
 
     def __init__(self, addr: Any, connected: Any, params: Any, record_class: Any, loop: Any) -> None:
@@ -43,14 +42,17 @@ class _Protocol(asyncpg.protocol.Protocol):  # type: ignore[misc]
         self._verifies = isinstance(params.ssl, ssl.SSLContext) and params.ssl.verify_mode is ssl.CERT_REQUIRED
         self._pending = b""
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Any) -> None:
         """Take the server's bytes, unless they demand a password that must not be told."""
         if self._may_tell or (self.is_ssl and self._verifies) or not self._is_demanded(data):
             super().data_received(data)
         elif not self._connected.done():
             host, port = self._place[:2]
             self._connected.set_exception(
-                CleartextDemanded(f"PostgreSQL at {host}:{port} demands the password in clear text on an open link")
+                # Not an error of asyncpg: after one of those, it tries the other of "with TLS" and "without".
+                Misconfigured(
+                    f"PostgreSQL at {host}:{port} demands the password in clear text on an open link", hint=TLS_HINT
+                )
             )
 
     def _is_demanded(self, data: bytes) -> bool:
@@ -74,10 +76,10 @@ class _Protocol(asyncpg.protocol.Protocol):  # type: ignore[misc]
         return False
 
 
-asyncpg.protocol.Protocol = _Protocol  # type: ignore[misc]
+asyncpg.protocol.Protocol = _Protocol  # type: ignore[misc, assignment]
 
 
-def connecting(*, may_tell_password: bool) -> Callable[..., Awaitable[Any]]:
+def connecting(*, may_tell_password: bool) -> Any:
     """Return what a pool connects with; `may_tell_password`: on any link, to a server that demands it."""
 
     async def connect(*args: Any, **options: Any) -> Any:

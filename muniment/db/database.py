@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self, TypeVar
 
 import asyncpg
 
-from muniment.db.careful import CleartextDemanded, connecting
+from muniment.db.careful import TLS_HINT, connecting
 from muniment.errors import Conflict, Damaged, DatabaseUnavailable, Misconfigured, MunimentError, Unstorable
 from muniment.links import wants_verified_tls
 from muniment.process import process_name
@@ -65,14 +65,10 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
 }
 # asyncpg's client-side DataError is also an InterfaceError.
 _FOREIGN = tuple(ERRORS)
-_NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, CleartextDemanded)
+_NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 _SCHEMES = ("postgresql", "postgres")
 #: A COPY of a huge message may take long; the job's lease limits it.
 _COPY_SECONDS = 3600.0
-_TLS_HINT = (
-    "PostgreSQL on another machine needs TLS: end MUNIMENT_DATABASE_URL with ?sslmode=verify-full&sslrootcert=FILE, "
-    "and use SCRAM passwords. If nobody else can reach that network, set MUNIMENT_UNENCRYPTED_LINKS=true."
-)
 _SCHEMA_HINT = (
     "Run `muniment migrate` with the version that is installed, as the owner of the tables"
     " (MUNIMENT_OWNER_DATABASE_URL)."
@@ -249,13 +245,13 @@ class Database:
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, _NOT_LET_IN):
                 if verified:
-                    raise DatabaseUnavailable(str(error), hint=_TLS_HINT) from error
+                    raise DatabaseUnavailable(str(error), hint=TLS_HINT) from error
                 raise
             # At startup, a refused login means a wrong setting. Later it is transient: the pool waits for it to work
             # again.
-            is_open = isinstance(error.__cause__, CleartextDemanded)
-            hint = "Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
-            raise Misconfigured(str(error), hint=_TLS_HINT if is_open else hint) from error
+            raise Misconfigured(
+                str(error), hint="Check the user, the password and the database name in MUNIMENT_DATABASE_URL."
+            ) from error
         return database
 
     async def close(self) -> None:
@@ -281,7 +277,7 @@ class Database:
             yield session
 
 
-def _verifying(url: Secret) -> ssl.SSLContext | str:
+def _verifying(url: Secret) -> ssl.SSLContext | Literal["verify-full"]:
     """Return how asyncpg verifies a server: by the CA that libpq's settings name, otherwise by the system's CAs."""
     named = "sslrootcert=" in url.reveal() or os.environ.get("PGSSLROOTCERT")
     if named or Path("~/.postgresql/root.crt").expanduser().exists():

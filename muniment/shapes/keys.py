@@ -8,7 +8,9 @@ from muniment.services.operating.rotate_key import KeyUse
 
 
 def key_use_shape(use: KeyUse, known: Sequence[str]) -> dict[str, object]:
-    """Return the ids of the keys in the file, newest first, those that are missing there, and what each encrypts."""
+    """`keys[{id, passwords, active, in_key_file}]` (those in the key file, newest first, and then those that it lacks;
+    `passwords`: how many each encrypts), `unbound_passwords`.
+    """
     missing = sorted(set(use.values) - {*known, ""})
     keys = [
         {

@@ -133,7 +133,8 @@ FROM mailboxes WHERE proven IS NOT NULL AND id IN (
 -- sealed_otherwise --
 -- The next profiles whose password does not begin with this header; no one changes them until the transaction ends
 SELECT id, name, kind, document, schema_version, due, schedule_error, password FROM profiles
-WHERE id > $1 AND password <> '' AND substring(password FROM 1 FOR length($2::bytea)) <> $2 ORDER BY id LIMIT $3 FOR UPDATE;
+WHERE id > $1 AND password <> '' AND substring(password FROM 1 FOR length($2::bytea)) <> $2
+ORDER BY id LIMIT $3 FOR UPDATE;
 
 -- mailboxes_sealed_otherwise --
 -- The next mailboxes whose password does not begin with this header; no one changes them until the transaction ends

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from muniment.db import installation, quarantine, roles, status, stores
 from muniment.db.roles import Separation
@@ -42,8 +42,8 @@ class Status:
     stale_count: int
     stale: list[MailboxProof]
     separation: Separation
-    unprotected_links: list[str]
-    unbound_passwords: int
+    unprotected_links: list[str] = field(default_factory=list)
+    unbound_passwords: int = 0
 
 
 async def show_status(principal: Principal, resources: Resources) -> Status:
