@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,9 @@ _BOUND = b"\x02"
 
 #: The length of what `header` returns, at the start of a sealed value.
 HEADER_BYTES = 1 + _ID_BYTES
+
+#: How long a key opens values after it was removed from the file: longer than anybody holds a value that he read.
+_REMEMBERED_SECONDS = 300.0
 
 _WHERE = "MUNIMENT_SECRET_KEY_FILE must name the key file that was used to encrypt it."
 _MOVED_HINT = "If nobody changed the database by hand, find out who did. Then set the password again: `profile edit`."
@@ -87,11 +91,12 @@ class KeyRing:
     """The keys of a key file, newest first: one in base64 on each line.
 
     A process notices when the file changes, so that a rotation needs no restart: it gets the new key, and forgets the
-    one that was removed.
+    one that was removed. Not at once: it may have read a value just before that was sealed again.
     """
 
     def __init__(self, keys: Sequence[Key], path: Path | None = None) -> None:
         self._keys = tuple(keys)
+        self._removed: dict[str, tuple[Key, float]] = {}  # with the time until which they open values
         self._read_at = _stamp(path)
         self.path = path
 
@@ -114,12 +119,17 @@ class KeyRing:
         """
         stamp = _stamp(self.path)
         if self.path is not None and stamp not in {None, self._read_at}:
-            self._keys, self._read_at = _read(self.path), stamp
+            self._change(_read(self.path), stamp)
 
     def find(self, key_id: str) -> Key | None:
-        """Return the key with this id; None if the file does not hold it either."""
+        """Return the key with this id; None if the file does not hold it either, and did not a moment ago."""
         if all(key.id != key_id for key in self._keys):
             self.refresh()
+        key, until = self._removed.get(key_id, (None, 0.0))
+        return self.current(key_id) or (key if time.monotonic() < until else None)
+
+    def current(self, key_id: str) -> Key | None:
+        """Return the key with this id among those in the file."""
         return next((key for key in self._keys if key.id == key_id), None)
 
     def add(self, key: Key) -> None:
@@ -136,7 +146,12 @@ class KeyRing:
     def _store(self, keys: tuple[Key, ...]) -> None:
         if self.path is not None:
             _replace(self.path, keys)
-        self._keys, self._read_at = keys, _stamp(self.path)
+        self._change(keys, _stamp(self.path))
+
+    def _change(self, keys: tuple[Key, ...], stamp: tuple[int, int] | None) -> None:
+        until = time.monotonic() + _REMEMBERED_SECONDS
+        self._removed |= {key.id: (key, until) for key in self._keys if key not in keys}
+        self._keys, self._read_at = keys, stamp
 
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(key.id for key in self._keys)})"
@@ -165,7 +180,7 @@ class SecretBox:
         """Return the box of the installation with this check value; Misconfigured if no key of the ring fits."""
         ring.refresh()
         unbound = check[:1] == UNBOUND
-        candidates = ring.keys if unbound else tuple(filter(None, [ring.find(key_of(check))]))
+        candidates = ring.keys if unbound else tuple(filter(None, [ring.current(key_of(check))]))
         for key in candidates:
             box = cls(ring, installation, key, accepts_unbound=unbound)
             try:
@@ -174,7 +189,8 @@ class SecretBox:
             except InvalidTag:
                 continue
         raise Misconfigured(
-            "the secret key is not the one that the passwords in this database are encrypted with",
+            "the secret key is not the one that the passwords in this database are encrypted with"
+            + (f", {key_of(check)}" if key_of(check) else ""),
             hint="MUNIMENT_SECRET_KEY_FILE must name that key file. If it is lost: `muniment key reset`.",
         )
 

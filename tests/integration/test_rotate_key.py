@@ -203,7 +203,8 @@ async def test_what_cannot_be_decrypted_stops_nothing_and_keeps_its_key(filled: 
     [old] = ring_of(filled).keys
     async with filled.database.session() as session:
         await session.execute(
-            "UPDATE profile_mailboxes SET password = (SELECT max(password) FROM profile_mailboxes) "
+            "UPDATE profile_mailboxes SET password = (SELECT password FROM profile_mailboxes "
+            "WHERE password <> '' ORDER BY mailbox_id DESC LIMIT 1) "
             "WHERE password <> '' AND mailbox_id = (SELECT min(mailbox_id) FROM profile_mailboxes WHERE password <> '')"
         )
     done = await rotate_key(ADMIN, filled.resources, ring_of(filled))

@@ -222,6 +222,22 @@ def test_an_unknown_key_is_looked_up_in_the_file_again(tmp_path: Path) -> None:
     assert running.open(sealed, PLACE) == Secret("x")
 
 
+def test_a_removed_key_opens_what_was_just_read(tmp_path: Path) -> None:
+    """A value that was read before a rotation opens after it, and the removed key is no key of the installation."""
+    running = box_of(tmp_path / "key")
+    sealed, check = running.seal(Secret("x"), PLACE), running.check()
+    other = KeyRing.from_key_file(tmp_path / "key")
+    other.add(Key.generate())
+    other.retain(other.keys[0].id)
+    running.ring.refresh()
+
+    assert running.open(sealed, PLACE) == Secret("x")
+    with pytest.raises(Misconfigured, match=f"is not the one .*{running.active.id}"):
+        SecretBox.checked(running.ring, running.installation, check)
+    with pytest.raises(Misconfigured, match="lacks its key"):
+        SecretBox.new(KeyRing.from_key_file(tmp_path / "key"), running.installation).open(sealed, PLACE)
+
+
 def test_a_key_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """The keys stay as they are, and the error names the file."""
     ring = KeyRing([KEY], tmp_path / "missing" / "key")
