@@ -41,6 +41,8 @@ def secure(settings: Settings) -> None:
         if not _is_flower():
             return
         try:
+            for told in settings.check_links():
+                _log.warning("unprotected link", warning=told)
             _apply_defaults(settings)
         except Misconfigured as error:
             # Celery logs an Exception from a signal handler with a traceback and continues.

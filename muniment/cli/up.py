@@ -21,6 +21,8 @@ from muniment.services.operating.seal_again import bind_passwords
 from muniment.services.operating.show_status import show_processes
 from muniment.settings import Settings
 
+_log = log.get(__name__)
+
 #: Number of processes of each kind that must report before jobs can run.
 KINDS = {"scheduler": 1, "archive": 1, "index": 1}
 
@@ -97,6 +99,8 @@ class _Processes:
 
     async def prepare(self, resolved: Settings) -> None:
         """Update the schema, and remember existing reports: they come from processes that have exited."""
+        for told in resolved.check_links():
+            _log.warning("unprotected link", warning=told)
         async with open_database_as_owner(resolved) as resources:
             await apply_migrations(operator(), resources)
         async with open_database_only(resolved) as resources:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import structlog
 
-from muniment import links
+from muniment import bridge, links
 from muniment.errors import Misconfigured
 from muniment.queue.config import celery_config, verified
 from muniment.secrecy import Secret
@@ -146,3 +147,15 @@ def test_celery_verifies_the_certificate_of_redis() -> None:
     assert verified("rediss://h/0?ssl_cert_reqs=none") == "rediss://h/0?ssl_cert_reqs=none"
     assert verified("rediss://h/0?ssl_ca_certs=/ca") == "rediss://h/0?ssl_ca_certs=/ca&ssl_cert_reqs=required"
     assert celery_config(Secret("rediss://:p@h/0"))["broker_url"] == "rediss://:p@h/0?ssl_cert_reqs=required"
+
+
+def test_a_process_that_starts_names_its_open_links() -> None:
+    """Workers and the scheduler wait for their resources first; that is where they say it."""
+    found = Settings(database_url=Secret(f"postgresql://u:hunter2@{REMOTE}/m?sslmode=disable"))
+    with structlog.testing.capture_logs() as events:
+        bridge._warn_of_links(lambda: found)
+
+    [event] = [event for event in events if event["event"] == "unprotected link"]
+    assert event["log_level"] == "warning"
+    assert REMOTE in event["warning"]
+    assert "hunter2" not in str(events)
