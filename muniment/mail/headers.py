@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from functools import cached_property
 
-from muniment.mail.charsets import codec_of
+from muniment.mail.charset_names import codec_of
 from muniment.mail.words import decode_words, escaped, one_line, unfold
 from muniment.model.message import Headers
 
@@ -31,7 +31,9 @@ _END = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(
     rb"\n(message-id|subject|from|sender|to|cc|bcc|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
 )
-_HINTS = re.compile(rb"""=\?([\w.:-]{2,40})(?:\*[^?\s]*)?\?[bBqQ]\?|charset\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""")
+_HINTS = re.compile(
+    rb"""=\?([\w.:-]{2,40})(?:\*[^?\s]*)?\?[bBqQ]\?|charset\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""", re.IGNORECASE
+)
 _MESSAGE_ID = re.compile(r"<[^<>]+>")
 _ADDRESS_MARKS = re.compile(r'\\.|[",()]')
 _QUOTED_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?=<)')
@@ -64,6 +66,21 @@ def read_people(head: bytes) -> dict[str, tuple[str, ...]]:
     reader = _Reader(header_block(head))
     found = {name: tuple(reader.people(name)) for name in ("from", "to", "cc", "bcc")}
     return found if found["from"] else found | {"from": tuple(reader.people("sender"))}
+
+
+def charset_hints(block: bytes) -> list[str]:
+    """Return the first `MAX_HINTS` charsets that a message names anywhere in `block`, for its undeclared 8-bit text."""
+    # Keyed by codec, to try each charset only once. Each field may try all hints, which would be quadratic without a
+    # limit.
+    labels: dict[str, str] = {}
+    for match in _HINTS.finditer(block):
+        label = (match[1] or match[2]).decode("ascii", "replace")
+        codec = codec_of(label)
+        if codec is not None:
+            labels.setdefault(codec, label)
+        if len(labels) == MAX_HINTS:
+            break
+    return list(labels.values())
 
 
 def header_block(head: bytes) -> bytes:
@@ -100,18 +117,7 @@ class _Reader:
 
     @cached_property
     def _hints(self) -> list[str]:
-        """The first `MAX_HINTS` charsets that the message names anywhere, for its undeclared 8-bit text."""
-        # Keyed by codec, to try each charset only once. Each field may try all hints, which would be quadratic without
-        # a limit.
-        labels: dict[str, str] = {}
-        for match in _HINTS.finditer(self._block):
-            label = (match[1] or match[2]).decode("ascii", "replace")
-            codec = codec_of(label)
-            if codec is not None:
-                labels.setdefault(codec, label)
-            if len(labels) == MAX_HINTS:
-                break
-        return list(labels.values())
+        return charset_hints(self._block)
 
     def _values(self, name: str) -> list[bytes]:
         return self._fields.get(name.encode(), [])
