@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass
 
 _TAG = re.compile(r"<(?:(!--)|(/?)([A-Za-z][A-Za-z0-9]{0,15})|[!?/])")
 _TAG_END = re.compile(r"""[>"']""")
 _LONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
+_TARGET = re.compile(r"""[\s"'/](?:href|action)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_TARGET_CHARACTERS = 8192
+_LINKING = frozenset(("a", "area", "form"))
 _BLANKS = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 #: Limits the running time to about 2 s.
@@ -24,7 +28,20 @@ _INLINE = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Page:
+    """The visible text of an HTML page, and where its links and forms lead, as written."""
+
+    text: str
+    links: list[str]
+
+
 def html_to_text(source: str) -> str:
+    """Return the visible text of `source`; see `read_html`."""
+    return read_html(source).text
+
+
+def read_html(source: str) -> Page:
     """Return the visible text of `source`, without tags, comments, scripts and styles, and with entities decoded.
 
     Text after `MAX_TAGS` tags is dropped.
@@ -34,7 +51,7 @@ def html_to_text(source: str) -> str:
     while not reader.finished and len(pieces) < 2 * MAX_TAGS:
         pieces.append(reader.text())
         pieces.append(reader.tag())
-    return _LINES.sub("\n", _BLANKS.sub(" ", "".join(pieces))).strip()
+    return Page(_LINES.sub("\n", _BLANKS.sub(" ", "".join(pieces))).strip(), reader.links)
 
 
 class _Reader:
@@ -42,6 +59,7 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self.finished = False
+        self.links: list[str] = []
         self._source = source
         self._position = 0
         self._missing: set[str] = set()
@@ -67,9 +85,17 @@ class _Reader:
             return " "
         name = (tag[3] or "").lower()
         self._skip_to(self._tag_end(tag.end()), 1)
+        if name in _LINKING and not tag[2]:
+            self._keep_link(self._source[tag.end() : min(self._position, tag.end() + _TARGET_CHARACTERS)])
         if name in _HIDDEN and not tag[2]:
             self._skip_hidden(_HIDDEN[name])
         return "" if name in _INLINE else " "
+
+    def _keep_link(self, attributes: str) -> None:
+        found = _TARGET.search(attributes)
+        if found is not None:
+            link = html.unescape(_LONG_REFERENCE.sub("\ufffd", found[1] or found[2] or found[3] or ""))
+            self.links.append(link)
 
     def _skip_to(self, position: int, length: int) -> None:
         # An unclosed construct hides the rest of the document, as in a browser.

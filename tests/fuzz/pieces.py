@@ -76,7 +76,7 @@ def _headers(data: bytes) -> object:
 
 def _body(data: bytes) -> object:
     text = read_text(data, limit=1_000_000)
-    _storable(text.text, text.problem, *text.attachment_names)
+    _storable(text.text, *text.lost, *text.attachment_names)
     return text
 
 

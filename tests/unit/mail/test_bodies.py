@@ -10,6 +10,11 @@ from hypothesis import strategies as st
 from muniment.mail.bodies import BodyText, read_text
 
 
+def words_of(body: BodyText) -> str:
+    """Return the problems in words."""
+    return "; ".join(body.lost)
+
+
 def text_of(head: str, body: bytes) -> BodyText:
     return read_text(head.encode() + b"\r\n\r\n" + body, limit=10_000)
 
@@ -37,26 +42,40 @@ def text_of(head: str, body: bytes) -> BodyText:
 )
 def test_text_of_one_part(head: str, body: bytes, expected: str) -> None:
     """Text in any transfer encoding and charset is read without a problem."""
-    assert text_of(head, body) == BodyText(expected, (), "")
+    found = text_of(head, body)
+
+    assert (found.text, found.problems) == (expected, ())
 
 
 @pytest.mark.parametrize(
     ("head", "body", "expected", "problem"),
     [
-        ("Content-Transfer-Encoding: base64", b"!!SGVsbG8g*d29y#bGQ=", "Hello world", ""),
-        ("Content-Transfer-Encoding: base64", b"SGVsbG8", "Hello", ""),
+        ("Content-Transfer-Encoding: base64", b"!!SGVsbG8g*d29y#bGQ=", "Hello world", "damaged base64"),
+        ("Content-Transfer-Encoding: base64", b"SGVsbG8", "Hello", "damaged base64"),
         ("Content-Transfer-Encoding: base64", b"SGVsbG8gd", "Hello", "damaged base64"),
         ("Content-Transfer-Encoding: base64", b"SGVsbG8=IHlvdQ==", "Hello you", ""),
-        ("Content-Transfer-Encoding: quoted-printable", b"good=20=ZZ=3 end=", "good =ZZ=3 end", ""),
+        (
+            "Content-Transfer-Encoding: quoted-printable",
+            b"good=20=ZZ=3 end=",
+            "good =ZZ=3 end",
+            "damaged quoted-printable",
+        ),
         ("Content-Transfer-Encoding: x-zip", b"plain", "plain", "unknown transfer encoding 'x-zip'"),
-        ("Content-Type: text/plain; charset=x-klingon", b"plain", "plain", "charset 'x-klingon' is wrong or unknown"),
-        ("Content-Type: text/plain", b"F\xfc\xdfe", "Füße", "8-bit text without a declared charset"),
+        (
+            "Content-Type: text/plain; charset=x-klingon",
+            b"plain",
+            "plain",
+            "charset 'x-klingon' is wrong or unknown: it was guessed",
+        ),
+        ("Content-Type: text/plain", b"F\xfc\xdfe", "Füße", "8-bit text without a declared charset: it was guessed"),
         ('Content-Type: text/plain; charset="utf-8\n x', "jô".encode(), "jô", ""),
     ],
 )
 def test_broken_parts(head: str, body: bytes, expected: str, problem: str) -> None:
     """Damaged encodings and wrong labels yield as much text as possible, and the problem is reported."""
-    assert text_of(head, body) == BodyText(expected, (), problem)
+    found = text_of(head, body)
+
+    assert (found.text, words_of(found)) == (expected, problem)
 
 
 def test_attachments_and_nested_messages() -> None:
@@ -82,7 +101,7 @@ def test_attachments_and_nested_messages() -> None:
     assert body.attached == ("attached words",)
     assert [(one.name, one.type, one.data) for one in body.attachments] == [("b.pdf", "application/pdf", b"%PDF")]
     assert body.has_attachment
-    assert body.problem == ""
+    assert body.problems == ()
 
 
 def test_limit() -> None:
@@ -90,7 +109,7 @@ def test_limit() -> None:
     body = read_text(b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\n\n0123456789\n" * 5, limit=25)
 
     assert len(body.text) == 25
-    assert body.problem == "text truncated at the limit"
+    assert words_of(body) == "text truncated at the limit"
 
 
 @given(st.binary(max_size=500))
@@ -111,7 +130,7 @@ def test_no_part_raises(kind: str, encoding: str, charset: str, body: bytes) -> 
 
 
 def _check(body: BodyText) -> None:
-    for text in (body.text, *body.attachment_names, body.problem):
+    for text in (body.text, *body.attachment_names, words_of(body)):
         text.encode("utf-8")
         assert "\0" not in text
     assert len(body.text) <= 10_000

@@ -19,7 +19,7 @@ def test_message_without_mime_is_one_text() -> None:
 
 @pytest.mark.parametrize("eol", [b"\r\n", b"\n", b"\r"], ids=["crlf", "lf", "cr"])
 def test_nested_multiparts(eol: bytes) -> None:
-    """Parts are returned in order, without preamble and epilogue; a line that only starts with a boundary is text."""
+    """Parts are returned in order, with text outside of them; a line that only starts with a boundary is text."""
     raw = (
         b"Content-Type: multipart/mixed; boundary=out\n\npreamble\n--out\n"
         b'Content-Type: multipart/alternative;\n boundary="out2"\n\n'
@@ -29,7 +29,14 @@ def test_nested_multiparts(eol: bytes) -> None:
     ).replace(b"\n", eol)
 
     expected_html = b"two\r\n--out3" if eol == b"\r\n" else b"two\n--out3"
-    assert leaves(raw) == [("text/plain", b"one"), ("text/html", expected_html), ("application/pdf", b"JVBE")]
+    assert leaves(raw) == [
+        ("text/plain", b"preamble"),
+        ("text/plain", b"one"),
+        ("text/html", expected_html),
+        ("text/plain", b"epilogue"),
+        ("application/pdf", b"JVBE"),
+        ("text/plain", b"epilogue"),
+    ]
 
 
 def test_outer_boundary_ends_inner_parts() -> None:
@@ -51,10 +58,12 @@ def test_part_whose_headers_never_end() -> None:
 
 @pytest.mark.parametrize("boundary", [b"", b"; boundary=never-used"])
 def test_multipart_without_parts_is_text(boundary: bytes) -> None:
-    """A multipart without a boundary is text; one whose boundary never occurs is empty."""
-    expected = [] if boundary else [("text/plain", b"words")]
+    """A multipart without a boundary, or whose boundary never occurs, is text, and that is reported."""
+    walk = Walk(b"Content-Type: multipart/mixed" + boundary + b"\n\nwords\n")
+    (part,) = walk
 
-    assert leaves(b"Content-Type: multipart/mixed" + boundary + b"\n\nwords\n") == expected
+    assert (part.type, walk.raw[part.start : part.end].strip()) == ("text/plain", b"words")
+    assert len(walk.problems) == 1
 
 
 def test_nested_message() -> None:
@@ -101,7 +110,7 @@ def test_part_bomb_is_bounded() -> None:
     walk = Walk(b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\n\nx\n" * 10_000)
 
     assert len(list(walk)) == MAX_PARTS
-    assert walk.problems == [f"more than {MAX_PARTS} parts"]
+    assert walk.limits == [f"more than {MAX_PARTS} parts"]
 
 
 @pytest.mark.timeout(60)
@@ -118,7 +127,7 @@ def test_nesting_bomb_is_bounded(kind: str) -> None:
     parts = list(walk)
 
     assert len(parts) <= max(MAX_DEPTH, MAX_PARTS)
-    assert walk.problems
+    assert walk.limits
 
 
 @pytest.mark.timeout(60)
