@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from muniment.db.database import Session
 from muniment.db.sql import load
 from muniment.model.index_problem import IndexProblem
+from muniment.model.text_problem import TextProblem
 
 _SQL = load("index_problems")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result for one message; `reasons`: why it is not indexed, or only in part."""
+    """The result for one message; `problems`: why it is not indexed, or only in part, or what was guessed."""
 
     store_id: int
     message_id: int
     indexed: bool = True
-    reasons: tuple[str, ...] = ()
+    problems: tuple[TextProblem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,16 @@ async def settle(session: Session, outcomes: Sequence[Outcome], first_seconds: f
         [outcome.store_id for outcome in outcomes],
         [outcome.message_id for outcome in outcomes],
         [outcome.indexed for outcome in outcomes],
-        ["\n".join(outcome.reasons) for outcome in outcomes],
+        [_lines([problem.words or "no reason was given" for problem in outcome.problems]) for outcome in outcomes],
+        [_lines([problem.code for problem in outcome.problems]) for outcome in outcomes],
+        [_lines([problem.part for problem in outcome.problems]) for outcome in outcomes],
         first_seconds,
         cap_seconds,
     )
+
+
+def _lines(texts: Sequence[str]) -> str:
+    return "\n".join(" ".join(text.split()) for text in texts)
 
 
 async def retry(session: Session, limit: int) -> None:
@@ -70,6 +77,11 @@ async def excused(session: Session, store_id: int, message_ids: Sequence[int]) -
 async def reasons(session: Session, limit: int) -> list[Reason]:
     """Return why messages are not indexed, or only in part, with the most frequent reasons first."""
     return await session.rows(Reason, _SQL["reasons"], limit)
+
+
+async def list_of(session: Session, sha256: bytes) -> list[IndexProblem]:
+    """Return the problems of the message with this hash, one for each store that has it."""
+    return await session.rows(IndexProblem, _SQL["list_of"], sha256)
 
 
 async def list_all(session: Session, store_id: int | None, limit: int) -> list[IndexProblem]:

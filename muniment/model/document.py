@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from muniment.model.text_problem import TextProblem
+
+#: Increases when documents contain more or other words: every index is then rebuilt in the background.
+DOCUMENTS_VERSION = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
@@ -14,7 +19,8 @@ class Document:
     users who have the message (the access list). `folders`: ids of the folders that contain it. `flags`: `user
     id/flag`, in lower case without the backslash. `is_filed`: the message is in a user's archive, not only in a
     collecting mailbox. Times are in UTC, sizes in bytes. `date`: when the message was sent; if unknown, received; if
-    unknown, archived. Texts are decoded. `problems`: parts of the text that could not be read.
+    unknown, archived. Texts are decoded. `sent_by`: the Sender field, otherwise From. `lists`: the mailing list
+    (List-Id). `links`: where links lead. `problems`: parts of the text that could not be read, or were guessed.
     """
 
     store_id: int
@@ -36,9 +42,13 @@ class Document:
     from_: tuple[str, ...] = ()
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    sent_by: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
     file_names: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     has_attachment: bool = False
-    problems: tuple[str, ...] = field(default=(), compare=False)
+    problems: tuple[TextProblem, ...] = field(default=(), compare=False)

@@ -106,7 +106,7 @@ def fields(document: Document) -> dict[str, Any]:
         "sender": document.sender,
         **{field.value: _text(words, stemmed=field in STEMMED) for field, words in texts.items()},
         EVERYWHERE: " ".join(everywhere),
-        "problems": document.problems,
+        "problems": list(dict.fromkeys(problem.words for problem in document.problems)),
     }
 
 

@@ -39,8 +39,8 @@ def comparison_shape(store: str, missing: int, orphans: int) -> dict[str, object
 
 
 def problem_shape(problem: IndexProblem) -> dict[str, object]:
-    """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `attempts`, `since`,
-    `next_try` (null: no automatic retry).
+    """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `problems[{code,
+    part, words}]`, `attempts`, `since`, `next_try` (null: no automatic retry).
     """
     return {
         "store": problem.store_name,
@@ -50,10 +50,16 @@ def problem_shape(problem: IndexProblem) -> dict[str, object]:
         "size": problem.size,
         "indexed": problem.indexed,
         "reasons": problem.reasons,
+        "problems": text_problems(problem),
         "attempts": problem.attempts,
         "since": utc(problem.since),
         "next_try": utc(problem.not_before),
     }
+
+
+def text_problems(problem: IndexProblem) -> list[dict[str, object]]:
+    """`code`, `part` (number and name, empty: the whole message), `words`."""
+    return [{"code": one.code.value, "part": one.part, "words": one.words} for one in problem.problems]
 
 
 def _store_shape(store: StoreIndex) -> dict[str, object]:

@@ -13,6 +13,7 @@ from muniment.db.outbox import OutboxRow
 from muniment.errors import SearchUnavailable
 from muniment.metrics import Stage, timed
 from muniment.model.document import Document
+from muniment.model.text_problem import ProblemCode, TextProblem
 from muniment.retry import Backoff
 from muniment.search import Change, IndexFailure
 from muniment.services.indexing.index_targets import targets_of
@@ -83,7 +84,7 @@ async def _drain_batch(resources: Resources, until: float) -> int:
     metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))
     metrics.INDEXED.labels("failed").inc(len(failed))
     if failed:
-        _log.warning("not indexed", messages=len(failed), reason=failed[0].reasons[0])
+        _log.warning("not indexed", messages=len(failed), reason=failed[0].problems[0].words)
     return len(documents)
 
 
@@ -112,11 +113,8 @@ async def _apply(
 
 def _outcome(key: tuple[int, int], document: Document | None, failure: IndexFailure | None) -> Outcome:
     if failure is not None and not failure.indexed:
-        return Outcome(*key, indexed=False, reasons=(_line(failure.reason),))
-    reasons = [] if document is None else list(document.problems)
-    reasons += [] if failure is None else [failure.reason]
-    return Outcome(*key, reasons=tuple(_line(reason) for reason in reasons))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split()) or "no reason was given"
+        return Outcome(*key, indexed=False, problems=(TextProblem(ProblemCode.REFUSED, failure.reason),))
+    problems = () if document is None else document.problems
+    if failure is not None:
+        problems = (*problems, TextProblem(ProblemCode.INDEX, failure.reason))
+    return Outcome(*key, problems=problems)

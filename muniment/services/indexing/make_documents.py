@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
 from muniment.mail.headers import read_people
 from muniment.model.document import Document
+from muniment.model.text_problem import ProblemCode, TextProblem
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -110,13 +112,13 @@ def _parse(held: Sequence[tuple[Facts, bytes | str]]) -> list[_Read]:
 
 def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
     if isinstance(raw, str):
-        return _unread(facts, raw)
+        return _unread(facts, TextProblem(ProblemCode.CONTENT, raw))
     try:
         people = read_people(raw[:_HEAD_BYTES])
         body = read_text(raw, limit=TEXT_CHARACTERS)
     except Exception as error:  # noqa: BLE001 - one message must not stop its batch forever
         _log.exception("message cannot be parsed", store=facts.store_id, message=facts.message_id)
-        return _unread(facts, f"the parser failed: {type(error).__name__}")
+        return _unread(facts, TextProblem(ProblemCode.PARSER, f"the parser failed: {type(error).__name__}"))
     return _Read(
         facts,
         body,
@@ -126,10 +128,10 @@ def _parse_one(facts: Facts, raw: bytes | str) -> _Read:
     )
 
 
-def _unread(facts: Facts, reason: str) -> _Read:
+def _unread(facts: Facts, problem: TextProblem) -> _Read:
     """Return a message without its bytes: the header fields that were stored when it was archived."""
     people = {"from": (facts.sender,), "to": tuple(facts.recipients.split("; "))}
-    return _Read(facts, BodyText("", (), reason, lost=(reason,)), people, [], [])
+    return _Read(facts, BodyText("", problems=(problem,)), people, [], [])
 
 
 async def _attachments(resources: Resources, session: Session, read: _Read) -> list[TextRow]:
@@ -163,15 +165,15 @@ async def _read_attachment(resources: Resources, digest: bytes, attachment: Atta
 
 def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
     facts, body = read.facts, read.body
-    problems = [*body.lost, *(row.problem for row in texts if row.problem)]
+    problems = [*body.problems, *_unread_kinds(read), *_attachment_problems(read, texts)]
     if facts.size > PARSED_BYTES:
-        problems.append(f"only the first {PARSED_BYTES >> 20} MiB were read")
+        problems.append(TextProblem(ProblemCode.LIMIT, f"only the first {PARSED_BYTES >> 20} MiB were read"))
     attachments, room = [], ALL_CHARACTERS
     for text in (*body.attached, *(row.text for row in texts)):
         attachments.append(text[:room])
         room -= len(attachments[-1])
     if room <= 0:
-        problems.append("text of attachments cut at the limit")
+        problems.append(TextProblem(ProblemCode.LIMIT, "text of attachments cut at the limit"))
     sender = next((address for value in read.people.get("from", ()) for address in addresses_in(value)), facts.sender)
     return Document(
         store_id=facts.store_id,
@@ -203,6 +205,26 @@ def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
 
 
 _CONTAINERS = {Kind.TNEF}
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+
+
+def _unread_kinds(read: _Read) -> list[TextProblem]:
+    """Report attachments that no reader exists for; pictures, sounds and films are not expected to have text."""
+    return [
+        TextProblem(ProblemCode.NO_READER, f"no reader for {_kind_in_words(attachment)}", attachment.part)
+        for attachment, kind in zip(read.body.attachments, read.kinds, strict=True)
+        if kind is Kind.OTHER
+    ]
+
+
+def _kind_in_words(attachment: Attachment) -> str:
+    suffix = _SUFFIX.search(attachment.name)
+    return f"{suffix[0].lower()} files" if suffix else attachment.type[:60] or "files without a type"
+
+
+def _attachment_problems(read: _Read, texts: Sequence[TextRow]) -> list[TextProblem]:
+    parts = dict(zip(read.hashes, (attachment.part for attachment in read.body.attachments), strict=True))
+    return [TextProblem(ProblemCode.ATTACHMENT, row.problem, parts.get(row.sha256, "")) for row in texts if row.problem]
 
 
 def _types(read: _Read) -> tuple[str, ...]:
