@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from muniment.errors import BudgetSpent
 
 #: Increase this when readers extract more text: older results are then read again on reindexing.
-READERS_VERSION = 1
+READERS_VERSION = 2
 
 #: Characters of text to keep per attachment.
 TEXT_CHARACTERS = 1_000_000

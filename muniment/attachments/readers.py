@@ -16,8 +16,6 @@ from asn1crypto.cms import ContentInfo
 from asn1crypto.pem import detect as is_pem
 from asn1crypto.pem import unarmor
 from python_calamine import CalamineWorkbook
-from striprtf.striprtf import rtf_to_text
-from tnefparse import TNEF
 
 from muniment.attachments.kinds import ZIP, Kind, kind_of
 from muniment.attachments.limits import DEPTH, Budget
@@ -27,6 +25,8 @@ from muniment.mail.bodies import read_text
 from muniment.mail.charsets import decode
 from muniment.mail.headers import read_headers
 from muniment.mail.markup import html_to_text
+from muniment.mail.rtf import rtf_to_text
+from muniment.mail.tnef import read_tnef
 
 _OLE = b"\xd0\xcf\x11\xe0"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -98,12 +98,7 @@ def _spreadsheet(data: bytes, budget: Budget) -> None:
 
 
 def _rtf(data: bytes, budget: Budget) -> None:
-    budget.add(_plain(data.decode("latin-1")))
-
-
-def _plain(rtf: str) -> str:
-    text: str = rtf_to_text(rtf, errors="replace")  # type: ignore[no-untyped-call]
-    return text
+    budget.add(rtf_to_text(data))
 
 
 def _html(data: bytes, budget: Budget) -> None:
@@ -183,15 +178,14 @@ def _within(name: str, type_: str, data: bytes, budget: Budget, depth: int) -> N
 
 
 def _tnef(data: bytes, budget: Budget, depth: int) -> None:
-    tnef = TNEF(data)
-    body = tnef.htmlbody or tnef.body or tnef.rtfbody
-    if body is not None:
-        plain = body if isinstance(body, str) else _decoded(body)
-        budget.add(html_to_text(plain) if tnef.htmlbody else _plain(plain) if plain[:5] == "{\\rtf" else plain)
+    tnef = read_tnef(data)
+    for problem in tnef.problems:
+        budget.trouble(problem)
+    for text in tnef.texts:
+        budget.add(text)
     for attachment in tnef.attachments:
-        name = str(attachment.long_filename() or attachment.name or "")
-        budget.add(name)
-        _within(name, "", bytes(attachment.data), budget, depth)
+        budget.add(attachment.name)
+        _within(attachment.name, attachment.type, attachment.data, budget, depth)
 
 
 def _smime(data: bytes, budget: Budget, depth: int) -> None:
