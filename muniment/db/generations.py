@@ -7,6 +7,7 @@ from datetime import datetime
 
 from muniment.db.database import Session
 from muniment.db.sql import load
+from muniment.model.document import DOCUMENTS_VERSION
 
 _SQL = load("generations")
 _LOCK = 0x4D494458  # "MIDX"
@@ -18,7 +19,7 @@ class Generation:
     """A store's index in a backend, its rebuild, and its last comparison with the store.
 
     `upto`: the newest message that the rebuild puts into the outbox; None until determined. `orphans`: documents in the
-    index without a message in the store.
+    index without a message in the store. `documents_version`: that of the documents in the live index.
     """
 
     store_id: int
@@ -33,11 +34,17 @@ class Generation:
     reconciled: datetime | None
     missing: int
     orphans: int
+    documents_version: int
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the documents in the live index lack what this version of Muniment puts into them."""
+        return self.documents_version < DOCUMENTS_VERSION
 
 
 async def list_all(session: Session, backend: str) -> list[Generation]:
     """Return the generations of every store in a backend; creates the first one of a store that has none."""
-    await session.execute(_SQL["ensure"], backend)
+    await session.execute(_SQL["ensure"], backend, DOCUMENTS_VERSION)
     return await session.rows(Generation, _SQL["list_all"], backend)
 
 
@@ -79,7 +86,7 @@ async def hand_over_next(session: Session, store_id: int, backend: str, limit: i
 
 async def end_rebuild(session: Session, store_id: int, backend: str, generation: int) -> None:
     """Make the generation that was built the live one."""
-    await session.execute(_SQL["end_rebuild"], store_id, backend, generation)
+    await session.execute(_SQL["end_rebuild"], store_id, backend, generation, DOCUMENTS_VERSION)
 
 
 async def give_up_rebuild(session: Session, store_id: int, backend: str) -> None:

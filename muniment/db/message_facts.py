@@ -31,6 +31,7 @@ class Facts:
     flags: list[str]
     is_filed: bool
     received: datetime | None
+    delivered: list[str]
 
 
 async def find(session: Session, messages: Sequence[tuple[int, int]]) -> list[Facts]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from muniment.mail.domains import domain_forms
+
 #: Maximum number of addresses per message; genuine messages have fewer recipients.
 MAX_ADDRESSES = 10_000
 
@@ -30,10 +32,7 @@ def forms_of(address: str) -> list[str]:
     """
     local, _, domain = address.rpartition("@")
     locals_ = [local] + ([local.partition("+")[0]] if "+" in local.strip("+") else [])
-    domains = [domain]
-    for form in (_to_unicode(domain), _to_ascii(domain)):
-        if form and form not in domains:
-            domains.append(form)
+    domains = [domain, *domain_forms(domain)]
     return [f"{local}@{domain}" for local in locals_ for domain in domains]
 
 
@@ -69,17 +68,3 @@ def _address(piece: str) -> str:
     plain = _PLAIN_LOCAL.fullmatch(local)
     domain = domain.strip(".'")
     return f"{plain[1] if plain else local}@{domain}".lower().lstrip("'") if domain else ""
-
-
-def _to_unicode(domain: str) -> str:
-    try:
-        return domain.encode("ascii").decode("idna") if "xn--" in domain else ""
-    except UnicodeError:
-        return ""
-
-
-def _to_ascii(domain: str) -> str:
-    try:
-        return "" if domain.isascii() else domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        return ""

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from muniment.mail.addresses import MAX_ADDRESSES, addresses_in
 from muniment.mail.headers import header_block
 from muniment.model.multidrop import RECEIVED
 
+#: Fields whose addresses everybody who has the message can find.
+SHOWN_FIELDS = (
+    *("To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc", "Delivered-To", "X-Original-To", "X-Envelope-To"),
+    "Envelope-To",
+)
 _FOR = re.compile(rb"\bfor\s+<?([^\s<>;()]+@[^\s<>;()]+)>?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """Normalised addresses without duplicates."""
+    """Normalised addresses without duplicates; `hidden`: recipients that the header of the message does not show."""
 
     senders: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     def joined(self, other: Envelope) -> Envelope:
         """Return the union of both envelopes."""
-        return Envelope(_once((*self.senders, *other.senders)), _once((*self.recipients, *other.recipients)))
+        return Envelope(
+            _once((*self.senders, *other.senders)),
+            _once((*self.recipients, *other.recipients)),
+            _once((*self.hidden, *other.hidden)),
+        )
+
+    def seen_beside(self, head: bytes) -> Envelope:
+        """Return the envelope, with the recipients as hidden that the header in a message's first bytes lacks."""
+        shown = set(_addresses(header_block(head), SHOWN_FIELDS))
+        return replace(self, hidden=tuple(address for address in self.recipients if address not in shown))
 
 
 def read_envelope(head: bytes, *, senders: Sequence[str], recipients: Sequence[str]) -> Envelope:

@@ -31,6 +31,13 @@ _END = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(
     rb"\n(message-id|subject|from|sender|to|cc|bcc|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
 )
+_PEOPLE_NAMES = (
+    *("from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to", "resent-cc"),
+    *("resent-bcc", "delivered-to", "x-original-to", "x-envelope-to", "envelope-to", "list-id", "list-post"),
+)
+_PEOPLE_FIELD = re.compile(
+    b"\n(" + b"|".join(name.encode() for name in _PEOPLE_NAMES) + rb")[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
+)
 _HINTS = re.compile(
     rb"""=\?([\w.:-]{2,40})(?:\*[^?\s]*)?\?[bBqQ]\?|charset\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""", re.IGNORECASE
 )
@@ -62,10 +69,13 @@ def read_headers(head: bytes) -> Headers:
 
 
 def read_people(head: bytes) -> dict[str, tuple[str, ...]]:
-    """Return the entries of From (or Sender), To, Cc and Bcc as `Name <address>`, by lower-case field name."""
-    reader = _Reader(header_block(head))
-    found = {name: tuple(reader.people(name)) for name in ("from", "to", "cc", "bcc")}
-    return found if found["from"] else found | {"from": tuple(reader.people("sender"))}
+    """Return the entries of all fields that name people or mailing lists, by lower-case field name.
+
+    `from` is Sender if there is no From, and `sender` is From if there is no Sender (RFC 5322 §3.6.2).
+    """
+    reader = _Reader(header_block(head), _PEOPLE_FIELD)
+    found = {name: tuple(reader.people(name)) for name in _PEOPLE_NAMES}
+    return found | {"from": found["from"] or found["sender"], "sender": found["sender"] or found["from"]}
 
 
 def charset_hints(block: bytes) -> list[str]:
@@ -96,11 +106,11 @@ def header_block(head: bytes) -> bytes:
 
 
 class _Reader:
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes, fields: re.Pattern[bytes] = _FIELD) -> None:
         self._block = block
         self._fields: dict[bytes, list[bytes]] = {}
         self._raw: dict[str, str] = {}
-        for name, value in _FIELD.findall(block):
+        for name, value in fields.findall(block):
             self._fields.setdefault(name.lower(), []).append(value)
 
     def headers(self) -> Headers:

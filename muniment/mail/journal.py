@@ -16,6 +16,9 @@ from muniment.mail.addresses import addresses_in
 from muniment.mail.charsets import decode
 from muniment.mail.envelope import Envelope, field_values
 from muniment.mail.headers import header_block
+from muniment.mail.markup import html_to_text
+from muniment.mail.parts import Walk
+from muniment.mail.transfer import decode_transfer
 from muniment.model.message import MessageSlice, RawMessage
 
 #: Number of leading bytes that contain the envelope text and all headers.
@@ -29,6 +32,9 @@ _AS_IT_IS = {"", "7bit", "8bit", "binary"}
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LINE = re.compile(
     r"^[ \t]*(sender|on-behalf-of|to|cc|bcc|recipient)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE
+)
+_FOLD = re.compile(
+    r"\r?\n[ \t]+(?!(?:sender|on-behalf-of|to|cc|bcc|recipient|subject|message-id|label)[ \t]*:)", re.IGNORECASE
 )
 _SENDERS = {"sender", "on-behalf-of"}
 _HINT = re.compile(r"\b(?:expanded|forwarded)\s*:", re.IGNORECASE)
@@ -64,6 +70,14 @@ def read_report(raw: RawMessage) -> JournalReport | None:
     inner = MessageSlice(raw, start, end - start)
     after = b"".join(MessageSlice(raw, end, raw.size - end).chunks(_CHUNK_BYTES))
     return JournalReport(inner, _envelope(text), head[:start], after)
+
+
+def claimed_envelope(head: bytes) -> Envelope:
+    """Return the envelope that a report states although it cannot be split exactly; empty if it is no report.
+
+    `head`: its first bytes. Never raises.
+    """
+    return _envelope(head) if field_values(header_block(head), _MARKS) else Envelope()
 
 
 def _parsed(header: bytes) -> Message:
@@ -115,14 +129,21 @@ def _end(raw: RawMessage, start: int, boundary: bytes) -> int | None:
 
 
 def _envelope(part: bytes) -> Envelope:
-    try:
-        message = _parsed(part)
-        body = message.get_payload(decode=True)
-        text, _ = decode(body if isinstance(body, bytes) else b"", message.get_content_charset() or "")
-    except Exception:  # noqa: BLE001 - see above
-        return Envelope()
+    """Return the envelope that the first text in a part states; an empty one if there is none."""
+    walk = Walk(part)
+    for found in walk:
+        if found.type in {"text/plain", "text/html"}:
+            data = decode_transfer(walk.raw[found.start : found.end], found.encoding, is_text=True).data
+            text = decode(data, found.charset)[0]
+            envelope = _stated(html_to_text(text) if found.type == "text/html" else text)
+            if envelope.recipients or envelope.senders:
+                return envelope
+    return Envelope()
+
+
+def _stated(text: str) -> Envelope:
     found: dict[bool, dict[str, None]] = {True: {}, False: {}}
-    for name, value in _LINE.findall(text):
+    for name, value in _LINE.findall(_FOLD.sub(" ", text)):
         # `Expanded:` and `Forwarded:` name lists and first recipients: they were meant, too.
         found[name.lower() in _SENDERS].update(dict.fromkeys(addresses_in(_HINT.sub(" ", value))))
     return Envelope(tuple(found[True]), tuple(found[False]))

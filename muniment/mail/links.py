@@ -15,6 +15,8 @@ _IGNORED = ("#", "cid:", "mid:", "data:", "javascript:", "about:", "file:", "blo
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?(?://)?(?:[^/?#@\s]{0,200}@)?([^/?#:@\s]{1,255})", re.IGNORECASE)
 _BLANKS = re.compile(r"[\t\r\n]+")
 _CHARACTERS = 2000
+#: Newsletters link a hundred times; the rest of more is left out.
+_ALL_CHARACTERS = 200_000
 
 
 def links_in_text(text: str) -> list[str]:
@@ -30,8 +32,12 @@ def indexed_links(links: Iterable[str]) -> tuple[str, ...]:
     A link through a redirecting service contains its real target percent-encoded, often twice.
     """
     found: dict[str, None] = {}
+    room = _ALL_CHARACTERS
     for link in links:
         plain = _BLANKS.sub("", link.strip()[:_CHARACTERS])
+        room -= len(plain)
+        if room < 0:
+            break
         if not plain or plain.lower().startswith(_IGNORED):
             continue
         decoded = clean(unquote(unquote(plain)))

@@ -1,7 +1,7 @@
 """Reads the text of RTF, and the HTML that Outlook hides in it ([MS-OXRTFEX]), in linear time.
 
-Code pages are those of the document and of its fonts. Characters in Unicode come with a fallback for old programs, which
-is skipped (Rich Text Format 1.9.1).
+Code pages are those of the document and of its fonts. Characters in Unicode come with a fallback for old programs,
+which is skipped (Rich Text Format 1.9.1).
 """
 
 from __future__ import annotations

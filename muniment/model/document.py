@@ -20,7 +20,8 @@ class Document:
     id/flag`, in lower case without the backslash. `is_filed`: the message is in a user's archive, not only in a
     collecting mailbox. Times are in UTC, sizes in bytes. `date`: when the message was sent; if unknown, received; if
     unknown, archived. Texts are decoded. `sent_by`: the Sender field, otherwise From. `lists`: the mailing list
-    (List-Id). `links`: where links lead. `problems`: parts of the text that could not be read, or were guessed.
+    (List-Id). `links`: where links lead. `delivered`: `user id/address`, envelope recipients that the header does not
+    show. `problems`: parts of the text that could not be read, or were guessed.
     """
 
     store_id: int
@@ -46,6 +47,7 @@ class Document:
     sent_by: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
     file_names: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()

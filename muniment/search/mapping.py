@@ -11,14 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from muniment.model.document import Document
-from muniment.search.query import STEMMED, Field
+from muniment.search.delivered import delivered_words
+from muniment.search.query import HIDDEN, STEMMED, Field
 from muniment.search.words import BREAK, Words, read_words
 
 #: The field that contains every word and stem once, for searches that name no field.
 EVERYWHERE = "words"
 
-#: Increases with each change of the mapping; an index created with another version must be rebuilt.
-MAPPING_VERSION = 1
+#: Increases with each change of the mapping. New properties are added to existing indexes; anything else needs an index
+#: of its own.
+MAPPING_VERSION = 2
 
 _TEXT = {"type": "text", "analyzer": "whitespace", "similarity": "boolean", "norms": False}
 _KEYWORD = {"type": "keyword"}
@@ -79,9 +81,16 @@ def fields(document: Document) -> dict[str, Any]:
         Field.BODY: read_words(document.body),
         Field.FILENAME: read_words(document.file_names),
         Field.ATTACHMENT: read_words((*document.file_names, *document.attachments)),
+        Field.REPLY_TO: read_words(document.reply_to),
+        Field.SENT_BY: read_words(document.sent_by),
+        Field.LIST: read_words(document.lists),
+        Field.LINK: read_words(document.links),
+        Field.DELIVERED: delivered_words(document.delivered),
     }
     everywhere: dict[str, None] = {}
     for field, words in texts.items():
+        if field in HIDDEN:
+            continue
         everywhere.update(dict.fromkeys(words.words))
         if field in STEMMED:
             everywhere.update(dict.fromkeys(words.stems))

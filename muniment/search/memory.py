@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from muniment.model.document import Document
 from muniment.search import scores
+from muniment.search.delivered import delivered_words
 from muniment.search.port import FACET_VALUES, Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.search.query import (
+    HIDDEN,
     STEMMED,
     All,
     Any,
@@ -122,6 +124,7 @@ class _Entry:
         if change.document is None:
             return cls(change.version, None, {}, {})
         read = {field: read_words(texts) for field, texts in _texts(change.document).items()}
+        read[Field.DELIVERED] = delivered_words(change.document.delivered)
         words = {field: found.words for field, found in read.items()}
         terms = {
             field: {*found.words, *(found.stems if field in STEMMED else ())} - {BREAK} for field, found in read.items()
@@ -149,6 +152,10 @@ def _texts(document: Document) -> dict[Field, tuple[str, ...]]:
         Field.BODY: document.body,
         Field.FILENAME: document.file_names,
         Field.ATTACHMENT: (*document.file_names, *document.attachments),
+        Field.REPLY_TO: document.reply_to,
+        Field.SENT_BY: document.sent_by,
+        Field.LIST: document.lists,
+        Field.LINK: document.links,
     }
 
 
@@ -165,7 +172,7 @@ def _fits(entry: _Entry, document: Document, query: Query, archives: tuple[int, 
         case Not(part):
             return not _fits(entry, document, part, archives)
         case Word(field) | Pattern(field):
-            return _has(entry, query, [field] if field else list(Field))
+            return _has(entry, query, [field] if field else [field for field in Field if field not in HIDDEN])
         case Phrase(field):
             return _has(entry, query, [field] if field else _PHRASED)
         case Dated(first, end):

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import OpenSearchException, SSLError, TransportErro
 
 from muniment.errors import Misconfigured, RequestTooLarge, SearchUnavailable
 from muniment.search.dsl import Json, body
-from muniment.search.mapping import fields, template
+from muniment.search.mapping import PROPERTIES, fields, template
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.secrecy import Secret, check_url
 
@@ -81,6 +81,8 @@ class OpenSearchIndex:
             there = set(await self._client.indices.get(index=f"{self._prefix}-*", expand_wildcards="all"))
             for name in sorted(wanted - there):
                 await self._create(name)
+            for name in sorted(wanted & there):  # an index of an earlier version lacks properties
+                await self._client.indices.put_mapping(index=name, body={"properties": PROPERTIES})
             add = [{"add": {"index": self._name(t.store_id, t.live), "alias": self._prefix}} for t in targets]
             if add:
                 await self._client.indices.update_aliases(body={"actions": add})

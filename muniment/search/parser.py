@@ -48,7 +48,8 @@ _WILD = re.compile(r"[*?]")
 _WILD_WORD = re.compile(r"((?:[^\W_]|[*?])*[*?](?:[^\W_]|[*?])*)")
 _ALWAYS = All(())
 _IS = {"flagged": Flag.FLAGGED, "read": Flag.READ, "answered": Flag.ANSWERED, "draft": Flag.DRAFT}
-_FIELDS = {field.value: field for field in Field}
+_NAMES = {Field.SENT_BY: "sender"}
+_FIELDS = {_NAMES.get(field, field.value): field for field in Field if field is not Field.DELIVERED}
 
 
 class _Kind(StrEnum):

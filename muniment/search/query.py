@@ -24,6 +24,15 @@ class Field(StrEnum):
     BODY = "body"
     ATTACHMENT = "attachment"
     FILENAME = "filename"
+    REPLY_TO = "replyto"
+    SENT_BY = "sent_by"
+    LIST = "list"
+    LINK = "link"
+    DELIVERED = "delivered"
+
+
+#: Fields that only a search for the field itself finds: what nobody sees in a message, or only its blind recipient.
+HIDDEN = frozenset((Field.LINK, Field.DELIVERED))
 
 
 #: Fields whose words are also indexed by their stems; names and addresses are not.

@@ -14,7 +14,7 @@ SUBJECT, PEOPLE, BODY, ATTACHMENT = 4, 3, 2, 1
 #: The fields of each part. File names are indexed with attachments, too.
 PARTS = (
     ((Field.SUBJECT,), SUBJECT),
-    ((Field.FROM, Field.TO, Field.CC), PEOPLE),
+    ((Field.FROM, Field.TO, Field.CC, Field.REPLY_TO, Field.SENT_BY, Field.LIST), PEOPLE),
     ((Field.BODY,), BODY),
     ((Field.ATTACHMENT,), ATTACHMENT),
 )

@@ -1,8 +1,9 @@
 """Documents as tsvectors: words with positions and weights; fields that weights cannot distinguish have prefixes.
 
-Weights: A subject, B people, C body, D attachments and their names. Words in `from`, `to`, `cc` and file names have a
-twin with the prefix `@f/`, `@t/`, `@c/` or `@n/`, with which no word can begin. A tsvector has at most 16,383
-positions, and 255 for one word. Documents with more are long: phrases in them are found in overlapping passages.
+Weights: A subject, B people, C body, D attachments and their names. Words in people's fields and file names have a twin
+with a prefix such as `@f/`, with which no word can begin; what only its field finds has only twins. A tsvector has at
+most 16,383 positions, and 255 for one word. Documents with more are long: phrases in them are found in overlapping
+passages.
 """
 
 from __future__ import annotations
@@ -12,11 +13,22 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat
 
 from muniment.model.document import Document
+from muniment.search.delivered import delivered_words
 from muniment.search.parser import MAX_PHRASE
 from muniment.search.query import Field
 from muniment.search.words import BREAK, Words, read_words
 
-PREFIXES = {Field.FROM: "@f/", Field.TO: "@t/", Field.CC: "@c/", Field.FILENAME: "@n/"}
+PREFIXES = {
+    Field.FROM: "@f/",
+    Field.TO: "@t/",
+    Field.CC: "@c/",
+    Field.FILENAME: "@n/",
+    Field.REPLY_TO: "@r/",
+    Field.SENT_BY: "@s/",
+    Field.LIST: "@l/",
+    Field.LINK: "@h/",
+    Field.DELIVERED: "@d/",
+}
 WEIGHTS = {Field.SUBJECT: "A", Field.BODY: "C", Field.ATTACHMENT: "D"}
 PEOPLE = "B"
 
@@ -50,11 +62,15 @@ _STEM_PLACES = {weight: [f"1{weight}"] for weight in "ABCD"}
 
 @dataclass(frozen=True)
 class _Section:
-    """The words of one part of a document, with their weight and the prefix of their twins, if any."""
+    """The words of one part of a document, with their weight and the prefix of their twins, if any.
+
+    `is_hidden`: there are only twins.
+    """
 
     words: Words
     weight: str
     prefix: str = ""
+    is_hidden: bool = False
 
 
 def vectors(document: Document) -> Vectors:
@@ -64,9 +80,14 @@ def vectors(document: Document) -> Vectors:
         _Section(read_words(document.from_), PEOPLE, PREFIXES[Field.FROM]),
         _Section(read_words(document.to), PEOPLE, PREFIXES[Field.TO]),
         _Section(read_words(document.cc), PEOPLE, PREFIXES[Field.CC]),
+        _Section(read_words(document.reply_to), PEOPLE, PREFIXES[Field.REPLY_TO]),
+        _Section(read_words(document.sent_by), PEOPLE, PREFIXES[Field.SENT_BY], document.sent_by == document.from_),
+        _Section(read_words(document.lists), PEOPLE, PREFIXES[Field.LIST]),
+        _Section(delivered_words(document.delivered), PEOPLE, PREFIXES[Field.DELIVERED], is_hidden=True),
         _Section(read_words(document.file_names), WEIGHTS[Field.ATTACHMENT], PREFIXES[Field.FILENAME]),
         _Section(read_words(document.body), WEIGHTS[Field.BODY]),
         _Section(read_words(document.attachments), WEIGHTS[Field.ATTACHMENT]),
+        _Section(read_words(document.links), WEIGHTS[Field.ATTACHMENT], PREFIXES[Field.LINK], is_hidden=True),
     ]
     whole = _Whole()
     for section in sections:
@@ -89,7 +110,9 @@ class _Whole:
 
     def add(self, section: _Section) -> None:
         places, words = self.places, section.words.words
-        for word, place in zip(words, _places(section.weight, self._position), strict=False):
+        for word, place in zip(
+            () if section.is_hidden else words, _places(section.weight, self._position), strict=False
+        ):
             found = places.get(word)
             if found is None:
                 places[word] = [place]
@@ -105,6 +128,7 @@ class _Whole:
                 if word != BREAK:
                     twins = places.setdefault(section.prefix + word, [])
                     twins += [place] if len(twins) < _TIMES else []
+                    self.is_exact &= len(twins) < _TIMES
         self._position += len(words) + 1  # no phrase extends into the next part
         self.is_exact &= self._position < _POSITIONS
 
@@ -139,21 +163,21 @@ def _places(weight: str, position: int) -> Iterator[str]:
 
 def _passages(sections: Sequence[_Section]) -> Iterator[str]:
     """Yield passages as tsvectors in text form, with weights and twins; passages overlap by `MAX_PHRASE` words."""
-    tokens: list[tuple[str, str, str]] = []
+    tokens: list[tuple[str, _Section]] = []
     for section in sections:
-        tokens += [(word, section.weight, section.prefix) for word in (*section.words.words, BREAK)]
+        tokens += [(word, section) for word in (*section.words.words, BREAK)]
     start = 0
     while start < len(tokens):
         places: dict[str, list[str]] = {}
         position = 0
-        for position, (word, weight, prefix) in enumerate(tokens[start : start + _POSITIONS], start=1):
+        for position, (word, section) in enumerate(tokens[start : start + _POSITIONS], start=1):
             if word == BREAK:
                 continue
-            place = _PLACES[weight][position - 1]
-            places.setdefault(word, []).append(place)
-            if prefix:
-                places.setdefault(prefix + word, []).append(place)
-            if len(places[word]) == _TIMES:
+            place = _PLACES[section.weight][position - 1]
+            forms = [section.prefix + word] if section.prefix else []
+            for form in forms if section.is_hidden else [word, *forms]:
+                places.setdefault(form, []).append(place)
+            if len(places[forms[0] if section.is_hidden else word]) == _TIMES:
                 break
         yield _text(places)
         start += position

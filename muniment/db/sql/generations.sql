@@ -1,11 +1,12 @@
 -- ensure --
 -- Give every store a generation in this backend
-INSERT INTO index_generations (store_id, backend) SELECT id, $1 FROM stores ON CONFLICT DO NOTHING;
+INSERT INTO index_generations (store_id, backend, documents_version) SELECT id, $1, $2 FROM stores
+ON CONFLICT DO NOTHING;
 
 -- list_all --
 -- The generations of every store: the live one, the one being built and how far it is, and the last reconciliation
 SELECT index_generations.store_id, stores.name AS store_name, live, building, cursor, upto, handed, total, started,
-       reconciled, missing, ghosts AS orphans
+       reconciled, missing, ghosts AS orphans, documents_version
 FROM index_generations JOIN stores ON stores.id = store_id WHERE backend = $1 ORDER BY store_id;
 
 -- share --
@@ -53,7 +54,8 @@ SELECT count(*) FROM next;
 
 -- end_rebuild --
 -- Make the index that was built the live one
-UPDATE index_generations SET live = building, building = NULL, started = NULL, reconciled = NULL
+UPDATE index_generations SET live = building, building = NULL, started = NULL, reconciled = NULL,
+    documents_version = $4
 WHERE store_id = $1 AND backend = $2 AND building = $3;
 
 -- give_up_rebuild --

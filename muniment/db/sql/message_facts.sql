@@ -3,7 +3,10 @@
 SELECT messages.store_id, messages.id AS message_id, sha256, size, messages.archived, messages.message_id AS header_id,
        subject, sender, recipients, messages.date,
        coalesce(places.archives, '{}') AS archives, coalesce(places.folders, '{}') AS folders,
-       coalesce(places.flags, '{}') AS flags, coalesce(places.is_filed, false) AS is_filed, places.received
+       coalesce(places.flags, '{}') AS flags, coalesce(places.is_filed, false) AS is_filed, places.received,
+       ARRAY(SELECT user_id || '/' || address FROM blind_recipients
+             WHERE blind_recipients.message_id = messages.id AND blind_recipients.store_id = messages.store_id
+             ORDER BY user_id, address) AS delivered
 FROM unnest($1::smallint[], $2::bigint[]) AS given (store_id, message_id)
 JOIN messages ON messages.id = given.message_id AND messages.store_id = given.store_id
 LEFT JOIN LATERAL (

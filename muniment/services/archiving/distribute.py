@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from muniment.db import folders, messages, profiles, users
+from muniment.db import blind_recipients, folders, messages, profiles, users
+from muniment.db.blind_recipients import BlindRecipient
 from muniment.db.database import Session
 from muniment.db.messages import Copy
 from muniment.mail.addresses import forms_of
 from muniment.mail.envelope import Envelope, read_envelope
-from muniment.mail.journal import read_report
+from muniment.mail.journal import claimed_envelope, read_report
 from muniment.model.message import RawMessage
 from muniment.model.multidrop import Multidrop, Unknown
 from muniment.services.archiving.batch import Distribution
+
+#: Headers are read from this many bytes at the start of a message.
+HEAD_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class CollectedMessage:
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder in a user's archive."""
+    """A folder in a user's archive; `addresses`: the user's addresses that the message's header does not show."""
 
     user_id: int
     root: str
     path: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
 
 
 def read_collected(raw: RawMessage, head: bytes, distribution: Distribution) -> CollectedMessage:
@@ -41,9 +46,11 @@ def read_collected(raw: RawMessage, head: bytes, distribution: Distribution) -> 
     found = read_envelope(head, senders=rule.senders, recipients=rule.recipients).joined(distribution.hint)
     report = read_report(raw) if rule.journal else None
     if report is None:
-        return CollectedMessage(raw, _without(found, distribution.own))
+        # A report that cannot be split stays whole, but still belongs to everybody whom its envelope names.
+        claimed = claimed_envelope(head) if rule.journal else Envelope()
+        return CollectedMessage(raw, _without(found.joined(claimed).seen_beside(head), distribution.own))
     # Include the recipients of the report itself: anybody can write a message that looks like a report.
-    envelope = report.envelope.joined(Envelope((), found.recipients))
+    envelope = report.envelope.joined(Envelope((), found.recipients)).seen_beside(report.inner.head(HEAD_BYTES))
     return CollectedMessage(report.inner, _without(envelope, distribution.own), report.before, report.after)
 
 
@@ -51,6 +58,7 @@ def _without(envelope: Envelope, own: frozenset[str]) -> Envelope:
     return Envelope(
         tuple(address for address in envelope.senders if address not in own),
         tuple(address for address in envelope.recipients if address not in own),
+        tuple(address for address in envelope.hidden if address not in own),
     )
 
 
@@ -70,11 +78,23 @@ async def find_destinations(
     for envelope in envelopes:
         pairs = [(whose[address], sent) for address in envelope.senders]
         pairs += [(whose[address], inbox) for address in envelope.recipients]
-        found.append([Destination(user, roots[user], path) for user, path in dict.fromkeys(pairs) if user is not None])
+        hidden: dict[int | None, list[str]] = {}
+        for address in envelope.hidden:
+            hidden.setdefault(whose[address], []).append(address)
+        found.append(
+            [
+                Destination(user, roots[user], path, tuple(hidden.get(user, ())))
+                for user, path in dict.fromkeys(pairs)
+                if user is not None
+            ]
+        )
     if rule.unknown is Unknown.CATCH_ALL and not all(found):
         ids = await users.ensure(session, [rule.catch_all])
         nobody = Destination(ids[rule.catch_all], rule.catch_all, tuple(rule.catch_all_folder.split("/")))
-        found = [destinations or [nobody] for destinations in found]
+        found = [
+            destinations or [replace(nobody, addresses=envelope.hidden)]
+            for destinations, envelope in zip(found, envelopes, strict=True)
+        ]
     return found
 
 
@@ -92,3 +112,10 @@ async def file_for_owners(session: Session, store_id: int, filed: Sequence[tuple
         for place in destinations
     ]
     await messages.file_copies(session, store_id, copies)
+    blind = [
+        BlindRecipient(copy.message_id, place.user_id, address)
+        for copy, destinations in filed
+        for place in destinations
+        for address in place.addresses
+    ]
+    await blind_recipients.add(session, store_id, blind)

@@ -22,7 +22,9 @@ from muniment.db.message_facts import Facts
 from muniment.errors import Damaged
 from muniment.mail.addresses import addresses_in
 from muniment.mail.bodies import Attachment, BodyText, read_text
+from muniment.mail.domains import domain_forms
 from muniment.mail.headers import read_people
+from muniment.mail.links import indexed_links
 from muniment.model.document import Document
 from muniment.model.text_problem import ProblemCode, TextProblem
 from muniment.services.resources import Resources
@@ -192,9 +194,14 @@ def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
         is_filed=facts.is_filed,
         sender=sender[:320].lower(),
         subject=facts.subject,
-        from_=read.people.get("from", ()),
-        to=(*read.people.get("to", ()), *read.people.get("bcc", ())),
-        cc=read.people.get("cc", ()),
+        from_=_people(read, "from"),
+        to=_people(read, "to", "bcc", *_ALSO_TO),
+        cc=_people(read, "cc", "resent-cc"),
+        reply_to=_people(read, "reply-to"),
+        sent_by=_people(read, "sender", "resent-from", "resent-sender"),
+        lists=_people(read, "list-id", "list-post"),
+        links=indexed_links(body.links),
+        delivered=tuple(one for one in facts.delivered if int(one.partition("/")[0]) in facts.archives),
         body=(body.text,),
         file_names=body.attachment_names,
         attachments=tuple(filter(None, attachments)),
@@ -204,8 +211,23 @@ def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
     )
 
 
+#: Fields in which mail servers record recipients.
+_ALSO_TO = ("resent-to", "resent-bcc", "delivered-to", "x-original-to", "x-envelope-to", "envelope-to")
 _CONTAINERS = {Kind.TNEF}
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+
+
+def _people(read: _Read, *names: str) -> tuple[str, ...]:
+    """Return the entries of these fields, each once, and their addresses with the other form of the domain."""
+    entries = dict.fromkeys(entry for name in names for entry in read.people.get(name, ()))
+    others = [
+        f"{address.rpartition('@')[0]}@{form}"
+        for entry in entries
+        if "xn--" in entry.lower() or not entry.isascii()
+        for address in addresses_in(entry)
+        for form in domain_forms(address.rpartition("@")[2])
+    ]
+    return (*entries, *others)
 
 
 def _unread_kinds(read: _Read) -> list[TextProblem]:

@@ -64,6 +64,14 @@ async def give_up_rebuilds(principal: Principal, resources: Resources, store: st
     return stopped
 
 
+async def renew_index(resources: Resources, generation: Generation) -> None:
+    """Begin to rebuild an index whose documents an earlier version of Muniment made."""
+    async with resources.database.transaction() as session:
+        await generations.exclude(session)
+        await generations.begin_rebuild(session, generation.store_id, resources.index.backend)
+    _log.info("rebuilding an index made by an earlier version", store=generation.store_name)
+
+
 async def drive_rebuild(resources: Resources, generation: Generation) -> None:
     """Take the next step of a rebuild; do nothing if another process is taking it."""
     store_id, backend = generation.store_id, resources.index.backend

@@ -8,7 +8,7 @@ from muniment.jobs import INDEX_DRAIN, Queue
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.index_targets import list_generations
-from muniment.services.indexing.rebuild_index import drive_rebuild
+from muniment.services.indexing.rebuild_index import drive_rebuild, renew_index
 from muniment.services.indexing.reconcile_index import MOST_WAITING, is_due, reconcile_index
 from muniment.services.resources import Resources
 
@@ -31,12 +31,14 @@ async def work_at_index(principal: Principal, resources: Resources) -> None:
 
 
 async def tend_index(resources: Resources) -> None:
-    """Take the next step of every rebuild, and run the comparisons that are due."""
+    """Take the next step of every rebuild, begin those of outdated indexes, and run the comparisons that are due."""
     async with resources.database.transaction() as session:
         await index_problems.retry(session, _RETRIED)
     for generation in await list_generations(resources):
         if generation.building is not None:
             await drive_rebuild(resources, generation)
+        elif generation.is_outdated:
+            await renew_index(resources, generation)
         elif is_due(generation, resources.settings.reconcile_hours) and not await _is_busy(
             resources, generation.store_id
         ):
@@ -44,7 +46,11 @@ async def tend_index(resources: Resources) -> None:
 
 
 def _needs_tending(resources: Resources, generation: Generation) -> bool:
-    return generation.building is not None or is_due(generation, resources.settings.reconcile_hours)
+    return (
+        generation.building is not None
+        or generation.is_outdated
+        or is_due(generation, resources.settings.reconcile_hours)
+    )
 
 
 async def _is_busy(resources: Resources, store_id: int) -> bool:

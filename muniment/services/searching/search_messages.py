@@ -19,6 +19,7 @@ from muniment.db.search_scope import FiledRow
 from muniment.errors import Damaged, Misconfigured
 from muniment.mail.bodies import read_text
 from muniment.search import Facet, Match, Matches, Request, Sort, parse
+from muniment.search.delivered import with_deliveries
 from muniment.search.query import Field, Query
 from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal
@@ -98,7 +99,7 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
     query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
         archives = await readable_archives(session, resources.settings, principal)
-        resolved = await resolve_names(session, query, archives)
+        resolved = with_deliveries(await resolve_names(session, query, archives), archives)
         folders = await search_scope.folders_of(session, archives) if search.facets else []
     request = Request(
         resolved,
