@@ -122,7 +122,7 @@ def compare(store: str | None, as_json: bool) -> None:
 )
 @_json
 def problems(store: str | None, limit: int, as_json: bool) -> None:
-    """List messages that are not or only partly indexed, with reasons."""
+    """List messages that are not or only partly indexed, or of which something was guessed, with reasons."""
     found = call(list_problems, store, limit)
     if as_json:
         print_json([problem_shape(problem) for problem in found])

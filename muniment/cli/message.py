@@ -19,7 +19,11 @@ from muniment.cli.kit.output import (
     size,
 )
 from muniment.model.place import Place
+from muniment.model.text_problem import TextProblem
+from muniment.services.access.principal import Principal
+from muniment.services.indexing.show_index import message_problems
 from muniment.services.reading.show_message import show_message
+from muniment.services.resources import Resources
 from muniment.shapes.messages import message_shape
 
 
@@ -31,9 +35,9 @@ def message(sha256: str, as_json: bool) -> None:
 
     `muniment search --json` and the manifest of an export list the SHA-256 of messages.
     """
-    found = call_with_database_only(show_message, sha256)
+    found, problems = call_with_database_only(_look_up, sha256)
     if as_json:
-        print_json(message_shape(sha256, found))
+        print_json(message_shape(sha256, found, problems))
         return
     first = found[0]
     print_facts(
@@ -43,6 +47,7 @@ def message(sha256: str, as_json: bool) -> None:
             ("from", first.sender),
             ("date", local_time(first.date)),
             ("size", size(first.size)),
+            *(("search lacks" if number == 0 else "", _in_words(one)) for number, one in enumerate(problems)),
         ]
     )
     columns = [Column("user"), Column("folder"), rigid("archived"), rigid("left the server"), Column("now")]
@@ -63,6 +68,15 @@ def _warnings(found: list[Place]) -> list[str]:
         if place.announced is not None
     ]
     return list(dict.fromkeys(warnings))
+
+
+async def _look_up(principal: Principal, resources: Resources, sha256: str) -> tuple[list[Place], list[TextProblem]]:
+    found = await show_message(principal, resources, sha256)
+    return found, await message_problems(principal, resources, sha256)
+
+
+def _in_words(problem: TextProblem) -> str:
+    return f"{problem.words} (part {problem.part})" if problem.part else problem.words
 
 
 def _row(place: Place) -> tuple[str, ...]:

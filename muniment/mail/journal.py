@@ -72,14 +72,6 @@ def read_report(raw: RawMessage) -> JournalReport | None:
     return JournalReport(inner, _envelope(text), head[:start], after)
 
 
-def claimed_envelope(head: bytes) -> Envelope:
-    """Return the envelope that a report states although it cannot be split exactly; empty if it is no report.
-
-    `head`: its first bytes. Never raises.
-    """
-    return _envelope(head) if field_values(header_block(head), _MARKS) else Envelope()
-
-
 def _parsed(header: bytes) -> Message:
     return email.message_from_bytes(header, policy=email.policy.compat32)
 

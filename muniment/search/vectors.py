@@ -136,7 +136,7 @@ class _Whole:
         """Add the stems of every part; a position has only one weight, so each weight gets its own position."""
         weights: dict[str, str] = {}
         for section in sections:
-            if section.weight != PEOPLE:
+            if section.weight != PEOPLE and not section.is_hidden:
                 for stem in section.words.stems:
                     weights[stem] = weights.get(stem, "") + section.weight
         for stem, found in weights.items():

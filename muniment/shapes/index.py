@@ -7,6 +7,7 @@ from muniment.services.indexing.show_index import (
     IndexStatus,
     StoreIndex,
 )
+from muniment.shapes.messages import text_problem_shape
 from muniment.shapes.values import utc
 
 
@@ -14,10 +15,10 @@ def index_shape(found: IndexStatus) -> dict[str, object]:
     """`backend`, `messages`, `indexed` (null if the index does not respond), `coverage` (0 to 1, or null), `outbox`
     (messages waiting for the index), `failed` (messages that the index refused), `error` (why the index does not
     respond), `paused` (why indexing is paused, or null), `stores[{name, state, messages, indexed, outbox, failed,
-    partly, rebuild, compared, missing, orphans}]` (partly: messages of which a text or attachment could not be read;
-    rebuild: null or {started, done, total, seconds_left}; compared: time of the last comparison with the archive, which
-    found missing messages and orphans, i.e. messages only in the index), `failures[{reason, messages, indexed}]` (most
-    frequent reasons).
+    partly, rebuild, compared, missing, orphans}]` (partly: messages of which a text or attachment could not be read, or
+    a charset was guessed; rebuild: null or {started, done, total, seconds_left}; compared: time of the last comparison
+    with the archive, which found missing messages and orphans, i.e. messages only in the index), `failures[{reason,
+    messages, indexed}]` (most frequent reasons).
     """
     return {
         "backend": found.backend,
@@ -40,7 +41,7 @@ def comparison_shape(store: str, missing: int, orphans: int) -> dict[str, object
 
 def problem_shape(problem: IndexProblem) -> dict[str, object]:
     """`store`, `sha256`, `subject`, `date`, `size`, `indexed` (false: refused), `reasons[]`, `problems[{code,
-    part, words}]`, `attempts`, `since`, `next_try` (null: no automatic retry).
+    part, words}]` (as in `message`), `attempts`, `since`, `next_try` (null: no automatic retry).
     """
     return {
         "store": problem.store_name,
@@ -50,16 +51,11 @@ def problem_shape(problem: IndexProblem) -> dict[str, object]:
         "size": problem.size,
         "indexed": problem.indexed,
         "reasons": problem.reasons,
-        "problems": text_problems(problem),
+        "problems": [text_problem_shape(one) for one in problem.problems],
         "attempts": problem.attempts,
         "since": utc(problem.since),
         "next_try": utc(problem.not_before),
     }
-
-
-def text_problems(problem: IndexProblem) -> list[dict[str, object]]:
-    """`code`, `part` (number and name, empty: the whole message), `words`."""
-    return [{"code": one.code.value, "part": one.part, "words": one.words} for one in problem.problems]
 
 
 def _store_shape(store: StoreIndex) -> dict[str, object]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from muniment.model.deletion import Deletion, KeptMessage
 from muniment.model.place import Place
 from muniment.model.quarantined import Quarantined
+from muniment.model.text_problem import TextProblem
 from muniment.shapes.values import utc
 
 
-def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
+def message_shape(sha256: str, found: list[Place], problems: Sequence[TextProblem] = ()) -> dict[str, object]:
     """`sha256`, `subject`, `sender`, `date`, `size` (bytes), `places[{user, folder[], uidvalidity, uid, flags[],
     flag_changes[{noticed, before[], after[]}], internal_date, archived, gone, former, deleted, report, substitute,
     announced}]` (flag_changes: when a run noticed that its flags had changed on the server, oldest first; gone: when
     Muniment noticed that the message had left this folder on the server, or null; former: the message is now archived
     in another folder; deleted: when a profile's rule deleted it on the server, or null; report: the part of the journal
     report before the message, with its envelope, or null; substitute: what the message is if the server delivered it in
-    place of another one, or null; announced: the size that the server announced if it delivered another one, or null).
+    place of another one, or null; announced: the size that the server announced if it delivered another one, or null),
+    `problems[{code, part, words}]` (what search lacks of the message or guessed; code: a fixed name; part: number and
+    name, empty: the whole message).
     """
     first = found[0]
     return {
@@ -24,6 +29,7 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
         "sender": first.sender,
         "date": utc(first.date),
         "size": first.size,
+        "problems": [text_problem_shape(problem) for problem in problems],
         "places": [
             {
                 "user": place.user_name,
@@ -47,6 +53,11 @@ def message_shape(sha256: str, found: list[Place]) -> dict[str, object]:
             for place in found
         ],
     }
+
+
+def text_problem_shape(problem: TextProblem) -> dict[str, object]:
+    """`code`, `part`, `words`."""
+    return {"code": problem.code.value, "part": problem.part, "words": problem.words}
 
 
 def quarantined_shape(message: Quarantined) -> dict[str, object]:

@@ -11,7 +11,7 @@ from muniment.db.database import Session
 from muniment.db.messages import Copy
 from muniment.mail.addresses import forms_of
 from muniment.mail.envelope import Envelope, read_envelope
-from muniment.mail.journal import claimed_envelope, read_report
+from muniment.mail.journal import read_report
 from muniment.model.message import RawMessage
 from muniment.model.multidrop import Multidrop, Unknown
 from muniment.services.archiving.batch import Distribution
@@ -46,9 +46,8 @@ def read_collected(raw: RawMessage, head: bytes, distribution: Distribution) -> 
     found = read_envelope(head, senders=rule.senders, recipients=rule.recipients).joined(distribution.hint)
     report = read_report(raw) if rule.journal else None
     if report is None:
-        # A report that cannot be split stays whole, but still belongs to everybody whom its envelope names.
-        claimed = claimed_envelope(head) if rule.journal else Envelope()
-        return CollectedMessage(raw, _without(found.joined(claimed).seen_beside(head), distribution.own))
+        # A report that cannot be split is filed whole. Its recipients do not get it: it names those in Bcc.
+        return CollectedMessage(raw, _without(found.seen_beside(head), distribution.own))
     # Include the recipients of the report itself: anybody can write a message that looks like a report.
     envelope = report.envelope.joined(Envelope((), found.recipients)).seen_beside(report.inner.head(HEAD_BYTES))
     return CollectedMessage(report.inner, _without(envelope, distribution.own), report.before, report.after)

@@ -13,6 +13,7 @@ from muniment.db.index_pause import Pause
 from muniment.db.index_problems import Reason
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.index_problem import IndexProblem
+from muniment.model.text_problem import TextProblem
 from muniment.services.access.audit import Action, act, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.indexing.index_targets import list_generations, target_of
@@ -36,7 +37,8 @@ class Rebuild:
 class StoreIndex:
     """How much of a store the index covers; `indexed` is None if the index does not respond.
 
-    `failed`: messages that the index refused. `partly`: messages with a text or attachment that could not be read.
+    `failed`: messages that the index refused. `partly`: messages with a text or attachment that could not be
+    read, or of which something was guessed.
     `reconciled`: time of the last comparison, which found `missing` messages and `orphans`.
     """
 
@@ -121,6 +123,14 @@ async def list_problems(
     store_id = await _store_id(resources, store)
     async with resources.database.session() as session:
         return await index_problems.list_all(session, store_id, limit)
+
+
+async def message_problems(principal: Principal, resources: Resources, sha256: str) -> list[TextProblem]:
+    """Return what the index lacks of the message with this SHA-256 (hexadecimal), or guessed."""
+    principal.require(Right.ADMIN)
+    async with resources.database.session() as session:
+        found = await index_problems.list_of(session, bytes.fromhex(sha256))
+    return list(dict.fromkeys(one for problem in found for one in problem.problems))
 
 
 @audited(Action.INDEX_RETRIED, "store")

@@ -37,6 +37,7 @@ _RIGHTS: dict[str, set[Right]] = {
     "indexing.rebuild_index.give_up_rebuilds": _ADMIN,
     "indexing.reconcile_index.compare_indexes": _ADMIN,
     "indexing.show_index.list_problems": _ADMIN,
+    "indexing.show_index.message_problems": _ADMIN,
     "indexing.show_index.retry_problems": _ADMIN,
     "indexing.show_index.show_index": {Right.OPERATE, Right.PROCESS},
     "indexing.tend_index.dispatch_index": {Right.PROCESS},
