@@ -38,6 +38,11 @@ _WITHOUT_TEXT = ("image/", "audio/", "video/", "font/")
 _PGP = "-----BEGIN PGP MESSAGE-----"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _META = re.compile(rb"""<meta[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""", re.IGNORECASE)
+_MESSAGE = re.compile(
+    rb"(?=(?:[!-9;-~]{1,60}:[^\n]*\n|[ \t][^\n]*\n){0,100}(?:from|date|received|message-id)[ \t]*:)"
+    rb"(?:from|to|date|subject|received|return-path|delivered-to|message-id|mime-version|x-[a-z-]{1,40})[ \t]*:",
+    re.IGNORECASE,
+)
 _HINT_BYTES = 256 * 1024
 
 
@@ -162,7 +167,7 @@ def _collect(raw: bytes, collector: _Collector, depth: int) -> None:
         elif part.boundary or part.type in _MESSAGES:
             _add_encoded_message(walk.raw, part, collector, depth)
         elif not _is_text(part):
-            _add_attachment(walk.raw, part, collector)
+            _add_attachment(walk.raw, part, collector, depth)
         elif collector.room > 0:
             text = _text_of(walk.raw, part, collector)
             collector.add(text, attached=part.disposition == "attachment")
@@ -182,7 +187,8 @@ def _is_attachment(part: Part) -> bool:
     return part.disposition == "attachment" or bool(part.name) or part.type in _MESSAGES
 
 
-def _add_attachment(raw: bytes, part: Part, collector: _Collector) -> None:
+def _add_attachment(raw: bytes, part: Part, collector: _Collector, depth: int) -> None:
+    """Keep an attachment; a message that its sender calls a file without a type is read as a message."""
     if part.type == "application/pgp-encrypted":
         collector.trouble(ProblemCode.ENCRYPTED, "encrypted with PGP")
     if part.type in _SIGNATURES or part.type.startswith(_WITHOUT_TEXT):
@@ -191,7 +197,12 @@ def _add_attachment(raw: bytes, part: Part, collector: _Collector) -> None:
         size = (part.end - part.start) >> 20
         collector.trouble(ProblemCode.LIMIT, f"an attachment of {size} MiB was not read")
         return
-    collector.attach(part.name, part.type, _decoded(raw, part, collector, limit=2 * ATTACHMENT_BYTES))
+    data = _decoded(raw, part, collector, limit=2 * ATTACHMENT_BYTES)
+    if part.type == "application/octet-stream" and depth < _MAX_ENCODED_DEPTH and _MESSAGE.match(data.lstrip()[:4096]):
+        _add_headers(data.lstrip()[: 256 * 1024], collector)
+        _collect(data.lstrip(), collector, depth + 1)
+    else:
+        collector.attach(part.name, part.type, data)
 
 
 def _is_text(part: Part) -> bool:

@@ -37,9 +37,10 @@ _STATEFUL = {"hz", "iso2022_kr", ISO_2022_CN}
 _GUESSED = (
     *("cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949", "hz", "iso2022_kr", "utf-16-le", "utf-16-be"),
     *(f"cp{page}" for page in range(1250, 1259)),
-    *("koi8-r", "koi8-u", "cp866", "cp874", "iso8859-2", "iso8859-5", "iso8859-7", "mac-cyrillic", "mac-roman"),
-    *("cp437", "cp850", "cp852"),
+    *("koi8-r", "koi8-u", "cp874", "iso8859-2", "iso8859-5", "iso8859-7"),
 )
+#: Charsets whose letters are mostly where Windows and ISO charsets have few letters or none.
+_OLD = ("cp866", "cp437", "cp850", "cp852", "mac-roman", "mac-cyrillic")
 #: Guesses with a lower confidence are worse than Windows-1252 (measured on short texts in 20 languages): for text that
 #: has mostly ASCII letters, for text that has few, and for text with few that is labelled as Western.
 _CONFIDENCE = 0.12
@@ -62,6 +63,7 @@ _CHINESE = (b"\x1b$)A", b"\x1b$)G")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){2,200}~\}")
 _LETTERS = re.compile(rb"[A-Za-z]")
 _HIGH = re.compile(rb"[\x80-\xff]")
+_OLD_LETTERS = re.compile(rb"[\x80-\x9f]")
 _LATIN_IN_WORD = re.compile(r"[A-Za-z][\u00c0-\u024f]|[\u00c0-\u024f][A-Za-z]")
 
 
@@ -102,12 +104,19 @@ def _labelled(data: bytes, codec: str) -> str | None:
         return text if b"\0" in data or _strictly(data, "utf_8") is None else None
     if codec.startswith("utf") or codec in _STATEFUL:
         return text
+    return None if _is_contradicted(data, codec) else text
+
+
+def _is_contradicted(data: bytes, codec: str) -> bool:
+    """Whether 8-bit text is hardly in the charset of its label, although it can be decoded."""
+    if codec == ISO_2022_JP and b"\x1b" not in data:
+        return True
     as_utf8 = _strictly(data, "utf_8")
     if as_utf8 is not None and (codec not in _MULTI_BYTE or _is_surely_utf8(as_utf8)):
-        return None
-    if codec in _WESTERN and _is_unlike_western(data) and _best_guess(data[:_SAMPLE_BYTES], _CONFIDENCE_AGAINST_LABEL):
-        return None
-    return text
+        return True
+    if codec not in _WESTERN or not _is_unlike_western(data):
+        return False
+    return _best_guess(data[:_SAMPLE_BYTES], _CONFIDENCE_AGAINST_LABEL) is not None
 
 
 def _is_surely_utf8(text: str) -> bool:
@@ -121,7 +130,7 @@ def _unlabelled(data: bytes, codec: str, hints: Iterable[str]) -> str:
     text = _strictly(data, "utf_8")
     if text is not None:
         return text
-    if codec not in _WESTERN and codec != "utf_8":
+    if codec not in _WESTERN and codec not in {"utf_8", ISO_2022_JP}:
         text = _leniently(data, _SUPERSETS.get(codec, codec))
         if text is not None and text.count("\ufffd") <= 1 + _DAMAGED * len(text):
             return text
@@ -166,7 +175,8 @@ def _best_guess(sample: bytes, confidence: float) -> str | None:
 
     # A character that is cut at the end of the sample would count as an error.
     whole = sample[: sample.rfind(b"\n") + 1] or sample if len(sample) == _SAMPLE_BYTES else sample
-    found = chardet.detect(whole, include_encodings=_GUESSED, compat_names=False, no_match_encoding="cp1252")
+    candidates = (*_GUESSED, *_OLD) if _may_be_old(sample) else _GUESSED
+    found = chardet.detect(whole, include_encodings=candidates, compat_names=False, no_match_encoding="cp1252")
     name, certainty = found["encoding"], found["confidence"] or 0.0
     codec = codec_of(str(name)) if name else None
     return codec if certainty >= confidence and codec not in {None, "cp1252", "ascii"} else None
@@ -177,6 +187,11 @@ def _is_unlike_western(data: bytes) -> bool:
     sample = data[:_SAMPLE_BYTES]
     high = len(_HIGH.findall(sample))
     return high > len(_LETTERS.findall(sample)) // 2 and high >= _TELLING_BYTES
+
+
+def _may_be_old(sample: bytes) -> bool:
+    """Whether at least a third of the bytes beyond ASCII are where DOS and the Macintosh have letters."""
+    return 3 * len(_OLD_LETTERS.findall(sample)) >= len(_HIGH.findall(sample))
 
 
 def _foreign(text: str) -> int:

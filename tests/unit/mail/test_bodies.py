@@ -210,3 +210,12 @@ def test_bombs_take_linear_time(raw: bytes) -> None:
     read_text(raw, limit=2_000_000)
 
     assert time.process_time() - began < 10
+
+
+def test_a_message_that_is_called_a_file_is_read_as_one() -> None:
+    """A forwarded message without a type or an extension is read; other files are left to their readers."""
+    inner = b"MIME-Version: 1.0\r\nX-Status: 1\r\nFrom: z@x.example\r\nSubject: forwarded\r\n\r\ninner words\r\n"
+    head = 'Content-Type: application/octet-stream; name="ForwardedMessage"\nContent-Transfer-Encoding: base64'
+
+    assert text_of(head, base64.encodebytes(inner)).text.split() == ["forwarded", "z@x.example", "inner", "words"]
+    assert text_of(head, base64.encodebytes(b"Name: value\n\nno message")).text == ""

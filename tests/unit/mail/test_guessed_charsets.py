@@ -174,6 +174,19 @@ def test_charsets_are_guessed(codec: str, text: str, label: str) -> None:
         assert [problem.code for problem in body.problems] == [ProblemCode.CHARSET]
 
 
+@pytest.mark.parametrize(
+    ("data", "label", "expected"),
+    [
+        ("両方のメールを送付します".encode("euc_jp"), "iso-2022-jp", "両方のメールを送付します"),
+        ("les fiancés sont arrivés hier".encode("cp1252"), "", "les fiancés sont arrivés hier"),
+        ("Gr\x81\xe1e aus M\x81nchen".encode("latin-1"), "", "Grüße aus München"),
+    ],
+)
+def test_guesses_that_went_wrong(data: bytes, label: str, expected: str) -> None:
+    """Raw EUC under the label of ISO-2022-JP; charsets of DOS only if the bytes are where their letters are."""
+    assert decode(data, label) == (expected, False)
+
+
 def test_raw_headers_are_guessed() -> None:
     """Header fields in raw 8-bit text are read in the charset that they look like."""
     raw = "Subject: Договор поставки оборудования\nFrom: Иван Петров <i@x.example>\n\n".encode("cp1251")
