@@ -55,10 +55,6 @@ class Tnef:
     problems: list[str] = field(default_factory=list)
 
 
-class _Truncated(Exception):
-    """The data ends within a value."""
-
-
 @dataclass
 class _Bodies:
     plain: str = ""
@@ -86,7 +82,7 @@ class _Reader:
         try:
             for level, name, value in self._attributes():
                 self._attribute(level, name, value)
-        except (_Truncated, struct.error, IndexError):
+        except (EOFError, struct.error, IndexError):
             self._found.problems.append("damaged or truncated TNEF")
         self._choose_body()
         self._found.texts = [clean(text) for text in self._found.texts if text.strip()]
@@ -95,12 +91,12 @@ class _Reader:
     def _attributes(self) -> Iterator[tuple[int, int, memoryview]]:
         position, end = 6, len(self._data)
         if end - position < 9:
-            raise _Truncated
+            raise EOFError
         is_sound = True
         while position < end:
             if end - position < 9:
                 if bytes(self._data[position:end]).strip(b"\0\r\n "):
-                    raise _Truncated
+                    raise EOFError
                 break
             level = self._data[position]
             name = _U16.unpack_from(self._data, position + 1)[0]
@@ -108,7 +104,7 @@ class _Reader:
             position += 9
             if size > end - position:
                 yield level, name, self._data[position:end]
-                raise _Truncated
+                raise EOFError
             value = self._data[position : position + size]
             position += size + 2
             if is_sound and position <= end:
@@ -141,7 +137,7 @@ class _Reader:
         attachments = self._found.attachments
         if name == _RENDERING or not attachments:
             if len(attachments) >= MAX_ATTACHMENTS:
-                raise _Truncated
+                raise EOFError
             attachments.append(TnefAttachment())
         current = attachments[-1]
         if name == _ATTACH_TITLE:
@@ -204,7 +200,7 @@ class _Reader:
         try:
             for number, one, _ in self._properties(value, 0):
                 yield number, one
-        except (_Truncated, struct.error, IndexError):
+        except (EOFError, struct.error, IndexError):
             self._found.problems.append("damaged properties in TNEF")
 
     def _properties(self, value: memoryview, position: int) -> Iterator[tuple[int, str | bytes | int, int]]:
@@ -214,12 +210,12 @@ class _Reader:
         if not count:
             self._left -= 1
             if self._left < 0:
-                raise _Truncated
+                raise EOFError
             yield 0, 0, position
         for _ in range(count):
             self._left -= 1
             if self._left < 0:
-                raise _Truncated
+                raise EOFError
             kind, number = _U16.unpack_from(value, position)[0], _U16.unpack_from(value, position + 2)[0]
             position += 4
             if number >= 0x8000:
@@ -246,13 +242,13 @@ class _Reader:
             (size,) = _U32.unpack_from(value, position)
             position += 4
             if size > len(value) - position:
-                raise _Truncated
+                raise EOFError
             data = bytes(value[position : position + size])
             position += size + -size % 4
             return (data.decode("utf-16-le", "replace").rstrip("\0") if kind == _UNICODE else data), position
         size = _SIZES.get(kind)
         if size is None or position + size > len(value):
-            raise _Truncated
+            raise EOFError
         number = _U32.unpack_from(value, position)[0] if size >= 4 else 0
         return number & 0xFFFF if kind == 2 else number, position + size
 

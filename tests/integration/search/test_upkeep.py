@@ -9,6 +9,7 @@ import pytest
 
 from muniment.db import message_facts
 from muniment.errors import NotFound
+from muniment.model.document import DOCUMENTS_VERSION
 from muniment.search import Change, MemoryIndex, OpenSearchIndex, Target
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.index_targets import list_generations
@@ -143,3 +144,22 @@ async def test_an_older_version_never_wins(searching: Harness) -> None:
             assert await searching.resources.index.apply([Target(1, 1)], [change]) == []
 
     assert (len(await searching.search("newest", ANNA)), len(await searching.search("older", ANNA))) == (1, 0)
+
+
+async def test_an_index_of_an_earlier_version_is_rebuilt(searching: Harness) -> None:
+    """After an upgrade with other documents, an index is rebuilt once, in the background; searches go on."""
+    await read_in(searching)
+    await settled(searching)
+    async with searching.database.session() as session:
+        await session.execute("UPDATE index_generations SET documents_version = $1", DOCUMENTS_VERSION - 1)
+    await lose(searching, 2)  # what the earlier version did not find
+    await work_at_index(ADMIN, searching.resources)
+    (during,) = await list_generations(searching.resources)
+    found = await searching.found("-nonesuch", ANNA)
+    await settled(searching)
+    (after,) = await list_generations(searching.resources)
+
+    assert during.building == 2 or during.live == 2
+    assert found.total <= MESSAGES
+    assert (after.live, after.building, after.is_outdated) == (2, None, False)
+    assert (await show_index(ADMIN, searching.resources)).stores[0].indexed == MESSAGES
