@@ -246,7 +246,11 @@ def _kind_in_words(attachment: Attachment) -> str:
 
 def _attachment_problems(read: _Read, texts: Sequence[TextRow]) -> list[TextProblem]:
     parts = dict(zip(read.hashes, (attachment.part for attachment in read.body.attachments), strict=True))
-    return [TextProblem(ProblemCode.ATTACHMENT, row.problem, parts.get(row.sha256, "")) for row in texts if row.problem]
+    return [TextProblem(_code(row.problem), row.problem, parts.get(row.sha256, "")) for row in texts if row.problem]
+
+
+def _code(problem: str) -> ProblemCode:
+    return ProblemCode.ENCRYPTED if "encrypted" in problem else ProblemCode.ATTACHMENT
 
 
 def _types(read: _Read) -> tuple[str, ...]:

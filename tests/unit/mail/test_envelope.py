@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import quopri
+from base64 import b64encode
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -134,6 +137,45 @@ def test_a_report_is_taken_apart_to_the_byte(inner: bytes, name: str, newline: b
     assert report.inner.head(5) == inner[:5]
     assert report.before + taken + report.after == raw
     assert report.envelope == Envelope(("a@x.org",), ("b@x.org", "c@x.org"))
+
+
+_STATED = "Sender: a@x.org\r\nSubject: sü\r\nTo: b@x.org,\r\n c@x.org\r\nBcc: d@x.org\r\nRecipient: e@x.org\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("Content-Type: text/plain; charset=utf-8", _STATED.encode()),
+        ("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64", b64encode(_STATED.encode())),
+        (
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable",
+            quopri.encodestring(_STATED.encode()).replace(b"@", b"=40"),
+        ),
+        ("Content-Type: text/html; charset=utf-8", _STATED.replace(",\r\n", ",").replace("\r\n", "<br>\r\n").encode()),
+        (
+            "Content-Type: multipart/alternative; boundary=in",
+            b"--in\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + _STATED.encode() + b"\r\n--in--",
+        ),
+        ("Content-Type: text/plain; charset=us-ascii", _STATED.encode("cp1252")),
+    ],
+)
+def test_the_envelope_in_any_encoding(head: str, body: bytes) -> None:
+    """Nobody is left out because the envelope is folded, encoded, HTML, one of several forms, or wrongly labelled."""
+    raw = _report(b"Subject: inner\r\n\r\nbody", body, b"_b_").replace(b"Content-Type: text/plain", head.encode(), 1)
+    report = read_report(MemoryMessage(raw))
+
+    assert report is not None
+    assert report.envelope.senders == ("a@x.org",)
+    assert set(report.envelope.recipients) == {"b@x.org", "c@x.org", "d@x.org", "e@x.org"}
+
+
+def test_hidden_recipients() -> None:
+    """Recipients that no field of the header names are hidden."""
+    envelope = Envelope((), ("a@x.org", "b@x.org", "c@x.org"))
+    seen = envelope.seen_beside(b"To: A <a@x.org>\nDelivered-To: c@x.org\n\nb@x.org")
+
+    assert seen.hidden == ("b@x.org",)
+    assert seen.joined(Envelope(hidden=("d@x.org",))).hidden == ("b@x.org", "d@x.org")
 
 
 @given(data=st.data())
