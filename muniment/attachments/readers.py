@@ -22,6 +22,7 @@ from muniment.attachments.limits import DEPTH, Budget
 from muniment.attachments.xml import open_document_text, presentation_text, word_text
 from muniment.errors import BudgetSpent
 from muniment.mail.bodies import read_text
+from muniment.mail.calendar import calendar_text, is_calendar
 from muniment.mail.charsets import decode
 from muniment.mail.headers import read_headers
 from muniment.mail.markup import html_to_text
@@ -43,6 +44,8 @@ def read(name: str, type_: str, data: bytes, budget: Budget, depth: int = 0) -> 
     kind = kind_of(name, type_, data)
     if kind in _OFFICE and data.startswith(_OLE):
         budget.trouble("a document from Office before 2007, which is not supported")
+    elif kind is Kind.TEXT and is_calendar(type_, name):
+        budget.add(calendar_text(_decoded(data)))
     elif kind in _CONTAINERS:
         _CONTAINERS[kind](data, budget, depth)
     elif kind in _READERS:

@@ -285,15 +285,17 @@ def _unflowed(text: str, *, deletes_space: bool) -> str:
 
 def _without_packed_files(data: bytes, collector: _Collector) -> bytes:
     """Take files that are encoded within a text, as before MIME, out of it."""
-    kept, files = packed_files(data)
-    for file in files:
+    unpacked = packed_files(data)
+    if unpacked.has_unended:
+        collector.trouble(ProblemCode.ENCODING, "a file within the text has no end")
+    for file in unpacked.files:
         name = decode(file.name)[0]
         collector.name(name)
         collector.has_attachment = True
         collector.attach(name, "", file.data)
         if file.problem:
             collector.trouble(ProblemCode.ENCODING, file.problem)
-    return kept
+    return unpacked.rest
 
 
 def _decoded(raw: bytes, part: Part, collector: _Collector, *, limit: int = PART_BYTES) -> bytes:

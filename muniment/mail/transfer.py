@@ -60,10 +60,19 @@ def decode_transfer(data: bytes, encoding: str, *, is_text: bool = False) -> Dec
     return Decoded(data, () if is_known else (problem,))
 
 
-def packed_files(data: bytes) -> tuple[bytes, list[PackedFile]]:
-    """Extract uuencoded and yEnc files from a text; return the rest. A file without an end marker stays in the text."""
+@dataclass(frozen=True)
+class Unpacked:
+    """The rest of a text from which files were taken; `has_unended`: a file without an end mark is still in it."""
+
+    rest: bytes
+    files: tuple[PackedFile, ...] = ()
+    has_unended: bool = False
+
+
+def packed_files(data: bytes) -> Unpacked:
+    """Extract uuencoded and yEnc files from a text."""
     if b"begin" not in data:
-        return data, []
+        return Unpacked(data)
     kept: list[bytes] = []
     files: list[PackedFile] = []
     unended: set[bool] = set()  # an end that is not ahead is never searched for again, to keep time linear
@@ -79,7 +88,7 @@ def packed_files(data: bytes) -> tuple[bytes, list[PackedFile]]:
         kept.append(data[position : begin.start()])
         files.append(_packed_file(begin, data[begin.end() : end.start()], end[0]))
         position = end.end()
-    return b"".join((*kept, data[position:])), files
+    return Unpacked(b"".join((*kept, data[position:])), tuple(files), bool(unended))
 
 
 def _packed_file(begin: re.Match[bytes], packed: bytes, end: bytes) -> PackedFile:

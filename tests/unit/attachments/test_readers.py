@@ -28,6 +28,7 @@ _FILES = [
     ("a.xlsx", "", documents.spreadsheet(TEXT), Kind.SPREADSHEET, f"{TEXT}|Sheetname|4711"),
     ("a.odt", "", documents.open_text(TEXT), Kind.WORD, f"{TEXT} behind"),
     ("a.odp", "", documents.open_text(TEXT, "presentation"), Kind.PRESENTATION, TEXT),
+    ("a.ics", "", b"BEGIN:VEVENT\nSUMMARY:zebra\n  crossing\nUID:hidden\nEND:VEVENT\n", Kind.TEXT, TEXT),
     ("a.rtf", "application/rtf", documents.rtf(TEXT), Kind.RTF, TEXT),
     ("a.html", "text/html", b"<p>zebra <b>cross</b>ing<script>hidden", Kind.HTML, TEXT),
     ("a.csv", "", b"zebra crossing;1\n", Kind.TEXT, TEXT),

@@ -163,6 +163,7 @@ def test_files_within_a_text_are_taken_out() -> None:
     assert [(one.name, one.data) for one in found.attachments] == [("cat.txt", b"Cat")]
     assert found.attachment_names == ("cat.txt",)
     assert found.has_attachment
+    assert found.lost == ("a file within the text has no end",)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 
 import pytest
 
@@ -140,7 +141,10 @@ def test_utf8_with_another_label(text: str, label: str) -> None:
     raw = f"Content-Type: text/plain; charset={label}\n\n{text}".encode()
     body = read_text(raw, limit=1000)
 
+    word = b"Subject: =?" + label.encode() + b"?b?" + b64encode(text.encode()) + b"?=\n\n"
+
     assert decode(text.encode(), label) == (text, False)
+    assert read_headers(word).subject == text
     assert body.text == text
     assert [problem.code for problem in body.problems] == [ProblemCode.CHARSET]
 
