@@ -16,13 +16,15 @@ from aiohttp import web
 
 from muniment.errors import Misconfigured, SearchUnavailable
 from muniment.model.document import Document
-from muniment.search import Change, OpenSearchIndex, Target
+from muniment.search import Change, OpenSearchIndex, Request, Target, parse
+from muniment.search.mapping import PROPERTIES
 from muniment.secrecy import Secret
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.show_index import show_index
 from tests.integration.search.test_queries import read_in
 from tests.support.certificates import Certificate, self_signed
 from tests.support.harness import Harness
+from tests.support.opensearch import OpenSearchNode
 from tests.support.principal import ADMIN
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -248,3 +250,25 @@ async def test_an_hour_without_opensearch_costs_only_delay(harness: Harness, por
     assert status.outbox == status.messages > 0
     assert status.pause is not None
     assert "does not answer" in status.error
+
+
+async def test_an_index_of_an_earlier_version_gets_new_properties(
+    opensearch: OpenSearchNode, new_prefix: Callable[[], str]
+) -> None:
+    """An index whose mapping lacks properties accepts documents that have them, without a rebuild."""
+    prefix = new_prefix()
+    index = OpenSearchIndex.open(opensearch.url, prefix=prefix)
+    old = {name: kind for name, kind in PROPERTIES.items() if name not in {"link", "replyto", "sent_by", "delivered"}}
+    await index._client.indices.create(
+        index=f"{prefix}-1-1", body={"mappings": {"dynamic": "strict", "properties": old}}
+    )
+    new = change(1)
+    assert new.document is not None
+    new = replace(new, document=replace(new.document, links=("https://evil.example/",), is_filed=True))
+    failures = await index.apply(TARGETS, [new])
+    await index.refresh()
+    found = await index.search(Request(parse("link:evil.example", now=_NOW, zone=UTC), None))
+    await index.close()
+
+    assert failures == []
+    assert found.total == 1
