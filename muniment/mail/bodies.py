@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -96,9 +97,12 @@ class _Collector:
     count: int = 0
 
     @cached_property
-    def hints(self) -> list[str]:
-        """The charsets that the message names, for parts that name none."""
+    def _hints(self) -> list[str]:
         return charset_hints(self.raw[:_HINT_BYTES])
+
+    def hints(self) -> Iterator[str]:
+        """Yield the charsets that the message names, for parts that name none; looked for when first asked."""
+        yield from self._hints
 
     def begin(self, part: Part) -> None:
         self.count += 1
@@ -258,7 +262,7 @@ def _characters(data: bytes, part: Part, collector: _Collector) -> str:
     label = next((charset for bom, charset in _BOMS if data.startswith(bom)), part.charset)
     if (not label or is_no_label(label)) and part.type in _HTML and (meta := _META.search(data, 0, 4096)):
         label = meta[1].decode("ascii", "replace")
-    text, certain = decode(data, label, () if data.isascii() else collector.hints)
+    text, certain = decode(data, label, collector.hints())
     if not certain:
         said = f"charset {clean(label)!r} is wrong or unknown" if label else "8-bit text without a declared charset"
         collector.trouble(ProblemCode.CHARSET, f"{said}: it was guessed")
