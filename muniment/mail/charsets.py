@@ -111,12 +111,19 @@ def _is_contradicted(data: bytes, codec: str) -> bool:
     """Whether 8-bit text is hardly in the charset of its label, although it can be decoded."""
     if codec == ISO_2022_JP and b"\x1b" not in data:
         return True
-    as_utf8 = _strictly(data, "utf_8")
+    as_utf8 = _strictly(data, "utf_8") if codec in _MULTI_BYTE else _mostly_utf8(data)
     if as_utf8 is not None and (codec not in _MULTI_BYTE or _is_surely_utf8(as_utf8)):
         return True
     if codec not in _WESTERN or not _is_unlike_western(data):
         return False
     return _best_guess(data[:_SAMPLE_BYTES], _CONFIDENCE_AGAINST_LABEL) is not None
+
+
+def _mostly_utf8(data: bytes) -> str | None:
+    """Return the text if it is UTF-8, but for a few broken characters, such as one that was cut in the middle."""
+    text = data.decode("utf_8", "replace")
+    broken = text.count("\ufffd")
+    return text if 4 * broken <= _foreign(text) else None
 
 
 def _is_surely_utf8(text: str) -> bool:
@@ -127,7 +134,7 @@ def _is_surely_utf8(text: str) -> bool:
 
 def _unlabelled(data: bytes, codec: str, hints: Iterable[str]) -> str:
     """Return the text of bytes that contradict their label."""
-    text = _strictly(data, "utf_8")
+    text = _mostly_utf8(data)
     if text is not None:
         return text
     if codec not in _WESTERN and codec not in {"utf_8", ISO_2022_JP}:
@@ -152,9 +159,8 @@ def _escaped(data: bytes, *, labelled: bool) -> str | None:
 
 def _guessed(data: bytes, hints: Iterable[str]) -> str:
     """Return text in the most likely charset; never fails."""
-    text = _leniently(data, "utf_8") or ""
-    # Mostly valid UTF-8 with a few broken sequences (e.g. truncated within a character) stays UTF-8.
-    if 4 * text.count("\ufffd") <= _foreign(text):
+    text = _mostly_utf8(data)
+    if text is not None:
         return text
     for hint in dict.fromkeys(filter(None, map(codec_of, hints))):
         if hint in {"ascii", "utf_8"} or (hint in _WESTERN and _is_unlike_western(data)):
