@@ -75,6 +75,13 @@ INDEXED = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+READER_BARRIERS = Gauge(
+    "muniment_attachment_reader_barriers",
+    "Whether a barrier around the process that reads attachments is in force: 1 or 0.",
+    ["barrier"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
 LOOP_LAG = Histogram(
     "muniment_event_loop_lag_seconds",
     "How late the event loop ran a timer of one second.",

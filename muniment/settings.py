@@ -92,6 +92,12 @@ def _kinds(text: str) -> frozenset[str]:
     return chosen
 
 
+def _sandbox(text: str) -> str:
+    if text not in {"require", "best-effort"}:
+        raise ValueError("expected require or best-effort")
+    return text
+
+
 _count = _positive(int)
 _amount = _positive(float)
 
@@ -225,6 +231,12 @@ class Settings:
     index_batch: int = _setting(200, _count, "Number of messages indexed per transaction.")
     index_attachments: frozenset[str] = _setting(
         READ_KINDS, _kinds, "Kinds of attachments whose text is indexed, separated by spaces, or `none`."
+    )
+    attachment_sandbox: str = _setting(
+        "best-effort",
+        _sandbox,
+        "`require`: read no attachment if the kernel cannot shut its reader off from files, network and processes. "
+        "`best-effort`: raise the barriers that the kernel offers, and log those that are missing.",
     )
     reconcile_hours: float = _setting(24.0, _amount, "Interval at which the index is compared with the archive.")
     administrators_search: bool = _setting(

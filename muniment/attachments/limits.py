@@ -19,7 +19,7 @@ MEMBERS = 1000
 DEPTH = 4
 #: Seconds after which a reader stops and returns what it has; the process is killed slightly later.
 READ_SECONDS = 15.0
-KILL_SECONDS = 20.0
+KILL_AFTER_SECONDS = 5.0
 #: Maximum address space of the process (bytes).
 MEMORY_BYTES = 1536 * 1024 * 1024
 
@@ -31,9 +31,16 @@ class Budget:
     characters: int = TEXT_CHARACTERS
     unpacked: int = UNPACKED_BYTES
     members: int = MEMBERS
+    seconds: float = READ_SECONDS
     until: float = field(default_factory=lambda: time.monotonic() + READ_SECONDS)
+    late: bool = False
     texts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        """Return a budget that ends after this time."""
+        return cls(seconds=seconds, until=time.monotonic() + seconds)
 
     def add(self, text: str) -> None:
         """Add a piece of text; raise BudgetSpent if no more fits."""
@@ -49,7 +56,8 @@ class Budget:
     def check_time(self) -> None:
         """Raise BudgetSpent if the time is over."""
         if time.monotonic() > self.until:
-            self.trouble(f"reading was stopped after {READ_SECONDS:.0f} s")
+            self.late = True
+            self.trouble(f"reading was stopped after {self.seconds:.0f} s")
             raise BudgetSpent
 
     def unpack(self, size: int) -> None:

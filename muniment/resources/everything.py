@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from muniment.attachments import AttachmentReader
 from muniment.network import NetworkConnector
 from muniment.resources.watching import open_for_watching
 from muniment.sealing import KeyRing
@@ -23,7 +24,12 @@ async def open_resources(settings: Settings, *, connections: int = 10, key: bool
     secrets = KeyRing.from_key_file(settings.key_file) if key else None
     async with open_for_watching(settings, connections=connections) as watching:
         await check_installation(watching.database, secrets)
-        resources = replace(watching, secrets=secrets or NO_KEY, connector=NetworkConnector())
+        resources = replace(
+            watching,
+            secrets=secrets or NO_KEY,
+            connector=NetworkConnector(),
+            attachments=AttachmentReader(demanding=settings.attachment_sandbox == "require"),
+        )
         try:
             yield resources
         finally:
