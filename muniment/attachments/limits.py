@@ -20,6 +20,10 @@ DEPTH = 4
 #: Seconds after which a reader stops and returns what it has; the process is killed slightly later.
 READ_SECONDS = 15.0
 KILL_AFTER_SECONDS = 5.0
+#: Seconds that all attachments of a message may take before it is indexed without the rest, and then, when no other
+#: mail waits, with it.
+FIRST_SECONDS = 3.0
+MESSAGE_SECONDS = 30.0
 #: Maximum address space of the process (bytes).
 MEMORY_BYTES = 1536 * 1024 * 1024
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -30,12 +31,13 @@ class Reading:
     """The text of an attachment, and the reason if some of it is missing.
 
     `settled`: reading it again would give the same; otherwise it had less time than an attachment may take, or no
-    process to read it.
+    process to read it. `seconds`: how long it took.
     """
 
     text: str = ""
     problem: str = ""
     settled: bool = True
+    seconds: float = field(default=0.0, compare=False)
 
 
 class AttachmentReader:
@@ -59,23 +61,28 @@ class AttachmentReader:
         `seconds`: how long reading may take; what was collected until then is returned.
         """
         async with self._lock:
-            try:
-                return await self._ask(name, type_, data, seconds)
-            except TimeoutError:
-                await self._end()
-                return Reading(problem=f"reading it took more than {seconds:.0f} s", settled=seconds >= READ_SECONDS)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                code = await self._end()
-                _log.warning("attachment reader died", kind=kind.value, size=len(data), code=code)
-                return Reading(problem=f"its reader died ({kind.value}, exit code {code})")
-            except asyncio.CancelledError:
-                await self._end()
-                raise
+            began = time.monotonic()
+            reading = await self._attempt(name, type_, kind, data, seconds)
+            return replace(reading, seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         """Stop the process."""
         async with self._lock:
             await self._end()
+
+    async def _attempt(self, name: str, type_: str, kind: Kind, data: bytes, seconds: float) -> Reading:
+        try:
+            return await self._ask(name, type_, data, seconds)
+        except TimeoutError:
+            await self._end()
+            return Reading(problem=f"reading it took more than {seconds:.0f} s", settled=seconds >= READ_SECONDS)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            code = await self._end()
+            _log.warning("attachment reader died", kind=kind.value, size=len(data), code=code)
+            return Reading(problem=f"its reader died ({kind.value}, exit code {code})")
+        except asyncio.CancelledError:
+            await self._end()
+            raise
 
     async def _ask(self, name: str, type_: str, data: bytes, seconds: float) -> Reading:
         process = await self._started()

@@ -13,17 +13,23 @@ _SQL = load("outbox")
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """A message to index; `building`: only in the generation that is being built."""
+    """A message to index; `building`: only in the generation that is being built; `slow`: with its slow attachments."""
 
     id: int
     store_id: int
     message_id: int
     building: bool
+    slow: bool = False
 
 
-async def claim(session: Session, limit: int) -> list[OutboxRow]:
-    """Lock and return up to `limit` rows that no other worker has locked; requires a transaction."""
-    return await session.rows(OutboxRow, _SQL["claim"], limit)
+async def claim(session: Session, limit: int, *, slow: bool = False) -> list[OutboxRow]:
+    """Lock and return up to `limit` rows, slow ones or others, that no other worker has locked, in a transaction."""
+    return await session.rows(OutboxRow, _SQL["claim_slow" if slow else "claim"], limit)
+
+
+async def set_aside(session: Session, rows: Sequence[OutboxRow]) -> None:
+    """Put the messages of these rows into the outbox as slow ones, unless they are there already."""
+    await session.execute(_SQL["set_aside"], [row.id for row in rows])
 
 
 async def next_version(session: Session) -> int:

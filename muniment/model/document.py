@@ -22,6 +22,7 @@ class Document:
     unknown, archived. Texts are decoded. `sent_by`: the Sender field, otherwise From. `lists`: the mailing list
     (List-Id). `links`: where links lead. `delivered`: `user id/address`, envelope recipients that the header does not
     show. `problems`: parts of the text that could not be read, or were guessed.
+    `is_unfinished`: attachments were left out that are read as soon as no other mail waits.
     """
 
     store_id: int
@@ -54,3 +55,4 @@ class Document:
     types: tuple[str, ...] = ()
     has_attachment: bool = False
     problems: tuple[TextProblem, ...] = field(default=(), compare=False)
+    is_unfinished: bool = field(default=False, compare=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from muniment.attachments import AttachmentReader
+from muniment.attachments import AttachmentReader, Patience
 from muniment.errors import Misconfigured
 from muniment.mailserver.gate import UnlimitedGate
 from muniment.mailserver.limits import Limits
@@ -60,6 +60,7 @@ class Resources:
     governor: Governor | None = None
     connector: Connector = _NO_CONNECTOR
     attachments: AttachmentReader = field(default_factory=AttachmentReader)
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def comparison(self) -> ComparisonInterval:

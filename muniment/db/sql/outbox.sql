@@ -1,6 +1,20 @@
 -- claim --
 -- Take rows that the index has not processed yet; they stay locked until the transaction ends
-SELECT id, store_id, message_id, building FROM index_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED;
+SELECT id, store_id, message_id, building, slow FROM index_outbox WHERE NOT slow
+ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- claim_slow --
+-- Take rows of messages whose attachments take long
+SELECT id, store_id, message_id, building, slow FROM index_outbox WHERE slow
+ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- set_aside --
+-- Put the messages of rows back as slow ones, once for each index
+INSERT INTO index_outbox (store_id, message_id, building, slow)
+SELECT DISTINCT store_id, message_id, building, true FROM index_outbox AS row
+WHERE id = ANY ($1::bigint[]) AND NOT EXISTS (
+    SELECT FROM index_outbox AS other WHERE other.slow AND other.message_id = row.message_id
+      AND other.store_id = row.store_id AND other.building = row.building);
 
 -- next_version --
 -- Draw a version after the rows were taken and before anything is read: the highest version has seen every change whose

@@ -43,31 +43,39 @@ async def drain_outbox(resources: Resources) -> int:
     async with resources.database.session() as session:
         if await index_pause.is_paused(session):
             return 0
+    slow = False
     while True:
-        try:
-            with timed(Stage.INDEX):
-                taken = await _drain_batch(resources, until)
-        except SearchUnavailable as error:
-            async with resources.database.session() as session:
-                await index_pause.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
-            raise
+        taken = await _drain(resources, until, slow=slow)
         if taken and not total:
             async with resources.database.session() as session:
                 await index_pause.resume(session)
         total += taken
-        if not taken or time.monotonic() >= until:
+        if slow and (not taken or time.monotonic() >= until):
             return total
+        # Slow messages have their turn when no other waits, and one of them when the time is over: under a steady
+        # load they would wait for ever.
+        slow = not slow and (not taken or time.monotonic() >= until)
 
 
-async def _drain_batch(resources: Resources, until: float) -> int:
-    """Index one batch; return the number of messages.
+async def _drain(resources: Resources, until: float, *, slow: bool) -> int:
+    try:
+        with timed(Stage.INDEX):
+            return await _drain_batch(resources, until, slow=slow)
+    except SearchUnavailable as error:
+        async with resources.database.session() as session:
+            await index_pause.pause(session, str(error), _PAUSED.first_seconds, _PAUSED.cap_seconds)
+        raise
+
+
+async def _drain_batch(resources: Resources, until: float, *, slow: bool) -> int:
+    """Index one batch, of slow messages a single one; return the number of messages.
 
     The transaction claims rows of the outbox, and deletes them after the index has applied the changes. A crash in
     between leaves the rows, and the next worker applies the same changes again.
     """
     async with resources.database.transaction() as session:
         await generations.share(session)
-        rows = await outbox.claim(session, resources.settings.index_batch)
+        rows = await outbox.claim(session, 1 if slow else resources.settings.index_batch, slow=slow)
         if not rows:
             return 0
         version = await outbox.next_version(session)
@@ -75,10 +83,12 @@ async def _drain_batch(resources: Resources, until: float) -> int:
         facts = await message_facts.find(session, messages)
         existing = {(known.store_id, known.message_id) for known in facts}
         documents: dict[tuple[int, int], Document | None] = dict.fromkeys(set(messages) - existing)
-        async for document in make_documents(resources, session, facts, version, until):
+        async for document in make_documents(resources, session, facts, version, until, slow=slow):
             documents[document.store_id, document.message_id] = document
         outcomes = await _apply(resources, session, rows, documents, version)
         await index_problems.settle(session, outcomes, _FAILED.first_seconds, _FAILED.cap_seconds)
+        unfinished = {key for key, document in documents.items() if document is not None and document.is_unfinished}
+        await outbox.set_aside(session, [row for row in rows if (row.store_id, row.message_id) in unfinished])
         await outbox.done(session, [row for row in rows if (row.store_id, row.message_id) in documents])
     failed = [outcome for outcome in outcomes if not outcome.indexed]
     metrics.INDEXED.labels("indexed").inc(len(outcomes) - len(failed))

@@ -12,11 +12,8 @@ from datetime import datetime
 
 from muniment import log
 from muniment.attachments import Kind, kind_of
-from muniment.attachments.limits import READERS_VERSION
 from muniment.contents import ContentStore
 from muniment.contents.codec import EncodedPart, decode_part
-from muniment.db import attachment_texts
-from muniment.db.attachment_texts import TextRow
 from muniment.db.database import Session
 from muniment.db.message_facts import Facts
 from muniment.errors import Damaged
@@ -27,6 +24,7 @@ from muniment.mail.headers import read_people
 from muniment.mail.links import indexed_links
 from muniment.model.document import Document
 from muniment.model.text_problem import ProblemCode, TextProblem
+from muniment.services.indexing.read_attachments import Texts, Wanted, read_attachments
 from muniment.services.resources import Resources
 
 _log = log.get(__name__)
@@ -54,9 +52,11 @@ class _Read:
 
 
 async def make_documents(
-    resources: Resources, session: Session, facts: Sequence[Facts], version: int, until: float
+    resources: Resources, session: Session, facts: Sequence[Facts], version: int, until: float, *, slow: bool = False
 ) -> AsyncIterator[Document]:
     """Yield a document for each message until `until` (`time.monotonic()`), but at least one.
+
+    A document of a message whose attachments take long is unfinished; in a second round they get more time (`slow`).
 
     The document of a message that is damaged, or cannot be parsed, has only its header fields, and the reason.
     """
@@ -66,7 +66,7 @@ async def make_documents(
             if begun and time.monotonic() >= until:
                 return
             begun = True
-            texts = await _attachments(resources, session, message)
+            texts = await _attachments(resources, session, message, slow=slow)
             yield _document(message, version, texts)
 
 
@@ -136,42 +136,25 @@ def _unread(facts: Facts, problem: TextProblem) -> _Read:
     return _Read(facts, BodyText("", problems=(problem,)), people, [], [])
 
 
-async def _attachments(resources: Resources, session: Session, read: _Read) -> list[TextRow]:
-    """Return the texts of a message's attachments; reads and stores those that were not read before."""
+async def _attachments(resources: Resources, session: Session, read: _Read, *, slow: bool) -> Texts:
+    """Return the texts of a message's attachments, each of which is read once."""
     allowed = resources.settings.index_attachments
     wanted = {
-        digest: (attachment, kind)
+        digest: Wanted(digest, attachment, kind)
         for digest, attachment, kind in zip(read.hashes, read.body.attachments, read.kinds, strict=True)
         if kind.is_read and kind.value in allowed
     }
-    texts = await attachment_texts.find(session, list(wanted), READERS_VERSION)
-    new = {digest: found for digest, found in wanted.items() if digest not in texts}
-    return [*texts.values(), *(await session.keep_alive(_read_new(resources, new)) if new else [])]
+    room = ALL_CHARACTERS - sum(map(len, read.body.attached))
+    return await read_attachments(resources, session, list(wanted.values()), read.facts.archives, room, slow=slow)
 
 
-async def _read_new(resources: Resources, new: dict[bytes, tuple[Attachment, Kind]]) -> list[TextRow]:
-    """Read attachments, and store each text in its own transaction: it must not be lost if the batch fails."""
-    rows = []
-    for digest, (attachment, kind) in new.items():
-        rows.append(await _read_attachment(resources, digest, attachment, kind))
-        async with resources.database.transaction() as session:
-            await attachment_texts.keep(session, rows[-1:], READERS_VERSION)
-    return rows
-
-
-async def _read_attachment(resources: Resources, digest: bytes, attachment: Attachment, kind: Kind) -> TextRow:
-    found = await resources.attachments.read(attachment.name, attachment.type, kind, attachment.data)
-    problem = f"{kind.value}: {found.problem}" if found.problem else ""
-    return TextRow(digest, kind.value, found.text, problem)
-
-
-def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
+def _document(read: _Read, version: int, found: Texts) -> Document:
     facts, body = read.facts, read.body
-    problems = [*body.problems, *_unread_kinds(read), *_attachment_problems(read, texts)]
+    problems = [*body.problems, *_unread_kinds(read), *found.problems]
     if facts.size > PARSED_BYTES:
         problems.append(TextProblem(ProblemCode.LIMIT, f"only the first {PARSED_BYTES >> 20} MiB were read"))
     attachments, room = [], ALL_CHARACTERS
-    for text in (*body.attached, *(row.text for row in texts)):
+    for text in (*body.attached, *found.texts):
         attachments.append(text[:room])
         room -= len(attachments[-1])
     if room <= 0:
@@ -208,6 +191,7 @@ def _document(read: _Read, version: int, texts: Sequence[TextRow]) -> Document:
         types=_types(read),
         has_attachment=body.has_attachment or any(kind in _CONTAINERS for kind in read.kinds),
         problems=tuple(dict.fromkeys(problems)),
+        is_unfinished=found.is_unfinished,
     )
 
 
@@ -242,15 +226,6 @@ def _unread_kinds(read: _Read) -> list[TextProblem]:
 def _kind_in_words(attachment: Attachment) -> str:
     suffix = _SUFFIX.search(attachment.name)
     return f"{suffix[0].lower()} files" if suffix else attachment.type[:60] or "files without a type"
-
-
-def _attachment_problems(read: _Read, texts: Sequence[TextRow]) -> list[TextProblem]:
-    parts = dict(zip(read.hashes, (attachment.part for attachment in read.body.attachments), strict=True))
-    return [TextProblem(_code(row.problem), row.problem, parts.get(row.sha256, "")) for row in texts if row.problem]
-
-
-def _code(problem: str) -> ProblemCode:
-    return ProblemCode.ENCRYPTED if "encrypted" in problem else ProblemCode.ATTACHMENT
 
 
 def _types(read: _Read) -> tuple[str, ...]:
