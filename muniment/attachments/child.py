@@ -25,9 +25,11 @@ from muniment.attachments.confinement import confine
 from muniment.attachments.limits import KILL_AFTER_SECONDS, MEMORY_BYTES, READ_SECONDS, Budget
 from muniment.attachments.readers import read
 from muniment.errors import BudgetSpent
-from muniment.mail.charsets import clean
+from muniment.mail.charsets import clean, decode
 
 _LENGTH_BYTES = 4
+#: A text whose charset is told by statistics.
+_UNLABELLED = "Съешь же ещё этих мягких французских булок, да выпей чаю".encode("cp1251")
 
 
 class Request(msgspec.Struct):
@@ -85,11 +87,12 @@ def _limit_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
 
 
-def _import_codecs() -> None:
-    """Import every charset: Python does so on first use, when no file can be opened any more."""
+def import_everything() -> None:
+    """Import what Python and libraries import on first use, when no file can be opened any more."""
     for module in pkgutil.iter_modules(encodings.__path__):
-        with suppress(ImportError, AttributeError):  # some exist on Windows only
+        with suppress(ImportError, AttributeError):  # some charsets exist on Windows only
             importlib.import_module(f"encodings.{module.name}")
+    decode(_UNLABELLED)
 
 
 def main(
@@ -103,7 +106,7 @@ def main(
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    _import_codecs()
+    import_everything()
     send(sink, confine(parent, barriers))
     work(source, sink)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from muniment.errors import BudgetSpent
 
 #: Increase this when readers extract more text: older results are then read again on reindexing.
-READERS_VERSION = 2
+READERS_VERSION = 3
 
 #: Characters of text to keep per attachment.
 TEXT_CHARACTERS = 1_000_000
@@ -26,6 +27,9 @@ FIRST_SECONDS = 3.0
 MESSAGE_SECONDS = 30.0
 #: Maximum address space of the process (bytes).
 MEMORY_BYTES = 1536 * 1024 * 1024
+
+#: Reads an attachment within another one: its name, its MIME type and its bytes.
+Within = Callable[[str, str, bytes], None]
 
 
 @dataclass
@@ -62,6 +66,13 @@ class Budget:
         if time.monotonic() > self.until:
             self.late = True
             self.trouble(f"reading was stopped after {self.seconds:.0f} s")
+            raise BudgetSpent
+
+    def member(self) -> None:
+        """Count a file in another one; raise BudgetSpent if there are too many."""
+        self.members -= 1
+        if self.members < 0:
+            self.trouble("an archive has too many members")
             raise BudgetSpent
 
     def unpack(self, size: int) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from muniment.attachments.barriers import Barrier
-from muniment.attachments.child import main, send
+from muniment.attachments.child import import_everything, main, send
 
 _PTRACE_SEIZE = 0x4206
 _PR_SET_DUMPABLE = 4
@@ -180,6 +180,7 @@ class Prisoner:
 def run(attempts: Sequence[str], barriers: Sequence[str], user: int, folder: str, port: int) -> None:
     """Raise the barriers, as `user` if that is not 0, and send what each attempt returns."""
     prisoner = Prisoner(folder, port)
+    import_everything()  # from where this user may not read
     if user:
         os.setgroups([])
         os.setresgid(user, user, user)

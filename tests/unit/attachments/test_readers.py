@@ -146,8 +146,41 @@ def test_long_text_is_cut() -> None:
 
 
 @given(
-    st.sampled_from(["a.docx", "a.pdf", "a.zip", "a.rtf", "a.xls", "a.odt", "a.eml", "a.p7m", "winmail.dat", "a.html"]),
-    st.sampled_from([b"", b"PK\x03\x04", b"%PDF-1.4\n", b"{\\rtf1", b"\x78\x9f\x3e\x22", b"\x1f\x8b\x08", b"0\x80"]),
+    st.sampled_from(
+        [
+            "a.docx",
+            "a.pdf",
+            "a.zip",
+            "a.rtf",
+            "a.xls",
+            "a.odt",
+            "a.eml",
+            "a.p7m",
+            "winmail.dat",
+            "a.html",
+            "a.msg",
+            "a.tar",
+            "a.tgz",
+            "a.mbox",
+            "a.mht",
+            "a.xml",
+            "a.fods",
+        ]
+    ),
+    st.sampled_from(
+        [
+            b"",
+            b"PK\x03\x04",
+            b"%PDF-1.4\n",
+            b"{\\rtf1",
+            b"\x78\x9f\x3e\x22",
+            b"\x1f\x8b\x08",
+            b"0\x80",
+            b"BZh91AY&SY",
+            b"\xfd7zXZ\0",
+            b"From a\n",
+        ]
+    ),
     st.binary(max_size=300),
 )
 def test_no_bytes_raise(name: str, beginning: bytes, rest: bytes) -> None:
