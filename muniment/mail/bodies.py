@@ -12,7 +12,7 @@ from muniment.mail.charset_names import is_no_label
 from muniment.mail.charsets import clean, decode
 from muniment.mail.headers import charset_hints, read_headers
 from muniment.mail.links import links_in_text
-from muniment.mail.markup import read_html
+from muniment.mail.markup import MAX_TAGS, read_html
 from muniment.mail.parts import Part, Walk
 from muniment.mail.transfer import decode_transfer, packed_files
 from muniment.model.text_problem import ProblemCode, TextProblem
@@ -91,6 +91,7 @@ class _Collector:
     attachments: list[Attachment] = field(default_factory=list)
     links: dict[str, None] = field(default_factory=dict)
     bytes_left: int = ATTACHMENT_BYTES
+    tags: int = MAX_TAGS
     has_attachment: bool = False
     problems: dict[TextProblem, None] = field(default_factory=dict)
     part: str = ""
@@ -245,7 +246,10 @@ def _text_of(raw: bytes, part: Part, collector: _Collector) -> str:
     if _PGP in text:
         collector.trouble(ProblemCode.ENCRYPTED, "encrypted with PGP")
     if part.type in _HTML:
-        page = read_html(text)
+        page = read_html(text, collector.tags)
+        collector.tags -= page.tags
+        if not page.is_whole:
+            collector.trouble(ProblemCode.LIMIT, f"HTML beyond {MAX_TAGS:,} tags in a message was not read")
         collector.link(page.links)
         # Clean again, because character references can produce NUL and surrogates.
         return clean(page.text)
@@ -271,20 +275,18 @@ def _characters(data: bytes, part: Part, collector: _Collector) -> str:
 
 def _unflowed(text: str, *, deletes_space: bool) -> str:
     """Join lines that end in a space with the next line of the same quote depth (RFC 3676 §4.1, §4.2)."""
-    lines: list[str] = []
+    pieces: list[str] = []  # not joined line by line, which takes quadratic time for a long paragraph
     goes_on, depth = False, 0
     for line in text.splitlines():
         content = line.lstrip(">")
         quotes = len(line) - len(content)
         content = content.removeprefix(" ")
         flows = content.endswith(" ") and content != "-- "
-        piece = content[:-1] if flows and deletes_space else content
-        if goes_on and quotes == depth and content != "-- ":
-            lines[-1] += piece
-        else:
-            lines.append(piece)
+        if pieces and not (goes_on and quotes == depth and content != "-- "):
+            pieces.append("\n")
+        pieces.append(content[:-1] if flows and deletes_space else content)
         goes_on, depth = flows, quotes
-    return "\n".join(lines)
+    return "".join(pieces)
 
 
 def _without_packed_files(data: bytes, collector: _Collector) -> bytes:

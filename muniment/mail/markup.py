@@ -30,10 +30,15 @@ _INLINE = frozenset(
 
 @dataclass(frozen=True)
 class Page:
-    """The visible text of an HTML page, and where its links and forms lead, as written."""
+    """The visible text of an HTML page, and where its links and forms lead, as written.
+
+    `tags`: how many there were. `is_whole`: no text was dropped for their number.
+    """
 
     text: str
     links: list[str]
+    tags: int = 0
+    is_whole: bool = True
 
 
 def html_to_text(source: str) -> str:
@@ -41,17 +46,18 @@ def html_to_text(source: str) -> str:
     return read_html(source).text
 
 
-def read_html(source: str) -> Page:
+def read_html(source: str, tags: int = MAX_TAGS) -> Page:
     """Return the visible text of `source`, without tags, comments, scripts and styles, and with entities decoded.
 
-    Text after `MAX_TAGS` tags is dropped.
+    Text after that many `tags` is dropped.
     """
     pieces: list[str] = []
     reader = _Reader(source)
-    while not reader.finished and len(pieces) < 2 * MAX_TAGS:
+    while not reader.finished and len(pieces) < 2 * tags:
         pieces.append(reader.text())
         pieces.append(reader.tag())
-    return Page(_LINES.sub("\n", _BLANKS.sub(" ", "".join(pieces))).strip(), reader.links)
+    text = _LINES.sub("\n", _BLANKS.sub(" ", "".join(pieces))).strip()
+    return Page(text, reader.links, len(pieces) // 2, reader.finished)
 
 
 class _Reader:

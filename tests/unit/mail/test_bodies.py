@@ -201,12 +201,14 @@ def test_what_people_call_an_attachment(head: str, expected: bool) -> None:
         b"Content-Type: multipart/mixed; boundary=o\n\n" + b"--o\nContent-Type: text/plain; name=x.txt\n\nw\n" * 10_000,
         b"Subject: x\n\n" + b"begin 644 a\n" * 300_000,
         b"Content-Type: text/plain; format=flowed\n\n" + b"> \n" * 500_000,
+        b"Content-Type: text/plain; format=flowed\n\n" + b"a \n" * 4_000_000,
+        b"Content-Type: multipart/mixed; boundary=o\n\n" + (b"--o\nContent-Type: text/html\n\n" + b"<a>" * 3000) * 4000,
         b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Transfer-Encoding: base64\n"
         b"Content-Type: application/x\n\n" + b"QUJD\n" * 1_000_000,
     ],
 )
 def test_bombs_take_linear_time(raw: bytes) -> None:
-    """Ten thousand parts, files without an end, and a million lines are read within seconds of CPU time."""
+    """Ten thousand parts, files without an end, millions of lines and tags are read within seconds of CPU time."""
     began = time.process_time()
     read_text(raw, limit=2_000_000)
 
