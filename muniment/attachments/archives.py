@@ -17,6 +17,7 @@ from muniment.attachments.kinds import BEGINS_7Z, BEGINS_BZIP2, BEGINS_GZIP, BEG
 from muniment.attachments.kinds import ZIP as BEGINS_ZIP
 from muniment.attachments.limits import Budget, Within
 
+_NAME_IS_UTF8 = 0x800
 _PIECE = 1024 * 1024
 _NOT_READ = {BEGINS_7Z: "7z", BEGINS_RAR: "RAR"}
 _COMPRESSED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
@@ -57,7 +58,8 @@ def _zip(data: bytes, budget: Budget, within: Within) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for member in archive.infolist():
             budget.member()
-            budget.add(member.filename)
+            name = _name_of(member)
+            budget.add(name)
             if member.flag_bits & 1:
                 budget.trouble("encrypted members of an archive")
             elif not member.is_dir():
@@ -67,7 +69,17 @@ def _zip(data: bytes, budget: Budget, within: Within) -> None:
                 except (NotImplementedError, zipfile.BadZipFile, OSError, EOFError) as error:
                     budget.trouble(f"a member of an archive is damaged: {type(error).__name__}")
                     continue
-                within(member.filename, "", content)
+                within(name, "", content)
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Return a name, which many programs write in UTF-8 without saying so."""
+    if member.flag_bits & _NAME_IS_UTF8 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _tar(data: bytes, budget: Budget, within: Within) -> None:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import olefile
 from lxml import etree
-from python_calamine import CalamineWorkbook
+from python_calamine import CalamineWorkbook, PasswordError
 
 from muniment.attachments.archives import unpacked
 from muniment.attachments.kinds import OLE, ZIP
@@ -72,7 +72,11 @@ def read_spreadsheet(data: bytes, budget: Budget, within: Within) -> None:
     elif not data.startswith(OLE):
         _stream(io.BytesIO(data), budget, _open_text)
         return
-    workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except PasswordError:
+        budget.trouble("encrypted with a password")
+        return
     for name in workbook.sheet_names:
         budget.add(name)
         for row in workbook.get_sheet_by_name(name).iter_rows():

@@ -34,7 +34,7 @@ def read_pdf(data: bytes, budget: Budget, within: Within) -> None:
         if document.get_formtype() != pdfium.FORMTYPE_NONE:
             document.init_forms()
         for number in range(len(document)):
-            _page(document, number, document.formenv, budget)
+            _page(document, number, budget, within)
         _properties(document, budget)
         _outline(document, budget)
         _dynamic_form(document, budget, within)
@@ -43,19 +43,19 @@ def read_pdf(data: bytes, budget: Budget, within: Within) -> None:
         document.close()
 
 
-def _page(document: Any, number: int, form: Any, budget: Budget) -> None:
+def _page(document: Any, number: int, budget: Budget, within: Within) -> None:
     page = document[number]
     text = page.get_textpage()
     try:
         budget.add(mend_words(text.get_text_range()))
-        _notes(page, form, budget)
+        _notes(page, document, budget, within)
     finally:
         text.close()
         page.close()
 
 
-def _notes(page: Any, form: Any, budget: Budget) -> None:
-    """Collect notes, the values of form fields, and where links lead."""
+def _notes(page: Any, document: Any, budget: Budget, within: Within) -> None:
+    """Collect notes, the values of form fields, where links lead, and files that are pinned to a page."""
     seen: dict[str, None] = {}
     count = pdfium.FPDFPage_GetAnnotCount(page)
     if count > _MOST_NOTES:
@@ -66,8 +66,12 @@ def _notes(page: Any, form: Any, budget: Budget) -> None:
         if not note:
             continue
         try:
-            for text in _texts_of(note, page, form):
+            for text in _texts_of(note, page, document.formenv):
                 seen[text] = None
+            if pdfium.FPDFAnnot_GetSubtype(note) == pdfium.FPDF_ANNOT_FILEATTACHMENT:
+                file = pdfium.FPDFAnnot_GetFileAttachment(note)
+                if file:
+                    _file(pypdfium2.PdfAttachment(file, document), budget, within)
         finally:
             pdfium.FPDFPage_CloseAnnot(note)
     budget.add("\n".join(filter(None, seen)))
@@ -145,10 +149,13 @@ def _dynamic_form(document: Any, budget: Budget, within: Within) -> None:
 def _files(document: Any, budget: Budget, within: Within) -> None:
     """Read embedded files, such as the XML of an electronic invoice (ZUGFeRD, Factur-X)."""
     for index in range(document.count_attachments()):
-        budget.member()
-        attachment = document.get_attachment(index)
-        name = attachment.get_name()
-        budget.add(name)
-        content = bytes(attachment.get_data())
-        budget.unpack(len(content))
-        within(name, "", content)
+        _file(document.get_attachment(index), budget, within)
+
+
+def _file(attachment: Any, budget: Budget, within: Within) -> None:
+    budget.member()
+    name = attachment.get_name()
+    budget.add(name)
+    content = bytes(attachment.get_data())
+    budget.unpack(len(content))
+    within(name, "", content)

@@ -147,7 +147,7 @@ def rich_pdf(page: str, note: str, value: str, title: str, name: str, file: byte
         b"/Outlines 11 0 R/Names<</EmbeddedFiles<</Names[(%b) 9 0 R]>>>>>>" % name.encode(),
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>"
-        b"/Annots[6 0 R 7 0 R 13 0 R]>>",
+        b"/Annots[6 0 R 7 0 R 13 0 R 14 0 R]>>",
         b"<</Length %d>>stream\n%b\nendstream" % (len(stream), stream),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
         b"<</Type/Annot/Subtype/Widget/FT/Tx/T(field)/V(%b)/Rect[72 600 200 620]/P 3 0 R/DA(/F1 12 Tf)>>"
@@ -159,6 +159,8 @@ def rich_pdf(page: str, note: str, value: str, title: str, name: str, file: byte
         b"<</Type/Outlines/First 12 0 R/Last 12 0 R/Count 1>>",
         b"<</Title(Gliederungspunkt)/Parent 11 0 R/Dest[3 0 R/Fit]>>",
         b"<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://ziel.example/pfad)>>>>",
+        b"<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]/FS<</Type/Filespec/F(pin.txt)/EF<</F 15 0 R>>>>>>",
+        b"<</Type/EmbeddedFile/Length 10>>stream\npinnedwort\nendstream",
     ]
     data, offsets = b"%PDF-1.7\n", []
     for number, content in enumerate(objects, 1):

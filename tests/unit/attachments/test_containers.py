@@ -90,6 +90,22 @@ def test_what_cannot_be_read_is_said(data: bytes, problem: str) -> None:
     assert answer(Request(name, "application/octet-stream", data)).problem == problem
 
 
+def test_names_in_zips_are_utf8() -> None:
+    """A name that is UTF-8 without the flag is read as such."""
+    data = zipped({"Übersicht.txt": "x"})
+    unflagged = data.replace(b"\x00\x08\x08\x00", b"\x00\x00\x08\x00")
+
+    assert unflagged != data
+    assert texts("a.zip", unflagged).startswith("Übersicht.txt")
+
+
+def test_time_that_is_over_is_said() -> None:
+    """What was read until then is kept, and the answer says that more time would give more."""
+    result = answer(Request("a.txt", "", b"zebra", seconds=-1.0))
+
+    assert (result.text, result.late) == ("zebra", True)
+
+
 @pytest.mark.parametrize("how", ["bz2", "xz", "gz"])
 def test_compressed_bombs_are_bounded(how: str) -> None:
     """A small file that unpacks to very much is abandoned."""
@@ -156,7 +172,7 @@ def test_everything_in_a_pdf_is_read() -> None:
     found = texts("a.pdf", PDF)
     words = (
         "seitenwort notizwort Annotator formwert titelwort Autorin schluesselwort Gliederungspunkt factur-x.xml RG4711"
-        " H87 https://ziel.example/pfad"
+        " H87 https://ziel.example/pfad pin.txt pinnedwort"
     )
 
     assert [word for word in words.split() if word not in found] == []
