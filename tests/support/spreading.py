@@ -18,6 +18,7 @@ SPLIT = frozenset(
         "acceptance/test_processes",
         "integration/archive/test_hostile_servers",
         "integration/archive/test_large_mailboxes",
+        "integration/attachments/test_barriers",
     )
 )
 

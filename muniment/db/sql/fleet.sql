@@ -61,5 +61,6 @@ WHERE proven IS NULL AND EXISTS (SELECT FROM jobs WHERE mailbox_id = mailboxes.i
 SELECT pg_database_size(current_database()) AS database_bytes,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        current_setting('max_connections')::int AS max_connections,
-       greatest(0, extract(epoch FROM now() - (SELECT added FROM index_outbox WHERE NOT slow ORDER BY id LIMIT 1)))::float8
+       greatest(0, extract(epoch FROM now()
+           - (SELECT added FROM index_outbox WHERE NOT slow ORDER BY id LIMIT 1)))::float8
          AS outbox_seconds;

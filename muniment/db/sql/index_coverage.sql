@@ -12,5 +12,6 @@ FROM stores LEFT JOIN (
 
 -- lacking --
 -- How many messages a search cannot find at the moment, counted up to $1
-SELECT (SELECT count(*) FROM (SELECT DISTINCT store_id, message_id FROM index_outbox WHERE NOT slow LIMIT $1) AS waiting)
+SELECT (SELECT count(*) FROM (
+           SELECT DISTINCT store_id, message_id FROM index_outbox WHERE NOT slow LIMIT $1) AS waiting)
      + (SELECT count(*) FROM (SELECT FROM index_problems WHERE NOT indexed LIMIT $1) AS failed);
