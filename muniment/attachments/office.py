@@ -21,9 +21,13 @@ _OPEN_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _OPEN_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 _OPEN_PARAGRAPHS = {_OPEN_TEXT + "p", _OPEN_TEXT + "h"}
+_OPEN_LINKS = {_OPEN_TEXT + "a", "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}a"}
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_OPEN_SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 _OPEN_SPACES = [_OPEN_TEXT + name for name in ("s", "tab", "line-break")]
 _OPEN_PROPERTIES = {
     *(_DUBLIN_CORE + name for name in ("title", "subject", "description", "creator")),
+    *(_OPEN_SVG + name for name in ("title", "desc")),
     *(_OPEN_META + name for name in ("keyword", "initial-creator", "user-defined")),
 }
 _PIECES = 1000
@@ -31,6 +35,8 @@ _PIECES = 1000
 _TEXTS = {"t", "text"}
 _LINES = {"p", "comment", "threadedComment", "si", "cm"}
 _AUTHORS = {"author", "cmAuthor", "person"}
+#: Elements with the description of a picture, for those who do not see it.
+_PICTURES = {"docPr", "cNvPr"}
 _WHITE = {"br": " ", "cr": " ", "tab": " ", "noBreakHyphen": "-"}
 _PROPERTIES = {
     *("title", "subject", "creator", "keywords", "description", "lastModifiedBy", "category", "contentStatus"),
@@ -43,6 +49,7 @@ _PARTS = (
     *("xl/" + name for name in ("comments", "threadedComments/", "drawings/drawing", "diagrams/data", "persons/")),
 )
 _CHARTS = re.compile(r"(?:word|ppt|xl)/charts/chart[^/]*\.xml")
+_RELATIONS = re.compile(r"(?:word|ppt|xl)/(?:[a-zA-Z]+/)?_rels/[^/]+\.rels")
 _EMBEDDED = re.compile(r"(?:word|ppt|xl)/embeddings/[^/]+")
 _SHEET = re.compile(r"xl/(?:worksheets|chartsheets)/[^/]+\.xml")
 _OPEN_OBJECT = re.compile(r"(?:Object[^/]*|content|styles|meta)(?:/(?:content|styles))?\.xml")
@@ -141,6 +148,8 @@ def _office(archive: zipfile.ZipFile, names: Iterable[str], budget: Budget, with
             _member(archive, name, budget, _chart_text)
         elif name.startswith("docProps/") and name.endswith(".xml"):
             _member(archive, name, budget, _property_text)
+        elif _RELATIONS.fullmatch(name):
+            _member(archive, name, budget, _link)
         elif _SHEET.fullmatch(name):
             _page_texts(archive, name, budget)
         elif _EMBEDDED.fullmatch(name):
@@ -187,6 +196,8 @@ def _office_text(element: Any) -> str:
     name = _local(element)
     if name in _AUTHORS:
         return f"\n{element.text or element.get('name') or element.get('displayName') or ''}\n"
+    if name in _PICTURES:
+        return "".join(f"{text}\n" for text in (element.get("title"), element.get("descr")) if text)
     if name not in _LINES:
         return ""
     shown: list[str] = []
@@ -204,6 +215,11 @@ def _office_text(element: Any) -> str:
     return "\n".join([*filter(None, ("".join(shown), "".join(deleted), author)), ""])
 
 
+def _link(element: Any) -> str:
+    """Return where a link leads, which is not in the text."""
+    return f"{element.get('Target')}\n" if element.get("TargetMode") == "External" else ""
+
+
 def _chart_text(element: Any) -> str:
     """Return titles, and the names and values of series."""
     return f"{element.text or ''}\n" if _local(element) == "v" else _office_text(element)
@@ -218,6 +234,8 @@ def _open_text(element: Any) -> str:
     """Return the text of a paragraph, in which elements represent white space, of a table's name, or of a property."""
     if element.tag in _OPEN_PROPERTIES:
         return f"{element.text or ''}\n"
+    if element.tag in _OPEN_LINKS:
+        return f"\n{element.get(_HREF) or ''}\n"
     if element.tag == _OPEN_TABLE + "table":
         return f"{element.get(_OPEN_TABLE + 'name') or ''}\n"
     if element.tag not in _OPEN_PARAGRAPHS:

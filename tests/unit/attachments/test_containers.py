@@ -227,7 +227,8 @@ def _with(document: bytes, extra: dict[str, bytes | str]) -> bytes:
 def test_everything_in_a_word_document_is_read() -> None:
     """Comments with their authors, headers, deleted text, charts, text boxes, properties and embedded files."""
     body = (
-        f'<w:document xmlns:w="{_WORD}" xmlns:v="v"><w:body><w:p><w:r><w:t>zer</w:t></w:r><w:del><w:r><w:delText>'
+        f'<w:document xmlns:w="{_WORD}" xmlns:v="v"><w:body>'
+        '<w:p><w:docPr descr="bildtext"/></w:p><w:p><w:r><w:t>zer</w:t></w:r><w:del><w:r><w:delText>'
         "geloescht</w:delText></w:r></w:del><w:r><w:t>teilt</w:t></w:r><w:r><w:noBreakHyphen/><w:t>strich</w:t></w:r>"
         "<v:textbox><w:txbxContent><w:p><w:r><w:t>kasten</w:t></w:r></w:p></w:txbxContent></v:textbox></w:p></w:body>"
         "</w:document>"
@@ -248,12 +249,13 @@ def test_everything_in_a_word_document_is_read() -> None:
                 "word/charts/chart1.xml": _CHART,
                 "docProps/core.xml": _CORE,
                 "word/embeddings/Tabelle.xlsx": documents.spreadsheet("eingebettet"),
+                "word/_rels/document.xml.rels": '<R><r TargetMode="External" Target="https://ziel.example/"/></R>',
             },
         ),
     )
     words = (
         "zerteilt-strich geloescht kasten kommentar Kommentatorin kopfzeile diagrammtitel reihenname doktitel dokautor"
-        " dokschluessel eingebettet"
+        " dokschluessel eingebettet bildtext https://ziel.example/"
     )
 
     assert [word for word in words.split() if word not in found.split()] == []
@@ -289,6 +291,15 @@ def test_everything_in_a_spreadsheet_is_read() -> None:
     assert [word for word in words.split() if word not in found.split()] == []
 
 
+def test_hidden_sheets_are_read() -> None:
+    """What is hidden in a spreadsheet can be shown by anyone, so it can be found."""
+    data = documents.spreadsheet("versteckt")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        book = archive.read("xl/workbook.xml").replace(b"<sheet ", b'<sheet state="veryHidden" ')
+
+    assert "versteckt" in texts("a.xlsx", _with(data, {"xl/workbook.xml": book}))
+
+
 def test_everything_in_a_presentation_is_read() -> None:
     """Charts, diagrams, comments and properties of a presentation."""
     diagram = f'<d:m xmlns:d="d" xmlns:a="{_DRAWING}"><a:p><a:r><a:t>smartart</a:t></a:r></a:p></d:m>'
@@ -315,9 +326,11 @@ def test_everything_in_an_open_document_is_read() -> None:
         f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
         for short, name in (("office", "office"), ("text", "text"), ("table", "table"), ("meta", "meta"))
     )
+    names += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
     cells = (
         f'<office:d {names}><table:table table:name="Blattname"><table:table-row><table:table-cell><office:annotation>'
-        "<text:p>kommentar</text:p></office:annotation><text:p>zelle</text:p></table:table-cell></table:table-row>"
+        "<text:p>kommentar</text:p></office:annotation><text:p>zelle <text:a xlink:href='https://ziel.example/'>x</text:a>"
+        "</text:p></table:table-cell></table:table-row>"
         "</table:table></office:d>"
     )
     meta = f'<m {names} xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>doktitel</dc:title></m>'
@@ -332,7 +345,7 @@ def test_everything_in_an_open_document_is_read() -> None:
             "Object 1/content.xml": chart,
         }
     )
-    words = "Blattname kommentar zelle kopfzeile doktitel diagrammtitel".split()
+    words = "Blattname kommentar zelle https://ziel.example/ kopfzeile doktitel diagrammtitel".split()
 
     assert [word for word in words if word not in texts("a.ods", zipped_ods).split()] == []
     assert [
