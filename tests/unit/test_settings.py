@@ -44,6 +44,7 @@ def test_settings_are_frozen() -> None:
         ("MUNIMENT_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("MUNIMENT_LOG_JSON", "Yes", "log_json", True),
         ("MUNIMENT_LOG_JSON", "0", "log_json", False),
+        ("MUNIMENT_ATTACHMENT_SANDBOX", "require", "attachment_sandbox", "require"),
     ],
 )
 def test_a_variable_is_read_with_its_type(name: str, text: str, field: str, value: object) -> None:
@@ -73,6 +74,7 @@ def test_an_unknown_variable_stops_the_process(name: str) -> None:
         ("MUNIMENT_ARCHIVE_CONCURRENCY", "1.5"),
         ("MUNIMENT_LEASE_SECONDS", "-1"),
         ("MUNIMENT_LOG_JSON", "maybe"),
+        ("MUNIMENT_ATTACHMENT_SANDBOX", "yes"),
     ],
 )
 def test_a_malformed_value_is_named(name: str, text: str) -> None:
