@@ -49,7 +49,7 @@ class Texts:
         if row.text:
             self.texts.append(row.text)
         if row.problem:
-            self.problems.append(TextProblem(ProblemCode.ATTACHMENT, row.problem, part))
+            self.problems.append(TextProblem(_code(row.problem), row.problem, part))
 
 
 async def read_attachments(
@@ -136,3 +136,7 @@ def _set_aside(unread: Sequence[Wanted], *, slow: bool) -> list[TextProblem]:
     if len(unread) > _LISTED:
         listed.append(TextProblem(ProblemCode.LIMIT, words, f"{len(unread) - _LISTED} more"))
     return listed
+
+
+def _code(problem: str) -> ProblemCode:
+    return ProblemCode.ENCRYPTED if "encrypted" in problem else ProblemCode.ATTACHMENT
