@@ -48,8 +48,8 @@ class Held:
 class Proof:
     """A completeness proof: numbers of UIDs on the server, of missing, filtered and accepted ones, and its STATUS.
 
-    `partial`: the server showed only a part of the folder, so it proves less. `flags_seen`: flags were compared as
-    well, up to `flags_modseq` (None: unknown).
+    `partial`: why the server may have shown only a part of the folder, so that it proves less; empty otherwise.
+    `flags_seen`: flags were compared as well, up to `flags_modseq` (None: unknown).
     """
 
     folder_id: int
@@ -58,7 +58,7 @@ class Proof:
     missing: int
     filtered: int = 0
     accepted: int = 0
-    partial: bool = False
+    partial: str = ""
     flags_seen: bool = False
     flags_modseq: int | None = None
 
@@ -87,7 +87,7 @@ class _Row:
     vanished: bool
     refusal: str
     quarantined: int
-    partial: bool
+    partial: str
     flags_seen: datetime | None
     flags_modseq: int | None
 

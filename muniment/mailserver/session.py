@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from muniment.mailserver.attributes import Attributes
@@ -162,17 +162,28 @@ class ListsInParts(Protocol):
         """
         ...
 
+    def recognise(self, archived: Collection[int]) -> None:
+        """Take the messages that earlier sessions read and that are archived, before others are fetched."""
+        ...
+
     async def list_again(self) -> None:
         """End the session and open the next one. Call it when everything fetched is stored."""
         ...
 
-    def enough(self, *, before: bool) -> int:
-        """Return how many lists in a row must show nothing new; `before`: the list was known to be a part.
+    async def advance(self, archived: Collection[int], before: str) -> bool:
+        """Read archived messages again that the server still lists; return whether it hides them and shows others now.
+
+        A server that hides what was read goes on only after that, if an earlier session read them and broke off.
+        """
+        ...
+
+    def enough(self, before: str) -> int:
+        """Return how many lists in a row must show nothing new; `before`: the doubt at the end of the last visit.
 
         0: the server does not tell what is new.
         """
         ...
 
-    def doubt(self, *, before: bool) -> str:
+    def doubt(self, before: str) -> str:
         """Return why the lists may be only a part of the mailbox, as a clause; empty if nothing suggests that."""
         ...

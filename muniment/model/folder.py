@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from muniment.model.folder_scope import Namespace
 
@@ -37,14 +36,6 @@ class ServerFolder:
     root: tuple[str, ...] = ()
 
 
-class Listing(Enum):
-    """What a list of the messages in a folder says about those that it lacks."""
-
-    WHOLE = "they are not there"
-    SEEN = "they may be there: the protocol does not say (POP3)"
-    PART = "the server shows others in other sessions"
-
-
 def messages_in(folders: Sequence[ServerFolder]) -> int | None:
     """Return the total number of messages; None if a folder's count is unknown without opening it."""
     counts = [folder.status.messages for folder in folders if folder.status is not None]
@@ -60,9 +51,9 @@ class FolderState:
     first proof. `complete`: nothing was missing at that time. A complete folder with an unchanged status needs no
     EXAMINE until it is due (`ComparisonInterval`). `renumbered`: the folder contains entries with an older UIDVALIDITY.
     `refusal`: why the server did not open the folder in this run; empty if it did. `vanished`: the server's last LIST
-    did not contain the folder. `partial`: the list behind the last proof was a part of the folder, so the folder is not
-    `complete`. `proven`: when its UIDs were last compared; `flags_seen`: its flags, which are known up to
-    `flags_modseq` (RFC 7162; None: unknown).
+    did not contain the folder. `partial`: why the list behind the last proof may be a part of the folder (POP3), so that
+    it is not `complete`; or empty. `proven`: when its UIDs were last compared; `flags_seen`: its flags, which are known
+    up to `flags_modseq` (RFC 7162; None: unknown).
     """
 
     id: int
@@ -77,7 +68,7 @@ class FolderState:
     quarantined: int
     refusal: str
     vanished: bool = False
-    partial: bool = False
+    partial: str = ""
     proven: datetime | None = None
     flags_seen: datetime | None = None
     flags_modseq: int | None = None

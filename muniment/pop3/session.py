@@ -30,7 +30,7 @@ from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 from muniment.pop3.bodies import BodySink, DigestSink, HeadSink
 from muniment.pop3.connection import Pop3Connection
-from muniment.pop3.listings import Listings
+from muniment.pop3.listings import UNCONFIRMED, Listings
 from muniment.pop3.opening import greeted, listing, log_in
 from muniment.pop3.sizes import announced_size
 
@@ -280,15 +280,35 @@ class Pop3Session:
                 self._listings.ids_change = True
                 self._messages = {}
 
-    def enough(self, *, before: bool) -> int:
-        """Return how many lists in a row must show nothing new; see `Listings`. 0 without UIDL: nothing tells."""
-        return self._listings.enough(before=before) if self._has_uidl else 0
+    def recognise(self, archived: Collection[int]) -> None:
+        """Take the messages that earlier sessions read and that are archived; see `Listings`."""
+        self._listings.recognise(archived)
 
-    def doubt(self, *, before: bool) -> str:
+    async def advance(self, archived: Collection[int], before: str) -> bool:
+        """Read archived messages again that are still listed; return whether the server hides them and shows others.
+
+        One is a test: Gmail's "recent mode" shows messages whether they were read or not.
+        """
+        listed = sorted(self._listings.current.intersection(archived))
+        if not listed or not self._has_uidl or not self._listings.hides(before):
+            return False
+        for some in (listed[:1], listed[1:]):
+            await self.heads(some)
+            self.settle(some)
+            await self.list_again()
+            if not self._listings.current.isdisjoint(some):
+                return False
+        return True
+
+    def enough(self, before: str) -> int:
+        """Return how many lists in a row must show nothing new; see `Listings`. 0 without UIDL: nothing tells."""
+        return self._listings.enough(before) if self._has_uidl else 0
+
+    def doubt(self, before: str) -> str:
         """Return why the lists may be only a part of the mailbox; see `Listings`."""
         if self._fetched and self._has_uidl:
-            return "the next session has not confirmed the list yet"
-        return self._listings.doubt(before=before)
+            return UNCONFIRMED
+        return self._listings.doubt(before)
 
     async def quit(self) -> None:
         """Send QUIT, which deletes marked messages (RFC 1939 §6); raise CommandRefused if the server could not."""

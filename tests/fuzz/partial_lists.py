@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from muniment.pop3.listings import Listings
+from muniment.pop3.listings import CONTRADICTED, UNCONFIRMED, Listings
 from tests.fuzz.choices import Choices
 from tests.fuzz.virtual import Finding
 
@@ -55,20 +55,21 @@ def visit(c: Choices, endings: Counter[str]) -> None:
     mailbox, listings = _Mailbox(c), Listings()
     archived: set[int] = set()
     first = set(mailbox.messages)
-    before = c.chance(64)
+    before = c.pick(["", "", CONTRADICTED, UNCONFIRMED])
     quiet, sessions, contradicted = -1, 0, False
-    while quiet < listings.enough(before=before):
+    while quiet < listings.enough(before):
         sessions += 1
         if sessions > _MOST_SESSIONS:
             raise Finding(f"the client opened {sessions} sessions for {len(mailbox.messages)} messages")
         listed = set(mailbox.shown())
         contradicted = contradicted or bool(archived - listed)
         listings.add(listed)
+        listings.recognise(archived)
         new = listings.known - archived
         archived |= new
         mailbox.end(new)
         quiet = 0 if new else max(quiet, 0) + 1
-    doubt = listings.doubt(before=before)
+    doubt = listings.doubt(before)
     if listings.known != archived:
         raise Finding(f"the client knows {listings.known} and archived {archived}")
     if contradicted and not doubt:

@@ -155,7 +155,7 @@ def test_a_careless_starttls_is_found(
 
 def test_a_credulous_client_is_found(monkeypatch: pytest.MonkeyPatch, fuzzer: Fuzzer) -> None:
     """A client that takes every POP3 list for the whole mailbox is caught."""
-    monkeypatch.setattr(Listings, "doubt", lambda *_, **__: "")
+    monkeypatch.setattr(Listings, "doubt", lambda *_: "")
 
     with pytest.raises(Finding, match="whole"):
         _list(fuzzer)

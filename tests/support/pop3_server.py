@@ -27,6 +27,8 @@ class Pop3Script:
     greeting: str = "+OK ready"
     pass_answer: str = ""  # instead of the correct one
     quit_answer: str = "+OK bye"
+    pass_answers: list[str] = field(default_factory=list)  # the same
+    quits: bool = True  # otherwise the connection breaks before QUIT
     uidl_answers: list[str] = field(default_factory=list)  # to the next commands, instead of the correct ones
     claimed_size: int | None = None
     # Servers that show a part of the mailbox in each session:
@@ -98,6 +100,8 @@ class Pop3Server:
                 writer.write(b"+OK begin\r\n")
                 await writer.start_tls(self.tls)
                 continue
+            if command == "QUIT" and not script.quits:
+                return
             answer = session.answer(command, argument)
             if (cut := script.cut_after.pop(command, None)) is not None:
                 if command == "QUIT":
@@ -144,6 +148,8 @@ class _Session:
         right = "+OK" if argument == script.password else "-ERR [AUTH] wrong"
         if command == "PASS":
             self._log_in()
+        if command == "PASS" and script.pass_answers:
+            return script.pass_answers.pop(0).encode() + b"\r\n"
         if command == "UIDL" and script.uidl_answers:
             return script.uidl_answers.pop(0).encode() + b"\r\n"
         sizes = [script.claimed_size or len(raw) for _, raw in self._shown]

@@ -1,5 +1,6 @@
--- POP3: the list behind a folder's proof was a part of the folder, because the server shows others in other sessions.
-ALTER TABLE folders ADD COLUMN partial boolean NOT NULL DEFAULT false;
+-- POP3: why the list behind a folder's proof may be a part of the folder, as servers show others in other sessions; empty:
+-- nothing suggests that.
+ALTER TABLE folders ADD COLUMN partial text NOT NULL DEFAULT '';
 
 -- The UIDs of POP3 are our own. Their UIDVALIDITY was 1, which IMAP servers use as well: after a change of protocol,
 -- messages of one could pass for those of the other. Now it is "POP3" in ASCII.

@@ -97,7 +97,7 @@ UPDATE folders SET proven = now(), proven_run = (SELECT run_id FROM jobs WHERE j
                    flags_seen = CASE WHEN given.flags_seen THEN now() ELSE folders.flags_seen END,
                    flags_modseq = CASE WHEN given.flags_seen THEN given.flags_modseq ELSE folders.flags_modseq END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $8::bigint[],
-            $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[])
+            $9::bigint[], $10::text[], $11::boolean[], $12::bigint[])
   AS given (id, on_server, missing, uidnext, messages, highestmodseq, filtered, accepted, partial, flags_seen,
             flags_modseq)
 WHERE folders.id = given.id;

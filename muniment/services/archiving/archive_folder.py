@@ -10,7 +10,7 @@ from muniment import log
 from muniment.db import folders
 from muniment.errors import Transient
 from muniment.mailserver import ListsInParts
-from muniment.model.folder import FolderStatus, Listing
+from muniment.model.folder import FolderStatus
 from muniment.services.archiving.fetch_batches import fetch_batches
 from muniment.services.archiving.folder_work import FolderWork, give_up_folder_if_last
 from muniment.services.archiving.follow_flags import NOT_SEEN, FlagsLook, follow_flags
@@ -46,6 +46,8 @@ async def archive_folder(resources: Resources, work: FolderWork, writer: Writer,
     if flags.unlisted:
         seen = replace(seen, uids=sorted(flags.unlisted.union(seen.uids)))
     new = await _find_new(resources, renumbered, seen.uids)
+    if isinstance(work.session, ListsInParts):
+        work.session.recognise(new.archived)
     renumbered = replace(renumbered, again=new.again)
     todo = await filter_new_messages(
         work.session, work.profile, work.job.run_started, new.todo, elsewhere=work.elsewhere
@@ -164,15 +166,10 @@ async def _visited(work: FolderWork, seen: _Seen, had: set[int], filtered: froze
     if _contradict(basis, status):
         # So does a STATUS that stands still: it does not say what EXAMINE says.
         basis = replace(basis, uidnext=None)
-    return Visited(work.target, basis, uids, seen.hidden, filtered, _listing(work), flags)
-
-
-def _listing(work: FolderWork) -> Listing:
-    """Return what it means if a message is not listed; after a fetch, only the next POP3 session can tell."""
-    session = work.session
-    if not isinstance(session, ListsInParts):
-        return Listing.WHOLE
-    return Listing.PART if session.doubt(before=work.state.partial) else Listing.SEEN
+    visited = Visited(work.target, basis, uids, seen.hidden, filtered, flags=flags)
+    if not isinstance(work.session, ListsInParts):
+        return visited
+    return replace(visited, proves_absence=False, doubt=work.session.doubt(work.state.partial))
 
 
 def _contradict(one: FolderStatus, other: FolderStatus) -> bool:

@@ -32,8 +32,9 @@ class OtherParts:
         if not self.doubt:
             return ""
         return (
-            f"the server shows only a part of the mailbox in each session ({self.doubt}): what it showed is archived, "
-            "but it cannot be proven that nothing is missing, and nothing is deleted there; use IMAP if it is offered"
+            f"the server shows only a part of the mailbox in each session, or may do so ({self.doubt}): what it showed "
+            "is archived, but it cannot be proven that nothing is missing, and nothing is deleted there; use IMAP if "
+            "it is offered"
         )
 
 
@@ -46,24 +47,27 @@ async def archive_other_parts(resources: Resources, opened: OpenMailbox, slice_b
     assert isinstance(session, ListsInParts)
     [folder] = opened.folders
     # The last slice's verdict: a proof of this one counts as a part until the next session has confirmed it.
-    before = folder.wire_name in opened.states and opened.states[folder.wire_name].partial
+    before = opened.states[folder.wire_name].partial if folder.wire_name in opened.states else ""
     lacks = False
     quiet = 0 if session.fetched else 1
-    await confirm_stored(resources, opened)
-    while quiet < session.enough(before=before):
-        if slice_budget.is_over:
+    archived = await confirm_stored(resources, opened)
+    while True:
+        goes_on = quiet < session.enough(before)
+        if goes_on and slice_budget.is_over:
             return OtherParts(more=True)
-        await session.list_again()
+        if goes_on:
+            await session.list_again()
+        elif not await session.advance(archived, before):
+            return OtherParts(lacks=lacks, doubt=session.doubt(before))
         folder, state = await _folder(resources, opened)
         async with Writer(resources, opened.job.lease) as writer:
             work = FolderWork(opened.job, opened.profile, opened.session, folder, state)
             is_done = await archive_folder(resources, work, writer, slice_budget)
-        await confirm_stored(resources, opened)
+        archived = await confirm_stored(resources, opened)
         if not is_done:
             return OtherParts(more=True)
         lacks = bool(writer.incomplete)
         quiet = 0 if session.fetched else quiet + 1
-    return OtherParts(lacks=lacks, doubt=session.doubt(before=before))
 
 
 async def _folder(resources: Resources, opened: OpenMailbox) -> tuple[ServerFolder, FolderState]:
@@ -72,10 +76,13 @@ async def _folder(resources: Resources, opened: OpenMailbox) -> tuple[ServerFold
     return folder, (await folder_states(resources, opened.job))[folder.wire_name]
 
 
-async def confirm_stored(resources: Resources, opened: OpenMailbox) -> None:
-    """Tell the session which of the messages that it read are archived, so that QUIT loses nothing."""
+async def confirm_stored(resources: Resources, opened: OpenMailbox) -> set[int]:
+    """Tell the session which of its messages are archived, so that QUIT loses nothing; return their UIDs."""
     session = opened.session
     assert isinstance(session, ListsInParts)
     _, state = await _folder(resources, opened)
+    uids = sorted(session.fetched.union(await opened.session.search_uids()))
     async with resources.database.session() as db:
-        session.settle(await deletions.archived(db, state.id, state.uidvalidity, sorted(session.fetched)))
+        archived = await deletions.archived(db, state.id, state.uidvalidity, uids)
+    session.settle(archived)
+    return archived

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from muniment import log
 from muniment.db import deletions, folders, messages
 from muniment.db.database import Session
-from muniment.model.folder import FolderStatus, Listing
+from muniment.model.folder import FolderStatus
 from muniment.model.run import Lease
 from muniment.services.archiving.batch import Target
 from muniment.services.archiving.follow_flags import NOT_SEEN, FlagsLook
@@ -25,7 +25,8 @@ class Visited:
 
     `listed`: UIDs, without those expunged during the visit. `hidden`: how many messages it counts but does not list.
     `basis`: the next run skips the folder as long as its STATUS equals this one and it is not due. `filtered`: listed
-    UIDs that the profile's filter left out. `listing`: what it means if a message is not listed.
+    UIDs that the profile's filter left out. `proves_absence`: a message that is not listed is not there. `doubt`: why
+    the list may be a part of the folder; empty if nothing suggests that.
     """
 
     target: Target
@@ -33,8 +34,9 @@ class Visited:
     listed: Sequence[int]
     hidden: int
     filtered: frozenset[int] = frozenset()
-    listing: Listing = Listing.WHOLE
     flags: FlagsLook = NOT_SEEN
+    proves_absence: bool = True
+    doubt: str = ""
 
     @property
     def standing(self) -> FolderStatus:
@@ -60,7 +62,7 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
         visit = replace(each, filtered=left_out)
         whole = archived.difference(of.substitutes)
         lacking = {uid for uid in visit.listed if uid not in whole and uid not in visit.filtered}
-        if visit.listing is not Listing.WHOLE:
+        if not visit.proves_absence:
             # Messages in quarantine that the server does not show any more may still be there.
             lacking |= set(of.quarantined).difference(archived)
         accepted = len(lacking.intersection(of.accepted))
@@ -74,7 +76,7 @@ async def prove_folders(session: Session, lease: Lease, visits: Sequence[Visited
                 missing,
                 filtered=len(visit.filtered),
                 accepted=accepted,
-                partial=visit.listing is Listing.PART,
+                partial=visit.doubt,
                 flags_seen=visit.flags.seen,
                 flags_modseq=visit.flags.modseq,
             )
@@ -95,9 +97,9 @@ async def _follow(session: Session, visit: Visited, archived: set[int], gone: Se
     folder_id, uidvalidity = visit.target.folder_id, visit.target.uidvalidity
     if back := set(gone).intersection(visit.listed):
         await folders.set_back(session, folder_id, uidvalidity, sorted(back))
-    if visit.hidden or visit.listing is Listing.PART or not (left := archived.difference(visit.listed, gone)):
+    if visit.hidden or visit.doubt or not (left := archived.difference(visit.listed, gone)):
         return
-    if visit.listing is Listing.WHOLE or left <= await deletions.asked(session, folder_id, uidvalidity):
+    if visit.proves_absence or left <= await deletions.asked(session, folder_id, uidvalidity):
         await folders.set_gone(session, folder_id, uidvalidity, sorted(left))
 
 
@@ -108,7 +110,7 @@ async def _tidy(session: Session, visit: Visited, archived: set[int], quarantine
         await messages.forget_old_numberings(session, folder_id, uidvalidity)
     if settled := archived.intersection(quarantined):
         await messages.forget_quarantine(session, folder_id, uidvalidity, sorted(settled))
-    if visit.listing is not Listing.WHOLE:
+    if not visit.proves_absence:
         return
     if gone := set(quarantined).difference(settled, visit.listed):
         await messages.forget_gone(session, folder_id, uidvalidity, sorted(gone))

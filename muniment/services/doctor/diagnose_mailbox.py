@@ -35,7 +35,7 @@ async def diagnose_mailbox(
         yield fine("messages", f"{session.exists} in the inbox")
         if listed[0].status is not None and not listed[0].status.uidvalidity:
             yield _WITHOUT_UIDL
-        if isinstance(session, ListsInParts) and (doubt := session.doubt(before=False)):
+        if isinstance(session, ListsInParts) and (doubt := session.doubt("")):
             yield warning("list", f"may be a part of the mailbox: {doubt}", _USE_IMAP)
         return
     yield _capabilities(session, profile)

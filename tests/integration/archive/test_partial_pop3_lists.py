@@ -257,6 +257,46 @@ async def test_a_message_in_quarantine_that_is_hidden(harness: Harness) -> None:
     assert not await proven(harness, _USER)
 
 
+async def test_a_part_that_was_read_and_broke_off(harness: Harness) -> None:
+    """Messages that were read without QUIT stay in the list; they are read again, or the server would never go on."""
+    raws = _mails(12)
+    script = replace(_PARTIAL["Gmail"], messages=list(raws), hidden=set(), uidls=[f"id{n}" for n in range(12)])
+    async with Pop3Server(script) as server:
+        await _submit(harness, server.port)
+        script.quits = False
+        await harness.archive("pop")
+        script.quits = True
+        await harness.archive("pop")
+
+    assert await _archived(harness, "end") == _hashes(raws)
+    assert not await proven(harness, _USER)
+
+
+async def test_recent_mode(harness: Harness) -> None:
+    """Where EXPIRE 0 is announced and everything stays listed, a run reads one message again, and not all."""
+    script = Pop3Script(_mails(9), capabilities=_EXPIRE, uidls=[f"id{n}" for n in range(9)])
+    async with Pop3Server(script) as server:
+        await _submit(harness, server.port)
+        await harness.archive("pop")
+        server.lines.clear()
+        report = await harness.archive("pop")
+
+    assert [line for line in server.lines if line.startswith("RETR")] == ["RETR 1"]
+    assert "EXPIRE 0" in _warnings(report)
+
+
+async def test_a_server_that_wants_a_pause_between_logins(harness: Harness) -> None:
+    """If the second session is refused for a while, a later try confirms the list with its first one."""
+    script = Pop3Script(_mails(4), uidls=[f"id{n}" for n in range(4)])
+    async with Pop3Server(script) as server:
+        await _submit(harness, server.port)
+        script.pass_answers = ["+OK", "-ERR [LOGIN-DELAY] wait", "-ERR [LOGIN-DELAY] wait"]
+        report = await harness.archive("pop")
+
+    assert report.run.state == RunState.SUCCEEDED
+    assert await proven(harness, _USER)
+
+
 @pytest.mark.parametrize("answer", ["-ERR try again", "-ERR [SYS/TEMP] later", "-ERR what?"])
 async def test_a_server_that_refuses_uidl_for_a_moment(harness: Harness, answer: str) -> None:
     """It is asked again, and nothing is fetched anew or counted as gone."""

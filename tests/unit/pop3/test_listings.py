@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from muniment.pop3.listings import Listings
+from muniment.pop3.listings import CONTRADICTED, UNCONFIRMED, Listings
 
 #: The lists of one visit → whether they may be a part, and how many quiet sessions are enough.
 VISITS: dict[str, tuple[Sequence[set[int]], bool, int]] = {
@@ -30,24 +30,39 @@ def test_lists(visit: str) -> None:
     for listed in lists:
         listings.add(listed)
 
-    assert bool(listings.doubt(before=False)) is is_doubtful
-    assert listings.enough(before=False) == enough
+    assert bool(listings.doubt("")) is is_doubtful
+    assert listings.enough("") == enough
     assert listings.known == set().union(*lists)
 
 
 def test_an_earlier_doubt() -> None:
-    """Only two lists that agree refute an earlier doubt; an empty list refutes nothing."""
+    """Two lists that agree refute a contradiction, if they show what was read; an empty list refutes nothing."""
     listings = Listings()
     listings.add({1, 2})
-    assert listings.doubt(before=True)
-    assert listings.enough(before=True) == 2
+    listings.recognise({1})
+    assert listings.doubt(CONTRADICTED)
+    assert listings.enough(CONTRADICTED) == 2
     listings.add({1, 2})
-    assert not listings.doubt(before=True)
+    listings.recognise({1, 2})
+    assert not listings.doubt(CONTRADICTED)
 
     empty = Listings()
-    empty.add(set())
-    empty.add(set())
-    assert empty.doubt(before=True)
+    for _ in range(2):
+        empty.add(set())
+        empty.recognise({1})
+    assert empty.doubt(CONTRADICTED)
+
+
+def test_a_list_that_was_not_confirmed() -> None:
+    """The next visit confirms it with one list, if that shows what was read."""
+    hiding, ordinary = Listings(), Listings()
+    hiding.add({3})
+    hiding.recognise({1, 2})
+    ordinary.add({1, 2})
+    ordinary.recognise({1, 2})
+
+    assert (hiding.doubt(UNCONFIRMED), hiding.enough(UNCONFIRMED)) == (UNCONFIRMED, 2)
+    assert (ordinary.doubt(UNCONFIRMED), ordinary.enough(UNCONFIRMED)) == ("", 1)
 
 
 def test_deleted_messages_are_not_missed() -> None:
@@ -57,7 +72,7 @@ def test_deleted_messages_are_not_missed() -> None:
     listings.deleted([1, 2])
     listings.add({3, 4})
 
-    assert not listings.doubt(before=False)
+    assert not listings.doubt("")
     assert listings.shows_more
 
 
@@ -69,5 +84,5 @@ def test_announcements() -> None:
         listings.add({1})
         listings.add({1})
 
-    assert "EXPIRE 0" in expiring.doubt(before=False)
-    assert "ids" in changing.doubt(before=False)
+    assert "EXPIRE 0" in expiring.doubt("")
+    assert "ids" in changing.doubt("")
