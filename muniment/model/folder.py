@@ -51,9 +51,9 @@ class FolderState:
     first proof. `complete`: nothing was missing at that time. A complete folder with an unchanged status needs no
     EXAMINE until it is due (`ComparisonInterval`). `renumbered`: the folder contains entries with an older UIDVALIDITY.
     `refusal`: why the server did not open the folder in this run; empty if it did. `vanished`: the server's last LIST
-    did not contain the folder. `partial`: why the list behind the last proof may be a part of the folder (POP3), so that
-    it is not `complete`; or empty. `proven`: when its UIDs were last compared; `flags_seen`: its flags, which are known
-    up to `flags_modseq` (RFC 7162; None: unknown).
+    did not contain the folder. `partial`: why the list behind the last proof may be a part of the folder (POP3), so
+    that it is not `complete`; or empty. `proven`: when its UIDs were last compared; `flags_seen`: its flags, which are
+    known up to `flags_modseq` (RFC 7162; None: unknown).
     """
 
     id: int
