@@ -9,6 +9,7 @@ The *type* of an error tells the caller what to do about it; callers never inspe
     │   ├── ServerThrottled       the mail server asks for less load (RFC 5530, RFC 9051 codes)
     │   ├── ProtocolViolation     the mail server violated the protocol
     │   ├── DatabaseUnavailable   PostgreSQL is unavailable
+    │   │   └── StatementEnded    PostgreSQL ended a statement: its time limit, or an administrator
     │   ├── BrokerUnavailable     Redis is unavailable
     │   ├── MailboxBusy           another job is archiving this mailbox
     │   ├── ServerBusy            we have reached this mail server's connection limit
@@ -22,12 +23,15 @@ The *type* of an error tells the caller what to do about it; callers never inspe
     │   ├── WrongMailbox          the server opened a different mailbox than requested
     │   ├── CommandRefused        the mail server answered NO or BAD
     │   ├── Unstorable            PostgreSQL cannot store this value
+    │   ├── SearchTooSlow         a search took longer than it may
     │   ├── Damaged               the stored bytes differ from the archived message
     │   ├── Forbidden             the principal lacks the right to do this
     │   ├── NotFound              no such profile, run, user or folder
     │   └── Conflict              the object already exists or is in use
     ├── Misconfigured             a setting, a file or an argument is invalid
     │   ├── BadQuery              a search query is syntactically invalid
+    │   ├── BadTerm               one of its terms cannot be searched for
+    │   ├── TooComplex            more words fit a search query than the index can search for
     │   └── BadRow                a row of a CSV file describes no mailbox
     └── Interrupted               control flow: the slice must stop; not a failure
         ├── LeaseLost             another worker now owns the job
@@ -85,6 +89,10 @@ class DatabaseUnavailable(Transient):
     """PostgreSQL cannot be reached."""
 
     default_hint = "Start Muniment with `muniment up`, or check MUNIMENT_DATABASE_URL."
+
+
+class StatementEnded(DatabaseUnavailable):
+    """PostgreSQL ended a statement before it was done: it took too long, or an administrator ended it."""
 
 
 class BrokerUnavailable(Transient):
@@ -172,6 +180,15 @@ class Unstorable(Permanent):
     """PostgreSQL cannot store this value."""
 
 
+class SearchTooSlow(Permanent):
+    """The search took longer than it may."""
+
+    default_hint = (
+        "Add a word, a sender or a date, use fewer wildcards and none at the beginning of a word, or raise "
+        "MUNIMENT_SEARCH_SECONDS."
+    )
+
+
 class Damaged(Permanent):
     """The stored bytes differ from the message that was archived."""
 
@@ -207,6 +224,18 @@ class BadQuery(Misconfigured):
         where = f", at character {position + 1}:\n  {query}\n  {' ' * position}^"
         super().__init__(f"{message or self.__doc__}{where}", hint=hint)
         self.position = position
+
+
+class BadTerm(Misconfigured):
+    """A term of a query cannot be searched for; the parser turns the error into a BadQuery with its position."""
+
+    default_hint = BadQuery.default_hint
+
+
+class TooComplex(Misconfigured):
+    """More words fit the wildcards of this query than OpenSearch can search for at once."""
+
+    default_hint = "Write more letters before the *, or use fewer wildcards."
 
 
 class BadRow(Misconfigured):

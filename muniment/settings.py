@@ -239,6 +239,9 @@ class Settings:
         "`best-effort`: raise the barriers that the kernel offers, and log those that are missing.",
     )
     reconcile_hours: float = _setting(24.0, _amount, "Interval at which the index is compared with the archive.")
+    search_seconds: float = _setting(
+        60.0, _amount, "A search that takes longer than this is given up, with an error; snippets are left out."
+    )
     administrators_search: bool = _setting(
         False,
         _flag,

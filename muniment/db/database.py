@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self, TypeVar
 import asyncpg
 
 from muniment.db.careful import TLS_HINT, connecting
-from muniment.errors import Conflict, Damaged, DatabaseUnavailable, Misconfigured, MunimentError, Unstorable
+from muniment.errors import (
+    Conflict,
+    Damaged,
+    DatabaseUnavailable,
+    Misconfigured,
+    MunimentError,
+    StatementEnded,
+    Unstorable,
+)
 from muniment.links import wants_verified_tls
 from muniment.process import process_name
 from muniment.secrecy import Secret, check_url
@@ -39,6 +47,7 @@ ERRORS: dict[type[BaseException], type[MunimentError]] = {
     asyncpg.ProgramLimitExceededError: Unstorable,
     asyncpg.PostgresConnectionError: DatabaseUnavailable,
     asyncpg.OperatorInterventionError: DatabaseUnavailable,  # shutdown, crash, cannot connect now, cancelled
+    asyncpg.QueryCanceledError: StatementEnded,
     asyncpg.InsufficientResourcesError: DatabaseUnavailable,  # too many connections, disk full, out of memory
     asyncpg.TransactionRollbackError: DatabaseUnavailable,  # deadlock, serialization
     asyncpg.LockNotAvailableError: DatabaseUnavailable,

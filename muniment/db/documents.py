@@ -55,6 +55,7 @@ class DocumentRow:
     is_filed: bool
     has_attachment: bool
     types: Sequence[str]
+    received: datetime | None = None
     passages: Sequence[str] = ()
 
 
@@ -88,6 +89,11 @@ async def commit_without_flush(session: Session) -> None:
     await session.execute(_SQL["commit_without_flush"])
 
 
+async def limit_time(session: Session, seconds: float) -> None:
+    """Let PostgreSQL end each further statement of this transaction after `seconds`: StatementEnded."""
+    await session.execute(_SQL["limit_time"], f"{max(1, round(seconds * 1000))}ms")
+
+
 async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
     """Store documents unless a newer version exists; Unstorable if a text exceeds a limit of PostgreSQL."""
     await session.execute(
@@ -108,6 +114,7 @@ async def put(session: Session, rows: Sequence[DocumentRow]) -> None:
         [row.is_filed for row in rows],
         [row.has_attachment for row in rows],
         [" ".join(row.types) for row in rows],
+        [row.received for row in rows],
     )
     long = [row for row in rows if row.passages]
     if long:  # an older version may have had more passages

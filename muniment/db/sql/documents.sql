@@ -4,24 +4,29 @@
 -- messages are still in the outbox.
 SET LOCAL synchronous_commit = off;
 
+-- limit_time --
+-- Let PostgreSQL end each further statement of this transaction after so many milliseconds
+SELECT set_config('statement_timeout', $1, true);
+
 -- put_documents --
 -- Write documents, unless the index already has a newer version of them
 INSERT INTO search_documents (store_id, message_id, version, generation, document, is_long, date, size, header_id,
-                              sender, archives, folders, flags, is_filed, has_attachment, types)
+                              sender, archives, folders, flags, is_filed, has_attachment, types, received)
 SELECT store_id, message_id, version, generation, document::tsvector, is_long, date, size, header_id, sender,
        string_to_array(archives, ' ')::bigint[], string_to_array(folders, ' ')::bigint[], string_to_array(flags, ' '),
-       is_filed, has_attachment, string_to_array(types, ' ')
+       is_filed, has_attachment, string_to_array(types, ' '), received
 FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::boolean[], $7::timestamptz[],
             $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[],
-            $15::boolean[], $16::text[])
+            $15::boolean[], $16::text[], $17::timestamptz[])
   AS given (store_id, message_id, version, generation, document, is_long, date, size, header_id, sender, archives,
-            folders, flags, is_filed, has_attachment, types)
+            folders, flags, is_filed, has_attachment, types, received)
 ORDER BY store_id, message_id
 ON CONFLICT (message_id, store_id) DO UPDATE
 SET version = excluded.version, generation = excluded.generation, document = excluded.document,
     is_long = excluded.is_long, date = excluded.date, size = excluded.size, header_id = excluded.header_id,
     sender = excluded.sender, archives = excluded.archives, folders = excluded.folders, flags = excluded.flags,
-    is_filed = excluded.is_filed, has_attachment = excluded.has_attachment, types = excluded.types
+    is_filed = excluded.is_filed, has_attachment = excluded.has_attachment, types = excluded.types,
+    received = excluded.received
 WHERE search_documents.version < excluded.version;
 
 -- drop_passages --
