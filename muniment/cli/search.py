@@ -71,11 +71,12 @@ def search(
     """Find messages that contain all words of QUERY in headers, text, attachments or attachment names.
 
     Operators: "exact phrase", `one OR another`, `-without`, `invoi*`, `(…)`. Fields: subject: from: to: cc: body:
-    attachment: filename: folder: archive: before: after: on: larger: smaller: has:attachment is:flagged is:unread type:
-    messageid:. Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d. docs/reference/query-language.md describes
-    the query language. Write `--` before a query that begins with `-`.
+    attachment: filename: folder: archive: before: after: on: received: larger: smaller: has:attachment is:flagged
+    is:unread type: messageid:. Dates: 2024, 2024-03, 2024-03-17, 17.03.2024, yesterday, last-month, 30d. Names that
+    Gmail and Outlook use work as well. docs/reference/query-language.md describes the query language. Write `--` before
+    a query that begins with `-`.
     """
-    wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets or as_json)
+    wanted = Search(" ".join(query), Sort(sort), limit, page, facets=facets, snippets=snippets)
     found = call_for_reading(_search, user, wanted)
     if as_json:
         print_json(found_shape(found))
@@ -139,7 +140,7 @@ def _print_end(found: Found) -> None:
     click.echo(f"{plural(found.total, 'message')} found")
     if found.following and len(found.hits) < found.total:
         click.echo(f"next page: --page {found.following}")
-    warnings = []
+    warnings = list(found.notes)
     if found.lacking:
         least = "at least " if found.lacking >= MOST_COUNTED else ""
         warnings.append(f"{least}{plural(found.lacking, 'message')} not searchable yet: see `muniment index status`")

@@ -60,6 +60,11 @@ async def folders_of(session: Session, archives: Sequence[int] | None) -> list[F
     return await session.rows(FolderRow, _SQL["folders_of"], _allowed(archives))
 
 
+async def addresses_of(session: Session, users: Sequence[int]) -> list[str]:
+    """Return the addresses of these users, and of their mailboxes."""
+    return await session.values(_SQL["addresses_of"], list(users))
+
+
 async def archives_of(session: Session, archives: Sequence[int] | None) -> list[ArchiveRow]:
     """Return the users with these ids (None: all users)."""
     return await session.rows(ArchiveRow, _SQL["archives_of"], _allowed(archives))

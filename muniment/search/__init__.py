@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muniment.lazily import lazily
-from muniment.search.parser import parse
+from muniment.search.parser import parse, parse_query
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, SearchIndex, Sort, Target
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Sort",
     "Target",
     "parse",
+    "parse_query",
 ]
 
 __getattr__ = lazily(__name__, {"MemoryIndex": "memory", "OpenSearchIndex": "opensearch", "PostgresIndex": "postgres"})

@@ -1,46 +1,93 @@
-"""Dates as people write them in queries: `2024`, `2024-03`, `2024-03-17`, `yesterday`, `last-month`, `30d`."""
+"""Dates as people write them in queries: `2024`, `2024-03-17`, `17.03.2024`, `yesterday`, `last-month`, `30d`."""
 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from dateutil.relativedelta import relativedelta
 
 from muniment.model.period import Period
 
-_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
-_RELATIVE = re.compile(r"(today|yesterday)|(this|last)-(week|month|year)")
+_DATE = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})(?:\2(\d{1,2}))?)?")
+_DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})")
+_EITHER_FIRST = re.compile(r"(\d{1,2})([-/])(\d{1,2})\2(\d{4}|\d{2})")
+_MONTH = re.compile(r"(\d{1,2})[-/.](\d{4})")
+_SECONDS = re.compile(r"\d{10}")
+_RELATIVE = re.compile(r"(today|yesterday)|(this|last|past)[-_ ]?(week|month|year)")
 _PERIOD = re.compile(r"(\d{1,5})(d|w|m|y)(?:ays?|eeks?|onths?|ears?)?")
 _LETTERS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 _UNITS = {"week": relativedelta(weeks=1), "month": relativedelta(months=1), "year": relativedelta(years=1)}
+#: Years of two digits: 69 is 1969, 68 is 2068, as in POSIX.
+_CENTURY_TURN = 69
 
 
-def read_span(text: str, now: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
-    """Return the start and end, in `zone`, of the time span that `text` names; None if it names none.
+@dataclass(frozen=True)
+class Span:
+    """A time span; both ends are the same if a moment is named."""
 
-    A period such as `30d` names the moment that long before `now`: start and end are the same.
+    first: datetime
+    end: datetime
+
+
+def read_spans(text: str, now: datetime, zone: tzinfo) -> list[Span]:
+    """Return the time spans, in `zone`, that `text` may name, earliest first; none if it is no date.
+
+    There are two if day and month may be either (`3/5/2024`). A period such as `30d` names the moment that long before
+    `now`.
     """
     text = text.lower()
-    today = now.astimezone(zone).date()
     try:
-        if match := _DATE.fullmatch(text):
-            days = _written(match)
-        elif match := _RELATIVE.fullmatch(text):
-            days = _relative(match, today)
-        elif match := _PERIOD.fullmatch(text):
+        if match := _PERIOD.fullmatch(text):
             moment = Period(int(match[1]), _LETTERS[match[2]]).before(now)
-            return moment, moment
-        else:
-            return None
-    except (ValueError, OverflowError):
-        return None
-    return _midnight(days[0], zone), _midnight(days[1], zone)
+            return [Span(moment, moment)]
+        if _SECONDS.fullmatch(text):
+            moment = datetime.fromtimestamp(int(text), UTC).astimezone(zone)
+            return [Span(moment, moment)]
+        days = _days(text, now.astimezone(zone).date())
+    except (ValueError, OverflowError, OSError):
+        return []
+    return [Span(_midnight(first, zone), _midnight(end, zone)) for first, end in sorted(set(days))]
 
 
-def _written(match: re.Match[str]) -> tuple[date, date]:
-    year, month, day = (int(part) if part else None for part in match.groups())
-    first = date(year or 0, month or 1, day or 1)
+def _days(text: str, today: date) -> list[tuple[date, date]]:
+    found: list[tuple[date, date]] = []
+    if match := _DATE.fullmatch(text):
+        found.append(_written(match[1], match[3], match[4]))
+    elif match := _DIGITS.fullmatch(text):
+        found.append(_written(match[1], match[2], match[3]))
+    elif match := _DAY_FIRST.fullmatch(text):
+        found.append(_written(_year(match[3]), match[2], match[1]))
+    elif match := _EITHER_FIRST.fullmatch(text):
+        found += _either(_year(match[4]), match[1], match[3])
+    elif match := _MONTH.fullmatch(text):
+        found.append(_written(match[2], match[1], None))
+    elif match := _RELATIVE.fullmatch(text):
+        found.append(_relative(match, today))
+    return found
+
+
+def _either(year: str, one: str, other: str) -> list[tuple[date, date]]:
+    """Return the days for both orders of day and month, without those that do not exist."""
+    found = []
+    for month, day in ((one, other), (other, one)):
+        try:
+            found.append(_written(year, month, day))
+        except ValueError:
+            continue
+    return found
+
+
+def _year(text: str) -> str:
+    if len(text) == 4:
+        return text
+    return f"{'19' if int(text) >= _CENTURY_TURN else '20'}{text}"
+
+
+def _written(year: str, month: str | None, day: str | None) -> tuple[date, date]:
+    first = date(int(year), int(month or 1), int(day or 1))
     length = _UNITS["year"] if month is None else _UNITS["month"] if day is None else timedelta(days=1)
     return first, first + length
 

@@ -43,7 +43,8 @@ def with_deliveries(query: Query, archives: Sequence[int] | None) -> Query:
 def _delivered(leaf: Word | Phrase | Pattern, owner: str) -> Query:
     match leaf:
         case Word(_, wanted):
-            return Word(Field.DELIVERED, Wanted(f"{owner}/{wanted.word}"))
+            others = tuple(f"{owner}/{other}" for other in wanted.others)
+            return Word(Field.DELIVERED, Wanted(f"{owner}/{wanted.word}", others))
         case Phrase(_, words):
             return replace(leaf, field=Field.DELIVERED, words=tuple(f"{owner}/{word}" for word in words))
         case Pattern(_, pattern):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from muniment.search import scores
@@ -21,6 +22,7 @@ from muniment.search.query import (
     Pattern,
     Phrase,
     Query,
+    Received,
     Sized,
     Word,
     split_pattern,
@@ -28,6 +30,7 @@ from muniment.search.query import (
 from muniment.search.query import (
     Any as AnyOf,
 )
+from muniment.search.words import STEM
 
 Json: TypeAlias = dict[str, Any]
 
@@ -42,6 +45,7 @@ def body(request: Request) -> Json:
         "size": request.limit,
         "_source": False,
         "track_total_hits": True,
+        "timeout": f"{max(1, round(request.seconds * 1000))}ms",
         "query": {"bool": {"filter": [_allowed(request), _clause(request.query, request)]}},
         "sort": [*(["_score"] if by_score else []), *({name: "desc"} for name in ("date", "id", "store"))],
     }
@@ -83,14 +87,21 @@ def _clause(query: Query, request: Request) -> Json:  # noqa: C901, PLR0911, PLR
         case Not(part):
             return {"bool": {"must_not": [_clause(part, request)]}}
         case Word(field, wanted):
-            return {"terms": {_name(field): [wanted.word, *wanted.stems]}}
+            return {"terms": {_name(field): [wanted.word, *wanted.others]}}
         case Pattern(field, pattern):
             return _pattern(_name(field), pattern)
-        case Phrase(field, words):
-            return _phrase([field] if field else _PHRASED, words)
+        case Phrase(field):
+            return _phrase([field] if field else _PHRASED, query)
         case Dated(first, end):
-            bounds = {"gte": first and milliseconds(first), "lt": end and milliseconds(end)}
-            return {"range": {"date": {key: value for key, value in bounds.items() if value is not None}}}
+            return _within_time("date", first, end)
+        case Received(first, end):
+            unknown = {"bool": {"must_not": [{"exists": {"field": "received"}}]}}
+            return _any(
+                [
+                    _within_time("received", first, end),
+                    {"bool": {"filter": [unknown, _within_time("date", first, end)]}},
+                ]
+            )
         case Sized(above, below):
             return {"range": {"size": {k: v for k, v in {"gt": above, "lt": below}.items() if v is not None}}}
         case HasAttachment():
@@ -122,13 +133,35 @@ def _pattern(name: str, pattern: str) -> Json:
     beginning, rest = split_pattern(pattern)
     if rest == "*":
         return {"prefix": {name: {"value": beginning}}}
+    if not beginning:  # it must not find stems
+        expression = pattern[1:].replace("?", ".").replace("*", ".*")
+        first = f"[^{STEM}]" if pattern[0] == "?" else f"([^{STEM}].*)?"
+        return {"regexp": {name: {"value": first + expression}}}
     return {"wildcard": {name: {"value": pattern}}}
 
 
-def _phrase(fields: tuple[Field, ...] | list[Field], words: tuple[str, ...]) -> Json:
+def _phrase(fields: tuple[Field, ...] | list[Field], phrase: Phrase) -> Json:
+    words = phrase.words
     if len(words) == 1:
         return _any([{"term": {field.value: words[0]}} for field in fields])
+    if phrase.is_open:
+        return _any([_open_phrase(field.value, words) for field in fields])
     return _any([{"match_phrase": {field.value: " ".join(words)}} for field in fields])
+
+
+def _open_phrase(name: str, words: tuple[str, ...]) -> Json:
+    """Return the query for adjacent words of which the last may go on.
+
+    Not match_phrase_prefix: it leaves out continuations beyond a number without saying so.
+    """
+    spans: list[Json] = [{"span_term": {name: word}} for word in words[:-1]]
+    spans.append({"span_multi": {"match": {"prefix": {name: {"value": words[-1]}}}}})
+    return {"span_near": {"clauses": spans, "slop": 0, "in_order": True}}
+
+
+def _within_time(name: str, first: datetime | None, end: datetime | None) -> Json:
+    bounds = {"gte": first and milliseconds(first), "lt": end and milliseconds(end)}
+    return {"range": {name: {key: value for key, value in bounds.items() if value is not None}}}
 
 
 def _worth(query: Query) -> list[Json]:
@@ -142,8 +175,8 @@ def _worth(query: Query) -> list[Json]:
 def _within(leaf: Word | Phrase | Pattern, fields: tuple[Field, ...]) -> Json:
     match leaf:
         case Word(_, wanted):
-            return _any([{"terms": {field.value: [wanted.word, *wanted.stems]}} for field in fields])
-        case Phrase(_, words):
-            return _phrase(fields, words)
+            return _any([{"terms": {field.value: [wanted.word, *wanted.others]}} for field in fields])
+        case Phrase():
+            return _phrase(fields, leaf)
         case Pattern(_, pattern):
             return _any([{"prefix": {field.value: {"value": split_pattern(pattern)[0]}}} for field in fields])

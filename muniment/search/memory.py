@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from muniment.model.document import Document
-from muniment.search import scores
+from muniment.search import globs, scores
 from muniment.search.delivered import delivered_words
 from muniment.search.port import FACET_VALUES, Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.search.query import (
@@ -28,11 +27,12 @@ from muniment.search.query import (
     Pattern,
     Phrase,
     Query,
+    Received,
     Sized,
     Word,
     split_pattern,
 )
-from muniment.search.words import BREAK, read_words
+from muniment.search.words import BREAK, STEM, read_words
 
 _PHRASED = tuple(field for fields, _ in scores.PARTS for field in fields)
 
@@ -134,13 +134,18 @@ class _Entry:
     def has(self, fields: Iterable[Field], test: Callable[[str], bool]) -> bool:
         return any(test(term) for field in fields for term in self.terms[field])
 
-    def has_phrase(self, fields: Iterable[Field], phrase: tuple[str, ...]) -> bool:
-        length = len(phrase)
+    def has_phrase(self, fields: Iterable[Field], phrase: Phrase) -> bool:
+        length = len(phrase.words)
         return any(
-            tuple(words[start : start + length]) == phrase
+            _continues(words[start : start + length], phrase)
             for words in (self.words[field] for field in fields)
             for start in range(len(words) - length + 1)
         )
+
+
+def _continues(words: Sequence[str], phrase: Phrase) -> bool:
+    *first, last = phrase.words
+    return list(words[:-1]) == first and (words[-1].startswith(last) if phrase.is_open else words[-1] == last)
 
 
 def _texts(document: Document) -> dict[Field, tuple[str, ...]]:
@@ -177,6 +182,9 @@ def _fits(entry: _Entry, document: Document, query: Query, archives: tuple[int, 
             return _has(entry, query, [field] if field else _PHRASED)
         case Dated(first, end):
             return (first is None or document.date >= first) and (end is None or document.date < end)
+        case Received(first, end):
+            when = document.received or document.date
+            return (first is None or when >= first) and (end is None or when < end)
         case Sized(above, below):
             return (above is None or document.size > above) and (below is None or document.size < below)
         case HasAttachment():
@@ -198,13 +206,13 @@ def _fits(entry: _Entry, document: Document, query: Query, archives: tuple[int, 
 def _has(entry: _Entry, leaf: Word | Phrase | Pattern, fields: Sequence[Field]) -> bool:
     match leaf:
         case Word(_, wanted):
-            forms = {wanted.word, *wanted.stems}
+            forms = {wanted.word, *wanted.others}
             return entry.has(fields, forms.__contains__)
-        case Phrase(_, words):
-            return entry.has_phrase(fields, words)
+        case Phrase():
+            return entry.has_phrase(fields, leaf)
         case Pattern(_, pattern):
-            like = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
-            return entry.has(fields, lambda term: like.fullmatch(term) is not None)
+            fits = globs.matcher(pattern)
+            return entry.has(fields, lambda term: fits(term) and not term.startswith(STEM))
 
 
 def _match(entry: _Entry, document: Document, request: Request) -> Match:

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
-from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException, SSLError, TransportError
 
-from muniment.errors import Misconfigured, RequestTooLarge, SearchUnavailable
+from muniment.errors import Misconfigured, RequestTooLarge, SearchTooSlow, SearchUnavailable, TooComplex
 from muniment.search.dsl import Json, body
 from muniment.search.mapping import PROPERTIES, fields, template
 from muniment.search.port import Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
@@ -29,6 +29,17 @@ BULK_BYTES = 1_000_000
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)
 
 _SECONDS = 60
+_GRACE_SECONDS = 5.0
+#: In the descriptions of errors: a search that was cancelled, and one that OpenSearch cannot expand.
+_CANCELLED = ("task_cancelled_exception", "TaskCancelledException", "cancelled task with reason")
+_COMPLEX = (
+    "too_complex_to_determinize",
+    "TooComplexToDeterminize",
+    "too_many_clauses",
+    "too_many_nested_clauses",
+    "TooManyClauses",
+    "maxClauseCount",
+)
 _LATER = {408, 413, 429, 500, 502, 503, 504}
 _NOT_FOUND = 404
 _CONFLICT = 409  # the index has a later version
@@ -102,10 +113,18 @@ class OpenSearchIndex:
 
     async def search(self, request: Request) -> Matches:
         """Find messages."""
-        with _translated():
+        with _translated(), _limited(request):
             found = await self._client.search(
-                index=self._prefix, body=body(request), params={"ignore_unavailable": "true"}
+                index=self._prefix,
+                body=body(request),
+                params={
+                    "ignore_unavailable": "true",
+                    "cancel_after_time_interval": f"{max(1, round(request.seconds * 1000))}ms",
+                    "request_timeout": request.seconds + _GRACE_SECONDS,
+                },
             )
+        if found.get("timed_out"):
+            raise _too_slow(request)
         facets = {
             Facet(name): {bucket["key"]: bucket["doc_count"] for bucket in facet["buckets"]}
             for name, facet in found.get("aggregations", {}).items()
@@ -220,6 +239,26 @@ class OpenSearchIndex:
                 raise SearchUnavailable(f"OpenSearch: {reason}")
             failures.append(_failure(change, reason))
         return failures
+
+
+@contextmanager
+def _limited(request: Request) -> Iterator[None]:
+    """Raise SearchTooSlow if a search was cancelled at its time limit, and BadQuery if it needs too many words."""
+    try:
+        yield
+    except ConnectionTimeout as error:
+        raise _too_slow(request) from error
+    except TransportError as error:
+        text = str(error.info)
+        if any(sign in text for sign in _CANCELLED):
+            raise _too_slow(request) from error
+        if any(sign in text for sign in _COMPLEX):
+            raise TooComplex from error
+        raise
+
+
+def _too_slow(request: Request) -> SearchTooSlow:
+    return SearchTooSlow(f"the search took longer than {request.seconds:g} s")
 
 
 @contextmanager

@@ -4,69 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from enum import StrEnum
 
-from muniment.errors import BadQuery
-from muniment.search.dates import read_span
-from muniment.search.query import (
-    STEMMED,
-    All,
-    Any,
-    Dated,
-    Field,
-    Flag,
-    Flagged,
-    HasAttachment,
-    InArchive,
-    InFolder,
-    MessageId,
-    Not,
-    OfType,
-    Pattern,
-    Phrase,
-    Query,
-    Sized,
-    Word,
-)
-from muniment.search.words import Wanted, fold, is_character, is_paired, wanted_words
+from muniment.errors import BadQuery, BadTerm
+from muniment.search import terms, tokens
+from muniment.search.field_names import TEXTS
+from muniment.search.query import All, Any, Field, Mine, Not, Query
+from muniment.search.terms import ALWAYS, MAX_PHRASE, joined
+from muniment.search.tokens import Kind, Token
+from muniment.search.values import EVERYTHING, READERS, Clock, continues
+
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_PHRASE", "MAX_TERMS", "Parsed", "parse", "parse_query"]
 
 MAX_CHARACTERS = 4096
 MAX_TERMS = 100
 MAX_DEPTH = 30
-#: Maximum number of words in a phrase. An index may split long texts into passages that overlap by this many words.
-MAX_PHRASE = 100
 
-_QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»"}
-_SPACE = re.compile(r"\s+")
-_NAME = re.compile(r"([A-Za-z]+):(?!//)(?=\S)")
-_PLAIN = re.compile(r'[^\s()"]+')
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kmg]?)(?:i?b)?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_WILD = re.compile(r"[*?]")
-_WILD_WORD = re.compile(r"((?:[^\W_]|[*?])*[*?](?:[^\W_]|[*?])*)")
-_ALWAYS = All(())
-_IS = {"flagged": Flag.FLAGGED, "read": Flag.READ, "answered": Flag.ANSWERED, "draft": Flag.DRAFT}
-_NAMES = {Field.SENT_BY: "sender"}
-_FIELDS = {_NAMES.get(field, field.value): field for field in Field if field is not Field.DELIVERED}
-
-
-class _Kind(StrEnum):
-    OPEN = "("
-    CLOSE = ")"
-    MINUS = "-"
-    FIELD = "field"
-    WORD = "word"
-    QUOTED = "quoted"
-    END = "end"
+_OR = frozenset({"or", "Or", "|", "||"})
+_AND = frozenset({"and", "And", "&", "&&", "+"})
+_TRANSLATED = {"ODER": "OR", "OU": "OR", "UND": "AND", "ET": "AND", "NICHT": "NOT", "SAUF": "NOT"}
+_NEAR = ("AROUND", "NEAR")
+_LIST = re.compile(r"[,;]")
+_PEOPLE = frozenset({Field.FROM, Field.TO, Field.CC, Field.REPLY_TO, Field.SENT_BY})
 
 
 @dataclass(frozen=True)
-class _Token:
-    kind: _Kind
-    text: str
-    position: int
+class Parsed:
+    """A query, and what its author should know about how it was understood."""
+
+    query: Query
+    notes: tuple[str, ...]
 
 
 def parse(text: str, *, now: datetime, zone: tzinfo) -> Query:
@@ -74,109 +42,133 @@ def parse(text: str, *, now: datetime, zone: tzinfo) -> Query:
 
     Raises BadQuery with the position of the error; a query without any letter or digit is an error, too.
     """
+    return parse_query(text, now=now, zone=zone).query
+
+
+def parse_query(text: str, *, now: datetime, zone: tzinfo) -> Parsed:
+    """Parse a query as `parse` does, and return what its author should know as well."""
     if len(text) > MAX_CHARACTERS:
         raise BadQuery(f"a query has at most {MAX_CHARACTERS:,} characters", text[:60] + " …", 0)
-    return _Parser(text, now, zone).query()
+    parser = _Parser(text, now, zone)
+    return Parsed(parser.query(), tuple(dict.fromkeys(parser.notes)))
 
 
 class _Parser:
     """Recursive descent: alternatives of sequences of terms."""
 
     def __init__(self, text: str, now: datetime, zone: tzinfo) -> None:
-        self._text = _SPACE.sub(" ", text)
-        self._now, self._zone = now, zone
-        self._tokens = _tokens(self._text)
+        found = tokens.split(text)
+        self._text, self._tokens, self.notes = found.query, found.tokens, found.notes
+        self._clock = Clock(now, zone, self.notes)
         self._at = 0
         self._terms = 0
         self._depth = 0
 
     def query(self) -> Query:
-        if self._is_at_end():
+        if not self._text.strip():
             raise self._bad("nothing to search for", self._next)
-        found = self._alternatives(None)
-        if not self._is_at_end():
-            raise self._bad("this ) has no matching (", self._next)
-        if found == _ALWAYS:
+        found = ALWAYS if self._is_at_end() else self._alternatives(None)
+        if found == ALWAYS:
             raise BadQuery("the query contains no letter or digit to search for", self._text, 0)
         return found
 
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         return self._tokens[self._at]
 
     def _is_at_end(self) -> bool:
-        return self._next.kind is _Kind.END
+        return self._next.kind is Kind.END
 
-    def _take(self) -> _Token:
+    def _take(self) -> Token:
         token = self._next
         self._at += 1
         return token
 
-    def _bad(self, message: str, token: _Token, *, hint: str | None = None) -> BadQuery:
+    def _bad(self, message: str, token: Token, *, hint: str | None = None) -> BadQuery:
         return BadQuery(message, self._text, token.position, hint=hint)
 
-    def _is_word(self, text: str) -> bool:
-        return self._next.kind is _Kind.WORD and self._next.text == text
+    def _is_word(self, *texts: str) -> bool:
+        return self._next.kind is Kind.WORD and self._next.text in texts
 
-    def _alternatives(self, field: _Token | None) -> Query:
+    def _is_between(self, texts: frozenset[str]) -> bool:
+        """Whether the next token is one of these words, and another term follows."""
+        following = self._tokens[self._at + 1] if self._is_word(*texts) else None
+        return following is not None and not _ends(following) and following.text not in {*_OR, "OR"}
+
+    def _alternatives(self, field: Token | None) -> Query:
         parts = [self._sequence(field)]
-        while self._is_word("OR"):
-            self._take()
+        while self._is_word("OR", *_OR):
+            token = self._take()
+            if token.text.isalpha() and token.text != "OR":
+                self.notes.append(f'"{token.text}" means OR here; to search for the word, write it in quotes')
             parts.append(self._sequence(field))
-        return self._joined(Any, parts)
+        return joined(Any, parts)
 
-    def _joined(self, kind: type[All | Any], parts: list[Query]) -> Query:
-        """Join parts, leaving out those that search for nothing."""
-        parts = [part for part in parts if part != _ALWAYS]
-        if not parts:
-            return _ALWAYS
-        return parts[0] if len(parts) == 1 else kind(tuple(parts))
-
-    def _sequence(self, field: _Token | None) -> Query:
+    def _sequence(self, field: Token | None) -> Query:
         parts: list[Query] = []
-        while not self._ends_sequence():
+        while not _ends(self._next) and not self._is_word("OR") and not (parts and self._is_between(_OR)):
             if self._is_word("AND"):
                 token = self._take()
-                if not parts or self._ends_sequence():
+                if not parts or _ends(self._next) or self._is_word("OR"):
                     raise self._bad("AND must be between two terms", token)
-                continue
-            parts.append(self._term(field))
+            elif parts and self._is_between(_AND):
+                self._take()
+            else:
+                parts.append(self._term(field))
         if not parts:
             raise self._bad("a term is missing", self._next, hint='To search for the word "or", write it in quotes.')
-        return self._joined(All, parts)
+        return joined(All, parts)
 
-    def _ends_sequence(self) -> bool:
-        return self._next.kind in {_Kind.END, _Kind.CLOSE} or self._is_word("OR")
-
-    def _term(self, field: _Token | None) -> Query:
+    def _term(self, field: Token | None) -> Query:
         token = self._take()
-        if token.kind is _Kind.MINUS or (token.kind is _Kind.WORD and token.text == "NOT"):
-            if self._next.kind in {_Kind.END, _Kind.CLOSE}:
+        if token.kind is Kind.MINUS or (token.kind is Kind.WORD and token.text == "NOT"):
+            if _ends(self._next):
                 raise self._bad("NOT and - must be followed by a term", token)
             unwanted = self._deeper(token, lambda: self._term(field))
-            return unwanted if unwanted == _ALWAYS else Not(unwanted)
-        if token.kind is _Kind.OPEN:
+            return unwanted if unwanted == ALWAYS else Not(unwanted)
+        if token.kind in {Kind.OPEN, Kind.EITHER}:
             return self._group(token, field)
-        if token.kind is _Kind.FIELD:
+        if token.kind is Kind.FIELD:
             if field is not None:
                 raise self._bad(f"{token.text}: cannot be used inside {field.text}:", token)
-            if self._next.kind is _Kind.OPEN:
+            if self._next.kind in {Kind.OPEN, Kind.EITHER}:
                 return self._group(self._take(), token)
             return self._value(token, self._take())
-        self._count(token)
-        if field is not None:
-            return self._value(field, token)
-        return self._words(None, token)
+        self._check_word(token)
+        return self._words((), token) if field is None else self._value(field, token)
 
-    def _group(self, opened: _Token, field: _Token | None) -> Query:
-        if self._next.kind is _Kind.CLOSE:
-            raise self._bad("there is nothing between the parentheses", opened)
-        found = self._deeper(opened, lambda: self._alternatives(field))
-        if self._take().kind is not _Kind.CLOSE:
-            raise self._bad("this ( is never closed", opened)
+    def _check_word(self, token: Token) -> None:
+        near, _, distance = token.text.partition("/") if token.kind is Kind.WORD else ("", "", "")
+        if near in _NEAR and (distance or self._next.kind is Kind.OPEN or self._next.text.isdigit()):
+            raise self._bad(
+                f"{token.text} is not supported",
+                token,
+                hint='Write adjacent words in quotes: "red book". Without them, words are found anywhere.',
+            )
+        if token.kind is Kind.WORD and token.text in _TRANSLATED and not _ends(self._next):
+            self.notes.append(f'"{token.text}" was searched as a word; did you mean {_TRANSLATED[token.text]}?')
+        if token.kind is Kind.WORD and token.text == "not" and not _ends(self._next):
+            self.notes.append('"not" was searched as a word; to exclude a term, write NOT or -')
+
+    def _group(self, opened: Token, field: Token | None) -> Query:
+        if opened.kind is Kind.EITHER:
+            found = self._deeper(opened, lambda: self._either(field))
+        else:
+            found = self._deeper(opened, lambda: self._alternatives(field))
+        self._take()
         return found
 
-    def _deeper(self, token: _Token, read: Callable[[], Query]) -> Query:
+    def _either(self, field: Token | None) -> Query:
+        """Return the query for Gmail's `{one another}`: one of the terms."""
+        parts: list[Query] = []
+        while not _ends(self._next):
+            if self._is_word("OR", "AND", *_OR, *_AND):
+                self._take()
+            else:
+                parts.append(self._term(field))
+        return joined(Any, parts)
+
+    def _deeper(self, token: Token, read: Callable[[], Query]) -> Query:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._bad(f"parentheses are nested deeper than {MAX_DEPTH}", token)
@@ -184,179 +176,61 @@ class _Parser:
         self._depth -= 1
         return found
 
-    def _count(self, token: _Token) -> None:
+    def _count(self, token: Token) -> None:
         self._terms += 1
         if self._terms > MAX_TERMS:
             raise self._bad(f"a query has at most {MAX_TERMS} terms", token)
 
-    def _words(self, field: Field | None, token: _Token) -> Query:
-        """Return the query for a term; a term without words, such as `&`, is always true."""
-        if token.kind is _Kind.WORD and _WILD.search(token.text):
-            return self._pattern(field, token)
-        wanted = wanted_words(token.text)
-        if not wanted:
-            return _ALWAYS
-        if len(wanted) > MAX_PHRASE:
-            raise self._bad(f"a phrase has at most {MAX_PHRASE} words", token)
-        if len(wanted) == 1 and is_character(wanted[0]):
-            return Pattern(field, wanted[0].word + "*")
-        if len(wanted) == 1 and token.kind is _Kind.WORD:
-            return Word(field, wanted[0] if field in {None, *STEMMED} else Wanted(wanted[0].word))
-        return Phrase(field, tuple(one.word for one in wanted))
+    def _words(self, fields: tuple[Field, ...], token: Token) -> Query:
+        """Return the query for a term in one of the fields (none: anywhere); one without words is always true."""
+        self._count(token)
+        if token.kind is Kind.WORD and terms.is_fuzzy(token.text):
+            self.notes.append(f"{token.text}: similar words and weights are not supported; the word itself is searched")
+        read = terms.quoted if token.kind is Kind.QUOTED else terms.plain
+        try:
+            found = joined(Any, [read(field, token.text) for field in fields or (None,)])
+        except BadTerm as error:
+            raise self._bad(str(error), token, hint=error.hint) from error
+        equal = tokens.equation(token.text) if token.kind is Kind.WORD and not fields else None
+        if equal and equal[0] in TEXTS:
+            value = Token(Kind.WORD, equal[1], token.position)
+            return joined(Any, [self._words(TEXTS[equal[0]], value), found])
+        return found
 
-    def _pattern(self, field: Field | None, token: _Token) -> Query:
-        """Return the query for a term with wildcards: the words that contain `*` or `?`, and the text between them."""
-        parts: list[Query] = []
-        for number, piece in enumerate(_WILD_WORD.split(token.text)):
-            plain = piece.strip("*")
-            if number % 2 == 0 or is_paired(plain):
-                parts.append(self._words(field, _Token(_Kind.QUOTED, _WILD.sub("", piece), token.position)))
-            elif plain and _WILD.match(piece):
-                raise self._bad(
-                    "a word cannot begin with * or ?", token, hint="Only the end of a word can be open: invoi*."
-                )
-            elif plain:
-                parts.append(Pattern(field, fold(piece)))
-        return self._joined(All, parts)
-
-    def _value(self, field: _Token, value: _Token) -> Query:
+    def _value(self, field: Token, value: Token) -> Query:
         """Return the query for `field:value`."""
-        if value.kind not in {_Kind.WORD, _Kind.QUOTED}:
-            raise self._bad(f"{field.text}: must be followed by a value", field)
+        if value.kind not in {Kind.WORD, Kind.QUOTED}:
+            raise self._bad(
+                f"{field.text}: must be followed by a value",
+                field,
+                hint=f'To search for the word "{field.text}", write it in quotes.',
+            )
+        if field.text in TEXTS:
+            return self._in_texts(TEXTS[field.text], value)
         self._count(value)
-        if field.text in _FIELDS:
-            return self._words(_FIELDS[field.text], value)
-        return _READERS[field.text](self, value)
+        following = self._next.text if self._next.kind is Kind.WORD and value.kind is Kind.WORD else ""
+        text = continues(field.text, value.text, following)
+        if text != value.text:
+            self._take()
+        try:
+            return READERS[field.text](text, self._clock)
+        except BadTerm as error:
+            raise self._bad(str(error), value, hint=error.hint) from error
 
-    def _before(self, value: _Token) -> Query:
-        return Dated(None, self._span(value)[0])
-
-    def _after(self, value: _Token) -> Query:
-        return Dated(self._span(value)[1], None)
-
-    def _on(self, value: _Token) -> Query:
-        first, end = self._span(value)
-        if first == end:
-            raise self._bad("on: requires a day, a month, a year or a week", value, hint="after:30d: the last 30 days.")
-        return Dated(first, end)
-
-    def _span(self, value: _Token) -> tuple[datetime, datetime]:
-        span = read_span(value.text, self._now, self._zone)
-        if span is None:
-            raise self._bad(
-                f"{value.text} is not a date",
-                value,
-                hint="Dates: 2024, 2024-03, 2024-03-17, yesterday, last-month, 30d.",
-            )
-        return span
-
-    def _larger(self, value: _Token) -> Query:
-        return Sized(self._size(value), None)
-
-    def _smaller(self, value: _Token) -> Query:
-        return Sized(None, self._size(value))
-
-    def _size(self, value: _Token) -> int:
-        match = _SIZE.fullmatch(value.text)
-        if match is None or len(match[1]) > 12:
-            raise self._bad(f"{value.text} is not a size", value, hint="Sizes: 2000 (bytes), 100k, 5M, 1.5G.")
-        return int(float(match[1]) * _UNITS[match[2].lower()])
-
-    def _has(self, value: _Token) -> Query:
-        if value.text.lower() not in {"attachment", "attachments"}:
-            raise self._bad(f"has:{value.text} is unknown", value, hint="Use has:attachment.")
-        return HasAttachment()
-
-    def _is(self, value: _Token) -> Query:
-        name = value.text.lower()
-        if name == "unread":
-            return Not(Flagged(Flag.READ))
-        if name not in _IS:
-            raise self._bad(f"is:{value.text} is unknown", value, hint=f"Use one of {', '.join([*_IS, 'unread'])}.")
-        return Flagged(_IS[name])
-
-    def _type(self, value: _Token) -> Query:
-        return OfType(fold(value.text))
-
-    def _message_id(self, value: _Token) -> Query:
-        return MessageId(value.text.strip("<>"))
-
-    def _folder(self, value: _Token) -> Query:
-        names = tuple(fold(name.strip()) for name in value.text.strip("/").split("/"))
-        if not all(names):
-            raise self._bad(
-                "a folder's name is missing", value, hint="Separate folder names with slashes: folder:inbox/projects."
-            )
-        return InFolder(names)
-
-    def _archive(self, value: _Token) -> Query:
-        return InArchive(value.text)
+    def _in_texts(self, fields: tuple[Field, ...], value: Token) -> Query:
+        if value.kind is Kind.WORD and value.text == "me" and fields and _PEOPLE.issuperset(fields):
+            return joined(Any, [Mine(field) for field in fields])
+        if value.kind is Kind.WORD and (addresses := _addresses(value.text)):
+            return joined(Any, [self._words(fields, replace(value, text=one)) for one in addresses])
+        found = self._words(fields, value)
+        return EVERYTHING if found == ALWAYS and value.text.strip("*") == "" and not fields else found
 
 
-_READERS: dict[str, Callable[[_Parser, _Token], Query]] = {
-    "before": _Parser._before,  # noqa: SLF001 - the table belongs to the class
-    "after": _Parser._after,  # noqa: SLF001
-    "on": _Parser._on,  # noqa: SLF001
-    "larger": _Parser._larger,  # noqa: SLF001
-    "smaller": _Parser._smaller,  # noqa: SLF001
-    "has": _Parser._has,  # noqa: SLF001
-    "is": _Parser._is,  # noqa: SLF001
-    "type": _Parser._type,  # noqa: SLF001
-    "messageid": _Parser._message_id,  # noqa: SLF001
-    "folder": _Parser._folder,  # noqa: SLF001
-    "archive": _Parser._archive,  # noqa: SLF001
-}
-
-#: All field names that may precede a colon.
-FIELDS = (*_FIELDS, *_READERS)
+def _addresses(text: str) -> list[str]:
+    """Return the addresses of a list such as `anna@x.example,ben@x.example`; empty if it is none."""
+    parts = [part for part in _LIST.split(text) if part]
+    return parts if len(parts) > 1 and all("@" in part for part in parts) else []
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    position = 0
-    while position < len(text):
-        mark = text[position]
-        if mark == " ":
-            position += 1
-        elif mark in "()":
-            tokens.append(_Token(_Kind(mark), mark, position))
-            position += 1
-        elif mark in _QUOTES:
-            position = _quoted(text, position, tokens)
-        elif mark == "-" and text[position + 1 : position + 2].strip():
-            tokens.append(_Token(_Kind.MINUS, mark, position))
-            position += 1
-        else:
-            position = _plain(text, position, tokens)
-    tokens.append(_Token(_Kind.END, "", len(text)))
-    return tokens
-
-
-def _quoted(text: str, position: int, tokens: list[_Token]) -> int:
-    closing = _QUOTES[text[position]] + '"'
-    end = next((at for at in range(position + 1, len(text)) if text[at] in closing), -1)
-    if end < 0:
-        raise BadQuery("this quotation mark is never closed", text, position)
-    tokens.append(_Token(_Kind.QUOTED, text[position + 1 : end], position))
-    return end + 1
-
-
-def _plain(text: str, position: int, tokens: list[_Token]) -> int:
-    if match := _NAME.match(text, position):
-        name = match[1].lower()
-        if name not in FIELDS:
-            raise BadQuery(
-                f"unknown field {match[1]}:",
-                text,
-                position,
-                hint=f"Fields: {' '.join(f'{name}:' for name in FIELDS)} To search for the text, write it in quotes.",
-            )
-        tokens.append(_Token(_Kind.FIELD, name, position))
-        # The value follows, even if it begins with a minus sign.
-        position = match.end()
-        if text[position] in "()" or text[position] in _QUOTES:
-            return position
-    word = _PLAIN.match(text, position)
-    end = word.end() if word else position + 1
-    tokens.append(_Token(_Kind.WORD, text[position:end], position))
-    return end
+def _ends(token: Token) -> bool:
+    return token.kind in {Kind.END, Kind.CLOSE, Kind.END_EITHER}

@@ -58,7 +58,7 @@ class Request:
 
     `archives`: ids of the users whose archives may be read; None: all archives. Messages in other archives are never
     found, counted or used for sorting. `folders`: ids of folders that the facet may list; None: all. `after`: the last
-    match of the previous page.
+    match of the previous page. `seconds`: how long the search may take.
     """
 
     query: Query
@@ -68,6 +68,7 @@ class Request:
     limit: int = 50
     after: Match | None = None
     facets: bool = False
+    seconds: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class SearchIndex(Protocol):
         ...
 
     async def search(self, request: Request) -> Matches:
-        """Find messages."""
+        """Find messages; SearchTooSlow if that takes longer than it may, TooComplex if too many words fit."""
         ...
 
     async def count(self, target: Target) -> int:

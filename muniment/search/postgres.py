@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import LiteralString
 
 from muniment.db import documents
-from muniment.db.database import Database
+from muniment.db.database import Database, Session
 from muniment.db.documents import Condition, DocumentRow, placeholder
-from muniment.errors import Unstorable
+from muniment.errors import SearchTooSlow, StatementEnded, Unstorable
 from muniment.model.document import Document
 from muniment.search.port import FACET_VALUES, Change, Facet, IndexFailure, Match, Matches, Request, Sort, Target
 from muniment.search.sql import condition, score
@@ -60,10 +61,19 @@ class PostgresIndex:
         where = condition(request)
         by = score(request, len(where.arguments)) if request.sort is Sort.RELEVANCE else None
         after = _after(request, len(where.arguments) + (len(by.arguments) if by else 0))
-        async with self._database.session() as session:
-            page = await documents.find(session, where, by, after, request.limit)
-            facets = await documents.facets(session, where, request.folders, FACET_VALUES) if request.facets else {}
-            total = await documents.count_matches(session, where)
+        facets: dict[str, dict[str, int]] = {}
+        try:
+            async with self._database.transaction() as session:
+                limit = _TimeLimit(session, request.seconds)
+                await limit.apply()
+                page = await documents.find(session, where, by, after, request.limit)
+                if request.facets:
+                    await limit.apply()
+                    facets = await documents.facets(session, where, request.folders, FACET_VALUES)
+                await limit.apply()
+                total = await documents.count_matches(session, where)
+        except StatementEnded as error:
+            raise SearchTooSlow(f"the search took longer than {request.seconds:g} s") from error
         return Matches(
             [Match(found.store_id, found.message_id, found.score, found.date) for found in page],
             total,
@@ -101,6 +111,18 @@ class PostgresIndex:
                 await documents.put(session, rows)
 
 
+class _TimeLimit:
+    """Divides the time that a search may take among its statements."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self._session = session
+        self._until = time.monotonic() + seconds
+
+    async def apply(self) -> None:
+        """Let the next statement take the time that is left."""
+        await documents.limit_time(self._session, self._until - time.monotonic())
+
+
 def _row(change: Change, document: Document, words: Vectors, generation: int) -> DocumentRow:
     return DocumentRow(
         store_id=document.store_id,
@@ -119,6 +141,7 @@ def _row(change: Change, document: Document, words: Vectors, generation: int) ->
         is_filed=document.is_filed,
         has_attachment=document.has_attachment,
         types=document.types,
+        received=document.received,
         passages=words.passages,
     )
 

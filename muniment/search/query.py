@@ -79,15 +79,16 @@ class Word:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One field (None: any) contains these words next to each other, as written."""
+    """One field (None: any) contains these words next to each other, as written; `is_open`: the last may go on."""
 
     field: Field | None
     words: tuple[str, ...]
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A field contains a word that matches the pattern: `*` any characters, `?` one. It begins with neither."""
+    """A field contains a word that matches the pattern: `*` any characters, `?` one."""
 
     field: Field | None
     pattern: str
@@ -96,6 +97,14 @@ class Pattern:
 @dataclass(frozen=True)
 class Dated:
     """The message's date is `first` or later, and before `end`; None: no bound."""
+
+    first: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True)
+class Received:
+    """A mail server received the message at `first` or later, and before `end`; None: no bound."""
 
     first: datetime | None
     end: datetime | None
@@ -150,6 +159,13 @@ class InArchive:
 
 
 @dataclass(frozen=True)
+class Mine:
+    """A field contains an address of the user who searches; resolved before searching."""
+
+    field: Field
+
+
+@dataclass(frozen=True)
 class InFolders:
     """The message is in one of these folders."""
 
@@ -164,8 +180,8 @@ class InArchives:
 
 
 Query: TypeAlias = (
-    All | Any | Not | Word | Phrase | Pattern | Dated | Sized | HasAttachment | OfType | Flagged | MessageId
-    | InFolder | InArchive | InFolders | InArchives
+    All | Any | Not | Word | Phrase | Pattern | Dated | Received | Sized | HasAttachment | OfType | Flagged | MessageId
+    | InFolder | InArchive | Mine | InFolders | InArchives
 )  # fmt: skip
 
 

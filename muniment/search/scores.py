@@ -6,7 +6,7 @@ contain the words somewhere; what matters to users is where, and then how new th
 
 from __future__ import annotations
 
-from muniment.search.query import Field, Pattern, Phrase, Query, Word, words_wanted
+from muniment.search.query import Field, Pattern, Phrase, Query, Word, split_pattern, words_wanted
 
 #: The score for each part of a document; a pattern is scored by its literal prefix.
 SUBJECT, PEOPLE, BODY, ATTACHMENT = 4, 3, 2, 1
@@ -24,5 +24,12 @@ MAX_SCORED = 20
 
 
 def scored(query: Query) -> list[Word | Phrase | Pattern]:
-    """Return the words of a query that are scored: the first ones that are not limited to a field."""
-    return [leaf for leaf in words_wanted(query) if leaf.field is None][:MAX_SCORED]
+    """Return the words of a query that are scored: the first ones that are not limited to a field.
+
+    A pattern that begins with a wildcard has no prefix by which it could be scored.
+    """
+    return [leaf for leaf in words_wanted(query) if leaf.field is None and not _is_open(leaf)][:MAX_SCORED]
+
+
+def _is_open(leaf: Word | Phrase | Pattern) -> bool:
+    return isinstance(leaf, Pattern) and not split_pattern(leaf.pattern)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import LiteralString
 
 from muniment.db.documents import Condition, placeholder
@@ -22,6 +23,7 @@ from muniment.search.query import (
     Pattern,
     Phrase,
     Query,
+    Received,
     Sized,
     Word,
     split_pattern,
@@ -65,9 +67,9 @@ def _weighed(leaf: Word | Phrase | Pattern, weight: str) -> str:
     """Return a tsquery for a word in the parts with this weight."""
     match leaf:
         case Word(_, wanted):
-            return " | ".join(_marked(one, weight) for one in (wanted.word, *wanted.stems))
-        case Phrase(_, words):
-            return " <-> ".join(_marked(word, weight) for word in words)
+            return " | ".join(_marked(one, weight) for one in (wanted.word, *wanted.others))
+        case Phrase(_, words, is_open):
+            return _adjacent([(word, weight) for word in words], is_open=is_open)
         case Pattern(_, pattern):
             return _marked(split_pattern(pattern)[0], "*" + weight)
 
@@ -96,6 +98,8 @@ class _Writer:
                 return self._phrase(query)
             case Dated(first, end):
                 return self._between("d.date", first, end, "timestamptz", ">=")
+            case Received(first, end):
+                return self._between("coalesce(d.received, d.date)", first, end, "timestamptz", ">=")
             case Sized(above, below):
                 return self._between("d.size", above, below, "bigint", ">")
             case HasAttachment():
@@ -142,20 +146,24 @@ class _Writer:
     def _pattern(self, pattern: Pattern) -> LiteralString:
         """Find words by the pattern's literal prefix, using the index, then compare each with the whole pattern."""
         beginning, rest = split_pattern(pattern.pattern)
-        found = self._fits(_marked(f"{_prefix(pattern.field)}{beginning}", "*" + _weight(pattern.field)))
+        prefix = _prefix(pattern.field)
+        found = self._fits(_marked(f"{prefix}{beginning}", "*" + _weight(pattern.field))) if beginning else _ALWAYS
         if rest == "*":
             return found
-        like = _prefix(pattern.field) + pattern.pattern.replace("*", "%").replace("?", "_")
+        like = prefix + pattern.pattern.replace("*", "%").replace("?", "_")
+        # A pattern that begins with a wildcard must not find stems, or the twins of a word in other fields.
+        words: LiteralString = _ALWAYS if beginning or prefix else "u.lexeme !~ '^[~@]'"
         looked: LiteralString = "EXISTS (SELECT FROM unnest(d.document) AS u WHERE u.lexeme LIKE "
         weight = _weight(pattern.field)
         weights = self._argument(weight) + "::text = ANY (u.weights)" if weight else _ALWAYS
-        return "(" + found + " AND " + looked + self._argument(like) + "::text AND " + weights + "))"
+        return "(" + found + " AND " + looked + self._argument(like) + "::text AND " + words + " AND " + weights + "))"
 
     def _phrase(self, phrase: Phrase) -> LiteralString:
         exact = phrase_query(phrase)
         if len(phrase.words) == 1:
             return self._fits(exact)
-        every = " & ".join(_word(word, phrase.field) for word in phrase.words)
+        marks = _marks(phrase.field, phrase.words)
+        every = " & ".join([*(_marked(*one) for one in marks[:-1]), _marked_last(*marks[-1], is_open=phrase.is_open)])
         passage: LiteralString = (
             "EXISTS (SELECT FROM search_passages AS p WHERE p.message_id = d.message_id AND p.store_id = d.store_id"
             " AND p.words @@ " + self._argument(exact) + "::text::tsquery)"
@@ -165,12 +173,25 @@ class _Writer:
 
 def word_query(word: Word) -> str:
     """Return a tsquery for a word, or another word with the same stem."""
-    return " | ".join(_word(one, word.field) for one in (word.wanted.word, *word.wanted.stems))
+    return " | ".join(_word(one, word.field) for one in (word.wanted.word, *word.wanted.others))
 
 
 def phrase_query(phrase: Phrase) -> str:
     """Return a tsquery for adjacent words."""
-    return " <-> ".join(_word(word, phrase.field) for word in phrase.words)
+    return _adjacent(_marks(phrase.field, phrase.words), is_open=phrase.is_open)
+
+
+def _adjacent(marks: Sequence[tuple[str, str]], *, is_open: bool) -> str:
+    """Return a tsquery for adjacent words with their marks; `is_open`: the last may go on."""
+    return " <-> ".join([*(_marked(*one) for one in marks[:-1]), _marked_last(*marks[-1], is_open=is_open)])
+
+
+def _marks(field: Field | None, words: Sequence[str]) -> list[tuple[str, str]]:
+    return [(_prefix(field) + word, _weight(field)) for word in words]
+
+
+def _marked_last(lexeme: str, marks: str, *, is_open: bool) -> str:
+    return _marked(lexeme, f"*{marks}" if is_open else marks)
 
 
 def _word(word: str, field: Field | None) -> str:

@@ -10,9 +10,10 @@ from muniment.shapes.values import utc
 def found_shape(found: Found) -> dict[str, object]:
     """`total` (number of matching messages), `hits[…]` (the current page: `sha256` (hex), `date` (from the header, or
     null), `subject`, `sender`, `size` (bytes), `places[{user, folder[], uid}]` (folder: the mailbox's address, then the
-    server's path), `snippet[{text, match}]` (or null)), `facets{sender, year, folder, type}` (each maps values to
-    counts; empty without --facets), `next` (name of the next page, or empty), `lacking` (messages that are not indexed
-    yet or were refused by the index, counted up to 10,000), `paused` (why indexing is paused, or empty).
+    server's path), `snippet[{text, match}]` (null without --snippets)), `facets{sender, year, folder, type}` (each
+    maps values to counts; empty without --facets), `next` (name of the next page, or empty), `lacking` (messages that
+    are not indexed yet or were refused by the index, counted up to 10,000), `paused` (why indexing is paused, or
+    empty), `notes[…]` (how the query was understood where that is not obvious, and what the result lacks).
     """
     return {
         "total": found.total,
@@ -21,6 +22,7 @@ def found_shape(found: Found) -> dict[str, object]:
         "next": found.following,
         "lacking": found.lacking,
         "paused": found.paused,
+        "notes": list(found.notes),
     }
 
 

@@ -91,7 +91,10 @@ def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> Non
     first = shell.json("search", "--user", address, "--limit", "15", "--facets", "larger:1")
     second = shell.json("search", "--user", address, "--limit", "15", "--page", first["next"], "larger:1")
     shown = shell.ok("search", "--user", address, "--snippets", "--facets", "the OR die")
-    wrong = shell.run("search", "--user", address, "(the")
+    bare = shell.json("search", "--user", address, "the OR die")
+    quoting = shell.json("search", "--user", address, "--snippets", "the OR die")
+    wrong = shell.run("search", "--user", address, "form:the")
+    lone = shell.run("search", "--user", address, "(the")
     everybody = shell.run("search", "the")
     compared = shell.json("index", "compare")
     rebuilt = shell.ok("index", "rebuild")
@@ -107,7 +110,10 @@ def test_searching(shell: Shell, new_address: NewAddress, tmp_path: Path) -> Non
     assert sum(first["facets"]["folder"].values()) >= first["total"]
     assert second["next"] == ""
     assert "messages found" in shown
-    assert (wrong.code, "never closed, at character 1:" in wrong.stderr) == (ExitCode.MISCONFIGURED, True)
+    assert [hit["snippet"] for hit in bare["hits"]] == [None] * len(bare["hits"])
+    assert any(hit["snippet"] for hit in quoting["hits"])
+    assert (wrong.code, "Did you mean from:?" in wrong.stderr) == (ExitCode.MISCONFIGURED, True)
+    assert (lone.code, "has no partner and is ignored" in lone.stderr) == (0, True)
     assert (everybody.code, "--user NAME" in everybody.stderr) == (ExitCode.REFUSED, True)
     assert all((one["missing"], one["orphans"]) == (0, 0) for one in compared)
     assert rebuilt.endswith("done\n")

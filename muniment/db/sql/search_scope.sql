@@ -18,6 +18,11 @@ ORDER BY messages.id, users.name, mailboxes.address, folders.path, entries.uid;
 SELECT folders.id, mailboxes.address, folders.path FROM folders JOIN mailboxes ON mailboxes.id = mailbox_id
 WHERE user_id = ANY ($1::bigint[]) OR ($1::bigint[] IS NULL AND NOT collecting);
 
+-- addresses_of --
+-- The addresses of these users, and of their mailboxes
+SELECT address FROM user_addresses WHERE user_id = ANY ($1::bigint[])
+UNION SELECT address FROM mailboxes WHERE user_id = ANY ($1::bigint[]) AND NOT collecting ORDER BY address;
+
 -- archives_of --
 -- The users whose archives may be searched
 SELECT id, name FROM users WHERE $1::bigint[] IS NULL OR id = ANY ($1::bigint[]);

@@ -5,16 +5,22 @@ The text is read from the stored message and not from the index, so a snippet sh
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from muniment.search import globs
 from muniment.search.query import Field, Pattern, Phrase, Query, Word, words_wanted
-from muniment.search.words import spans
+from muniment.search.words import STEM, spans
 
 #: Length of a snippet, and how much of a text is searched for matches (characters).
 SHOWN = 160
 LOOKED_AT = 200_000
+
+#: Words after which the time is looked at.
+_BETWEEN_LOOKS = 1000
 
 _BLANKS = re.compile(r"\s+")
 
@@ -35,13 +41,16 @@ class Snippet:
 _Test = Callable[[frozenset[str]], bool]
 
 
-def snippet(query: Query, texts: Sequence[tuple[Field, str]]) -> Snippet | None:
-    """Return the piece of one of the texts that matches most parts of the query; None if nothing matches."""
+def snippet(query: Query, texts: Sequence[tuple[Field, str]], until: float = math.inf) -> Snippet | None:
+    """Return the piece of one of the texts that matches most parts of the query; None if nothing matches.
+
+    What was not looked at before `until` (`time.monotonic()`) counts as no match.
+    """
     best: tuple[int, str, list[tuple[int, int]]] | None = None
     for field, text in texts:
         shown = _BLANKS.sub(" ", text[:LOOKED_AT])
         tests = [_test(leaf) for leaf in words_wanted(query) if leaf.field in {None, field}]
-        found = _matches(shown, tests)
+        found = _matches(shown, tests, until)
         if not found:
             continue
         count, first, last = _densest(found)
@@ -53,23 +62,27 @@ def snippet(query: Query, texts: Sequence[tuple[Field, str]]) -> Snippet | None:
 def _test(leaf: Word | Phrase | Pattern) -> _Test:
     match leaf:
         case Word(_, wanted):
-            forms = frozenset((wanted.word, *wanted.stems))
-        case Phrase(_, words):
+            forms = frozenset((wanted.word, *wanted.others))
+        case Phrase(_, words, is_open):
             forms = frozenset(words)
+            if is_open:
+                return lambda word: not forms.isdisjoint(word) or any(form.startswith(words[-1]) for form in word)
         case Pattern(_, pattern):
-            fits = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
-            return lambda word: any(fits.fullmatch(form) for form in word)
+            fits = globs.matcher(pattern)
+            return lambda word: any(fits(form) for form in word if not form.startswith(STEM))
     return lambda word: not forms.isdisjoint(word)
 
 
-def _matches(text: str, tests: Sequence[_Test]) -> list[tuple[int, int, int]]:
+def _matches(text: str, tests: Sequence[_Test], until: float) -> list[tuple[int, int, int]]:
     """Return the start and end of each match, and the number of the test it passed."""
-    return [
-        (start, end, number)
-        for start, end, forms in spans(text)
-        for number in [next((number for number, test in enumerate(tests) if test(forms)), -1)]
-        if number >= 0
-    ]
+    found: list[tuple[int, int, int]] = []
+    for place, (start, end, forms) in enumerate(spans(text) if tests else ()):
+        if place % _BETWEEN_LOOKS == 0 and time.monotonic() >= until:
+            break
+        number = next((number for number, test in enumerate(tests) if test(forms)), -1)
+        if number >= 0:
+            found.append((start, end, number))
+    return found
 
 
 def _densest(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -16,9 +18,9 @@ from muniment.clock import utc_now
 from muniment.contents.codec import decode_part
 from muniment.db import attachment_texts, index_coverage, index_pause, search_scope
 from muniment.db.search_scope import FiledRow
-from muniment.errors import Damaged, Misconfigured
+from muniment.errors import Damaged, Misconfigured, SearchTooSlow
 from muniment.mail.bodies import read_text
-from muniment.search import Facet, Match, Matches, Request, Sort, parse
+from muniment.search import Facet, Match, Matches, Request, Sort, parse_query
 from muniment.search.delivered import with_deliveries
 from muniment.search.query import Field, Query
 from muniment.services.access.audit import Action, audited
@@ -34,6 +36,8 @@ MOST_COUNTED = 10_000
 #: Bytes of a message that are read to make a snippet.
 _SHOWN_BYTES = 1024 * 1024
 _PAGE_MARK = "m1"
+_LEAST_SECONDS = 0.001
+_GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Found:
     """A page of hits.
 
     `total`: number of matches on all pages. `following`: name of the next page, empty on the last. `lacking`: messages
-    that cannot be found yet (counted up to `MOST_COUNTED`). `paused`: why the index accepts no writes.
+    that cannot be found yet (counted up to `MOST_COUNTED`). `paused`: why the index accepts no writes. `notes`: how the
+    query was understood where that is not obvious, and what the result lacks.
     """
 
     hits: list[Hit]
@@ -74,6 +79,7 @@ class Found:
     following: str = ""
     lacking: int = 0
     paused: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,30 +100,35 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
     """Return a page of messages in archives that the principal may read.
 
     BadQuery if the query is invalid, NotFound and Forbidden as in `readable_archives`, SearchUnavailable if the index
-    does not respond. No database connection is held while the index searches.
+    does not respond, SearchTooSlow after `search_seconds`. No database connection is held while the index searches.
     """
-    query = parse(search.query, now=utc_now(), zone=search.zone or get_localzone())
+    until = time.monotonic() + resources.settings.search_seconds
+    parsed = parse_query(search.query, now=utc_now(), zone=search.zone or get_localzone())
     async with resources.database.session() as session:
         archives = await readable_archives(session, resources.settings, principal)
-        resolved = with_deliveries(await resolve_names(session, query, archives), archives)
+        resolved = await resolve_names(session, parsed.query, archives)
         folders = await search_scope.folders_of(session, archives) if search.facets else []
     request = Request(
-        resolved,
+        with_deliveries(resolved.query, archives),
         archives,
         folders=None if archives is None else tuple(folder.id for folder in folders),
         sort=search.sort,
         limit=search.limit,
         after=_unpacked(search) if search.page else None,
         facets=search.facets,
+        seconds=max(_LEAST_SECONDS, until - time.monotonic()),
     )
-    matches = await resources.index.search(request)
+    matches = await _matches(resources, request)
     async with resources.database.session() as session:
         keys = [(match.store_id, match.message_id) for match in matches.page]
         hits = _hits(matches, await search_scope.places_of(session, keys, archives))
         paused = await index_pause.find(session)
         lacking = await index_coverage.lacking(session, MOST_COUNTED)
+    notes = [*parsed.notes, *resolved.notes]
     if search.snippets:
-        hits = [hit async for hit in _with_snippets(resources, query, hits)]
+        hits = [hit async for hit in _with_snippets(resources, parsed.query, hits, until)]
+        if time.monotonic() >= until:
+            notes.append("snippets are missing: the search took longer than it may")
     names = {str(folder.id): "/".join((folder.address, *folder.path)) for folder in folders}
     return Found(
         hits,
@@ -126,7 +137,17 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
         following=_packed(search, matches.page[-1]) if len(matches.page) == search.limit else "",
         lacking=lacking,
         paused=paused.reason if paused else "",
+        notes=tuple(notes),
     )
+
+
+async def _matches(resources: Resources, request: Request) -> Matches:
+    """Ask the index, which limits the time; the limit here is for one that does not answer at all."""
+    try:
+        async with asyncio.timeout(request.seconds + _GRACE_SECONDS):
+            return await resources.index.search(request)
+    except TimeoutError as error:
+        raise SearchTooSlow from error
 
 
 async def count_matches(principal: Principal, resources: Resources, query: str) -> int:
@@ -162,13 +183,18 @@ def _named(matches: Matches, folders: dict[str, str]) -> dict[Facet, dict[str, i
     return facets
 
 
-async def _with_snippets(resources: Resources, query: Query, hits: Sequence[Hit]) -> AsyncIterator[Hit]:
+async def _with_snippets(resources: Resources, query: Query, hits: Sequence[Hit], until: float) -> AsyncIterator[Hit]:
+    """Yield hits with snippets until `until` (`time.monotonic()`), and the rest as they are."""
+
     async def each() -> AsyncIterator[Hit]:
         for hit in hits:
             yield hit
 
     async for hit, parts in resources.contents.read(each()):
         raw = b""
+        if time.monotonic() >= until:
+            yield hit
+            continue
         try:
             async for part in parts:
                 raw += decode_part(part.codec, part.data)
@@ -176,19 +202,19 @@ async def _with_snippets(resources: Resources, query: Query, hits: Sequence[Hit]
                     break
         except Damaged:
             raw = b""
-        yield await _with_snippet(resources, query, hit, raw[:_SHOWN_BYTES])
+        yield await _with_snippet(resources, query, hit, raw[:_SHOWN_BYTES], until)
 
 
-async def _with_snippet(resources: Resources, query: Query, hit: Hit, raw: bytes) -> Hit:
+async def _with_snippet(resources: Resources, query: Query, hit: Hit, raw: bytes, until: float) -> Hit:
     body = read_text(raw, limit=_SHOWN_BYTES)
     texts = [(Field.BODY, body.text), *((Field.ATTACHMENT, text) for text in body.attached)]
-    found = snippet(query, texts)
+    found = snippet(query, texts, until)
     if found is None and body.attachments:
         hashes = [hashlib.sha256(attachment.data).digest() for attachment in body.attachments]
         async with resources.database.session() as session:
             kept = await attachment_texts.find(session, hashes, READERS_VERSION)
-        found = snippet(query, [(Field.ATTACHMENT, row.text) for row in kept.values()])
-    found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names])
+        found = snippet(query, [(Field.ATTACHMENT, row.text) for row in kept.values()], until)
+    found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names], until)
     return replace(hit, snippet=found)
 
 

@@ -262,7 +262,7 @@ QUERIES: list[tuple[str, str]] = [
     ("on:2023-12", "en4"),
     ("on:2023-12-31", "en4"),
     ("on:2024-01", "en3"),
-    ("after:2023 before:2024-02", "en3"),
+    ("after:2024 before:2024-02", "en3"),
     ("larger:50k", "en7"),
     ("larger:50k smaller:55k", ""),
     ("is:flagged", "en4"),

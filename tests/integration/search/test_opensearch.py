@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from muniment.errors import Misconfigured, SearchUnavailable
+from muniment.errors import Misconfigured, SearchTooSlow, SearchUnavailable, TooComplex
 from muniment.model.document import Document
 from muniment.search import Change, OpenSearchIndex, Request, Target, parse
 from muniment.search.mapping import PROPERTIES
+from muniment.search.query import HasAttachment
 from muniment.secrecy import Secret
 from muniment.services.indexing.drain_outbox import drain_outbox
 from muniment.services.indexing.show_index import show_index
@@ -56,6 +57,8 @@ class Pretender:
         self.headers: list[str] = []
         self.bulks: list[int] = []
         self.answer: Callable[[list[dict[str, Any]]], web.Response] = accepted
+        self.found: Callable[[], web.Response] = lambda: web.json_response({})
+        self.searches: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.port = 0
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -66,6 +69,9 @@ class Pretender:
             operations = [line for line in lines if "index" in line and "_index" in str(line["index"])]
             self.bulks.append(len(operations))
             return self.answer(operations)
+        if request.path.endswith("/_search"):
+            self.searches.append((dict(request.query), msgspec.json.decode(await request.read())))
+            return self.found()
         if request.path == "/":
             return web.json_response({"version": {"number": "2.19.1", "distribution": "opensearch"}})
         return web.json_response({})
@@ -127,6 +133,39 @@ async def test_poison_is_told_apart(pretender: Pretender, index: OpenSearchIndex
     pretender.answer = each(lambda number: {2: 400, 3: 409}.get(number, 201))
 
     assert await apply(index, change(1), change(2), change(3)) == [(2, "because 400")]
+
+
+def failed(kind: str, reason: str, status: int) -> web.Response:
+    """Answer as OpenSearch does when a search fails in its shards."""
+    cause = {"type": kind, "reason": reason}
+    error = {"type": "search_phase_execution_exception", "reason": "all shards failed", "root_cause": [cause]}
+    return web.json_response({"error": {**error, "caused_by": cause}, "status": status}, status=status)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda: web.json_response({"timed_out": True, "hits": {"total": {"value": 1}, "hits": []}}),
+        lambda: failed("task_cancelled_exception", "cancelled task with reason: Cancellation timeout of 50ms", 500),
+    ],
+)
+async def test_a_search_ends_at_its_limit(
+    pretender: Pretender, index: OpenSearchIndex, found: Callable[[], web.Response]
+) -> None:
+    """OpenSearch is told the time limit; what it found when it gave up is not shown as if it were everything."""
+    pretender.found = found
+    with pytest.raises(SearchTooSlow, match=r"longer than 0\.05 s"):
+        await index.search(Request(HasAttachment(), None, seconds=0.05))
+    (query, body), *_ = pretender.searches
+
+    assert query["cancel_after_time_interval"] == body["timeout"] == "50ms"
+
+
+async def test_a_pattern_that_needs_too_many_words(pretender: Pretender, index: OpenSearchIndex) -> None:
+    """Where OpenSearch cannot expand a pattern, the error says that the query is the reason, and what to write."""
+    pretender.found = lambda: failed("too_complex_to_determinize_exception", "Determinizing *a?b would take", 400)
+    with pytest.raises(TooComplex):
+        await index.search(Request(HasAttachment(), None))
 
 
 @pytest.mark.parametrize("status", [429, 503])
