@@ -21,7 +21,7 @@ async def show_deletions(
         return await deletions.ledger(session, run_id=run_id, address=address, limit=limit)
 
 
-@audited(Action.DELETIONS_LISTED, "address", details=("run_id",))
+@audited(Action.KEPT_LISTED, "address", details=("run_id",))
 async def show_kept(
     principal: Principal, resources: Resources, *, run_id: int | None, address: str | None, limit: int | None
 ) -> list[KeptMessage]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from muniment.db import installation
 from muniment.errors import Conflict
 from muniment.sealing import Key, KeyRing, key_of
+from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal, Right
 from muniment.services.mailboxes.secret_box import current_box
 from muniment.services.operating.seal_again import adopt_newest_key
@@ -46,6 +47,7 @@ async def key_use(principal: Principal, resources: Resources, ring: KeyRing) -> 
     return KeyUse(box.active.id, {key_of(header): number for header, number in headers.items()})
 
 
+@audited(Action.KEY_PREPARED)
 async def prepare_key(principal: Principal, resources: Resources, ring: KeyRing) -> Rotation:
     """Put a new key into the key file, without using it yet; Conflict if one waits there already."""
     principal.require(Right.ADMIN)
@@ -61,6 +63,7 @@ async def prepare_key(principal: Principal, resources: Resources, ring: KeyRing)
     return Rotation(ring.keys[0].id)
 
 
+@audited(Action.KEY_ROTATED)
 async def rotate_key(principal: Principal, resources: Resources, ring: KeyRing) -> Rotation:
     """Seal every password with a new key, then delete the old one from the key file.
 

@@ -27,7 +27,7 @@ class Tended:
     profiles: list[str]
 
 
-@audited(Action.QUARANTINE_LISTED, details=("id_",))
+@audited(Action.QUARANTINE_SHOWN, "id_")
 async def show_quarantined(principal: Principal, resources: Resources, id_: int) -> Quarantined:
     """Return one message in quarantine; NotFound: there is none with this number."""
     principal.require(Right.OPERATE)
@@ -74,7 +74,7 @@ async def accept_quarantined(
         return Tended(found, await quarantine.profiles(session, ids))
 
 
-@audited(Action.QUARANTINE_EXPORTED, details=("id_",), ahead=True)
+@audited(Action.QUARANTINE_EXPORTED, "id_", ahead=True)
 async def export_quarantined(
     principal: Principal, resources: Resources, id_: int, write: Callable[[bytes], Any]
 ) -> Quarantined:

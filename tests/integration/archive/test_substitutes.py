@@ -408,9 +408,10 @@ async def test_accepting_a_missing_message(harness: Harness) -> None:
     assert _left(script) == [2]
     assert second.run.messages.held is not None
     assert (second.run.messages.held.accepted, second.run.messages.held.missing) == (1, 0)
-    [entry] = [e for e in await show_audit(ADMIN, harness.resources, None, 50) if e.action == "quarantine accepted"]
-    assert entry.after is not None
-    assert (entry.subject, entry.after["accepted because"]) == (f"{TARGET}/INBOX UID 2", "it is empty")
+    accepting = [e for e in await show_audit(ADMIN, harness.resources, None, 50) if e.action == "quarantine accepted"]
+    [entry] = [e for e in accepting if e.outcome == "done"]
+    assert entry.details is not None
+    assert (entry.subject, entry.details["accepted because"]) == (f"{TARGET}/INBOX UID 2", "it is empty")
     assert not await _quarantine(harness)
     [accepted] = await _quarantine(harness, accepted=True)
     assert (accepted.acceptance, accepted.accepted_by) == ("it is empty", ADMIN.name)
