@@ -32,14 +32,20 @@ class _Row:
 class Hold(StrEnum):
     """What a transaction prevents until its end: nothing, a change of the active key, or sealing."""
 
-    NOTHING = "find"
-    ACTIVE_KEY = "find_to_seal"
-    SEALING = "find_to_change"
+    NOTHING = "nothing"
+    ACTIVE_KEY = "active key"
+    SEALING = "sealing"
 
 
 async def find(session: Session, hold: Hold = Hold.NOTHING) -> Installation | None:
     """Return the installation; None if no key was used with this database yet. `hold` requires a transaction."""
-    row = await session.row(_Row, _SQL[hold.value])
+    match hold:
+        case Hold.NOTHING:
+            row = await session.row(_Row, _SQL["find"])
+        case Hold.ACTIVE_KEY:
+            row = await session.row(_Row, _SQL["find_to_seal"])
+        case Hold.SEALING:
+            row = await session.row(_Row, _SQL["find_to_change"])
     return None if row is None else Installation(str(row.id), row.key_check)
 
 

@@ -24,7 +24,9 @@ class OutboxRow:
 
 async def claim(session: Session, limit: int, *, slow: bool = False) -> list[OutboxRow]:
     """Lock and return up to `limit` rows, slow ones or others, that no other worker has locked, in a transaction."""
-    return await session.rows(OutboxRow, _SQL["claim_slow" if slow else "claim"], limit)
+    if slow:
+        return await session.rows(OutboxRow, _SQL["claim_slow"], limit)
+    return await session.rows(OutboxRow, _SQL["claim"], limit)
 
 
 async def set_aside(session: Session, rows: Sequence[OutboxRow]) -> None:

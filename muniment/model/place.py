@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from muniment.model.flags import FlagChange
@@ -39,4 +39,4 @@ class Place:
     deleted: datetime | None
     substitute: str | None = None
     announced: int | None = None
-    flag_changes: tuple[FlagChange, ...] = ()
+    flag_changes: tuple[FlagChange, ...] = field(default=(), metadata={"joined": True})  # from a query of its own

@@ -9,7 +9,7 @@ import pytest
 from muniment.db import migrate as migrating
 from muniment.db.database import Database
 from muniment.db.migrate import migrate, migrations
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.secrecy import Secret
 from tests.support.services import fresh_database
 
@@ -32,7 +32,7 @@ async def before(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) ->
     """Yield a database of the version before comparisons were kept."""
     older = [found for found in migrations() if found.version < _VERSION]
     monkeypatch.setattr(migrating, "migrations", lambda: older)
-    async with fresh_database(postgres) as url:
+    async with fresh_database(postgres, role=OWNER) as url:
         database = await Database.open(Secret(url))
         await migrate(database)
         monkeypatch.undo()

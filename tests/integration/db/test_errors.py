@@ -17,6 +17,7 @@ from muniment.errors import (
     DatabaseUnavailable,
     Misconfigured,
     MunimentError,
+    StatementEnded,
     Transient,
     Unstorable,
 )
@@ -80,7 +81,7 @@ def test_every_foreign_error_has_a_place(theirs: type[BaseException]) -> None:
         (asyncpg.CheckViolationError("x"), Unstorable),
         (asyncpg.CharacterNotInRepertoireError("x"), Unstorable),
         (asyncpg.DeadlockDetectedError("x"), DatabaseUnavailable),
-        (asyncpg.QueryCanceledError("x"), DatabaseUnavailable),
+        (asyncpg.QueryCanceledError("x"), StatementEnded),
         (asyncpg.AdminShutdownError("x"), DatabaseUnavailable),
         (asyncpg.DiskFullError("x"), DatabaseUnavailable),
         (asyncpg.TooManyConnectionsError("x"), DatabaseUnavailable),

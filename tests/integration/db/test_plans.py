@@ -35,7 +35,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "send waiting": (JOBS["send_waiting"], (1, 20, 60.0)),
     "lease": (JOBS["lease"], (1001, "worker", 60.0)),
     "end stuck": (JOBS["end_stuck"], ([1],)),
-    "progress": (JOBS["progress"], (1000, 0, 1, 1, 0, 0, 100, 60.0, [1], [10], 0, 0)),
+    "progress": (JOBS["progress"], (1000, 0, 1, 1, 0, 0, 100, 60.0, [1], [10], 0, 0, 0)),
     "extend": (JOBS["extend"], (1000, 0, 60.0)),
     "release silent": (JOBS["release_silent"], ([1], 20)),
     "count sent": (JOBS["count_sent"], ([1],)),
@@ -43,7 +43,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "prolong sent": (JOBS["prolong_sent"], ([1], 60.0)),
     "similar fingerprints": (JOBS["similar_fingerprints"], (1, b"x", 5)),
     "is taken": (JOBS["is_taken"], (1001,)),
-    "complete": (JOBS["complete"], (1000, 0, [], True, [], None, "worker", 60.0, 1)),
+    "complete": (JOBS["complete"], (1000, 0, [], True, [], None, "worker", 60.0, [], 1)),
     "finish": (RUNS["finish"], (1,)),
 }
 

@@ -107,10 +107,13 @@ async def test_every_query_fits_its_module(connection: asyncpg.Connection[asyncp
 
 
 def declared(kind: type) -> dict[str, type]:
-    """Return the fields of a dataclass with their bare types: no None, no element types."""
+    """Return the fields of a dataclass with their bare types: no None, no element types.
+
+    A field whose metadata says `joined` comes from another query.
+    """
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
-    return {field.name: _bare(hints[field.name]) for field in fields(kind)}
+    return {field.name: _bare(hints[field.name]) for field in fields(kind) if not field.metadata.get("joined")}
 
 
 def _bare(hint: Any) -> type:
