@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib.resources import files
 from types import ModuleType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -30,6 +31,7 @@ TYPES: dict[str, type] = {
     "text": str,
     "bytea": bytes,
     "timestamptz": datetime,
+    "uuid": UUID,
     "jsonb": dict,
     "text[]": list,
     "int8[]": list,
