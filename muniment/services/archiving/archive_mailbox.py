@@ -30,6 +30,17 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
+class RefusedFolder:
+    """A folder that the server refused to open, and the reason."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a slice achieved.
 
@@ -45,7 +56,7 @@ class Outcome:
     unmoved: Sequence[int] = ()
     fingerprint: bytes | None = None
     warnings: Sequence[str] = ()
-    unreadable: Sequence[str] = ()
+    unreadable: Sequence[RefusedFolder] = ()
     folders: int = 0
     folder_ids: Sequence[int] = ()
     commands: int = 0
@@ -239,5 +250,5 @@ def _lacking(paths: Sequence[str], folders_in_all: int) -> str:
     )
 
 
-def _unreadable(folder: ServerFolder, reason: str) -> str:
-    return f"{'/'.join(folder.path)}: {reason}"
+def _unreadable(folder: ServerFolder, reason: str) -> RefusedFolder:
+    return RefusedFolder("/".join(folder.path), reason)

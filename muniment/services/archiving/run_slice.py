@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shlex
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ from muniment.services.resources import Resources
 
 _log = log.get(__name__)
 
-#: The hint for folders that the server lists but refuses to open.
-UNREADABLE_HINT = "All other folders were archived. Give this login the right to read them on the mail server."
+#: How many unreadable folders the hint names.
+_NAMED = 3
 
 #: How long a job waits that got no connection slot; longer if the server asks for a pause (seconds).
 BUSY_SECONDS = 5.0
@@ -98,6 +99,14 @@ async def run_slice(resources: Resources, job: LeasedJob, access: RunAccess, *, 
         )
 
 
+def _unreadable_hint(outcome: Outcome) -> str:
+    leave_out = " ".join(f"--exclude {shlex.quote(f'{folder.path}/.')}" for folder in outcome.unreadable[:_NAMED])
+    return (
+        "All other folders were archived. Give this login the right to read them on the mail server, or leave them out "
+        f"of the profile: {leave_out}"
+    )
+
+
 async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, go_on: bool) -> Slice:
     if outcome.more:
         async with resources.database.session() as session:
@@ -106,7 +115,7 @@ async def _end_well(resources: Resources, job: LeasedJob, outcome: Outcome, *, g
     if outcome.unreadable:
         error = f"{len(outcome.unreadable)} of {outcome.folders} folders cannot be read: {outcome.unreadable[0]}"
         async with resources.database.session() as session:
-            await jobs.fail(session, job.lease, error=error, hint=UNREADABLE_HINT)
+            await jobs.fail(session, job.lease, error=error, hint=_unreadable_hint(outcome))
         return Slice(SliceEnd.FAILED, visit=outcome)
     completing = asyncio.ensure_future(_complete(resources, job, outcome, go_on=go_on))
     try:

@@ -252,6 +252,7 @@ async def test_refused_folder_stops_no_other(harness: Harness, command: str, fol
         healed = await harness.archive("all")
 
     assert re.match(f"1 of 3 folders cannot be read: {name}: .* {answer} ", failed(report))
+    assert report.failures[0].hint.endswith(f"leave them out of the profile: --exclude {name}/.")
     assert report.run.messages.archived == 2 * 6 + 3 * 18
     assert (healed.run.state, healed.run.messages.archived) == (RunState.SUCCEEDED, 6)
     assert source(script.mailboxes[TARGET]) == await harness.exported(TARGET)
