@@ -39,13 +39,12 @@ class Hold(StrEnum):
 
 async def find(session: Session, hold: Hold = Hold.NOTHING) -> Installation | None:
     """Return the installation; None if no key was used with this database yet. `hold` requires a transaction."""
-    match hold:
-        case Hold.NOTHING:
-            row = await session.row(_Row, _SQL["find"])
-        case Hold.ACTIVE_KEY:
-            row = await session.row(_Row, _SQL["find_to_seal"])
-        case Hold.SEALING:
-            row = await session.row(_Row, _SQL["find_to_change"])
+    if hold is Hold.SEALING:
+        row = await session.row(_Row, _SQL["find_to_change"])
+    elif hold is Hold.ACTIVE_KEY:
+        row = await session.row(_Row, _SQL["find_to_seal"])
+    else:
+        row = await session.row(_Row, _SQL["find"])
     return None if row is None else Installation(str(row.id), row.key_check)
 
 

@@ -351,10 +351,9 @@ async def test_a_worker_whose_broker_cut_its_connections_hears_again(
         await assert_exact(resources, source)
 
 
-@pytest.mark.parametrize("arguments", [ARCHIVE_WORKER, INDEX_WORKER, SCHEDULER], ids=["archive", "index", "scheduler"])
-def test_process_without_the_key_does_not_start(operator: Operator, arguments: tuple[str, ...]) -> None:
+def test_archive_worker_without_the_key_does_not_start(operator: Operator) -> None:
     """A process that could do no work reports what is missing and exits before it takes tasks from others."""
-    process = operator.start(*arguments, MUNIMENT_SECRET_KEY_FILE="/nonexistent/key")
+    process = operator.start(*ARCHIVE_WORKER, MUNIMENT_SECRET_KEY_FILE="/nonexistent/key")
 
     assert process.wait() != 0
     assert "error: cannot read the secret key file /nonexistent/key" in process.stderr

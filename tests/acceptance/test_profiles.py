@@ -97,7 +97,7 @@ def test_everybodys_mail(shell: Shell, new_address: NewAddress, tmp_path: Path) 
     assert added.code == ExitCode.OK, added.stderr
     assert "login login" in tested
     assert run.code == ExitCode.OK, run.stderr
-    assert "1 excluded by the filter" in run.stderr
+    assert "1 left out" in run.stderr
     [message] = json.loads((tmp_path / "ann" / "manifest.json").read_text())["messages"]
     assert message["folder"] == [ann, "Post"]
     [nobodys] = json.loads((tmp_path / "nobody" / "manifest.json").read_text())["messages"]

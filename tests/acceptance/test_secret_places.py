@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from muniment.db.database import Database
-from muniment.embedded.postgres import EmbeddedPostgres
+from muniment.embedded.postgres import OWNER, EmbeddedPostgres
 from muniment.secrecy import Secret
 from tests.support.processes import Running
 from tests.support.services import fresh_database
 from tests.support.system import Role, System, system
 from tests.support.waiting import wait_until
 
-PASSWORD, OTHER = "hunter2-of-the-database", "hunter2-of-the-index"
+INDEX_PASSWORD = "hunter2-of-the-index"
 
 
 def read(process: psutil.Process) -> bytes:
@@ -29,17 +30,23 @@ def read(process: psutil.Process) -> bytes:
     return seen
 
 
-def tellers(processes: Sequence[psutil.Process]) -> list[str]:
-    """Return the command lines of those that show a password."""
-    return [" ".join(p.cmdline()) for p in processes if any(s.encode() in read(p) for s in (PASSWORD, OTHER))]
+def tellers(processes: Sequence[psutil.Process], url: str) -> list[str]:
+    """Return the command lines of those that show a password: the index's, or that of the database's URL."""
+    passwords = (password_in(url), INDEX_PASSWORD)
+    return [" ".join(p.cmdline()) for p in processes if any(one.encode() in read(p) for one in passwords)]
+
+
+def password_in(url: str) -> str:
+    """Return the password in a URL."""
+    found = urlsplit(url).password
+    assert found
+    return found
 
 
 async def test_no_process_shows_a_password(postgres: EmbeddedPostgres, tmp_path: Path, port: int) -> None:
     """`up` with secrets from files, everything that it starts, and a backup with its pg_dump."""
-    async with fresh_database(postgres, "template1") as url:
-        secret = url.replace("://muniment@", f"://muniment:{PASSWORD}@")
-        assert PASSWORD in secret
-        files = {"database_url": secret, "opensearch_url": f"http://admin:{OTHER}@127.0.0.1:{port}"}
+    async with fresh_database(postgres, "template1", role=OWNER) as url:
+        files = {"database_url": url, "opensearch_url": f"http://admin:{INDEX_PASSWORD}@127.0.0.1:{port}"}
         environ = {}
         for name, text in files.items():
             (tmp_path / name).write_text(text)
@@ -48,7 +55,7 @@ async def test_no_process_shows_a_password(postgres: EmbeddedPostgres, tmp_path:
             await asyncio.to_thread(found.start)
             started = [psutil.Process(found.up.pid), *psutil.Process(found.up.pid).children(recursive=True)]
             assert len(started) > 5
-            assert tellers(started) == []
+            assert tellers(started, url) == []
             for role in (Role.ARCHIVE, Role.INDEX, Role.INDEX_CHILD, Role.SCHEDULER):
                 assert b"MUNIMENT_DATABASE_URL_FILE" in read(await asyncio.to_thread(found.process, role))
             await look_at_a_backup(found, url, tmp_path / "out.dump")
@@ -72,7 +79,7 @@ async def look_at_a_backup(found: System, url: str, file: Path) -> None:
 
                 [pg_dump] = await asyncio.to_thread(wait_until, dumping, "pg_dump")
                 assert b"--dbname=" in read(pg_dump)
-                assert tellers([psutil.Process(backup.pid), pg_dump]) == []
+                assert tellers([psutil.Process(backup.pid), pg_dump], url) == []
             assert await asyncio.to_thread(backup.wait) == 0
     finally:
         await database.close()

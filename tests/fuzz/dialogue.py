@@ -175,6 +175,8 @@ class Dialogue:
             content = b"".join(message.raw.chunks(1024))
             if len(content) != message.raw.size:
                 raise Finding(f"UID {message.uid} has {len(content)} bytes but reports {message.raw.size}")
+            if self._is_valid and message.is_size_odd:
+                raise Finding(f"UID {message.uid} has the {len(content)} announced bytes, not {message.announced}")
             message.raw.close()
             self._got.append((message.uid, content))
             self._tally.messages += 1
@@ -214,8 +216,6 @@ class Dialogue:
                 self._same("a message too large", (None, True), (message.raw, bool(message.reason)))
             elif (message.uid, wanted.content) not in contents:
                 raise Finding(f"UID {message.uid} is not {wanted.content[:200]!r}")
-            if message.is_size_odd:
-                raise Finding(f"UID {message.uid} has the size that the server announced, and not {message.announced}")
             self._same(f"the date of {message.uid}", wanted.received, message.internal_date)
             self._same(f"the flags of {message.uid}", _flags(wanted), message.flags)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from muniment.model.profile import Access, Server
 from muniment.sealing import KEY_CHECK, Key, KeyRing, Place, SecretBox
 from muniment.secrecy import Secret
 from muniment.services.mailboxes.credentials import mailbox_place, profile_place
+from tests.support.certificates import self_signed
 from tests.support.sealing import box_of, sealed_unbound
 
 PASSWORD = "hunter2-Ünïcode"
@@ -93,12 +95,18 @@ def test_what_binds_a_password_to_its_server(change: dict[str, object], binds: b
     assert (changed.binding != SERVER.binding) is binds
 
 
-def test_every_field_of_a_server_is_bound_or_excused() -> None:
+def test_every_field_of_a_server_is_bound_or_excused(tmp_path: Path) -> None:
     """A field that comes later is part of the place, unless somebody decides that it is not."""
-    bound = {"host", "port", "access", "accept_all_certificates"}
-    everything = Server("h", 1, Access.POP3_TLS, accept_all_certificates=True, timeout_seconds=1.5, kind="dovecot")
+    authority = self_signed(tmp_path, "mail.example.com").path.read_text()
+    trusts: list[dict[str, Any]] = [
+        {"accept_all_certificates": True},
+        {"certificate_sha256": "ab" * 32},
+        {"ca_certificates": authority},
+    ]
+    bound = {"host", "port", "access", *(name for trust in trusts for name in trust)}
     excused = {"timeout_seconds", "kind"}
-    assert set(Server.__struct_fields__) - excused == set(everything.binding) >= bound
+    servers = [Server("h", 1, Access.POP3_TLS, timeout_seconds=1.5, kind="dovecot", **trust) for trust in trusts]
+    assert set(Server.__struct_fields__) - excused == set().union(*(server.binding for server in servers)) == bound
 
 
 def test_mailboxes_of_one_profile_are_different_places(box: SecretBox) -> None:

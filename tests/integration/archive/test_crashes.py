@@ -18,7 +18,7 @@ from muniment.imap import ImapSession
 from muniment.jobs import ARCHIVE_SLICE
 from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.message import FetchedMessage, MemoryMessage
-from muniment.model.profile import Profile, ProfileKind
+from muniment.model.profile import Profile, ProfileKind, Server
 from muniment.model.run import Lease, LeasedJob, MessageCounts, RunState
 from muniment.services.archiving import archive_folder as archive_folder_module
 from muniment.services.archiving import fetch_batches as fetch_batches_module
@@ -255,7 +255,11 @@ async def test_session_that_ends_between_windows_frees_its_memory(
         breaks=0,
     )
     work = FolderWork(
-        job, cast("Profile", SimpleNamespace(kind=ProfileKind.MASTER)), cast("ImapSession", Breaking()), folder, state
+        job,
+        cast("Profile", SimpleNamespace(kind=ProfileKind.MASTER, server=Server("mail.example.com"))),
+        cast("ImapSession", Breaking()),
+        folder,
+        state,
     )
     with pytest.raises(LoginRefused):
         async with Writer(harness.resources, job.lease) as writer:

@@ -19,6 +19,8 @@ from muniment.model.server_kind import ServerKind
 from muniment.secrecy import Secret
 from muniment.services.doctor.check_logins import check_profile
 from muniment.services.doctor.probe_profile import Probe, probe_profile
+from muniment.services.profiles.edit_profile import edit_profile, export_profile
+from muniment.services.profiles.profile_document import with_change
 from tests.support.dovecot import MASTER, MASTER_PASSWORD
 from tests.support.harness import Harness
 from tests.support.imap_script import PLAIN_CAPABILITIES, Fault, Script
@@ -74,8 +76,9 @@ async def test_a_certificate_that_nobody_trusts(
     assert "CN=localhost" in probe.findings[-1].found
     assert "--accept-all-certificates" in probe.findings[-1].advice
 
-    async with harness.database.session() as session:
-        await session.execute("UPDATE profiles SET accept_all_certificates = true")
+    old = await export_profile(ADMIN, harness.resources, "all")
+    new = with_change(old, "server.accept_all_certificates", "true")
+    await edit_profile(ADMIN, harness.resources, old, new, password=Secret(MASTER_PASSWORD), csv=None)
     accepted = await probe_profile(ADMIN, harness.resources, "all")
     assert accepted.error is None
     assert _steps(accepted)["TLS"] is Verdict.WARNING

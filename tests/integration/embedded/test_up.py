@@ -304,9 +304,9 @@ def test_external_servers_are_used_and_not_published(start: Start, home: Path) -
 
 
 def test_workers_learn_the_urls(start: Start) -> None:
-    """A worker finds the URLs of the embedded servers in its environment, and they are those in the endpoints."""
-    urls = "os.environ['MUNIMENT_DATABASE_URL'], os.environ['MUNIMENT_REDIS_URL']"
-    code = f"import os, time; print({urls}, flush=True); time.sleep(600)"
+    """A worker's environment names the files with the URLs of the embedded servers, those in the endpoints."""
+    urls = "[open(os.environ[f'MUNIMENT_{name}_URL_FILE']).read() for name in ('DATABASE', 'REDIS')]"
+    code = f"import os, time; print(*{urls}, flush=True); time.sleep(600)"
     up = start(children=[("worker", 2, 5.0, code)]).ready()
     published = endpoints.read(up.data)
     assert published is not None

@@ -121,7 +121,7 @@ async def test_slow_messages_have_a_turn_under_load(
 ) -> None:
     """When a task's time is over with mail still waiting, one slow message is done."""
     await read_in(paced, [letter("bomb", f"{FIRST_SECONDS + 1} slowword")], [letter("good", "0 goodword")])
-    async with paced.database.session() as session:
+    async with paced.administrator() as session:
         await session.execute("TRUNCATE attachment_texts")
         await session.execute(
             "INSERT INTO index_outbox (store_id, message_id) SELECT store_id, id FROM messages ORDER BY subject"

@@ -21,9 +21,11 @@ from tests.support.raw_server import raw_server
 from tests.unit.imap.conftest import LOGIN
 
 INBOX = ServerFolder(b"INBOX", ("INBOX",), frozenset(), None)
-OPEN = b"* 1 EXISTS\r\nTAG OK open\r\n"
 #: What a list of these many UIDs may hold, here.
 ROOM = 50_000
+OPEN = b"* 1 EXISTS\r\nTAG OK open\r\n"
+#: As many messages as are listed: otherwise FETCH is asked as well.
+OPEN_FULL = b"* %d EXISTS\r\nTAG OK open\r\n" % (ROOM - 1)
 
 
 @asynccontextmanager
@@ -82,19 +84,19 @@ async def test_lists_of_several_mailboxes_share_the_memory(narrow: Limits) -> No
     """The second waits for another time; opening another folder and ending a session give the room back."""
     most = b"* ESEARCH UID ALL 1:%d\r\nTAG OK searched\r\n" % (ROOM - 1)
     few = b"* ESEARCH UID ALL 1\r\nTAG OK searched\r\n"
-    async with session_with(narrow, OPEN, most, OPEN, few) as first:
+    async with session_with(narrow, OPEN_FULL, most, OPEN, few) as first:
         await first.examine(INBOX)
         assert len(await first.search_uids()) == ROOM - 1
-        async with session_with(narrow, OPEN, most) as second:
+        async with session_with(narrow, OPEN_FULL, most) as second:
             await second.examine(INBOX)
             with pytest.raises(ServerBusy, match="fill the memory budget"):
                 await second.search_uids()
         await first.examine(INBOX)
-        async with session_with(narrow, OPEN, most) as third:
+        async with session_with(narrow, OPEN_FULL, most) as third:
             await third.examine(INBOX)
             assert len(await third.search_uids()) == ROOM - 1
         assert len(await first.search_uids()) == 1
-    async with session_with(narrow, OPEN, most) as fourth:
+    async with session_with(narrow, OPEN_FULL, most) as fourth:
         await fourth.examine(INBOX)
         assert len(await fourth.search_uids()) == ROOM - 1
 
