@@ -30,6 +30,7 @@ from muniment.model.message import FetchedMessage
 from muniment.model.profile import Server
 from muniment.pop3.bodies import BodySink, DigestSink, HeadSink
 from muniment.pop3.connection import Pop3Connection
+from muniment.pop3.eraser import Pop3Eraser
 from muniment.pop3.listings import UNCONFIRMED, Listings
 from muniment.pop3.opening import greeted, listing, log_in
 from muniment.pop3.sizes import announced_size
@@ -365,42 +366,3 @@ class Pop3Session:
         self._messages = {numbers[id_]: number for id_, number in ids.items()}
         self._lowest = min(uidls, default=0)
         self._listings.add(self._messages)
-
-
-class Pop3Eraser:
-    """Deletes messages: marks them one by one, sends QUIT, and reopens the mailbox so that callers can verify it."""
-
-    is_exact = True
-
-    def __init__(self, session: Pop3Session) -> None:
-        self._session = session
-
-    async def open(self, folder: ServerFolder) -> FolderStatus:
-        """Return the folder's status."""
-        return await self._session.examine(folder)
-
-    async def marked(self) -> set[int]:
-        """Return an empty set: other POP3 clients cannot leave marked messages behind."""
-        return set()
-
-    async def erase(self, uids: Sequence[int]) -> None:
-        """Delete these messages; raise CommandRefused if the server refuses, in which case some may be gone.
-
-        A message that is not listed afterwards is deleted only if the server accepted DELE for it and QUIT.
-        """
-        refusal: CommandRefused | None = None
-        marked: list[int] = []
-        for uid in uids:
-            try:
-                await self._session.mark(uid)
-                marked.append(uid)
-            except CommandRefused as error:
-                refusal = error
-        try:
-            await self._session.quit()
-            self._session.deleted(marked)
-        except CommandRefused as error:
-            refusal = error
-        await self._session.connect()
-        if refusal is not None:
-            raise refusal
