@@ -6,35 +6,29 @@ import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 import msgspec
 from tzlocal import get_localzone
 
-from muniment.attachments.limits import READERS_VERSION
 from muniment.clock import utc_now
-from muniment.contents.codec import decode_part
-from muniment.db import attachment_texts, index_coverage, index_pause, search_scope
+from muniment.db import index_coverage, index_pause, search_scope
 from muniment.db.search_scope import FiledRow
-from muniment.errors import Damaged, Misconfigured, SearchTooSlow
-from muniment.mail.bodies import read_text
+from muniment.errors import Misconfigured, SearchTooSlow
 from muniment.search import Facet, Match, Matches, Request, Sort, parse_query
 from muniment.search.delivered import with_deliveries
-from muniment.search.query import Field, Query
 from muniment.services.access.audit import Action, audited
 from muniment.services.access.principal import Principal
 from muniment.services.access.readable_archives import readable_archives
 from muniment.services.resources import Resources
-from muniment.services.searching.mark_matches import Snippet, snippet
+from muniment.services.searching.mark_matches import Snippet
 from muniment.services.searching.resolve_names import resolve_names
 
 #: Messages that wait for the index are counted up to this number.
 MOST_COUNTED = 10_000
 
-#: Bytes of a message that are read to make a snippet.
-_SHOWN_BYTES = 1024 * 1024
 _PAGE_MARK = "m1"
 _LEAST_SECONDS = 0.001
 _GRACE_SECONDS = 10.0
@@ -126,7 +120,10 @@ async def search_messages(principal: Principal, resources: Resources, search: Se
         lacking = await index_coverage.lacking(session, MOST_COUNTED)
     notes = [*parsed.notes, *resolved.notes]
     if search.snippets:
-        hits = [hit async for hit in _with_snippets(resources, parsed.query, hits, until)]
+        # What reads messages takes longer to import than most searches take.
+        from muniment.services.searching.snippets import with_snippets  # noqa: PLC0415 - see above
+
+        hits = [hit async for hit in with_snippets(resources, parsed.query, hits, until)]
         if time.monotonic() >= until:
             notes.append("snippets are missing: the search took longer than it may")
     names = {str(folder.id): "/".join((folder.address, *folder.path)) for folder in folders}
@@ -181,41 +178,6 @@ def _named(matches: Matches, folders: dict[str, str]) -> dict[Facet, dict[str, i
                 named[folders[key]] = named.get(folders[key], 0) + count
         facets[Facet.FOLDER] = named
     return facets
-
-
-async def _with_snippets(resources: Resources, query: Query, hits: Sequence[Hit], until: float) -> AsyncIterator[Hit]:
-    """Yield hits with snippets until `until` (`time.monotonic()`), and the rest as they are."""
-
-    async def each() -> AsyncIterator[Hit]:
-        for hit in hits:
-            yield hit
-
-    async for hit, parts in resources.contents.read(each()):
-        raw = b""
-        if time.monotonic() >= until:
-            yield hit
-            continue
-        try:
-            async for part in parts:
-                raw += decode_part(part.codec, part.data)
-                if len(raw) >= _SHOWN_BYTES:
-                    break
-        except Damaged:
-            raw = b""
-        yield await _with_snippet(resources, query, hit, raw[:_SHOWN_BYTES], until)
-
-
-async def _with_snippet(resources: Resources, query: Query, hit: Hit, raw: bytes, until: float) -> Hit:
-    body = read_text(raw, limit=_SHOWN_BYTES)
-    texts = [(Field.BODY, body.text), *((Field.ATTACHMENT, text) for text in body.attached)]
-    found = snippet(query, texts, until)
-    if found is None and body.attachments:
-        hashes = [hashlib.sha256(attachment.data).digest() for attachment in body.attachments]
-        async with resources.database.session() as session:
-            kept = await attachment_texts.find(session, hashes, READERS_VERSION)
-        found = snippet(query, [(Field.ATTACHMENT, row.text) for row in kept.values()], until)
-    found = found or snippet(query, [(Field.FILENAME, name) for name in body.attachment_names], until)
-    return replace(hit, snippet=found)
 
 
 def _packed(search: Search, last: Match) -> str:
