@@ -86,6 +86,7 @@ LINE = (
     _weather("slow loris", lambda _: Weather(drip=True)),
     _weather("reset within an answer", lambda rng: Weather(reset_after=lambda: rng.randrange(30_000))),
     _weather("connection refused", lambda _: Weather(refuses=True)),
+    _weather("false sizes", lambda _: Weather(false_sizes=True)),
     Fault("every connection reset", "line", _cut),
     Fault("half-open connections", "line", _fall_silent),
     Fault("TLS failure", "line", _break_tls),

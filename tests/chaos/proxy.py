@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -15,6 +16,8 @@ _CHUNK = 16 * 1024
 _RESET = struct.pack("ii", 1, 0)
 #: A TLS record of type 22 with an invalid body.
 _NO_HANDSHAKE = b"\x16\x03\x03\x00\x20" + b"\x2a" * 32
+#: The first digit of an announced size: another one keeps the length of the answer.
+_SIZE = re.compile(rb"(?<=RFC822\.SIZE )\d")
 
 
 @dataclass
@@ -23,7 +26,7 @@ class Weather:
 
     `latency`: seconds for each chunk. `bytes_per_second`: from the server. `drip`: single bytes, slowly. `reset_after`,
     `silent_after`: after so many more bytes of the server's answers, the connection is reset, or stays open without
-    delivering anything.
+    delivering anything. `false_sizes`: in plaintext, the server announces other sizes than it delivers.
     """
 
     refuses: bool = False
@@ -33,6 +36,7 @@ class Weather:
     drip: bool = False
     reset_after: Callable[[], int] | None = None
     silent_after: Callable[[], int] | None = None
+    false_sizes: bool = False
 
 
 class BreakingProxy:
@@ -124,6 +128,8 @@ class _Line:
                 weather = self._proxy.weather
                 if weather.latency:
                     await asyncio.sleep(weather.latency)
+                if from_server and weather.false_sizes:
+                    data = _SIZE.sub(lambda digit: b"1" if digit[0] != b"1" else b"2", data)
                 if from_server and not await self._let_through(weather, data, writer):
                     return
                 if not from_server:

@@ -54,7 +54,7 @@ class World:
             proxy.weather = weather
 
     async def execute(self, *statements: str) -> None:
-        """Execute statements as the database's owner in one transaction; do nothing while PostgreSQL is down."""
+        """Execute statements as Muniment's role, in one transaction; do nothing while PostgreSQL is down."""
         found = endpoints.read(self.system.data)
         if found is None or found.database_url is None:
             return
