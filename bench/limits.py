@@ -106,7 +106,7 @@ def _batches(server: Dovecot, source: Source) -> Iterator[_Batch]:
 
 
 async def _copy_all(server: EmbeddedPostgres, batches: Sequence[_Batch]) -> float:
-    database = await Database.open(server.url)
+    database = await Database.open(server.owner_url)
     try:
         await migrate(database)
         waiting = iter(batches)

@@ -133,7 +133,8 @@ class _Archive:
 
     async def _generate(self, first: int, last: int) -> None:
         rows = last - first + 1
-        async with self._resources.database.transaction() as session:
+        settings = self._resources.settings
+        async with open_database_as_owner(settings) as owner, owner.database.transaction() as session:
             store = await session.value("SELECT id FROM stores WHERE state = 'current'")
             await session.execute(_MESSAGES, store, first, last)
             await session.execute(_CONTENTS, store, first, last, _CONTENT_BYTES)
