@@ -79,7 +79,7 @@ async def test_huge_message_is_not_held_in_memory(harness: Harness, tmp_path: Pa
     with file.open("rb") as exported:
         assert digest.digest() == hashlib.file_digest(exported, "sha256").digest()
     assert [m for m in (archiving.peak, exporting.peak) if m > BOUND] == []
-    # In the index worker, which reads only that much of it: the beginning twice while it is joined, and what is cut out.
+    # In the index worker, which reads only that much of it: twice while it is joined, and what is cut out.
     assert indexing.peak < 5 * PARSED_BYTES
     assert list(harness.resources.settings.spool.iterdir()) == []
     await assert_neighbours_exact(harness, script)
