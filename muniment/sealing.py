@@ -37,7 +37,7 @@ _BOUND = b"\x02"
 #: The length of what `header` returns, at the start of a sealed value.
 HEADER_BYTES = 1 + _ID_BYTES
 
-#: How long a key opens values after it was removed from the file: longer than anybody holds a value that he read.
+#: How long a key opens values after it was removed from the file: longer than a process holds a value that it has read.
 _REMEMBERED_SECONDS = 300.0
 
 _WHERE = "MUNIMENT_SECRET_KEY_FILE must name the key file that was used to encrypt it."

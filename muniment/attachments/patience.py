@@ -15,7 +15,7 @@ _MOST_ARCHIVES = 10_000
 
 
 class Patience:
-    """Counts the time that messages took in vain, by archive, in this process."""
+    """Counts, by archive, the time that messages took which this process could not finish."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -189,7 +189,7 @@ def _best_guess(sample: bytes, confidence: float) -> str | None:
 
 
 def _is_unlike_western(data: bytes) -> bool:
-    """Whether so many letters are beyond ASCII that the text is hardly in a Western language."""
+    """Whether the text has too many letters beyond ASCII for a Western language."""
     sample = data[:_SAMPLE_BYTES]
     high = len(_HIGH.findall(sample))
     return high > len(_LETTERS.findall(sample)) // 2 and high >= _TELLING_BYTES

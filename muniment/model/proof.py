@@ -36,7 +36,7 @@ class MailboxProof:
 class ArchivedMailbox:
     """A mailbox in the archive.
 
-    `messages` are filed in its `folders`; `gone`: so many of them have left the server since. `oldest`, `newest`: when
+    `messages` are filed in its `folders`; `gone`: how many of them have left the server since. `oldest`, `newest`: when
     they were received. By the last comparison of each folder, the server listed `on_server` messages, of which the
     profile's filter left out `filtered`, and the archive lacked `missing`. `proven`, `visited`: as in `MailboxProof`.
     """

@@ -15,7 +15,7 @@ def archive_shape(found: ArchiveView) -> dict[str, object]:
     """`mailboxes[{user, mailbox, folders, messages, gone, oldest, newest, on_server, filtered, missing, proven,
     visited}]`, `folders[{folder[], messages, gone, oldest, newest, on_server, filtered, missing, quarantined, proven,
     unchanged_since, unchanged_until, vanished, refusal, distributed}]` (only with --user). Messages: archived there;
-    gone: so many of them have left the server; oldest, newest: when they were received. By the last comparison of UIDs,
+    gone: how many of them left the server; oldest, newest: when they were received. By the last comparison of UIDs,
     the server listed `on_server` messages; the profile's filter left out `filtered`, and the archive lacked `missing`.
     Proven: when UIDs were last compared (of a mailbox: of the folder where that is longest ago), or null; visited: the
     last run that compared every folder or saw its STATUS unchanged; unchanged_since, unchanged_until: STATUS has been

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from muniment.db.stores import Store
 from muniment.model.process_report import ProcessReport
+from muniment.model.proof import MailboxProof
 from muniment.services.operating.show_status import Status
 from muniment.shapes.index import index_shape
 from muniment.shapes.proofs import proofs_shape
@@ -37,32 +39,10 @@ def status_shape(found: Status) -> dict[str, object]:
             "accepted": totals.accepted,
             "incomplete_mailboxes": totals.incomplete,
         },
-        "stores": [
-            {
-                "id": store.id,
-                "name": store.name,
-                "state": store.state,
-                "created": utc(store.created),
-                "messages": store.messages,
-                "entries": store.entries,
-                "bytes": store.bytes,
-            }
-            for store in found.stores
-        ],
+        "stores": [_store_shape(store) for store in found.stores],
         "index": index_shape(found.index),
         "proofs": proofs_shape(found.proofs),
-        "stale": {
-            "count": found.stale_count,
-            "mailboxes": [
-                {
-                    "user": mailbox.user_name,
-                    "mailbox": mailbox.address,
-                    "proven": utc(mailbox.proven),
-                    "visited": utc(mailbox.visited),
-                }
-                for mailbox in found.stale
-            ],
-        },
+        "stale": {"count": found.stale_count, "mailboxes": [_stale_shape(mailbox) for mailbox in found.stale]},
         "database": {
             "role": found.separation.role,
             "owner": found.separation.owner,
@@ -70,6 +50,27 @@ def status_shape(found: Status) -> dict[str, object]:
         },
         "unprotected_links": found.unprotected_links,
         "unbound_passwords": found.unbound_passwords,
+    }
+
+
+def _store_shape(store: Store) -> dict[str, object]:
+    return {
+        "id": store.id,
+        "name": store.name,
+        "state": store.state,
+        "created": utc(store.created),
+        "messages": store.messages,
+        "entries": store.entries,
+        "bytes": store.bytes,
+    }
+
+
+def _stale_shape(mailbox: MailboxProof) -> dict[str, object]:
+    return {
+        "user": mailbox.user_name,
+        "mailbox": mailbox.address,
+        "proven": utc(mailbox.proven),
+        "visited": utc(mailbox.visited),
     }
 
 

@@ -6,7 +6,7 @@
 ALTER TABLE entries ADD COLUMN announced bigint, ADD COLUMN substitute text;
 
 -- A message in quarantine may be archived as a substitute, whose name stands here. retry: an administrator wants it to
--- be tried again. accepted: he knows that it is missing, and why that is in order. size: of the bytes that arrived.
+-- be tried again. accepted: an administrator accepts that it is missing, and why. size: of the bytes that arrived.
 ALTER TABLE quarantine
     ADD COLUMN substitute  text NOT NULL DEFAULT '',
     ADD COLUMN retry       boolean NOT NULL DEFAULT false,

@@ -6,7 +6,7 @@
 ALTER TABLE folders ADD COLUMN unmoved timestamptz, ADD COLUMN flags_seen timestamptz, ADD COLUMN flags_modseq bigint;
 
 -- proven: no folder's comparison is older, and nothing was missing. visited: the last run that compared every folder or
--- saw its STATUS unchanged. stretch: so many times as long as a small folder, the largest one may wait for a comparison.
+-- saw its STATUS unchanged. stretch: how many times as long as a small folder the largest one may wait.
 ALTER TABLE mailboxes ADD COLUMN visited timestamptz, ADD COLUMN stretch smallint NOT NULL DEFAULT 1;
 
 -- `proven` was renewed without a look. `proven_run` was not: the run that compared the folder began no later than that.

@@ -5,7 +5,7 @@
 SET LOCAL synchronous_commit = off;
 
 -- limit_time --
--- Let PostgreSQL end each further statement of this transaction after so many milliseconds
+-- Let PostgreSQL end each further statement of this transaction after this many milliseconds
 SELECT set_config('statement_timeout', $1, true);
 
 -- put_documents --

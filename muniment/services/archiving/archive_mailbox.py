@@ -9,7 +9,7 @@ from muniment import log
 from muniment.db import folders
 from muniment.errors import CommandRefused
 from muniment.mailserver import ListsInParts
-from muniment.model.folder import ServerFolder
+from muniment.model.folder import FolderState, ServerFolder
 from muniment.model.run import LeasedJob
 from muniment.services.archiving.archive_folder import archive_folder
 from muniment.services.archiving.archive_other_parts import archive_other_parts, confirm_stored
@@ -182,17 +182,7 @@ async def _archive_folders(
             return Outcome(more=True, complete=False)
         visited += 1
         try:
-            work = FolderWork(
-                job,
-                opened.profile,
-                session,
-                folder,
-                state,
-                is_new=folder.wire_name not in opened.states,
-                is_due=state.id in opened.due,
-                elsewhere=labels_elsewhere(folder, listed, session.capabilities),
-            )
-            is_done = await archive_folder(resources, work, writer, slice_budget)
+            is_done = await archive_folder(resources, _work(opened, folder, state), writer, slice_budget)
         except CommandRefused as error:
             # A folder that cannot be read does not stop the others, and is not tried again in this run.
             async with resources.database.session() as db:
@@ -210,6 +200,19 @@ async def _archive_folders(
         unmoved=sorted(opened.unmoved),
         warnings=[_lacking(lacking, len(listed))] if lacking else [],
         unreadable=unreadable,
+    )
+
+
+def _work(opened: OpenMailbox, folder: ServerFolder, state: FolderState) -> FolderWork:
+    return FolderWork(
+        opened.job,
+        opened.profile,
+        opened.session,
+        folder,
+        state,
+        is_new=folder.wire_name not in opened.states,
+        is_due=state.id in opened.due,
+        elsewhere=labels_elsewhere(folder, opened.folders, opened.session.capabilities),
     )
 
 
